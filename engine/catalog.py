@@ -1,0 +1,165 @@
+"""library/catalog.sqlite: data sets, images and label events. Opening it brings it to the current schema.
+
+One short-lived connection per piece of work: `with open_catalog(path) as db: ...` commits at the end,
+rolls back on an error. WAL lets pages read while a job writes. A backup is kept before each migration.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from engine.errors import StorageError
+
+MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE dataset (
+        id TEXT PRIMARY KEY,               -- slug of the name and a short hash of kind and location
+        name TEXT NOT NULL,
+        kind TEXT NOT NULL,                -- folder | benchmark | vectors
+        location BLOB NOT NULL,            -- os.fsencode of a path, or a benchmark's name
+        options TEXT NOT NULL DEFAULT '{}',-- JSON: truth from folders, sample
+        created REAL NOT NULL,
+        scanned REAL                       -- when the last whole scan ended; NULL before the first
+    ) STRICT;
+    CREATE TABLE image (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, -- never reused; a file whose bytes change gets a new one
+        dataset TEXT NOT NULL REFERENCES dataset(id) ON DELETE CASCADE,
+        path BLOB NOT NULL,                -- os.fsencode of the name inside the source
+        content BLOB,                      -- blake2b-128 of the bytes; NULL where they could not be read
+        size INTEGER NOT NULL,
+        mtime_ns INTEGER NOT NULL,
+        width INTEGER, height INTEGER, format TEXT,
+        truth TEXT,                        -- class folder or benchmark class
+        split TEXT NOT NULL DEFAULT '',    -- '', train or test
+        failure TEXT,                      -- why it could not be read, one sentence
+        quality TEXT,                      -- JSON of measured qualities
+        UNIQUE (dataset, path)
+    ) STRICT;
+    CREATE INDEX image_content ON image (content);
+    CREATE TABLE event (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        dataset TEXT NOT NULL REFERENCES dataset(id) ON DELETE CASCADE,
+        made REAL NOT NULL,
+        kind TEXT NOT NULL,
+        detail TEXT NOT NULL DEFAULT '{}', -- JSON: label, run, cluster, the event undone
+        contents BLOB NOT NULL DEFAULT x'' -- 16-byte content ids, end to end
+    ) STRICT;
+    CREATE INDEX event_dataset ON event (dataset, id);
+    """,
+)
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open the catalog at `path`, migrated, in WAL mode, with foreign keys on.
+
+    Raises
+    ------
+    StorageError
+        Locked for more than ten seconds, damaged, or written by a newer Kindred.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    db = sqlite3.connect(path, timeout=10, isolation_level=None)
+    try:
+        db.execute("PRAGMA foreign_keys = ON")
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if version > len(MIGRATIONS):
+            raise StorageError(
+                "The catalog was written by a newer Kindred.", "Update Kindred, or open another workspace."
+            )
+        if version < len(MIGRATIONS):
+            _migrate(db, path)
+    except sqlite3.Error as error:
+        db.close()
+        raise told(error, path) from error
+    except StorageError:
+        db.close()
+        raise
+    db.row_factory = sqlite3.Row
+    return db
+
+
+def _migrate(db: sqlite3.Connection, path: Path) -> None:
+    """Apply what is missing, one transaction, the file copied beside itself first."""
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if version == len(MIGRATIONS):
+            db.execute("COMMIT")
+            return
+        if version:
+            with (
+                sqlite3.connect(path) as source,
+                sqlite3.connect(
+                    path.with_name(f"catalog-v{version}-{time.strftime('%Y%m%d-%H%M%S')}.sqlite")
+                ) as backup,
+            ):
+                source.backup(backup)
+        for script in MIGRATIONS[version:]:
+            for statement in _statements(script):
+                db.execute(statement)
+        db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        db.execute("COMMIT")
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+
+
+def _statements(script: str) -> Iterator[str]:
+    """Split a script into statements; `executescript` would commit in the middle."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+@contextmanager
+def open_catalog(path: Path, *, write: bool = False) -> Iterator[sqlite3.Connection]:
+    """Yield a connection inside one transaction; `write` takes the write lock at once.
+
+    Raises
+    ------
+    StorageError
+        Locked by another process, disk full, damaged: told in one sentence, nothing half-written.
+    """
+    db = connect(path)
+    try:
+        db.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+        yield db
+        db.execute("COMMIT")
+    except sqlite3.Error as error:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise told(error, path) from error
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+    finally:
+        db.close()
+
+
+def told(error: sqlite3.Error, path: Path) -> StorageError:
+    """Return SQLite's error as one sentence and the next step."""
+    text = str(error)
+    if "locked" in text or "busy" in text:
+        return StorageError(
+            "The catalog is in use by another process.", "Close the other Kindred or wait a moment, then try again."
+        )
+    if "full" in text:
+        return StorageError(
+            "The disk is full: the change was not saved.", "Free some space and try again; nothing was half-written."
+        )
+    if "readonly" in text or "unable to open" in text:
+        return StorageError(f"{path} cannot be written.", "Check the permissions of the library folder.")
+    if "malformed" in text or "not a database" in text:
+        return StorageError(
+            f"{path} is damaged.", "Restore the newest catalog-v*.sqlite beside it, or move it away to start anew."
+        )
+    return StorageError(f"The catalog refused a change: {text}.")

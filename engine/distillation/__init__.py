@@ -1,0 +1,1 @@
+"""Small sets that train almost as well: matching methods, baselines, honest evaluation."""

@@ -1,0 +1,95 @@
+"""The registry of encoders: adding one is one file and one line in `ENCODERS`.
+
+An encoder is a class built from its settings model; weights are loaded in `__init__`, and
+`encode(batch)` turns uint8 images into float32 vectors. Nothing heavy is imported until asked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.errors import InputError
+from engine.settings import Settings
+
+
+class Encoder(Protocol):
+    """What the pipeline needs of an encoder. Picklable, so it runs in a thread, a process or an actor.
+
+    Attributes
+    ----------
+    side : int
+        Edge of the square it is given, pixels.
+    dimension : int
+        Length of a vector.
+    revision : str
+        What weights were really loaded (hash or tag); part of the cache key.
+    device : str
+        Where it computes; "cpu" for training-free ones.
+    """
+
+    side: int
+    dimension: int
+    revision: str
+    device: str
+
+    def encode(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return (n, dimension) float32 vectors of (n, side, side, 3) uint8 RGB images."""
+
+
+@dataclass(frozen=True)
+class EncoderEntry:
+    """An encoder as pages, command line and tests see it; its settings are `<class>Settings` beside it."""
+
+    name: str
+    title: str
+    sentence: str
+    module: str
+    encoder: str
+
+    @property
+    def settings_class(self) -> type[Settings]:
+        """Import and return the settings model; never imports torch."""
+        found: type[Settings] = getattr(import_module(self.module), f"{self.encoder}Settings")
+        return found
+
+    def build(self, settings: Settings, *, device: str = "auto") -> Encoder:
+        """Load the weights and return the encoder.
+
+        Raises
+        ------
+        WeightsError
+            Absent and offline, gated, or of another architecture.
+        """
+        found: Encoder = getattr(import_module(self.module), self.encoder)(settings, device=device)
+        return found
+
+
+_ALL = (
+    EncoderEntry("descriptor", "Descriptor", "Built in, no download: shape, texture and colour; works anywhere.",
+                 "engine.embeddings.encoders.descriptor", "Descriptor"),
+    EncoderEntry("clip", "CLIP", "Knows what is in a photograph; the best start for everyday images.",
+                 "engine.embeddings.encoders.clip", "Clip"),
+    EncoderEntry("dino", "DINO", "Looks at form and texture, without words; good for fine visual differences.",
+                 "engine.embeddings.encoders.dino", "Dino"),
+)  # fmt: skip
+
+ENCODERS: dict[str, EncoderEntry] = {entry.name: entry for entry in _ALL}
+
+
+def find_encoder(name: str) -> EncoderEntry:
+    """Return the encoder called `name`.
+
+    Raises
+    ------
+    InputError
+        Unknown name; the known ones are listed.
+    """
+    try:
+        return ENCODERS[name]
+    except KeyError:
+        raise InputError(f"There is no encoder {name!r}.", f"Known: {', '.join(ENCODERS)}.") from None

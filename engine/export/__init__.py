@@ -1,0 +1,1 @@
+"""Labels out of the house: CSV, Parquet, folders, other tools; one CSV writer for every CSV."""

@@ -1,0 +1,1 @@
+"""From a folder or benchmark set to known images: scan, decode, thumbnails, quality, sampling."""

@@ -1,0 +1,75 @@
+"""Where everything lives: the checkout's own cache/ and library/, or the folder named by the person.
+
+`cache/` can be recomputed and deleted at any time; `library/` is what a person made.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The two folders and the names inside them."""
+
+    root: Path
+
+    @classmethod
+    def open(cls, root: str | Path | None = None) -> Workspace:
+        """Open the workspace at `root`, else at KINDRED_WORKSPACE, else in the checkout; folders are created."""
+        chosen = Path(root or os.environ.get("KINDRED_WORKSPACE") or CHECKOUT).expanduser().resolve()
+        workspace = cls(chosen)
+        for folder in (workspace.cache, workspace.runs):
+            folder.mkdir(parents=True, exist_ok=True)
+        return workspace
+
+    @property
+    def cache(self) -> Path:
+        """What can be recomputed."""
+        return self.root / "cache"
+
+    @property
+    def library(self) -> Path:
+        """What a person made."""
+        return self.root / "library"
+
+    @property
+    def catalog(self) -> Path:
+        """Data sets, images and label events."""
+        return self.library / "catalog.sqlite"
+
+    @property
+    def thumbnails(self) -> Path:
+        """256 px JPEG by content id."""
+        return self.cache / "thumbnails.sqlite"
+
+    @property
+    def runs(self) -> Path:
+        """Finished and running clusterings, one folder each."""
+        return self.library / "runs"
+
+    @property
+    def jobs(self) -> Path:
+        """Work that ends in the cache or the catalog: scans, embeddings, maps."""
+        return self.cache / "jobs"
+
+    @property
+    def locks(self) -> Path:
+        """One lock file per device."""
+        return self.cache / "locks"
+
+    def embeddings(self, key: str) -> Path:
+        """The folder of one embedding configuration."""
+        return self.cache / "embeddings" / key
+
+    def neighbors(self, key: str) -> Path:
+        """The folder of one neighbour graph."""
+        return self.cache / "neighbors" / key
+
+    def projection(self, key: str) -> Path:
+        """The folder of one 2-D map."""
+        return self.cache / "projections" / key

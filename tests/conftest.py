@@ -1,0 +1,36 @@
+"""What every test shares: one thread per process, a workspace of its own, the real data where it lies."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import numpy as np
+import pytest
+
+from engine.workspace import Workspace
+
+SHARED_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
+
+
+@pytest.fixture
+def workspace(tmp_path, monkeypatch):
+    """An empty workspace that is also the process's default."""
+    monkeypatch.setenv("KINDRED_WORKSPACE", str(tmp_path / "workspace"))
+    return Workspace.open()
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+def shared_data(name: str) -> Path:
+    """Return a path under ../shared/data, or skip the test with the reason."""
+    path = SHARED_DATA / name
+    if not path.exists():
+        pytest.skip(f"real data {name} is not here")
+    return path
