@@ -1,0 +1,113 @@
+"""From published settings to settings that train on this many images: what every deep method's preset shares.
+
+Published values assume 50,000 images and a GPU. `preset="data"` keeps them as upper bounds and resolves
+epochs, batch, neighbours and warm-up for the number of images at hand; `preset="paper"` uses them as
+they stand and refuses what cannot work. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from engine.errors import InputError
+from engine.settings import Settings, setting
+
+Preset = Literal["data", "paper"]
+
+
+class DeepSettings(Settings):
+    """What every deep clustering method asks; a method's model adds its own fields."""
+
+    n_clusters: int = setting(10, "How many clusters to form.", ge=2, le=2000)
+    preset: Preset = setting(
+        "data",
+        "data: fit epochs, batch, neighbours and warm-up to the number of images and the machine; "
+        "paper: the published values as they stand.",
+    )
+    random_state: int = setting(0, "Seed of every random draw.", ge=0, le=2**31 - 1, advanced=True)
+    device: str = setting("auto", "Where to train: auto, cpu, cuda, cuda:1 or mps.", advanced=True, runtime=True)
+
+
+def check_enough(n: int, n_clusters: int) -> None:
+    """Refuse fewer than two images per cluster.
+
+    Raises
+    ------
+    InputError
+    """
+    if n < 2 * n_clusters:
+        raise InputError(
+            f"{n:,} images are too few to train {n_clusters:,} clusters.",
+            f"Use at least {2 * n_clusters:,} images or at most {max(n // 2, 1):,} clusters.",
+        )
+
+
+def batch_for(preset: Preset, published: int, n: int, *, n_clusters: int, per_cluster: int = 1) -> int:
+    """Return the batch size for `n` images: min(published, n // 2), raised to `per_cluster` x K where n allows.
+
+    Parameters
+    ----------
+    published : int
+        The setting as given.
+    n_clusters : int
+        A batch below it cannot show every cluster and is refused.
+    per_cluster : int
+        Images of each cluster that a batch needs on average (CLUDI: 4); only the "data" preset raises to it.
+
+    Raises
+    ------
+    InputError
+        K larger than the batch, or the "paper" preset with a batch larger than n.
+    """
+    if preset == "paper" and published > n:
+        raise InputError(
+            f"The batch of {published:,} is larger than the {n:,} images.",
+            'Choose the preset "data" or a smaller batch size.',
+        )
+    batch = published if preset == "paper" else min(published, n // 2)
+    if preset == "data":
+        batch = max(batch, min(per_cluster * n_clusters, n // 2))
+    if batch < n_clusters:
+        raise InputError(
+            f"A batch of {batch:,} is smaller than the {n_clusters:,} clusters, so no batch can show them all.",
+            f"Use a batch size of at least {max(per_cluster, 1) * n_clusters:,}."
+            if n >= 2 * n_clusters
+            else "Use fewer clusters.",
+        )
+    return batch
+
+
+def neighbors_for(preset: Preset, published: int, n: int, n_clusters: int) -> int:
+    """Return k for `n` images: min(published, n // (2 K)), at least 5 and below n.
+
+    Raises
+    ------
+    InputError
+        The "paper" preset with k >= n.
+    """
+    if preset == "paper":
+        if published >= n:
+            raise InputError(
+                f"{published} neighbours cannot be drawn from {n:,} images.",
+                f'Choose the preset "data" or at most {max(n - 1, 1)} neighbours.',
+            )
+        return published
+    return max(1, min(max(5, min(published, n // (2 * n_clusters))), published, n - 1))
+
+
+def epochs_for(preset: Preset, published: int, n: int, *, batch_size: int, min_steps: int) -> int:
+    """Return max(published epochs, the epochs that make `min_steps` optimiser steps)."""
+    if preset == "paper":
+        return published
+    return max(published, math.ceil(min_steps / steps_per_epoch(n, batch_size)))
+
+
+def warmup_for(preset: Preset, published: int, n_epochs: int) -> int:
+    """Return warm-up epochs: the published ones, at most a tenth of the run."""
+    return published if preset == "paper" else min(published, n_epochs // 10)
+
+
+def steps_per_epoch(n: int, batch_size: int) -> int:
+    """Return full batches per epoch; the rest of each epoch's shuffle waits for the next one."""
+    return max(1, n // batch_size)

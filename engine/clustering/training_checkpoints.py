@@ -1,0 +1,183 @@
+"""Checkpoints of deep methods: all that a run needs to go on bit for bit, written atomically.
+
+A checkpoint names its method, its settings and its data. Loading never unpickles code, a damaged file is
+told and the one before it is used, and a checkpoint of another configuration is refused naming the field.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import pickle
+import re
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from engine.errors import CheckpointError
+from engine.files import replace_file
+from engine.settings import Settings, controls
+
+FORMAT = 1
+KEPT = 3
+_NAME = re.compile(r"checkpoint_epoch(\d+)\.pt")
+_DAMAGE = (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError, zipfile.BadZipFile, OSError)
+
+
+def fingerprint(embeddings: NDArray[Any]) -> str:
+    """Return 16 hex digits that name a table: its shape and up to 64 of its rows."""
+    digest = hashlib.blake2b(repr(tuple(embeddings.shape)).encode(), digest_size=8)
+    rows = np.unique(np.linspace(0, len(embeddings) - 1, 64).astype(np.int64))
+    digest.update(np.ascontiguousarray(embeddings[rows], dtype=np.float32).tobytes())
+    return digest.hexdigest()
+
+
+def comparable(settings: Settings) -> dict[str, Any]:
+    """Return the settings that decide a result, as plain JSON values: those that are not runtime."""
+    kept = {control.name for control in controls(type(settings)) if not control.runtime}
+    return {name: value for name, value in settings.model_dump(mode="json").items() if name in kept}
+
+
+def save_tensors(path: Path, payload: Mapping[str, Any]) -> None:
+    """Write tensors and plain values atomically, in a form that `load_tensors` reads back.
+
+    Raises
+    ------
+    StorageError
+        Disk full or no permission; an earlier file of that name stays whole.
+    """
+    buffer = io.BytesIO()
+    torch.save(dict(payload), buffer)
+    replace_file(path, lambda file: file.write(buffer.getbuffer()))
+
+
+def load_tensors(path: Path) -> dict[str, Any]:
+    """Read what `save_tensors` wrote, onto the CPU; nothing in the file is executed.
+
+    Raises
+    ------
+    CheckpointError
+        Missing, cut short, or not such a file.
+    """
+    try:
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except _DAMAGE as error:
+        raise CheckpointError(
+            f"{path.name} is damaged and cannot be read.", "Delete it; training resumes from the one before it."
+        ) from error
+    if not isinstance(loaded, dict) or loaded.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{path.name} is not a checkpoint that this version reads.", "Delete it or start a new run."
+        )
+    return loaded
+
+
+def list_checkpoints(folder: Path) -> list[tuple[int, Path]]:
+    """Return (epoch, path) of the checkpoints in `folder`, newest first."""
+    found = [(int(match[1]), path) for path in folder.glob("*.pt") if (match := _NAME.fullmatch(path.name))]
+    return sorted(found, reverse=True)
+
+
+def save_checkpoint(folder: Path, epoch: int, payload: Mapping[str, Any]) -> Path:
+    """Write checkpoint_epoch<N>.pt and drop all but the newest `KEPT`."""
+    path = folder / f"checkpoint_epoch{epoch}.pt"
+    save_tensors(path, {"format": FORMAT, "epoch": epoch, **payload})
+    for _, old in list_checkpoints(folder)[KEPT:]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def refuse_other(path: Path, loaded: Mapping[str, Any], *, method: str, settings: Mapping[str, Any], data: str) -> None:
+    """Refuse a checkpoint of another method, configuration or table.
+
+    Raises
+    ------
+    CheckpointError
+        Names the first field that differs, with both values.
+    """
+    hint = "Start a new run, or resume with the settings of the old one."
+    if loaded["method"] != method:
+        raise CheckpointError(f"{path.name} belongs to {loaded['method']}, not to {method}.", hint)
+    stored: dict[str, Any] = json.loads(loaded["settings"])
+    for name in [*settings, *(name for name in stored if name not in settings)]:
+        before, now = stored.get(name), settings.get(name)
+        if before != now:
+            raise CheckpointError(
+                f"{path.name} was made with another configuration: {name} was {before!r}, now it is {now!r}.", hint
+            )
+    if loaded["data"] != data:
+        raise CheckpointError(
+            f"{path.name} was made from other embeddings than these.", "Start a new run for these embeddings."
+        )
+
+
+def load_newest(
+    folder: Path, *, method: str, settings: Mapping[str, Any], data: str
+) -> tuple[dict[str, Any] | None, list[str]]:
+    """Return the newest readable checkpoint of this configuration and what to tell about damaged ones.
+
+    Raises
+    ------
+    CheckpointError
+        All are damaged, or it belongs to another configuration.
+    """
+    told: list[str] = []
+    damaged: CheckpointError | None = None
+    for _, path in list_checkpoints(folder):
+        try:
+            loaded = load_tensors(path)
+        except CheckpointError as error:
+            told.append(f"{error.sentence} The one before it is used.")
+            damaged = error
+            continue
+        refuse_other(path, loaded, method=method, settings=settings, data=data)
+        return loaded, told
+    if damaged is not None:
+        raise CheckpointError(damaged.sentence, "No other checkpoint is left: delete it and train again.")
+    return None, told
+
+
+def generator_states(device: torch.device, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Any]:
+    """Return the state of every random generator of a run."""
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
+        "generator": generator.get_state(),
+        "numpy": json.dumps(rng.bit_generator.state),
+    }
+
+
+def restore_generators(
+    states: Mapping[str, Any], device: torch.device, rng: np.random.Generator, generator: torch.Generator
+) -> None:
+    """Put every random generator back to where `generator_states` saw it."""
+    torch.set_rng_state(states["torch"])
+    if states["cuda"] is not None and device.type == "cuda":
+        torch.cuda.set_rng_state(states["cuda"], device)
+    generator.set_state(states["generator"])
+    rng.bit_generator.state = json.loads(states["numpy"])
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed torch for a run and give the process its own random state back afterwards.
+
+    On a GPU the deterministic kernels are chosen, so that a resumed run can equal an uninterrupted one.
+    """
+    gpus = [device.index or 0] if device.type == "cuda" else []
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    with torch.random.fork_rng(devices=gpus, enabled=True):
+        torch.manual_seed(seed)
+        if gpus:
+            torch.use_deterministic_algorithms(True, warn_only=True)
+        try:
+            yield
+        finally:
+            torch.use_deterministic_algorithms(before[0], warn_only=before[1])
