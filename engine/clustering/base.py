@@ -12,13 +12,14 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import InputError
 from engine.neighbors import NeighborGraph
 from engine.progress import SILENT, Progress
 from engine.settings import Settings
+from engine.vectors import Vectors, check_embeddings, unit
+
+__all__ = ["ClusterEstimator", "Labels", "Vectors", "check_embeddings", "unit"]
 
 Labels = NDArray[np.int32]
-Vectors = NDArray[np.float32]
 
 
 class ClusterEstimator:
@@ -43,6 +44,9 @@ class ClusterEstimator:
         Sentences worth reading: approximations named, fallbacks, "did not train".
     extra_ : dict of str to array
         Further per-image columns (an uncertainty, a second confidence) to keep with the result.
+    cache : Path or None
+        A folder where the method may keep what can be recomputed (reductions, keyed by content); set by the
+        caller before `fit`. None keeps nothing.
     """
 
     settings_class: ClassVar[type[Settings]]
@@ -51,11 +55,17 @@ class ClusterEstimator:
     confidence_: Vectors
     centers_: Vectors | None = None
     resolved_: Settings
+    cache: Path | None = None
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings if settings is not None else self.settings_class()
         self.notes_: list[str] = []
         self.extra_: dict[str, NDArray[Any]] = {}
+
+    @property
+    def wants_graph(self) -> bool:
+        """Whether `fit` reads the shared neighbour graph with these settings; callers then pass the cached one."""
+        return True
 
     def fit(
         self,
@@ -101,36 +111,3 @@ class ClusterEstimator:
         """Replace some settings, validated."""
         self.settings = self.settings.changed(**values)
         return self
-
-
-def check_embeddings(embeddings: Vectors, n_clusters: int | None = None) -> Vectors:
-    """Return `embeddings` as a C-ordered (n, d) float32 array, refusing what no method can use.
-
-    Raises
-    ------
-    InputError
-        Not two-dimensional, empty, NaN or infinity (the first bad row named), fewer rows than clusters.
-    """
-    array = np.ascontiguousarray(embeddings, dtype=np.float32)
-    if array.ndim != 2 or 0 in array.shape:
-        raise InputError(f"Embeddings must be a table of n rows and d columns, not shape {array.shape}.")
-    finite = np.isfinite(array.sum(axis=1, dtype=np.float64))
-    if not finite.all():
-        bad = np.flatnonzero(~finite)
-        raise InputError(
-            f"{len(bad):,} of {len(array):,} embeddings contain NaN or infinity; the first is row {bad[0]:,}.",
-            "Embed those images again or leave them out.",
-        )
-    if n_clusters is not None and n_clusters > len(array):
-        raise InputError(
-            f"{n_clusters:,} clusters were asked of {len(array):,} images.",
-            "Ask for fewer clusters than there are images.",
-        )
-    return array
-
-
-def unit(vectors: NDArray[Any]) -> Vectors:
-    """Return rows scaled to length one; zero rows stay zero."""
-    array = np.asarray(vectors, dtype=np.float32)
-    length = np.linalg.norm(array, axis=1, keepdims=True)
-    return array / np.maximum(length, np.finfo(np.float32).tiny)
