@@ -1,0 +1,327 @@
+"""The data sets of a workspace: folders, benchmark sets and vector files, each added once and found by id.
+
+Adding records where the images are; `scan` looks at them. Images are kept relative to the location,
+so a moved folder is relocated without opening a file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import sqlite3
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from engine.catalog import open_catalog
+from engine.errors import InputError
+from engine.files import content_id
+from engine.images.benchmarks import find_benchmark
+from engine.images.sources import FolderSource, ReadError, Source, folder_truth, open_source, shown
+from engine.images.tables import ImageFile, ImageTable, files_of, load_images
+from engine.images.vectors import VectorFile, read_vectors
+from engine.workspace import Workspace
+
+__all__ = [
+    "Dataset", "ImageFile", "ImageTable", "add_benchmark", "add_folder", "add_vectors", "files_of", "find_dataset",
+    "list_datasets", "load_images", "read_content", "relocate", "remove_dataset", "set_truth_from_folders",
+]  # fmt: skip
+
+Kind = Literal["folder", "benchmark", "vectors"]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One data set.
+
+    Attributes
+    ----------
+    id : str
+        Slug of the name and a short hash; safe in file names and addresses.
+    name : str
+        What the person calls it.
+    kind : "folder", "benchmark" or "vectors"
+    location : bytes
+        `os.fsencode` of a path, or a benchmark's name.
+    options : dict
+        `truth_from_folders`, `data_root`.
+    scanned : float or None
+        When the last whole scan ended, seconds since 1970.
+    """
+
+    id: str
+    name: str
+    kind: Kind
+    location: bytes
+    options: dict[str, Any]
+    scanned: float | None
+
+    @property
+    def path(self) -> Path:
+        """The folder or file; for a benchmark its name as a path."""
+        return Path(os.fsdecode(self.location))
+
+    @property
+    def n_classes(self) -> int | None:
+        """How many classes a benchmark set has; None where that is not known beforehand."""
+        return find_benchmark(self.location.decode()).classes if self.kind == "benchmark" else None
+
+    def source(self) -> Source:
+        """Open the place where the images are.
+
+        Raises
+        ------
+        InputError
+            It is gone, or holds no images.
+        """
+        return open_source(self.kind, self.location, self.options)
+
+
+def add_folder(
+    workspace: Workspace, path: str | Path, *, name: str | None = None, truth_from_folders: bool = False
+) -> Dataset:
+    """Add a folder of images, or return it if it is known; nothing is read yet.
+
+    Parameters
+    ----------
+    name : str, optional
+        The folder's own name by default.
+    truth_from_folders : bool
+        Class folders are the truth; adding a known folder with True turns it on.
+
+    Raises
+    ------
+    InputError
+        No such folder, or not a folder.
+    """
+    root = FolderSource(Path(path)).root
+    options = {"truth_from_folders": truth_from_folders}
+    dataset = _add(workspace, "folder", os.fsencode(root), name or _readable(root), options)
+    if truth_from_folders and not dataset.options.get("truth_from_folders"):
+        set_truth_from_folders(workspace, dataset.id, True)
+    return find_dataset(workspace, dataset.id)
+
+
+def add_benchmark(workspace: Workspace, name: str, *, data_root: str | Path | None = None) -> Dataset:
+    """Add a benchmark set, or return it if it is known.
+
+    Raises
+    ------
+    InputError
+        Unknown name; the known ones are listed.
+    """
+    entry = find_benchmark(name)
+    options = {} if data_root is None else {"data_root": str(Path(data_root).expanduser().resolve())}
+    dataset = _add(workspace, "benchmark", name.encode(), entry.title, options)
+    if options and dataset.options != options:
+        _update(workspace, dataset.id, options=json.dumps(options))
+    return find_dataset(workspace, dataset.id)
+
+
+def add_vectors(workspace: Workspace, path: str | Path) -> Dataset:
+    """Add a file of vectors with its ids and labels, checked whole before anything is kept.
+
+    Raises
+    ------
+    InputError
+        The file is missing or its content is not usable; the sentence says what and where.
+    """
+    file = Path(path).expanduser().resolve()
+    vectors = read_vectors(file)
+    dataset = _add(workspace, "vectors", os.fsencode(file), _readable(file, stem=True), {})
+    store_vectors(workspace, dataset.id, vectors)
+    return find_dataset(workspace, dataset.id)
+
+
+def store_vectors(workspace: Workspace, dataset_id: str, vectors: VectorFile) -> None:
+    """Make the rows of the catalog equal to those of a vector file; rows that stay keep their integer id."""
+    contents, paths = vectors.contents.tobytes(), vectors.paths
+    labels = vectors.labels or [None] * len(paths)
+    wanted = {path: (contents[16 * at : 16 * at + 16], labels[at]) for at, path in enumerate(paths)}
+    size = vectors.vectors.shape[1] * 4
+    with open_catalog(workspace.catalog, write=True) as db:
+        known = {row["path"]: row["content"] for row in _image_rows(db, dataset_id)}
+        gone = [path for path, content in known.items() if wanted.get(path, (None,))[0] != content]
+        db.executemany("DELETE FROM image WHERE dataset = ? AND path = ?", [(dataset_id, path) for path in gone])
+        db.executemany(
+            "INSERT INTO image (dataset, path, content, size, mtime_ns, truth) VALUES (?, ?, ?, ?, 0, ?)"
+            " ON CONFLICT (dataset, path) DO UPDATE SET truth = excluded.truth, size = excluded.size",
+            [(dataset_id, path, content, size, truth) for path, (content, truth) in wanted.items()],
+        )
+        db.execute("UPDATE dataset SET scanned = ? WHERE id = ?", (time.time(), dataset_id))
+
+
+def list_datasets(workspace: Workspace) -> list[Dataset]:
+    """Return all data sets, the newest first."""
+    with open_catalog(workspace.catalog) as db:
+        return [_from_row(row) for row in db.execute("SELECT * FROM dataset ORDER BY created DESC, id")]
+
+
+def find_dataset(workspace: Workspace, id: str) -> Dataset:
+    """Return the data set with this id.
+
+    Raises
+    ------
+    InputError
+        There is none; the known ones are listed.
+    """
+    with open_catalog(workspace.catalog) as db:
+        row = db.execute("SELECT * FROM dataset WHERE id = ?", (id,)).fetchone()
+        if row is not None:
+            return _from_row(row)
+        known = [found["id"] for found in db.execute("SELECT id FROM dataset ORDER BY created DESC LIMIT 20")]
+    raise InputError(f"There is no data set {id!r}.", f"Known: {', '.join(known)}." if known else "Add one first.")
+
+
+def remove_dataset(workspace: Workspace, id: str) -> None:
+    """Forget a data set with its images and label history; files on disk are never touched."""
+    find_dataset(workspace, id)
+    with open_catalog(workspace.catalog, write=True) as db:
+        db.execute("DELETE FROM dataset WHERE id = ?", (id,))
+
+
+def relocate(workspace: Workspace, id: str, new_path: str | Path) -> Dataset:
+    """Say where a moved folder or vector file lies now; images, labels and ids stay.
+
+    Raises
+    ------
+    InputError
+        Not there, taken by another data set, or holding none of the known images.
+    """
+    dataset = find_dataset(workspace, id)
+    if dataset.kind == "benchmark":
+        raise InputError("A benchmark set has no folder to relocate.", "Add it again with another data root.")
+    if dataset.kind == "vectors":
+        file = Path(new_path).expanduser().resolve()
+        vectors = read_vectors(file)
+        location = os.fsencode(file)
+        store = True
+    else:
+        location = os.fsencode(_checked_move(workspace, dataset, Path(new_path)))
+        store = False
+    with open_catalog(workspace.catalog) as db:
+        other = db.execute(
+            "SELECT name FROM dataset WHERE kind = ? AND location = ? AND id <> ?", (dataset.kind, location, id)
+        ).fetchone()
+    if other is not None:
+        raise InputError(f"That place is already the data set {other['name']!r}.", "Remove one of the two first.")
+    _update(workspace, id, location=location)
+    if store:
+        store_vectors(workspace, id, vectors)
+    return find_dataset(workspace, id)
+
+
+def _checked_move(workspace: Workspace, dataset: Dataset, new_path: Path) -> Path:
+    source = FolderSource(new_path)
+    with open_catalog(workspace.catalog) as db:
+        known = db.execute(
+            "SELECT path, size FROM image WHERE dataset = ? AND content IS NOT NULL ORDER BY random() LIMIT 200",
+            (dataset.id,),
+        ).fetchall()
+    if known and not any(_same_file(source, row["path"], row["size"]) for row in known):
+        raise InputError(
+            f"None of the known images of {dataset.name!r} is in {shown(os.fsencode(new_path))}.",
+            "Choose the folder that holds the same files, or add it as a new data set.",
+        )
+    return source.root
+
+
+def _same_file(source: FolderSource, name: bytes, size: int) -> bool:
+    try:
+        return source.path(name).stat().st_size == size
+    except (ReadError, OSError):
+        return False
+
+
+def set_truth_from_folders(workspace: Workspace, id: str, on: bool) -> Dataset:
+    """Take the class folders as the truth, or forget it; no file is opened.
+
+    Raises
+    ------
+    InputError
+        The data set is not a folder.
+    """
+    dataset = find_dataset(workspace, id)
+    if dataset.kind != "folder":
+        raise InputError("Only a folder has class folders.", "Benchmark sets and vector files bring their own truth.")
+    with open_catalog(workspace.catalog, write=True) as db:
+        paths = [row["path"] for row in _image_rows(db, id)]
+        found = folder_truth(paths) if on else [(None, "")] * len(paths)
+        db.executemany(
+            "UPDATE image SET truth = ?, split = ? WHERE dataset = ? AND path = ?",
+            [(truth, split, id, path) for path, (truth, split) in zip(paths, found, strict=True)],
+        )
+        options = json.dumps(dataset.options | {"truth_from_folders": on})
+        db.execute("UPDATE dataset SET options = ? WHERE id = ?", (options, id))
+    return find_dataset(workspace, id)
+
+
+def read_content(workspace: Workspace, content: bytes) -> bytes:
+    """Return the bytes of an image wherever a file with this content still lies, checked against the id.
+
+    Raises
+    ------
+    ReadError
+        Every file with this content is gone or has changed.
+    """
+    with open_catalog(workspace.catalog) as db:
+        found = db.execute(
+            "SELECT d.kind, d.location, d.options, i.path FROM image i JOIN dataset d ON d.id = i.dataset"
+            " WHERE i.content = ? AND d.kind <> 'vectors'",
+            (content,),
+        ).fetchall()
+    reason = ReadError("There is no image with this content.")
+    for row in found:
+        try:
+            data = open_source(row["kind"], row["location"], json.loads(row["options"])).read(row["path"])
+        except InputError as error:
+            reason = ReadError(error.sentence)
+            continue
+        if content_id(data) == content:
+            return data
+        reason = ReadError("The file has changed since the scan.")
+    raise reason
+
+
+def _add(workspace: Workspace, kind: Kind, location: bytes, name: str, options: dict[str, Any]) -> Dataset:
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or kind
+    base = f"{slug}-{hashlib.blake2b(kind.encode() + b':' + location, digest_size=4).hexdigest()}"
+    with open_catalog(workspace.catalog, write=True) as db:
+        row = db.execute("SELECT * FROM dataset WHERE kind = ? AND location = ?", (kind, location)).fetchone()
+        if row is not None:
+            return _from_row(row)
+        taken = {found["id"] for found in db.execute("SELECT id FROM dataset")}
+        id = next(one for one in (base, *(f"{base}-{n}" for n in range(2, 1000))) if one not in taken)
+        db.execute(
+            "INSERT INTO dataset (id, name, kind, location, options, created) VALUES (?, ?, ?, ?, ?, ?)",
+            (id, name, kind, location, json.dumps(options), time.time()),
+        )
+        return _from_row(db.execute("SELECT * FROM dataset WHERE id = ?", (id,)).fetchone())
+
+
+def _update(workspace: Workspace, id: str, **values: bytes | str) -> None:
+    assignments = ", ".join(f"{column} = ?" for column in values)
+    with open_catalog(workspace.catalog, write=True) as db:
+        db.execute(f"UPDATE dataset SET {assignments} WHERE id = ?", (*values.values(), id))
+
+
+def _image_rows(db: sqlite3.Connection, id: str) -> list[sqlite3.Row]:
+    return db.execute("SELECT path, content FROM image WHERE dataset = ? ORDER BY path", (id,)).fetchall()
+
+
+def _from_row(row: sqlite3.Row) -> Dataset:
+    return Dataset(
+        row["id"],
+        row["name"],
+        cast(Kind, row["kind"]),
+        bytes(row["location"]),
+        json.loads(row["options"]),
+        row["scanned"],
+    )
+
+
+def _readable(path: Path, *, stem: bool = False) -> str:
+    return shown(os.fsencode(path.stem if stem else path.name)) or "images"

@@ -1,0 +1,113 @@
+"""What a data set holds, read from the catalog: counts, formats, sizes, failures, duplicates, class folders.
+
+`scan` returns it; a page may ask for it at any time without opening an image.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from engine.catalog import open_catalog
+from engine.images.sources import folder_truth
+from engine.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class ScanReport:
+    """A data set in numbers.
+
+    Attributes
+    ----------
+    files : int
+        Every file, failures included.
+    readable : int
+        Files that decode; duplicates count.
+    distinct : int
+        Distinct readable contents: the analysis rows.
+    failed : list of (bytes, str)
+        Path and reason of each file that cannot be used.
+    formats : dict
+        Readable files by format, the commonest first.
+    sizes : dict
+        `smallest`, `median`, `largest` as (width, height) by area, and `bytes` in all; empty without images.
+    duplicates : list of list of bytes
+        Paths of exact copies, group by group.
+    classes : dict
+        Readable files by class: the truth where it is on, else what the class folders would give.
+    seconds : float
+    opened, added, changed, removed : int
+        What this scan did; 0 when the report was only read.
+    """
+
+    files: int
+    readable: int
+    distinct: int
+    failed: list[tuple[bytes, str]]
+    formats: dict[str, int]
+    sizes: dict[str, tuple[int, int] | int]
+    duplicates: list[list[bytes]]
+    classes: dict[str, int]
+    seconds: float = 0.0
+    opened: int = 0
+    added: int = 0
+    changed: int = 0
+    removed: int = 0
+    splits: dict[str, int] = field(default_factory=dict)
+
+
+def report(
+    workspace: Workspace,
+    dataset_id: str,
+    *,
+    seconds: float = 0.0,
+    opened: int = 0,
+    added: int = 0,
+    changed: int = 0,
+    removed: int = 0,
+) -> ScanReport:
+    """Return what the catalog knows of a data set."""
+    with open_catalog(workspace.catalog) as db:
+        kind = db.execute("SELECT kind FROM dataset WHERE id = ?", (dataset_id,)).fetchone()
+        rows = db.execute(
+            "SELECT path, content, failure, format, width, height, size, truth, split FROM image"
+            " WHERE dataset = ? ORDER BY path",
+            (dataset_id,),
+        ).fetchall()
+    good = [row for row in rows if row["failure"] is None and row["content"] is not None]
+    groups: dict[bytes, list[bytes]] = {}
+    for row in good:
+        groups.setdefault(row["content"], []).append(row["path"])
+    truth = [row["truth"] for row in good]
+    if kind is not None and kind["kind"] == "folder" and not any(truth):
+        truth = [found for found, _ in folder_truth([row["path"] for row in good])]
+    return ScanReport(
+        files=len(rows),
+        readable=len(good),
+        distinct=len(groups),
+        failed=[(row["path"], row["failure"] or "") for row in rows if row["failure"] is not None],
+        formats=dict(Counter(row["format"] for row in good if row["format"]).most_common()),
+        sizes=_sizes([(row["width"], row["height"]) for row in good if row["width"]], sum(row["size"] for row in rows)),
+        duplicates=[paths for paths in groups.values() if len(paths) > 1],
+        classes=dict(sorted(Counter(name for name in truth if name is not None).items())),
+        seconds=seconds,
+        opened=opened,
+        added=added,
+        changed=changed,
+        removed=removed,
+        splits=dict(sorted(Counter(row["split"] for row in good).items())),
+    )
+
+
+def _sizes(shapes: list[tuple[int, int]], total: int) -> dict[str, tuple[int, int] | int]:
+    if not shapes:
+        return {}
+    order = np.argsort(np.prod(np.array(shapes, np.int64), axis=1), kind="stable")
+    return {
+        "smallest": shapes[order[0]],
+        "median": shapes[order[len(order) // 2]],
+        "largest": shapes[order[-1]],
+        "bytes": total,
+    }

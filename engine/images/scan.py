@@ -1,0 +1,253 @@
+"""Looking at every image of a data set once: hash, decode, size, thumbnail; then keeping the catalog true.
+
+A file whose size and time of change match the catalog is not opened. Results are committed in batches,
+so a killed scan loses at most one batch and the next one goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from engine.catalog import open_catalog
+from engine.device import threads
+from engine.errors import InputError
+from engine.files import content_id
+from engine.images.datasets import Dataset, find_dataset, store_vectors
+from engine.images.decode import ImageError, decode
+from engine.images.quality import measure
+from engine.images.report import ScanReport, report
+from engine.images.sources import Entry, ReadError, Source
+from engine.images.thumbnails import SIDE, ThumbnailStore, encode_thumbnail
+from engine.images.vectors import read_vectors
+from engine.progress import SILENT, Progress
+from engine.workspace import Workspace
+
+__all__ = ["ScanReport", "report", "scan"]
+
+BATCH = 256
+BATCH_SECONDS = 2.0
+
+
+@dataclass(slots=True)
+class _Looked:
+    """What one look at a file told; `thumbnail` is empty where none was made."""
+
+    entry: Entry
+    content: bytes | None = None
+    width: int | None = None
+    height: int | None = None
+    format: str | None = None
+    failure: str | None = None
+    quality: str | None = None
+    thumbnail: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the catalog has of a path."""
+
+    size: int
+    mtime_ns: int
+    content: bytes | None
+    truth: str | None
+    split: str
+
+    def current(self, entry: Entry) -> bool:
+        """Return whether the file need not be opened; one that could not be read is tried again."""
+        return self.content is not None and (self.size, self.mtime_ns) == (entry.size, entry.mtime_ns)
+
+
+def scan(workspace: Workspace, dataset_id: str, *, progress: Progress = SILENT, thumbnails: bool = True) -> ScanReport:
+    """Bring the catalog up to date with a data set.
+
+    Parameters
+    ----------
+    thumbnails : bool
+        Keep a 256 px thumbnail of each image in the same pass; else pages make them when they are needed.
+
+    Returns
+    -------
+    ScanReport
+        What the data set holds now; `opened`, `added`, `changed` and `removed` tell what this scan did.
+
+    Raises
+    ------
+    InputError
+        The place is gone or holds no image.
+    StorageError
+        The disk is full or the catalog is locked; what was committed stays.
+    """
+    started = time.monotonic()
+    dataset = find_dataset(workspace, dataset_id)
+    if dataset.kind == "vectors":
+        store_vectors(workspace, dataset_id, read_vectors(dataset.path))
+        return report(workspace, dataset_id, seconds=time.monotonic() - started)
+    source = dataset.source()
+    entries = _list(source, progress)
+    if not entries and not source.problems:
+        raise InputError(
+            f"There is no image in {dataset.name!r}.",
+            "Kindred reads jpg, png, webp, bmp, gif, tiff, heic and avif files, also in folders inside.",
+        )
+    known = _known(workspace, dataset_id)
+    todo = [entry for entry in entries if not (entry.name in known and known[entry.name].current(entry))]
+    looked_at = _look_at_all(source, todo, thumbnails=thumbnails)
+    changed = _keep(workspace, dataset, looked_at, len(entries), len(todo), progress)
+    removed = _settle(workspace, dataset, entries, source.problems)
+    added = sum(entry.name not in known for entry in todo)
+    return report(
+        workspace,
+        dataset_id,
+        seconds=time.monotonic() - started,
+        opened=len(todo),
+        added=added,
+        changed=changed,
+        removed=removed,
+    )
+
+
+def _list(source: Source, progress: Progress) -> list[Entry]:
+    entries = []
+    for entry in source.entries():
+        entries.append(entry)
+        if len(entries) % 1000 == 0:
+            progress.update(len(entries), 0, phase="Looking for images", unit="images")
+    return entries
+
+
+def _known(workspace: Workspace, dataset_id: str) -> dict[bytes, _Known]:
+    with open_catalog(workspace.catalog) as db:
+        db.row_factory = None
+        rows = db.execute(
+            "SELECT path, size, mtime_ns, content, truth, split FROM image WHERE dataset = ?", (dataset_id,)
+        )
+        return {row[0]: _Known(*row[1:]) for row in rows}
+
+
+def _look_at_all(source: Source, entries: Sequence[Entry], *, thumbnails: bool) -> Iterator[_Looked]:
+    """Look at the files in `threads()` threads, in order, with a bounded number in flight."""
+    workers = threads()
+    waiting: deque[Future[_Looked]] = deque()
+    with ThreadPoolExecutor(workers, thread_name_prefix="scan") as pool:
+        try:
+            for entry in entries:
+                waiting.append(pool.submit(_look, source, entry, thumbnails))
+                if len(waiting) >= 8 * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _look(source: Source, entry: Entry, thumbnails: bool) -> _Looked:
+    looked = _Looked(entry)
+    try:
+        data = source.read(entry.name)
+    except ReadError as error:
+        looked.failure = error.sentence
+        return looked
+    looked.content = content_id(data)
+    try:
+        found = decode(data, SIDE)
+    except ImageError as error:
+        looked.failure = error.reason
+        return looked
+    looked.width, looked.height, looked.format = found.width, found.height, found.format
+    looked.quality = json.dumps(measure(found.image))
+    if thumbnails:
+        looked.thumbnail = encode_thumbnail(found.image)
+    return looked
+
+
+def _keep(
+    workspace: Workspace, dataset: Dataset, looked_at: Iterable[_Looked], total: int, todo: int, progress: Progress
+) -> int:
+    """Commit results in batches; return how many known files had changed."""
+    store = ThumbnailStore(workspace.thumbnails)
+    batch: list[_Looked] = []
+    done = total - todo
+    failed = changed = 0
+    last = time.monotonic()
+    progress.update(done, total, phase="Reading images", unit="images")
+    try:
+        for looked in looked_at:
+            batch.append(looked)
+            done += 1
+            failed += looked.failure is not None
+            if len(batch) >= BATCH or time.monotonic() - last > BATCH_SECONDS:
+                changed += _commit(workspace, dataset, batch, store)
+                batch, last = [], time.monotonic()
+                progress.update(done, total, phase="Reading images", unit="images", failed=failed)
+        changed += _commit(workspace, dataset, batch, store)
+        progress.update(done, total, phase="Reading images", unit="images", failed=failed)
+    finally:
+        store.close()
+    return changed
+
+
+def _commit(workspace: Workspace, dataset: Dataset, batch: Sequence[_Looked], store: ThumbnailStore) -> int:
+    """Write one batch: thumbnails first, then the catalog rows that make it count."""
+    if not batch:
+        return 0
+    store.put_many([(one.content, one.thumbnail) for one in batch if one.content and one.thumbnail])
+    changed = 0
+    with open_catalog(workspace.catalog, write=True) as db:
+        for one in batch:
+            entry = one.entry
+            row = db.execute(
+                "SELECT id, content FROM image WHERE dataset = ? AND path = ?", (dataset.id, entry.name)
+            ).fetchone()
+            if row is not None and row["content"] != one.content:
+                db.execute("DELETE FROM image WHERE id = ?", (row["id"],))
+                changed += row["content"] is not None
+            db.execute(
+                "INSERT INTO image (dataset, path, content, size, mtime_ns, width, height, format, truth, split,"
+                " failure, quality) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (dataset, path) DO UPDATE SET size = excluded.size, mtime_ns = excluded.mtime_ns,"
+                " width = excluded.width, height = excluded.height, format = excluded.format,"
+                " failure = excluded.failure, quality = excluded.quality",
+                (
+                    dataset.id, entry.name, one.content, entry.size, entry.mtime_ns, one.width, one.height, one.format,
+                    entry.truth, entry.split, one.failure, one.quality,
+                ),
+            )  # fmt: skip
+    return changed
+
+
+def _settle(
+    workspace: Workspace, dataset: Dataset, entries: Sequence[Entry], problems: Sequence[tuple[bytes, str]]
+) -> int:
+    """Remove rows of files that are gone, list what could not be opened, refresh truth; return how many are gone."""
+    present = {entry.name: entry for entry in entries}
+    closed = tuple(name for name, _ in problems if name.endswith(b"/"))
+    trouble = dict(problems)
+    with open_catalog(workspace.catalog, write=True) as db:
+        rows = db.execute("SELECT path, truth, split, failure FROM image WHERE dataset = ?", (dataset.id,)).fetchall()
+        gone = [
+            row["path"]
+            for row in rows
+            if row["path"] not in present
+            and not (closed and row["path"].startswith(closed) and row["path"] not in closed)
+        ]
+        db.executemany("DELETE FROM image WHERE dataset = ? AND path = ?", [(dataset.id, path) for path in gone])
+        db.executemany(
+            "INSERT INTO image (dataset, path, size, mtime_ns, failure) VALUES (?, ?, 0, 0, ?)"
+            " ON CONFLICT (dataset, path) DO NOTHING",
+            [(dataset.id, path, reason) for path, reason in problems],
+        )
+        moved: list[tuple[Any, ...]] = []
+        for row in rows:
+            entry = present.get(row["path"])
+            if entry is not None and (entry.truth, entry.split) != (row["truth"], row["split"]):
+                moved.append((entry.truth, entry.split, dataset.id, row["path"]))
+        db.executemany("UPDATE image SET truth = ?, split = ? WHERE dataset = ? AND path = ?", moved)
+        db.execute("UPDATE dataset SET scanned = ? WHERE id = ?", (time.time(), dataset.id))
+    return sum(path not in trouble for path in gone)

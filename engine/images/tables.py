@@ -1,0 +1,179 @@
+"""What the catalog knows of a data set's images: one row per distinct content, or one per file.
+
+`load_images` gives the analysis rows that everything to the right counts in; `files_of` gives every file,
+duplicates and failures included, for export and the Images page.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine import ids as content_ids
+from engine.catalog import open_catalog
+from engine.ids import Ids
+from engine.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class ImageTable:
+    """The analysis rows of a data set: distinct readable contents, in the byte order of their first paths.
+
+    Attributes
+    ----------
+    ids : (n,) int64
+        Catalog ids of the first files; the gallery and the thumbnail route use them.
+    contents : (n,) S16
+        Content ids.
+    paths : list of bytes
+        First path of each content inside the source.
+    truth : list of str or None
+        Class, where one is known.
+    split : list of str
+        "", "train" or "test".
+    width, height : (n,) int32
+        Pixels, upright; 0 for vectors without images.
+    sizes : (n,) int64
+        Bytes of the file.
+    """
+
+    ids: NDArray[np.int64]
+    contents: Ids
+    paths: list[bytes]
+    truth: list[str | None]
+    split: list[str]
+    width: NDArray[np.int32]
+    height: NDArray[np.int32]
+    sizes: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    @property
+    def has_truth(self) -> bool:
+        """Whether any row has a class."""
+        return any(truth is not None for truth in self.truth)
+
+    @property
+    def classes(self) -> list[str]:
+        """The classes, sorted by name; a row's class number is its place here."""
+        return sorted({truth for truth in self.truth if truth is not None})
+
+    def truth_numbers(self) -> NDArray[np.int32]:
+        """Return (n,) class numbers, -1 where the class is unknown."""
+        places = {name: at for at, name in enumerate(self.classes)}
+        return np.array([-1 if truth is None else places[truth] for truth in self.truth], dtype=np.int32)
+
+    def rows(self, chosen: NDArray[np.int64] | NDArray[np.bool_] | Sequence[int]) -> ImageTable:
+        """Return the table of some rows, given by index or mask."""
+        at = np.arange(len(self))[np.asarray(chosen)] if len(self) else np.empty(0, np.int64)
+        return ImageTable(
+            self.ids[at],
+            self.contents[at],
+            [self.paths[i] for i in at],
+            [self.truth[i] for i in at],
+            [self.split[i] for i in at],
+            self.width[at],
+            self.height[at],
+            self.sizes[at],
+        )
+
+
+def load_images(workspace: Workspace, dataset_id: str, *, split: str | None = None) -> ImageTable:
+    """Return the analysis rows of a data set, all or of one split.
+
+    Parameters
+    ----------
+    split : str, optional
+        "train", "test" or "" (images without a split); None takes all.
+    """
+    query = (
+        "SELECT id, content, path, truth, split, coalesce(width, 0), coalesce(height, 0), size FROM image"
+        " WHERE dataset = ? AND content IS NOT NULL AND failure IS NULL"
+    )
+    values: list[Any] = [dataset_id]
+    if split is not None:
+        query += " AND split = ?"
+        values.append(split)
+    seen: set[bytes] = set()
+    rows = []
+    with open_catalog(workspace.catalog) as db:
+        db.row_factory = None
+        for row in db.execute(query + " ORDER BY path", values):
+            if row[1] not in seen:
+                seen.add(row[1])
+                rows.append(row)
+    columns: tuple[Any, ...] = tuple(zip(*rows, strict=True)) if rows else ((),) * 8
+    return ImageTable(
+        np.array(columns[0], np.int64),
+        content_ids.pack(columns[1]),
+        list(columns[2]),
+        list(columns[3]),
+        list(columns[4]),
+        np.array(columns[5], np.int32),
+        np.array(columns[6], np.int32),
+        np.array(columns[7], np.int64),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    """One file of a data set as the catalog has it.
+
+    Attributes
+    ----------
+    id : int
+    path : bytes
+        Inside the source.
+    content : bytes or None
+        Content id; None where the bytes could not be read.
+    size : int
+        Bytes.
+    width, height : int or None
+        Pixels, upright.
+    format : str or None
+    truth : str or None
+    split : str
+    failure : str or None
+        Why it cannot be used, one sentence.
+    quality : dict
+        Measured qualities by name; empty where none were measured.
+    """
+
+    id: int
+    path: bytes
+    content: bytes | None
+    size: int
+    width: int | None
+    height: int | None
+    format: str | None
+    truth: str | None
+    split: str
+    failure: str | None
+    quality: dict[str, float]
+
+
+def files_of(workspace: Workspace, dataset_id: str) -> list[ImageFile]:
+    """Return every file of a data set, duplicates and failures included, in the byte order of the paths."""
+    with open_catalog(workspace.catalog) as db:
+        db.row_factory = None
+        found = db.execute(
+            "SELECT id, path, content, size, width, height, format, truth, split, failure, quality"
+            " FROM image WHERE dataset = ? ORDER BY path",
+            (dataset_id,),
+        ).fetchall()
+    return [ImageFile(*row[:10], json.loads(row[10]) if row[10] else {}) for row in found]
+
+
+def count_images(workspace: Workspace, dataset_id: str) -> int:
+    """Return the number of analysis rows of a data set, without reading them."""
+    with open_catalog(workspace.catalog) as db:
+        found = db.execute(
+            "SELECT count(DISTINCT content) FROM image WHERE dataset = ? AND failure IS NULL", (dataset_id,)
+        ).fetchone()
+    return int(found[0])
