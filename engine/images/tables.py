@@ -167,7 +167,7 @@ def files_of(workspace: Workspace, dataset_id: str) -> list[ImageFile]:
             " FROM image WHERE dataset = ? ORDER BY path",
             (dataset_id,),
         ).fetchall()
-    return [ImageFile(*row[:10], json.loads(row[10]) if row[10] else {}) for row in found]
+    return [ImageFile(*(*row[:10], json.loads(row[10]) if row[10] else {})) for row in found]
 
 
 def count_images(workspace: Workspace, dataset_id: str) -> int:

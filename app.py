@@ -1,0 +1,35 @@
+"""Kindred: `streamlit run app.py`. Routing, the pages, and the routes that serve pictures by catalog id."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+if __name__ == "__main__":
+    from engine.jobs import prepare_worker
+    from pages.shared.frame import SCREENS, sidebar
+    from pages.shared.state import current, guarded
+
+    st.set_page_config(page_title="Kindred", page_icon=":material/grain:", layout="wide")
+    page = st.navigation(
+        [
+            st.Page(screen.file, title=screen.title, url_path=screen.path, default=screen.path == "images")
+            for screen in SCREENS
+        ],
+        position="hidden",
+    )
+    with guarded():
+        now = current()
+        prepare_worker(now.workspace)
+        sidebar(now)
+        page.run()
+else:
+    from starlette.middleware import Middleware
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+    from pages.shared.routes import ROUTES
+
+    app = st.App(
+        __file__,
+        routes=ROUTES,
+        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])],
+    )

@@ -1,0 +1,10 @@
+"""The commands of `python -m engine`: name -> (module, one sentence). Adding one is one file and one line.
+
+A command module has `add_arguments(parser, given)` and `main(arguments) -> exit status`.
+"""
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "run": ("engine.commands.run", "cluster a data set, a folder or vectors into a run folder"),
+    "job": ("engine.commands.job", "do the work that a job's folder describes (the app starts these)"),
+    "export": ("engine.commands.export", "write a run's labels for other tools"),
+}

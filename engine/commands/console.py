@@ -1,0 +1,137 @@
+"""What the commands share: progress on stderr, the choice of data, encoder and method flags."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.embeddings.encoders import ENCODERS, find_encoder
+from engine.errors import InputError
+from engine.settings import add_flags, from_flags
+from engine.workspace import Workspace
+
+if TYPE_CHECKING:
+    from engine.images.datasets import Dataset
+    from engine.pipeline import Rows
+
+
+class ConsoleProgress:
+    """A listener that keeps one line on a terminal up to date, or prints a line now and then into a log."""
+
+    def __init__(self) -> None:
+        self.terminal = sys.stderr.isatty()
+        self.last, self.phase, self.began = 0.0, "", time.monotonic()
+
+    def update(self, done: float, total: float, *, phase: str = "", unit: str = "", **metrics: float) -> None:
+        """Print how far the phase is."""
+        now = time.monotonic()
+        fresh = phase != self.phase
+        if fresh:
+            self.phase, self.began = phase, now
+        if not fresh and done < total and now - self.last < (0.2 if self.terminal else 10):
+            return
+        self.last = now
+        share = f"{100 * done / total:3.0f}%" if total else ""
+        left = (now - self.began) * (total - done) / done if done and total else 0.0
+        values = "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
+        line = f"{phase or 'working'} {share} {values}" + (f"  about {left:.0f} s left" if left > 1 else "")
+        print(f"\r\033[K{line}" if self.terminal else line, end="" if self.terminal else "\n", file=sys.stderr)
+        sys.stderr.flush()
+
+    def say(self, sentence: str) -> None:
+        """Print a sentence on a line of its own."""
+        print(f"\r\033[K{sentence}" if self.terminal else sentence, file=sys.stderr)
+
+    def snapshot(self, labels: NDArray[np.int32]) -> None:
+        """Ignore; the command prints the result."""
+
+    def stop_requested(self) -> bool:
+        """Never; Ctrl-C ends the command."""
+        return False
+
+
+def finish(line: str | Path) -> int:
+    """Print the last line: where the result lies."""
+    if sys.stderr.isatty():
+        print("\r\033[K", end="", file=sys.stderr)
+    print(line)
+    return 0
+
+
+def add_data_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None:
+    """Declare where the images or vectors come from and which encoder reads them."""
+    data = parser.add_argument_group("data (one of these)")
+    data.add_argument("--dataset", help="a benchmark set, such as digits")
+    data.add_argument("--folder", type=Path, help="a folder of images")
+    data.add_argument(
+        "--vectors", type=Path, help=".npz with `vectors` (n, d), optional `ids` and `labels`; .npy; .parquet"
+    )
+    data.add_argument("--data-root", type=Path, help="where benchmark sets lie on this disk")
+    data.add_argument("--truth-from-folders", action="store_true", help="class folders are the truth to score against")
+    data.add_argument("--workspace", type=Path, help="where cache/ and library/ live")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
+    parser.add_argument("--encoder", choices=[*ENCODERS], help="what turns images into vectors (default: descriptor)")
+    chosen = peek(given, "--encoder") or "descriptor"
+    if chosen in ENCODERS:
+        add_flags(parser, find_encoder(chosen).settings_class, prefix="encoder-")
+
+
+def peek(given: Sequence[str], flag: str) -> str | None:
+    """Return the value of a flag before the parser is complete."""
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    early.add_argument(flag, dest="value")
+    known, _ = early.parse_known_args(list(given))
+    value: str | None = known.value
+    return value
+
+
+def load_data(arguments: argparse.Namespace, workspace: Workspace, progress: ConsoleProgress) -> Dataset:
+    """Register and scan the data that the flags name.
+
+    Raises
+    ------
+    InputError
+        None or more than one of --dataset, --folder, --vectors.
+    """
+    from engine.images.datasets import add_benchmark, add_folder, add_vectors
+    from engine.images.scan import scan
+    from engine.images.sources import shown
+
+    given = [name for name in ("dataset", "folder", "vectors") if getattr(arguments, name) is not None]
+    if len(given) != 1:
+        raise InputError("Name the data: one of --dataset, --folder or --vectors.")
+    if arguments.folder is not None:
+        dataset = add_folder(workspace, arguments.folder, truth_from_folders=arguments.truth_from_folders)
+    elif arguments.vectors is not None:
+        dataset = add_vectors(workspace, arguments.vectors)
+    else:
+        dataset = add_benchmark(workspace, arguments.dataset, data_root=arguments.data_root)
+    report = scan(workspace, dataset.id, progress=progress)
+    for path, reason in report.failed[:20]:
+        progress.say(f"not read: {shown(path)}: {reason}")
+    if len(report.failed) > 20:
+        progress.say(f"... and {len(report.failed) - 20:,} more that could not be read")
+    if report.readable == 0:
+        raise InputError("There is no readable image in the data.", "Check the folder and the list above.")
+    return dataset
+
+
+def embed_data(
+    arguments: argparse.Namespace, workspace: Workspace, dataset: Dataset, progress: ConsoleProgress
+) -> Rows:
+    """Embed the data with the encoder that the flags name."""
+    from engine.pipeline import embed_dataset
+
+    name = "precomputed" if dataset.kind == "vectors" else arguments.encoder or "descriptor"
+    entry = find_encoder(name)
+    values = from_flags(arguments, entry.settings_class, prefix="encoder-") if name != "precomputed" else {}
+    return embed_dataset(
+        workspace, dataset.id, name, entry.settings_class.parse(values), device=arguments.device, progress=progress
+    )

@@ -1,0 +1,26 @@
+"""Do the work that a job's folder describes; the app starts these as processes of their own."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None:
+    """Declare the folder, or --wait for the warm worker."""
+    parser.add_argument("folder", nargs="?", type=Path, help="the job's folder")
+    parser.add_argument("--wait", action="store_true", help="import what jobs need, then read the folder from stdin")
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Run the job."""
+    from engine.worker import run_job, wait_for_job
+
+    if arguments.wait:
+        return wait_for_job()
+    if arguments.folder is None:
+        from engine.errors import InputError
+
+        raise InputError("Name the job's folder.")
+    return run_job(arguments.folder)

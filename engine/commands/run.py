@@ -1,0 +1,66 @@
+"""Cluster a data set, a folder or vectors into a run folder.
+
+It holds config.json, results.json, predictions.npz and labels.csv.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.clustering import METHODS, find_method
+from engine.commands.console import ConsoleProgress, add_data_arguments, embed_data, finish, load_data, peek
+from engine.settings import Settings, add_flags, from_flags
+from engine.workspace import Workspace
+
+if TYPE_CHECKING:
+    from engine.pipeline import Rows
+
+
+def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None:
+    """Declare the flags, the chosen encoder's and the chosen method's among them."""
+    add_data_arguments(parser, given)
+    parser.add_argument("--method", choices=[*METHODS], default="kmeans", help="the clustering method")
+    parser.add_argument("--results-dir", type=Path, help="where the run folder goes (default: the library)")
+    parser.add_argument("--experiment-name", default="", help="what the run is called")
+    method = peek(given, "--method") or "kmeans"
+    if method in METHODS:
+        add_flags(parser, find_method(method).settings_class)
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Run the whole way and print the run folder."""
+    from engine import pipeline, runs
+
+    workspace, progress = Workspace.open(arguments.workspace), ConsoleProgress()
+    began = time.perf_counter()
+    dataset = load_data(arguments, workspace, progress)
+    seconds = {"scan": time.perf_counter() - began}
+    began = time.perf_counter()
+    rows = embed_data(arguments, workspace, dataset, progress)
+    seconds["embed"] = time.perf_counter() - began
+    settings = method_settings(arguments, rows)
+    n_clusters = getattr(settings, "n_clusters", None)
+    parent = arguments.results_dir or workspace.runs
+    folder = runs.new_folder(parent, runs.folder_name(arguments.method, dataset.name, n_clusters))
+    run = pipeline.cluster(
+        workspace, rows, arguments.method, settings, folder,
+        title=arguments.experiment_name, progress=progress, seconds=seconds,
+    )  # fmt: skip
+    pipeline.write_csv(run, rows, workspace)
+    for sentence in run.results["notes"]:
+        progress.say(sentence)
+    return finish(folder)
+
+
+def method_settings(arguments: argparse.Namespace, rows: Rows) -> Settings:
+    """Build the method's settings; the number of clusters defaults to the number of known classes."""
+    model = find_method(arguments.method).settings_class
+    values = from_flags(arguments, model)
+    classes = len({name for name in rows.truth if name is not None})
+    if "n_clusters" in model.model_fields and "n_clusters" not in values and classes > 1:
+        values["n_clusters"] = classes
+    return model.parse(values)

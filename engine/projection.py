@@ -1,0 +1,228 @@
+"""Maps of an embedding set: PCA (shown at once), UMAP (from the shared graph) and t-SNE.
+
+Flows in: embeddings and their neighbour graph. Flows out: (n, 2) coordinates, kept on disk by key.
+The same UMAP, with more dimensions and no minimal distance, is the reduction that density methods work in.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.device import threads
+from engine.errors import StorageError
+from engine.files import load_array, save_array
+from engine.neighbors import NeighborGraph, build_graph
+from engine.progress import SILENT, Progress
+from engine.settings import Settings, setting
+from engine.vectors import Vectors, blocks, check_embeddings, unit
+
+if TYPE_CHECKING:
+    from engine.workspace import Workspace
+
+
+class ProjectionSettings(Settings):
+    """How images are laid out on the map."""
+
+    kind: Literal["umap", "tsne", "pca"] = setting(
+        "umap", "UMAP keeps groups and their surroundings, t-SNE keeps the closest images, PCA is instant and linear."
+    )
+    n_neighbors: int = setting(15, "UMAP: how many neighbours hold an image in place.", ge=2, le=64)
+    min_dist: float = setting(0.1, "UMAP: how closely images may be packed.", ge=0.0, le=0.99, step=0.01)
+    perplexity: float = setting(30.0, "t-SNE: about how many neighbours count.", ge=2, le=100)
+    random_state: int = setting(0, "Seed; the same seed gives the same map.", ge=0, le=2**31 - 1, advanced=True)
+
+
+@dataclass(frozen=True)
+class Pca:
+    """Principal axes of a set of vectors.
+
+    Attributes
+    ----------
+    mean : (d,) float32
+    axes : (c, d) float32
+        Orthonormal, in falling variance, each signed so that its largest entry is positive.
+    variance : (c,) float64
+        Along each axis.
+    """
+
+    mean: Vectors
+    axes: Vectors
+    variance: NDArray[np.float64]
+
+    def __call__(self, vectors: NDArray[Any]) -> Vectors:
+        """Return (n, c) coordinates."""
+        parts = [
+            (np.asarray(vectors[rows], dtype=np.float32) - self.mean) @ self.axes.T for rows in blocks(len(vectors))
+        ]
+        return np.concatenate(parts)
+
+
+def fit_pca(vectors: NDArray[Any], n_components: int, *, normalise: bool = False) -> Pca:
+    """Return the leading principal axes, from the covariance matrix gathered in one pass.
+
+    Parameters
+    ----------
+    vectors : (n, d)
+        An array or a memory map.
+    n_components : int
+        At most min(n, d) are returned.
+    normalise : bool
+        Scale each row to length one first.
+    """
+    from scipy.linalg import eigh
+
+    count, dimension = vectors.shape
+    mean, scatter = np.zeros(dimension), np.zeros((dimension, dimension))
+    for rows in blocks(count):
+        part = unit(vectors[rows]) if normalise else np.asarray(vectors[rows], dtype=np.float32)
+        mean += part.sum(axis=0, dtype=np.float64)
+        scatter += part.T @ part
+    mean /= count
+    covariance = scatter / count - np.outer(mean, mean)
+    c = min(n_components, count, dimension)
+    values, columns = eigh(covariance, subset_by_index=(dimension - c, dimension - 1))
+    axes = columns.T[::-1]
+    largest = np.take_along_axis(axes, np.abs(axes).argmax(axis=1)[:, None], axis=1)
+    axes = axes * np.where(largest < 0, -1, 1)
+    return Pca(mean.astype(np.float32), np.ascontiguousarray(axes, dtype=np.float32), np.maximum(values[::-1], 0))
+
+
+def pca_map(embeddings: NDArray[Any]) -> Vectors:
+    """Return the (n, 2) map on the first two principal axes of the unit rows; instant."""
+    pca = fit_pca(embeddings, 2, normalise=True)
+    parts = [pca(unit(embeddings[rows])) for rows in blocks(len(embeddings))]
+    return _two_columns(np.concatenate(parts))
+
+
+def _two_columns(xy: Vectors) -> Vectors:
+    return xy if xy.shape[1] == 2 else np.hstack([xy, np.zeros((len(xy), 2 - xy.shape[1]), dtype=np.float32)])
+
+
+def umap_layout(
+    embeddings: NDArray[Any],
+    graph: NeighborGraph,
+    *,
+    n_components: int = 2,
+    n_neighbors: int = 15,
+    min_dist: float = 0.1,
+    random_state: int = 0,
+    progress: Progress = SILENT,
+) -> Vectors:
+    """Return UMAP coordinates computed from the shared graph (cosine), started from PCA.
+
+    The graph leaves each row out; UMAP wants it first, so the self column is added here. With fewer rows
+    than UMAP can lay out (under `n_components` + 3) the PCA coordinates are returned instead.
+
+    References
+    ----------
+    McInnes, Healy and Melville, UMAP: Uniform Manifold Approximation and Projection, 2018.
+    """
+    count = len(embeddings)
+    pca = fit_pca(embeddings, n_components, normalise=True)
+    start = np.concatenate([pca(unit(embeddings[rows])) for rows in blocks(count)])
+    if start.shape[1] < n_components:
+        start = np.hstack([start, np.zeros((count, n_components - start.shape[1]), dtype=np.float32)])
+    if count < n_components + 3 or graph.k < 1:
+        progress.say("Too few images for UMAP; this is PCA.")
+        return start
+    import umap
+
+    indices, similarities = graph.first(n_neighbors - 1).with_self()
+    distances = np.maximum(1 - similarities, 0).astype(np.float32)
+    distances[:, 0] = 0
+    rng = np.random.default_rng(random_state)
+    scale = 10 / max(float(np.abs(start).max()), 1e-12)
+    start = (start * scale + rng.normal(scale=1e-4, size=start.shape)).astype(np.float32)
+    model = umap.UMAP(
+        n_components=n_components, n_neighbors=indices.shape[1], min_dist=min_dist, metric="cosine",
+        precomputed_knn=(indices, distances), init=start, random_state=random_state, n_jobs=1,
+        force_approximation_algorithm=True,
+    )  # fmt: skip
+    progress.update(0, 1, phase="umap")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        layout: Vectors = np.asarray(model.fit_transform(start), dtype=np.float32)
+    progress.update(1, 1, phase="umap")
+    if not np.isfinite(layout).all():
+        lost = ~np.isfinite(layout).all(axis=1)
+        layout[lost] = np.nanmean(np.where(np.isfinite(layout), layout, np.nan), axis=0)
+    return layout
+
+
+def _tsne(embeddings: NDArray[Any], settings: ProjectionSettings, progress: Progress) -> Vectors:
+    """Return scikit-learn's t-SNE of the leading 50 principal axes, cosine through unit rows."""
+    from sklearn.manifold import TSNE
+
+    count = len(embeddings)
+    if count < 5:
+        progress.say("Too few images for t-SNE; this is PCA.")
+        return pca_map(embeddings)
+    pca = fit_pca(embeddings, 50, normalise=True)
+    reduced = np.concatenate([pca(unit(embeddings[rows])) for rows in blocks(count)])
+    progress.update(0, 1, phase="t-sne")
+    model = TSNE(
+        n_components=2, perplexity=min(settings.perplexity, (count - 1) / 3), random_state=settings.random_state,
+        init="pca", n_jobs=threads(),
+    )  # fmt: skip
+    layout: Vectors = model.fit_transform(reduced).astype(np.float32)
+    progress.update(1, 1, phase="t-sne")
+    return layout
+
+
+def project(
+    embeddings: NDArray[Any],
+    graph: NeighborGraph | None = None,
+    settings: ProjectionSettings | None = None,
+    progress: Progress = SILENT,
+) -> Vectors:
+    """Return the (n, 2) float32 map of `embeddings`.
+
+    Parameters
+    ----------
+    embeddings : (n, d) float32
+        Need not be unit length.
+    graph : NeighborGraph, optional
+        The shared graph; UMAP builds one when it is absent.
+
+    Raises
+    ------
+    InputError
+        Wrong shape, NaN.
+    """
+    settings = settings or ProjectionSettings()
+    array = check_embeddings(embeddings)
+    if settings.kind == "pca" or np.all(array == array[0]):
+        return pca_map(array)
+    if settings.kind == "tsne":
+        return _tsne(array, settings, progress)
+    graph = graph or build_graph(array, k=max(settings.n_neighbors, 15), progress=progress)
+    return umap_layout(
+        array, graph, n_neighbors=settings.n_neighbors, min_dist=settings.min_dist,
+        random_state=settings.random_state, progress=progress,
+    )  # fmt: skip
+
+
+def cached_projection(
+    workspace: Workspace,
+    key: str,
+    embeddings: NDArray[Any],
+    graph: NeighborGraph | None = None,
+    settings: ProjectionSettings | None = None,
+    progress: Progress = SILENT,
+) -> Vectors:
+    """Return the map kept under `key` (which names embeddings and settings), made and kept when absent or damaged."""
+    path = workspace.projection(key) / "xy.npy"
+    try:
+        kept: Vectors = load_array(path)
+        if kept.shape == (len(embeddings), 2):
+            return kept
+    except StorageError:
+        progress.update(0, 1, phase="map")
+    layout = project(embeddings, graph, settings, progress)
+    save_array(path, layout)
+    return layout

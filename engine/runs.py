@@ -1,0 +1,216 @@
+"""A finished clustering as a folder that a colleague can open, check and continue.
+
+config.json says what was done, results.json how good it is, predictions.npz holds one row per image
+(`ids`, `paths`, `assignments`, `labels` where truth is known, `confidence`, `split`), labels.csv one line
+per file. Runs live in library/runs or wherever `--results-dir` pointed; they are opened by their folder.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.errors import InputError, StorageError
+from engine.files import read_json, save_arrays, write_json
+from engine.ids import Ids, from_hex, to_hex
+from engine.workspace import Workspace
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder, opened. Arrays are read when asked."""
+
+    folder: Path
+    config: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """What the person calls it, else the folder's name."""
+        return str(self.config.get("title") or self.folder.name)
+
+    @property
+    def method(self) -> str:
+        """The clustering method's name in the registry."""
+        return str(self.config.get("method", ""))
+
+    @property
+    def dataset(self) -> str:
+        """The data set's id in the catalog it was made with."""
+        return str(self.config.get("dataset", {}).get("id", ""))
+
+    @property
+    def created(self) -> float:
+        """Seconds since the epoch."""
+        return float(self.config.get("created", 0.0))
+
+    @property
+    def finished(self) -> bool:
+        """Whether the results are there."""
+        return (self.folder / "results.json").exists() and (self.folder / "predictions.npz").exists()
+
+    @cached_property
+    def results(self) -> dict[str, Any]:
+        """The metrics: train, test or null, seconds, notes."""
+        found: dict[str, Any] = read_json(self.folder / "results.json")
+        return found
+
+    @cached_property
+    def predictions(self) -> dict[str, NDArray[Any]]:
+        """The arrays of predictions.npz.
+
+        Raises
+        ------
+        StorageError
+            Damaged or incomplete.
+        """
+        path = self.folder / "predictions.npz"
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                found = {name: arrays[name] for name in arrays.files}
+        except (OSError, ValueError, EOFError, KeyError) as error:
+            raise StorageError(f"{path} cannot be read.", "Run the clustering again.") from error
+        missing = {"ids", "assignments"} - found.keys()
+        if missing:
+            raise StorageError(f"{path} lacks {', '.join(sorted(missing))}.", "Run the clustering again.")
+        return found
+
+    @property
+    def contents(self) -> Ids:
+        """Content ids of the rows, (n,) S16."""
+        return from_hex(self.predictions["ids"].tolist())
+
+    @property
+    def assignments(self) -> NDArray[np.int32]:
+        """Cluster of each row, (n,) int32, -1 is noise."""
+        return self.predictions["assignments"].astype(np.int32)
+
+
+def folder_name(method: str, dataset: str, n_clusters: int | None) -> str:
+    """Return `<method>_<dataset>_<k>clusters_<timestamp>` from safe characters only."""
+    slug = re.sub(r"[^A-Za-z0-9-]+", "-", dataset).strip("-")[:40] or "data"
+    count = f"{n_clusters}clusters" if n_clusters else "auto"
+    return f"{method}_{slug}_{count}_{time.strftime('%Y%m%d-%H%M%S')}"
+
+
+def new_folder(parent: Path, name: str) -> Path:
+    """Create `parent/name`, with a counter behind it when it is taken."""
+    parent.mkdir(parents=True, exist_ok=True)
+    for attempt in range(1000):
+        folder = parent / (name if attempt == 0 else f"{name}_{attempt + 1}")
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            continue
+        return folder
+    raise StorageError(f"{parent} holds too many runs called {name}.")
+
+
+def save_run(
+    folder: Path,
+    *,
+    config: dict[str, Any],
+    results: dict[str, Any],
+    contents: Ids,
+    paths: Sequence[bytes],
+    assignments: NDArray[np.int32],
+    confidence: NDArray[np.float32],
+    truth: Sequence[str | None],
+    split: Sequence[str],
+    extra: dict[str, NDArray[Any]] | None = None,
+) -> Run:
+    """Write config.json, predictions.npz and, last, results.json: its presence says that the run is whole.
+
+    Parameters
+    ----------
+    contents, paths, assignments, confidence, truth, split : length n
+        One entry per analysis row.
+    extra : dict, optional
+        Further per-row arrays, such as an uncertainty.
+    """
+    arrays: dict[str, NDArray[Any]] = {
+        "ids": np.array(to_hex(contents)),
+        "paths": np.array([path.decode("utf-8", "backslashreplace") for path in paths]),
+        "assignments": assignments.astype(np.int32),
+        "confidence": confidence.astype(np.float32),
+        "split": np.array(split),
+    }
+    if any(name is not None for name in truth):
+        arrays["labels"] = np.array([name or "" for name in truth])
+    write_json(folder / "config.json", config | {"format": FORMAT})
+    save_arrays(folder / "predictions.npz", **arrays, **(extra or {}))
+    write_json(folder / "results.json", results)
+    return Run(folder, config)
+
+
+def open_run(folder: Path) -> Run:
+    """Open a run by its folder.
+
+    Raises
+    ------
+    InputError
+        No run there, or one of a newer format.
+    """
+    path = folder / "config.json"
+    if not path.exists():
+        raise InputError(f"{folder} holds no run: config.json is missing.", "Name a run's own folder.")
+    config = read_json(path)
+    if not isinstance(config, dict):
+        raise StorageError(f"{path} is not a run's configuration.", "It was edited; restore it or run again.")
+    if int(config.get("format", FORMAT)) > FORMAT:
+        raise InputError(f"{folder.name} was written by a newer Kindred.", "Update Kindred to open it.")
+    return Run(folder, config)
+
+
+def list_runs(workspace: Workspace, dataset: str | None = None) -> list[Run]:
+    """Return the finished runs of the library, newest first."""
+    found = []
+    for folder in workspace.runs.iterdir() if workspace.runs.is_dir() else ():
+        if not (folder / "results.json").exists() or not (folder / "predictions.npz").exists():
+            continue
+        try:
+            run = open_run(folder)
+        except (InputError, StorageError):
+            continue
+        if dataset is None or run.dataset == dataset:
+            found.append(run)
+    return sorted(found, key=lambda run: run.created, reverse=True)
+
+
+def find_run(workspace: Workspace, name: str) -> Run:
+    """Open the run of the library whose folder is called `name`; never a path outside the library.
+
+    Raises
+    ------
+    InputError
+    """
+    folder = workspace.runs / name
+    if Path(name).name != name or not folder.is_dir():
+        raise InputError(f"There is no run {name!r}.", "It may have been deleted; choose another.")
+    return open_run(folder)
+
+
+def update_config(run: Run, **values: Any) -> Run:  # noqa: ANN401 - JSON is any
+    """Change a run's title or tags."""
+    config = read_json(run.folder / "config.json") | values
+    write_json(run.folder / "config.json", config)
+    return Run(run.folder, config)
+
+
+def delete_run(workspace: Workspace, run: Run) -> Path:
+    """Move the run into the library's bin and return where it lies now."""
+    bin_folder = workspace.library / "bin"
+    bin_folder.mkdir(parents=True, exist_ok=True)
+    target = bin_folder / f"{run.folder.name}_{int(time.time())}"
+    shutil.move(run.folder, target)
+    return target

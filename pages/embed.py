@@ -1,0 +1,168 @@
+"""Embed: choose what turns images into vectors, see how it will see them, and what is cached already."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from engine.embeddings.encoders import ENCODERS, EncoderEntry, find_encoder
+from engine.errors import KindredError
+from engine.ids import to_bytes
+from engine.images.datasets import load_images, read_content
+from engine.images.decode import PreprocessSettings, decode_rgb, decode_square
+from engine.settings import Settings
+from engine.workspace import Workspace
+from pages.shared import forms
+from pages.shared.frame import heading, watch
+from pages.shared.state import Current, choose, current, describe, escape, show_error
+from pages.shared.tasks import newest, start_embedding
+
+_WORDS = {"complete": "complete", "partial": "partly embedded", "stale": "out of date"}
+
+
+def _cached(now: Current) -> None:
+    if not now.configurations:
+        return
+    st.markdown("##### Cached embeddings")
+    table = pd.DataFrame(
+        [
+            {
+                "in use": now.configuration is not None and item.key == now.configuration.key,
+                "embedding": describe(item),
+                "images": f"{item.have:,} of {item.want:,}",
+                "state": _WORDS[item.state],
+                "why": item.reason,
+                "length": item.dimension,
+                "made": pd.Timestamp(item.made, unit="s") if item.made else None,
+            }
+            for item in now.configurations
+        ]
+    )
+    event = st.dataframe(
+        table,
+        hide_index=True,
+        width="stretch",
+        on_select="rerun",
+        selection_mode="single-row",
+        key="cached",
+        column_config={"made": st.column_config.DatetimeColumn(format="distance")},
+    )
+    chosen = event["selection"]["rows"]
+    if chosen:
+        item = now.configurations[chosen[0]]
+        if now.configuration is None or item.key != now.configuration.key:
+            choose(embedding=item.key, run=None)
+            st.rerun()
+
+
+def _preview(now: Current, settings: PreprocessSettings) -> None:
+    """Show the person's own images before and after."""
+    assert now.dataset is not None
+    table = load_images(now.workspace, now.dataset.id)
+    if len(table) == 0:
+        return
+    odd = sorted(range(len(table)), key=lambda row: -_stretch(int(table.width[row]), int(table.height[row])))[:3]
+    rows = list(dict.fromkeys([*odd, 0, len(table) // 2]))[:5]
+    cells = st.columns(len(rows))
+    for cell, row in zip(cells, rows, strict=True):
+        with cell:
+            before, after = _before_after(
+                now.workspace, to_bytes(table.contents[row : row + 1])[0], settings.model_dump_json()
+            )
+            if before is None:
+                st.caption("could not be read")
+                continue
+            st.image(before, caption="before", width=120)
+            st.image(after, caption="as the encoder sees it", width=120)
+
+
+@st.cache_data(show_spinner=False, max_entries=200)
+def _before_after(_workspace: Workspace, content: bytes, preprocess: str) -> tuple[Any, Any]:
+    """Return the picture as it is and as the encoder will see it, small; None twice where it cannot be read."""
+    try:
+        data = read_content(_workspace, content)
+        square = decode_square(data, 224, PreprocessSettings.model_validate_json(preprocess))
+        return decode_rgb(data, 240), square
+    except KindredError:
+        return None, None
+
+
+def _stretch(width: int, height: int) -> float:
+    return max(width, height) / max(1, min(width, height))
+
+
+def _running(now: Current) -> bool:
+    assert now.dataset is not None
+    job = newest(now.workspace, "embed", now.dataset)
+    if job is None or job.state == "done":
+        return False
+    if job.state == "failed":
+        show_error(KindredError(job.sentence, job.hint), detail=job.detail)
+    elif job.state in ("interrupted", "cancelled"):
+        st.warning(f"The last embedding was {job.state}. What was embedded is kept; start it again to go on.")
+    if not job.active:
+        return False
+
+    @st.fragment(run_every=0.5)
+    def live() -> None:
+        again = newest(now.workspace, "embed", now.dataset)  # type: ignore[arg-type]
+        if again is None or not again.active:
+            st.rerun()
+            return
+        watch(again)
+
+    live()
+    return True
+
+
+def _form(now: Current) -> tuple[EncoderEntry, Settings, PreprocessSettings]:
+    assert now.dataset is not None
+    names = [name for name in ENCODERS if name != "precomputed"]
+    if now.dataset.kind == "vectors":
+        entry = find_encoder("precomputed")
+        st.markdown(f":gray[{entry.sentence}]")
+        return entry, entry.settings_class(), PreprocessSettings()
+    name = st.segmented_control(
+        "Encoder", names, default="descriptor", required=True, format_func=lambda key: ENCODERS[key].title,
+        key="encoder", persist_state="session",
+    )  # fmt: skip
+    entry = find_encoder(str(name))
+    st.markdown(f":gray[{entry.sentence}]")
+    settings = forms.draw(entry.settings_class, key=f"encoder_{entry.name}")
+    st.markdown("##### Fitting images into a square", help="What happens to images that are not square")
+    preprocess = forms.draw(PreprocessSettings, key="preprocess")
+    with st.expander("Before and after, on your own images", expanded=True):
+        _preview(now, preprocess)
+    return entry, settings, preprocess
+
+
+def page() -> None:
+    """Draw the screen."""
+    now = current()
+    heading("Embed", "Turn each image into a vector. An image that was embedded once is never embedded again.")
+    if now.dataset is None or now.images == 0:
+        st.info("Choose images first.")
+        st.page_link("pages/images.py", label="Images", icon=":material/arrow_back:")
+        return
+    running = _running(now)
+    try:
+        entry, settings, preprocess = _form(now)
+    except KindredError as error:
+        show_error(error)
+        return
+    with st.container(horizontal=True):
+        if st.button("Embed", type="primary", disabled=running, icon=":material/play_arrow:"):
+            start_embedding(now.workspace, now.dataset, entry, settings, preprocess)
+            st.rerun()
+        if now.configuration is not None:
+            st.page_link(
+                "pages/cluster.py", label="Next: cluster", icon=":material/arrow_forward:", query_params=now.parameters
+            )
+    if now.configuration is not None:
+        st.caption(f"In use: {escape(describe(now.configuration))}")
+    _cached(now)
+
+
+page()

@@ -1,0 +1,248 @@
+"""Images: choose a folder or a benchmark set, see what is in it, what is broken and what is double."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from engine.errors import KindredError
+from engine.images.benchmarks import BENCHMARKS
+from engine.images.datasets import (
+    Dataset,
+    add_benchmark,
+    add_folder,
+    add_vectors,
+    list_datasets,
+    relocate,
+    remove_dataset,
+    set_truth_from_folders,
+)
+from engine.images.report import ScanReport, report
+from engine.images.sources import shown
+from engine.images.tables import load_images
+from pages.shared.folders import folder_browser
+from pages.shared.frame import heading, watch
+from pages.shared.pictures import strip
+from pages.shared.state import Current, choose, current, escape, show_error
+from pages.shared.tasks import newest, start_scan
+from pages.shared.words import count, size
+
+
+def _add(now: Current, dataset: Dataset) -> None:
+    choose(data=dataset.id)
+    if dataset.scanned is None:
+        start_scan(now.workspace, dataset)
+    st.session_state["adding"] = False
+    st.rerun()
+
+
+def _add_path(now: Current, text: str, name: str = "") -> None:
+    path = Path(text).expanduser()
+    try:
+        if path.is_file():
+            _add(now, add_vectors(now.workspace, path))
+        _add(now, add_folder(now.workspace, path, name=name or None))
+    except KindredError as error:
+        show_error(error)
+
+
+def _first(now: Current) -> None:
+    """What a new user sees: one click to a demo, or a folder."""
+    left, right = st.columns(2, gap="medium")
+    with left, st.container(border=True, height="stretch"):
+        st.markdown("##### :material/folder_open: Your own images")
+        st.markdown(":gray[A folder, with all its subfolders. Nothing in it is changed, moved or uploaded.]")
+        with st.form("folder", border=False):
+            text = st.text_input(
+                "Folder, or a file of vectors (.npz, .npy, .parquet)",
+                placeholder="/home/me/photographs",
+                key="new_path",
+            )
+            if st.form_submit_button("Read this folder", type="primary") and text.strip():
+                _add_path(now, text.strip().strip("'\""))
+        if st.button("Browse folders", icon=":material/folder:", type="tertiary"):
+            folder_browser(lambda path: _add_path(now, path))
+    with right, st.container(border=True, height="stretch"):
+        st.markdown("##### :material/play_circle: Try it first")
+        st.markdown(":gray[1,797 handwritten digits, installed with Kindred. Nothing is downloaded.]")
+        if st.button("Open the digits demo", type="primary" if now.dataset is None else "secondary"):
+            _add(now, add_benchmark(now.workspace, "digits"))
+        others = {name: entry for name, entry in BENCHMARKS.items() if name != "digits"}
+        if others:
+            with st.expander("Other benchmark sets"):
+                _benchmark_form(now, others)
+    recent = [item for item in list_datasets(now.workspace) if now.dataset is None or item.id != now.dataset.id]
+    if recent:
+        st.markdown("##### Recent")
+        for item in recent[:8]:
+            if st.button(escape(item.name), icon=":material/history:", type="tertiary", key=f"recent_{item.id}"):
+                choose(data=item.id)
+                st.session_state["adding"] = False
+                st.rerun()
+
+
+def _benchmark_form(now: Current, entries: dict) -> None:  # type: ignore[type-arg]
+    name = st.selectbox("Set", list(entries), format_func=lambda key: entries[key].title)
+    st.caption(entries[name].sentence)
+    root = st.text_input(
+        "Folder where it lies, or where to put it", key="data_root", placeholder="leave empty for cache/"
+    )
+    if st.button("Open this set"):
+        try:
+            _add(now, add_benchmark(now.workspace, name, data_root=Path(root).expanduser() if root else None))
+        except KindredError as error:
+            show_error(error)
+
+
+def _scanning(now: Current, dataset: Dataset) -> bool:
+    """Show a running scan; return whether one runs."""
+    job = newest(now.workspace, "scan", dataset)
+    if job is None:
+        return False
+    if job.state == "failed":
+        st.error(f"{escape(job.sentence)}  \n{escape(job.hint)}", icon=":material/error:")
+        with st.expander("Technical detail"):
+            st.code(job.detail, language=None)
+        return False
+    if job.state == "interrupted":
+        st.warning("Reading the folder was interrupted. Read it again to go on from where it stopped.")
+    if job.active:
+
+        @st.fragment(run_every=0.5)
+        def live() -> None:
+            again = newest(now.workspace, "scan", dataset)
+            if again is None or not again.active:
+                st.rerun()
+                return
+            watch(again)
+
+        live()
+    return job.active
+
+
+def _numbers(found: ScanReport) -> None:
+    cells = st.columns(5)
+    cells[0].metric("Images", f"{found.readable:,}", help="Files that could be read, duplicates counted")
+    cells[1].metric("Distinct", f"{found.distinct:,}", help="Different contents; exact duplicates count once")
+    cells[2].metric("Not readable", f"{len(found.failed):,}", help="Files that look like images and could not be read")
+    cells[3].metric("On disk", size(found.sizes.get("bytes", 0)), help="Size of the readable files")
+    cells[4].metric(
+        "Classes",
+        f"{len(found.classes):,}" if found.classes else "none",
+        help="Known or possible classes; used only to score",
+    )
+
+
+def _details(now: Current, dataset: Dataset, found: ScanReport) -> None:
+    table = load_images(now.workspace, dataset.id)
+    step = max(1, len(table) // 16)
+    if dataset.kind != "vectors":
+        strip(table.ids[::step][:16], size=72)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.markdown("##### Formats")
+        formats = pd.DataFrame({"format": list(found.formats), "images": list(found.formats.values())})
+        st.dataframe(formats, hide_index=True, width="stretch")
+    with right:
+        st.markdown("##### Sizes", help="Width and height in pixels, as stored")
+        shapes = [(name, found.sizes[name]) for name in ("smallest", "median", "largest") if name in found.sizes]
+        rows = [{"": name, "width": shape[0], "height": shape[1]} for name, shape in shapes]  # type: ignore[index]
+        st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
+    if found.failed:
+        with st.expander(f"{count(len(found.failed), 'image')} could not be read", icon=":material/broken_image:"):
+            failed = [(shown(path), reason) for path, reason in found.failed]
+            st.dataframe(pd.DataFrame(failed, columns=["file", "reason"]), hide_index=True, width="stretch")
+    if found.duplicates:
+        copies = sum(len(group) - 1 for group in found.duplicates)
+        with st.expander(f"{count(copies, 'exact duplicate')}", icon=":material/content_copy:"):
+            st.caption("The same bytes under several names. They are embedded once and share their label.")
+            st.dataframe(
+                pd.DataFrame(
+                    [{"copies": len(group), "files": ", ".join(map(shown, group))} for group in found.duplicates[:500]]
+                ),
+                hide_index=True,
+                width="stretch",
+            )
+    if found.classes and (dataset.kind != "folder" or dataset.options.get("truth_from_folders")):
+        with st.expander(f"{count(len(found.classes), 'class', 'classes')}", icon=":material/category:"):
+            st.dataframe(
+                pd.DataFrame({"class": list(found.classes), "images": list(found.classes.values())}),
+                hide_index=True,
+                width="stretch",
+            )
+
+
+def _folder_actions(now: Current, dataset: Dataset, found: ScanReport) -> None:
+    where = Path(os.fsdecode(dataset.location))
+    if not where.exists():
+        st.warning(f"{escape(where)} is not there any more. If the folder moved, say where it is now.")
+        new = st.text_input("Where it is now", key="relocate")
+        if st.button("Use this folder", type="primary") and new:
+            try:
+                relocate(now.workspace, dataset.id, Path(new).expanduser())
+                start_scan(now.workspace, dataset)
+                st.rerun()
+            except KindredError as error:
+                show_error(error)
+    if found.classes:
+        on = bool(dataset.options.get("truth_from_folders"))
+        names = ", ".join(list(found.classes)[:6]) + (", ..." if len(found.classes) > 6 else "")
+        chosen = st.toggle(
+            f"The {count(len(found.classes), 'class folder')} ({escape(names)}) are the truth",
+            value=on,
+            help="Used to score clusterings and to colour the map; clustering itself never sees them",
+        )
+        if chosen != on:
+            set_truth_from_folders(now.workspace, dataset.id, chosen)
+            st.rerun()
+
+
+def _actions(now: Current, dataset: Dataset, found: ScanReport) -> None:
+    if dataset.kind == "folder":
+        _folder_actions(now, dataset, found)
+    with st.container(horizontal=True):
+        if found.readable:
+            st.page_link(
+                "pages/embed.py", label="Next: embed", icon=":material/arrow_forward:", query_params=now.parameters
+            )
+        if st.button(
+            "Read again", icon=":material/refresh:", help="New and changed files are found; the rest is not opened"
+        ):
+            start_scan(now.workspace, dataset)
+            st.rerun()
+        if st.button("Another data set", icon=":material/add:"):
+            st.session_state["adding"] = True
+            st.rerun()
+        with st.popover("Forget this data set", icon=":material/delete:"):
+            st.markdown("Its list of images and its label history leave Kindred. The image files stay as they are.")
+            if st.button("Forget it", type="primary"):
+                remove_dataset(now.workspace, dataset.id)
+                choose(data=None)
+                st.rerun()
+
+
+def page() -> None:
+    """Draw the screen."""
+    now = current()
+    if now.dataset is None or st.session_state.get("adding"):
+        heading("Images", "Choose what you want to look at. Everything stays on this machine.")
+        _first(now)
+        if now.dataset is not None and st.button("Back", icon=":material/arrow_back:", type="tertiary"):
+            st.session_state["adding"] = False
+            st.rerun()
+        return
+    heading(escape(now.dataset.name), escape(os.fsdecode(now.dataset.location)))
+    running = _scanning(now, now.dataset)
+    found = report(now.workspace, now.dataset.id)
+    _numbers(found)
+    if found.readable == 0 and not running:
+        st.info("There is no readable image here yet. Read the folder again, or choose another one.")
+    _actions(now, now.dataset, found)
+    if found.readable or found.failed:
+        _details(now, now.dataset, found)
+
+
+page()

@@ -1,0 +1,154 @@
+"""What Explore, Label and Export work on: one run's images, vectors and the label history replayed over them.
+
+Everything that is large is read once and kept by key for the server; nothing here is edited in place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from engine.embeddings.pipeline import Configuration
+from engine.evaluation import silhouette_samples
+from engine.ids import positions
+from engine.labels.events import LabelHistory
+from engine.labels.state import LabelState
+from engine.neighbors import NeighborGraph
+from engine.pipeline import Rows, graph_of, load_rows
+from engine.projection import ProjectionSettings, cached_projection, project
+from engine.prototypes import Prototypes, prototypes
+from engine.runs import Run
+from engine.workspace import Workspace
+from pages.shared.state import Current
+
+_SCORED = 20_000  # images whose silhouette makes a cluster's quality bar
+
+
+@st.cache_resource(show_spinner="Reading the embeddings", max_entries=2)
+def _rows(_workspace: Workspace, root: str, dataset: str, config_key: str, have: int, scanned: float) -> Rows:
+    return load_rows(_workspace, dataset, config_key)
+
+
+def rows_of(now: Current, configuration: Configuration) -> Rows:
+    """Return the images of the data set that have a vector in this configuration."""
+    assert now.dataset is not None
+    return _rows(
+        now.workspace,
+        str(now.workspace.root),
+        now.dataset.id,
+        configuration.key,
+        configuration.have,
+        now.dataset.scanned or 0.0,
+    )
+
+
+@st.cache_resource(show_spinner="Finding neighbours", max_entries=2)
+def _graph(_workspace: Workspace, _rows: Rows, key: str) -> NeighborGraph:
+    return graph_of(_workspace, _rows)
+
+
+def graph_for(now: Current, rows: Rows) -> NeighborGraph:
+    """Return the shared neighbour graph."""
+    return _graph(now.workspace, rows, rows.embedding.key)
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _pca(_rows: Rows, key: str) -> NDArray[np.float32]:
+    return project(_rows.vectors, None, ProjectionSettings(kind="pca"))
+
+
+def map_points(now: Current, rows: Rows, settings: ProjectionSettings) -> tuple[NDArray[np.float32], str, bool]:
+    """Return (xy, version, final): the wanted map where it is cached, else PCA at once."""
+    found = cached_projection(now.workspace, rows.embedding.key, rows.vectors, None, settings, only_cached=True)
+    if found is not None:
+        return found, f"{rows.embedding.key}-{settings.key()}", True
+    return _pca(rows, rows.embedding.key), f"{rows.embedding.key}-pca", settings.kind == "pca"
+
+
+@st.cache_resource(show_spinner=False, max_entries=16)
+def _history(_workspace: Workspace, root: str, dataset: str) -> LabelHistory:
+    return LabelHistory(_workspace, dataset)
+
+
+@st.cache_resource(show_spinner=False, max_entries=6)
+def _base(_run: Run, _rows: Rows, run: str, made: float, key: str) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Align a run's assignments with today's rows: images that came later are unsorted."""
+    at = positions(_run.contents, _rows.contents)
+    known = at >= 0
+    labels = np.full(len(_rows), -1, dtype=np.int32)
+    labels[known] = _run.assignments[at[known]]
+    confidence = np.zeros(len(_rows), dtype=np.float32)
+    confidence[known] = _run.predictions["confidence"][at[known]]
+    return labels, confidence
+
+
+@st.cache_resource(show_spinner=False, max_entries=6)
+def _prototypes(_rows: Rows, _labels: NDArray[np.int32], key: str, run: str, version: int) -> Prototypes:
+    return prototypes(_rows.vectors, _labels)
+
+
+@st.cache_resource(show_spinner=False, max_entries=6)
+def _quality(_rows: Rows, _labels: NDArray[np.int32], key: str, run: str, version: int) -> dict[int, float]:
+    chosen = None
+    if len(_labels) > _SCORED:
+        chosen = np.sort(np.random.default_rng(0).choice(len(_labels), _SCORED, replace=False)).astype(np.int64)
+    values = silhouette_samples(_rows.vectors, _labels, rows=chosen)
+    labels = _labels if chosen is None else _labels[chosen]
+    return {int(cluster): float(np.nanmean(values[labels == cluster])) for cluster in np.unique(labels[labels >= 0])}
+
+
+@dataclass(frozen=True)
+class Board:
+    """One run with its labels, ready to draw.
+
+    Attributes
+    ----------
+    rows : Rows
+    run : Run
+    confidence : (n,) float32
+        The method's own, aligned with `rows`.
+    history : LabelHistory
+    state : LabelState
+        The current labels.
+    """
+
+    now: Current
+    rows: Rows
+    run: Run
+    base: NDArray[np.int32]
+    confidence: NDArray[np.float32]
+    history: LabelHistory
+    state: LabelState
+
+    @property
+    def version(self) -> str:
+        """Names run and labels together."""
+        return f"{self.run.folder.name}-{self.rows.embedding.key}-{self.state.version}"
+
+    @property
+    def prototypes(self) -> Prototypes:
+        """The rows that stand for each cluster."""
+        return _prototypes(
+            self.rows, self.state.cluster, self.rows.embedding.key, self.run.folder.name, self.state.version
+        )
+
+    @property
+    def quality(self) -> dict[int, float]:
+        """Mean silhouette of each cluster."""
+        return _quality(
+            self.rows, self.state.cluster, self.rows.embedding.key, self.run.folder.name, self.state.version
+        )
+
+
+def open_board(now: Current) -> Board | None:
+    """Open the chosen run; None where there is none yet."""
+    if now.dataset is None or now.configuration is None or now.run is None:
+        return None
+    rows = rows_of(now, now.configuration)
+    base, confidence = _base(now.run, rows, now.run.folder.name, now.run.created, rows.embedding.key)
+    history = _history(now.workspace, str(now.workspace.root), now.dataset.id)
+    state = history.state(rows.contents, base, run=now.run.folder.name)
+    return Board(now, rows, now.run, base, confidence, history, state)

@@ -1,0 +1,119 @@
+"""Controls drawn from a settings model: one declaration, so no slider is written by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, TypeVar
+
+import streamlit as st
+
+from engine.settings import Control, Settings, controls
+
+Model = TypeVar("Model", bound=Settings)
+
+
+def draw(
+    model: type[Model],
+    *,
+    key: str,
+    values: Mapping[str, Any] | None = None,
+    skip: Collection[str] = (),
+    columns: int = 2,
+) -> Model:
+    """Draw a model's controls and return the settings they hold.
+
+    Parameters
+    ----------
+    model : type of Settings
+    key : str
+        Prefix of the widgets' keys.
+    values : mapping, optional
+        Starting values other than the model's defaults.
+    skip : collection of str
+        Settings that the page decides itself.
+    columns : int
+        How many controls stand side by side.
+
+    Raises
+    ------
+    InputError
+        A combination that the model refuses.
+    """
+    start = dict(values or {})
+    shown = [control for control in controls(model) if control.name not in skip]
+    chosen = {name: value for name, value in start.items() if name in skip}
+    chosen |= _rows([control for control in shown if not control.advanced], key, start, columns)
+    advanced = [control for control in shown if control.advanced]
+    if advanced:
+        with st.expander("More settings"):
+            chosen |= _rows(advanced, key, start, columns)
+    return model.parse(chosen)
+
+
+def _rows(wanted: list[Control], key: str, start: Mapping[str, Any], columns: int) -> dict[str, Any]:
+    chosen = {}
+    for first in range(0, len(wanted), columns):
+        cells = st.columns(columns)
+        for control, cell in zip(wanted[first : first + columns], cells, strict=False):
+            with cell:
+                chosen[control.name] = _draw_one(
+                    control, f"{key}_{control.name}", start.get(control.name, control.default)
+                )
+    return chosen
+
+
+def _draw_one(control: Control, key: str, value: Any) -> Any:  # noqa: ANN401 - any setting's value
+    if control.optional and control.kind in ("int", "float"):
+        return _optional(control, key, value)
+    if control.kind == "bool":
+        return st.toggle(control.label, value=bool(value), key=key, help=control.help, persist_state="session")
+    if control.kind == "choice":
+        options = list(control.choices)
+        index = options.index(value) if value in options else 0
+        return st.selectbox(control.label, options, index=index, key=key, help=control.help, persist_state="session")
+    if control.kind in ("int", "float"):
+        return _number(control, key, value)
+    if control.kind == "list":
+        text = st.text_input(
+            control.label, value=", ".join(str(item) for item in value or ()), key=key, help=control.help,
+            persist_state="session",
+        )  # fmt: skip
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    text = st.text_input(control.label, value=value or "", key=key, help=control.help, persist_state="session")
+    return text or (None if control.optional else "")
+
+
+def _optional(control: Control, key: str, value: Any) -> Any:  # noqa: ANN401
+    automatic = st.toggle(
+        f"{control.label}: automatic",
+        value=value is None,
+        key=f"{key}_auto",
+        help=control.help,
+        persist_state="session",
+    )
+    if automatic:
+        return None
+    fallback = control.minimum if control.minimum is not None else 1
+    return _number(control, key, fallback if value is None else value)
+
+
+def _number(control: Control, key: str, value: Any) -> Any:  # noqa: ANN401
+    kind = int if control.kind == "int" else float
+    low = None if control.minimum is None else kind(control.minimum)
+    high = None if control.maximum is None else kind(control.maximum)
+    step = kind(control.step) if control.step else _step(control, low, high)
+    common = {"key": key, "help": control.help, "persist_state": "session"}
+    wide = low is None or high is None or control.log or (high - low) / step > 2000
+    if wide:
+        shape = "%d" if kind is int else "%g"
+        return st.number_input(control.label, low, high, kind(value), step=step, format=shape, **common)
+    shape = "%d" if kind is int else "%g"
+    return st.slider(control.label, low, high, kind(value), step=step, format=shape, **common)
+
+
+def _step(control: Control, low: float | None, high: float | None) -> Any:  # noqa: ANN401
+    if control.kind == "int":
+        return 1
+    if low is None or high is None or control.log:
+        return max(abs(float(control.default or 0.01)) / 10, 1e-6)
+    return (high - low) / 100

@@ -1,0 +1,201 @@
+"""The frame around every page: the sidebar with data set, steps and jobs, and the page's own heading."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import streamlit as st
+
+from engine import jobs
+from engine.jobs import JobStatus
+from pages.shared.state import Current, choose, describe, escape
+from pages.shared.words import count, duration
+
+_RECENT = 24 * 3600.0  # a finished job leaves the tray after a day
+
+_STYLE = """<style>
+[data-testid="stSidebar"] { width: 264px !important; min-width: 264px !important; }
+[data-testid="stMainBlockContainer"] { padding: 2.2rem 2rem 3rem; max-width: none; }
+[data-testid="stSidebarUserContent"] { padding-top: 0.5rem; }
+.stApp { font-variant-numeric: tabular-nums; }
+img { max-width: none; }
+</style>"""
+
+
+@dataclass(frozen=True)
+class Screen:
+    """One page in the sidebar: where it lives and what it is called."""
+
+    file: str
+    title: str
+    path: str
+
+
+SCREENS = (
+    Screen("pages/images.py", "Images", "images"),
+    Screen("pages/embed.py", "Embed", "embed"),
+    Screen("pages/cluster.py", "Cluster", "cluster"),
+    Screen("pages/explore.py", "Explore", "explore"),
+    Screen("pages/label.py", "Label", "label"),
+    Screen("pages/export.py", "Export", "export"),
+)
+
+_ICONS = {
+    "done": ":material/check_circle:",
+    "running": ":material/progress_activity:",
+    "stale": ":material/sync_problem:",
+    "not yet": ":material/radio_button_unchecked:",
+}
+
+
+def heading(title: str, sentence: str) -> None:
+    """Show the page's title and its one sentence."""
+    st.title(title, anchor=False)
+    if sentence:
+        st.markdown(f":gray[{sentence}]")
+
+
+def sidebar(now: Current) -> None:
+    """Draw the sidebar: the data set, each step with its state and its one figure, the jobs."""
+    st.html(_STYLE)
+    with st.sidebar:
+        st.markdown("### Kindred")
+        _choose_dataset(now)
+        running = _active(now)
+        for screen in SCREENS:
+            state, figure = _step(now, screen.path, running)
+            label = f"{screen.title} :gray[{escape(figure)}]" if figure else screen.title
+            st.page_link(
+                screen.file, label=label, icon=_ICONS[state], query_params=now.parameters, width="stretch", help=state
+            )
+        tray(now)
+
+
+def _choose_dataset(now: Current) -> None:
+    from engine.images.datasets import list_datasets
+
+    known = list_datasets(now.workspace)
+    if not known or now.dataset is None:
+        st.caption("No images yet. Choose a folder on the right.")
+        return
+    names = {item.id: item.name for item in known}
+    chosen = st.selectbox(
+        "Data set",
+        list(names),
+        index=list(names).index(now.dataset.id),
+        format_func=lambda key: names[key],
+        label_visibility="collapsed",
+        key=f"frame_dataset_{now.dataset.id}_{len(names)}",
+    )
+    if chosen and chosen != now.dataset.id:
+        choose(data=chosen)
+        st.rerun()
+
+
+def _active(now: Current) -> dict[str, JobStatus]:
+    """Return the running job of each kind of work on this data set."""
+    found: dict[str, JobStatus] = {}
+    for job in jobs.list_jobs(now.workspace):
+        if job.active and now.dataset and job.config.get("dataset", {}).get("id") == now.dataset.id:
+            found.setdefault(job.task, job)
+    return found
+
+
+def _step(now: Current, path: str, running: dict[str, JobStatus]) -> tuple[str, str]:
+    """Return a step's state and its figure."""
+    if now.dataset is None:
+        return "not yet", ""
+    if path == "images":
+        if "scan" in running:
+            return "running", _percent(running["scan"])
+        images = now.images
+        return ("done", f"{images:,}") if images else ("not yet", "")
+    if path == "embed":
+        if "embed" in running:
+            return "running", _percent(running["embed"])
+        if now.configuration is None:
+            return "not yet", ""
+        state = "done" if now.configuration.state == "complete" else "stale"
+        return state, describe(now.configuration)
+    if path == "cluster":
+        busy = next((running[task] for task in ("cluster", "sweep", "search") if task in running), None)
+        if busy is not None:
+            return "running", _percent(busy)
+        return ("done", count(len(now.runs), "run")) if now.runs else ("not yet", "")
+    if path in ("explore", "label", "export"):
+        return ("done", "") if now.run else ("not yet", "")
+    return "not yet", ""
+
+
+def _percent(job: JobStatus) -> str:
+    return "waiting" if job.state == "waiting" else f"{100 * job.fraction:.0f}%"
+
+
+def tray(now: Current) -> None:
+    """Show the jobs on every page; the fragment refreshes itself while one runs."""
+    shown = _tray_jobs(now)
+    if not shown:
+        return
+    st.markdown("##### Jobs")
+    busy = any(job.active for job in shown)
+    st.fragment(_draw_tray, run_every=1.0 if busy else None)(now, [job.folder.name for job in shown if job.active])
+
+
+def _tray_jobs(now: Current) -> list[JobStatus]:
+    import time
+
+    dismissed = st.session_state.setdefault("dismissed_jobs", set())
+    recent = [job for job in jobs.list_jobs(now.workspace) if time.time() - job.created < _RECENT]
+    return [
+        job
+        for job in recent
+        if job.active or (job.state in ("failed", "interrupted", "cancelled") and job.folder.name not in dismissed)
+    ][:6]
+
+
+def _draw_tray(now: Current, were_active: Sequence[str]) -> None:
+    shown = _tray_jobs(now)
+    for job in shown:
+        _draw_job(now, job)
+    active = {job.folder.name for job in shown if job.active}
+    if set(were_active) - active:
+        st.rerun()
+
+
+def _draw_job(now: Current, job: JobStatus) -> None:
+    name = job.folder.name
+    left, right = st.columns([5, 1], vertical_alignment="center", wrap=False)
+    with left:
+        if job.active:
+            words = [job.title, job.phase if job.state == "running" else job.state]
+            if job.seconds_left is not None:
+                words.append(f"{duration(job.seconds_left)} left")
+            st.progress(job.fraction, text=escape(" · ".join(word for word in words if word)))
+        else:
+            st.caption(f"{escape(job.title)}: {job.state}", help=job.sentence or None)
+    with right:
+        if job.active:
+            if st.button("", icon=":material/close:", key=f"cancel_{name}", help="Cancel", type="tertiary"):
+                jobs.cancel(job.folder)
+                st.rerun()
+        elif st.button("", icon=":material/replay:", key=f"resume_{name}", help="Resume", type="tertiary"):
+            jobs.start(now.workspace, job.folder)
+            st.rerun()
+    if not job.active and st.button("Dismiss", key=f"dismiss_{name}", type="tertiary"):
+        st.session_state["dismissed_jobs"].add(name)
+        st.rerun()
+
+
+def watch(job: JobStatus, draw: str = "progress") -> None:
+    """Show one job in the page: progress, rate, time left, its sentences, cancel; or why it failed."""
+    words = [job.phase or job.state]
+    if job.total and job.unit:
+        words.append(f"{job.done:,.0f} of {job.total:,.0f} {job.unit}")
+    if job.rate:
+        words.append(f"{job.rate:,.1f} {job.unit or 'steps'} a second")
+    if job.seconds_left is not None:
+        words.append(f"{duration(job.seconds_left)} left")
+    st.progress(job.fraction, text=escape(" · ".join(words)))
+    for sentence in job.notes[-5:]:
+        st.caption(escape(sentence))

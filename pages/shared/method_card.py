@@ -1,0 +1,223 @@
+"""One method as a card: what it is for, its settings as sliders, and the result while they are dragged.
+
+Fast methods answer in place and are kept as a run by one click; what takes longer is trained in a job.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+from numpy.typing import NDArray
+
+from engine import jobs, pipeline, runs
+from engine.clustering import METHODS, Method, find_method
+from engine.errors import KindredError
+from engine.evaluation import scores
+from engine.pipeline import Rows
+from engine.prototypes import prototypes
+from engine.settings import Settings
+from engine.workspace import Workspace
+from pages.shared import forms
+from pages.shared.board import rows_of
+from pages.shared.frame import watch
+from pages.shared.pictures import strip
+from pages.shared.state import Current, choose, escape, show_error
+from pages.shared.tasks import newest, start_clustering
+from pages.shared.words import count
+
+_LIVE_IMAGES = 12_000  # beyond this a fast method runs in a job
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A clustering that is not kept yet."""
+
+    labels: NDArray[np.int32]
+    scores: dict[str, Any]
+    notes: list[str]
+    seconds: float
+
+
+@st.cache_resource(show_spinner="Clustering", max_entries=64)
+def _answer(_workspace: Workspace, _rows: Rows, key: str, method: str, settings: str) -> Answer:
+    entry = find_method(method)
+    began = time.perf_counter()
+    estimator, labels, _ = pipeline.fit(entry, entry.settings_class.model_validate_json(settings), _rows, _workspace)
+    truth = pipeline.truth_codes(_rows.truth)
+    return Answer(labels, scores(_rows.vectors, labels, truth), estimator.notes_, time.perf_counter() - began)
+
+
+def method_card(now: Current) -> None:
+    """Draw the choice of methods and the chosen one's card."""
+    assert now.dataset is not None and now.configuration is not None
+    name = st.segmented_control(
+        "Method", list(METHODS), default="kmeans", required=True, format_func=lambda key: METHODS[key].title,
+        key="method", persist_state="session", label_visibility="collapsed",
+    )  # fmt: skip
+    method = find_method(str(name))
+    rows = rows_of(now, now.configuration)
+    with st.container(border=True):
+        st.markdown(f"**{method.title}** :gray[{method.sentence}]")
+        starts = {}
+        classes = len({truth for truth in rows.truth if truth is not None})
+        if classes > 1 and "n_clusters" in method.settings_class.model_fields:
+            starts["n_clusters"] = classes
+        try:
+            settings = forms.draw(method.settings_class, key=f"method_{method.name}", values=starts, columns=3)
+        except KindredError as error:
+            show_error(error)
+            return
+        if _is_live(method, settings, rows):
+            _live(now, rows, method, settings)
+        else:
+            _in_a_job(now, rows, method, settings)
+
+
+def _is_live(method: Method, settings: Settings, rows: Rows) -> bool:
+    """Return whether the method answers within about two seconds."""
+    reduces = str(getattr(settings, "reduce", "none")).startswith("umap")
+    return method.kind == "fast" and len(rows) <= (3_000 if reduces else _LIVE_IMAGES)
+
+
+def _live(now: Current, rows: Rows, method: Method, settings: Settings) -> None:
+    try:
+        answer = _answer(now.workspace, rows, rows.embedding.key, method.name, settings.model_dump_json())
+    except KindredError as error:
+        show_error(error)
+        return
+    show_answer(rows, answer.labels, answer.scores)
+    for sentence in answer.notes:
+        st.caption(escape(sentence))
+    if st.button("Keep this clustering", type="primary", icon=":material/bookmark_add:"):
+        run = keep(now, rows, method, settings)
+        choose(run=run.folder.name)
+        st.session_state["told"] = ("Kept. See it on Explore.", ":material/check:")
+        st.rerun()
+
+
+def keep(now: Current, rows: Rows, method: Method, settings: Settings) -> runs.Run:
+    """Write the clustering as a run of the library."""
+    name = runs.folder_name(method.name, rows.dataset.name, getattr(settings, "n_clusters", None))
+    folder = runs.new_folder(now.workspace.runs, name)
+    run = pipeline.cluster(now.workspace, rows, method.name, settings, folder)
+    pipeline.write_csv(run, rows, now.workspace)
+    return run
+
+
+def show_answer(rows: Rows, labels: NDArray[np.int32], found: dict[str, Any]) -> None:
+    """Show a clustering's figures, its size histogram and the prototypes of its largest clusters."""
+    cells = st.columns(5)
+    cells[0].metric("Clusters", f"{found['n_clusters']:,}")
+    cells[1].metric(
+        "Silhouette", f"{found['silhouette']:.3f}", help="-1 to 1; how much nearer to the own cluster than to the next"
+    )
+    cells[2].metric(
+        "Balance", f"{found['balance']:.2f}", help="1 when all clusters have the same size, 0 when very uneven"
+    )
+    cells[3].metric("Largest", f"{found['largest_share']:.0%}", help="Share of the images in the largest cluster")
+    if found.get("accuracy") is not None:
+        cells[4].metric(
+            "Accuracy", f"{found['accuracy']:.0%}",
+            help=f"Best match of clusters to known classes; random labels would reach {found['random_accuracy']:.0%}",
+        )  # fmt: skip
+    else:
+        cells[4].metric("Set aside", f"{found['noise_share']:.0%}", help="Images that the method calls noise")
+    sizes = np.sort(np.bincount(labels[labels >= 0]))[::-1] if (labels >= 0).any() else np.empty(0, int)
+    left, right = st.columns([2, 3], gap="medium")
+    with left:
+        figure = go.Figure(
+            go.Bar(y=sizes[sizes > 0], marker_color="#2F6FED", hovertemplate="%{y} images<extra></extra>")
+        )
+        figure.update_layout(
+            height=180, margin={"l": 0, "r": 0, "t": 8, "b": 0}, xaxis_title=None, yaxis_title="images", bargap=0.15
+        )
+        figure.update_xaxes(showticklabels=False)
+        st.plotly_chart(figure, width="stretch", config={"displayModeBar": False}, alt="Cluster sizes, largest first")
+    with right:
+        if rows.dataset.kind != "vectors" and len(sizes):
+            _largest(rows, labels)
+
+
+def _largest(rows: Rows, labels: NDArray[np.int32]) -> None:
+    found = prototypes(rows.vectors, labels)
+    order = np.argsort(-np.bincount(labels[labels >= 0])[found.clusters], kind="stable")[:3]
+    for at in order:
+        strip(rows.ids[found.rows_of(int(found.clusters[at]), 8)], size=54)
+
+
+def _in_a_job(now: Current, rows: Rows, method: Method, settings: Settings) -> None:
+    assert now.dataset is not None and now.configuration is not None
+    job = newest(now.workspace, "cluster", now.dataset, method=method.name)
+    if job is not None and job.active:
+        _training(now, rows, job)
+        return
+    if job is not None and job.state == "failed":
+        show_error(KindredError(job.sentence, job.hint), detail=job.detail)
+    if job is not None and job.state in ("interrupted", "cancelled"):
+        st.warning(f"The last run was {job.state}. Resume it from the list of jobs, or start anew.")
+    if st.button(f"Start {method.title}", type="primary", icon=":material/play_arrow:"):
+        start_clustering(now.workspace, now.dataset, now.configuration.key, method, settings)
+        st.rerun()
+    if job is not None and job.state == "done":
+        left, right = st.columns([1, 4], vertical_alignment="center")
+        if left.button("Use the last run", icon=":material/check:"):
+            choose(run=job.folder.name)
+            st.rerun()
+        right.caption(f"{escape(job.title)}: {count(int(job.result.get('n_clusters', 0)), 'cluster')}")
+
+
+def _training(now: Current, rows: Rows, job: jobs.JobStatus) -> None:
+    @st.fragment(run_every=1.0)
+    def live() -> None:
+        again = jobs.status(job.folder)
+        if not again.active:
+            if again.state == "done":
+                choose(run=job.folder.name)
+            st.rerun()
+        watch(again)
+        _losses(again)
+        _snapshot(rows, again)
+        with st.container(horizontal=True):
+            if st.button("Stop here and keep the result", icon=":material/stop_circle:"):
+                jobs.request_stop(job.folder)
+            if st.button("Cancel", icon=":material/close:", type="tertiary"):
+                jobs.cancel(job.folder)
+                st.rerun()
+
+    live()
+
+
+def _losses(job: jobs.JobStatus) -> None:
+    """Draw the loss terms so far."""
+    lines = [line for line in jobs.read_progress(job.folder) if line.get("metrics")]
+    names = sorted({name for line in lines for name in line["metrics"]})
+    if len(lines) < 2:
+        return
+    figure = go.Figure()
+    for name in names:
+        seen = [(line["done"], line["metrics"][name]) for line in lines if name in line["metrics"]]
+        figure.add_scatter(x=[x for x, _ in seen], y=[y for _, y in seen], name=name, mode="lines")
+    figure.update_layout(height=220, margin={"l": 0, "r": 0, "t": 8, "b": 0}, legend={"orientation": "h"})
+    st.plotly_chart(figure, width="stretch", config={"displayModeBar": False}, alt="Losses while training")
+
+
+def _snapshot(rows: Rows, job: jobs.JobStatus) -> None:
+    """Show the clusters as they stand."""
+    path = job.folder / "snapshot.npy"
+    if not path.exists() or rows.dataset.kind == "vectors":
+        return
+    labels = np.load(path, allow_pickle=False)
+    if len(labels) != len(rows):
+        return
+    scored = [line["scores"] for line in jobs.read_progress(job.folder) if "scores" in line]
+    if scored:
+        st.caption(
+            f"Now: {count(int(scored[-1]['n_clusters']), 'cluster')}, silhouette {scored[-1]['silhouette']:.3f}, "
+            f"balance {scored[-1]['balance']:.2f}"
+        )
+    _largest(rows, labels)

@@ -1,0 +1,155 @@
+"""What the person is looking at: data set, embedding configuration, run. It lives in the URL.
+
+A refresh is a new session, so nothing that matters is kept in session_state alone: `current()` reads
+the query parameters (falling back to the session's last choice, then to the newest), `choose(...)` changes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from engine.embeddings.encoders import ENCODERS
+from engine.embeddings.pipeline import Configuration, list_configurations
+from engine.errors import KindredError
+from engine.images.datasets import Dataset, find_dataset, list_datasets
+from engine.images.tables import count_images
+from engine.runs import Run, find_run, list_runs
+from engine.workspace import Workspace
+
+PARAMETERS = ("data", "embedding", "run", "cluster")
+
+
+@dataclass(frozen=True)
+class Current:
+    """The choice that every page works on; parts are None until they exist."""
+
+    workspace: Workspace
+    dataset: Dataset | None
+    configurations: list[Configuration]
+    configuration: Configuration | None
+    runs: list[Run]
+    run: Run | None
+
+    @property
+    def images(self) -> int:
+        """How many distinct readable images the data set has."""
+        return count_images(self.workspace, self.dataset.id) if self.dataset else 0
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """The choice as query parameters, for links."""
+        chosen = {
+            "data": self.dataset.id if self.dataset else "",
+            "embedding": self.configuration.key if self.configuration else "",
+            "run": self.run.folder.name if self.run else "",
+        }
+        return {name: value for name, value in chosen.items() if value}
+
+
+def describe(item: Configuration) -> str:
+    """Return a configuration in a few words: the encoder and its model."""
+    title = ENCODERS[item.encoder].title if item.encoder in ENCODERS else item.encoder
+    model = str(item.settings.get("model") or "")
+    return f"{title} {model}".strip()
+
+
+@st.cache_resource(show_spinner=False)
+def open_workspace() -> Workspace:
+    """Open the workspace once for the server."""
+    return Workspace.open()
+
+
+def _asked(name: str) -> str:
+    """Return a parameter from the URL, else from this session's last choice."""
+    value = st.query_params.get(name) or st.session_state.get(f"current_{name}", "")
+    return str(value)
+
+
+def choose(**values: str | None) -> None:
+    """Change the choice, in the URL and in the session; choosing a data set forgets what hung on the old one."""
+    if "data" in values:
+        values = {"embedding": None, "run": None, "cluster": None, **values}
+    for name, value in values.items():
+        st.session_state[f"current_{name}"] = value or ""
+        if value:
+            st.query_params[name] = value
+        elif name in st.query_params:
+            del st.query_params[name]
+
+
+def current() -> Current:
+    """Read the choice; what no longer exists falls back to the newest that does."""
+    workspace = open_workspace()
+    dataset = _dataset(workspace)
+    if dataset is None:
+        return Current(workspace, None, [], None, [], None)
+    configurations = list_configurations(workspace, dataset.id)
+    wanted = _asked("embedding")
+    usable = [item for item in configurations if item.have]
+    configuration = next((item for item in usable if item.key == wanted), usable[0] if usable else None)
+    runs = list_runs(workspace, dataset.id)
+    run = _run(workspace, runs)
+    if run is not None:
+        made_with = run.config.get("embedding", {}).get("config_key")
+        configuration = next((item for item in usable if item.key == made_with), configuration)
+    found = Current(workspace, dataset, configurations, configuration, runs, run)
+    for name, value in found.parameters.items():
+        st.session_state[f"current_{name}"] = value
+    return found
+
+
+def _dataset(workspace: Workspace) -> Dataset | None:
+    wanted = _asked("data")
+    if wanted:
+        try:
+            return find_dataset(workspace, wanted)
+        except KindredError:
+            choose(data=None)
+    known = list_datasets(workspace)
+    return known[0] if known else None
+
+
+def _run(workspace: Workspace, runs: list[Run]) -> Run | None:
+    wanted = _asked("run")
+    for run in runs:
+        if run.folder.name == wanted:
+            return run
+    if wanted:
+        try:
+            run = find_run(workspace, wanted)
+        except KindredError:
+            return runs[0] if runs else None
+        if run.finished and run.dataset == _asked("data"):
+            return run
+    return runs[0] if runs else None
+
+
+def show_error(error: KindredError, *, detail: str = "") -> None:
+    """Show one sentence, the next step, and the technical detail folded away."""
+    text = escape(error.sentence) + (f"  \n{escape(error.hint)}" if error.hint else "")
+    st.error(text, icon=":material/error:")
+    if detail:
+        with st.expander("Technical detail"):
+            st.code(detail, language=None)
+
+
+@contextmanager
+def guarded() -> Iterator[None]:
+    """Show an engine's error where it happens instead of a traceback; the rest of the page is left out."""
+    try:
+        yield
+    except KindredError as error:
+        show_error(error)
+
+
+_MARKDOWN = str.maketrans({character: f"\\{character}" for character in "\\`*_{}[]()<>#+-.!|~$:@^="})
+
+
+def escape(text: Any) -> str:  # noqa: ANN401 - anything with a str
+    """Return text that Markdown shows as it is: no file name becomes formatting, HTML, maths or an icon."""
+    return " ".join(str(text).split()).translate(_MARKDOWN)
