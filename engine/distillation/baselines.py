@@ -1,0 +1,85 @@
+"""What a distilled set must beat: random images, class centroids, k-means in each class, herding."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.clustering.base import Vectors
+
+Chosen = NDArray[np.int64]
+
+
+def sizes(labels: NDArray[np.int64], images_per_class: int) -> NDArray[np.int64]:
+    """Return how many rows each class present keeps: images_per_class, or all where it has fewer."""
+    return np.minimum(np.unique(labels, return_counts=True)[1], images_per_class)
+
+
+def random_rows(labels: NDArray[np.int64], images_per_class: int, *, seed: int) -> Chosen:
+    """Choose rows of each class at random, without repetition.
+
+    Returns
+    -------
+    (m,) int64, class by class.
+    """
+    order = np.random.default_rng(seed).permutation(len(labels))
+    grouped = order[np.argsort(labels[order], kind="stable")]
+    counts = np.unique(labels, return_counts=True)[1]
+    rank = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return grouped[rank < images_per_class].astype(np.int64)
+
+
+def centroids(rows: Vectors, labels: NDArray[np.int64]) -> tuple[Vectors, NDArray[np.int64]]:
+    """Return each class's mean, ((K, d) float32, (K,) classes)."""
+    classes, own, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    total = np.zeros((len(classes), rows.shape[1]), dtype=np.float64)
+    np.add.at(total, own, rows)
+    return (total / counts[:, None]).astype(np.float32), classes.astype(np.int64)
+
+
+def kmeans_centers(
+    rows: Vectors, labels: NDArray[np.int64], images_per_class: int, *, seed: int
+) -> tuple[Vectors, NDArray[np.int64]]:
+    """Return images_per_class k-means centres of each class, ((m, d) float32, (m,) classes)."""
+    if images_per_class == 1:
+        return centroids(rows, labels)
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
+
+    centers: list[Vectors] = []
+    own: list[NDArray[np.int64]] = []
+    for label in np.unique(labels):
+        members = rows[labels == label]
+        count = min(images_per_class, len(members))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # equal rows: fewer distinct centres are right
+            model = KMeans(count, n_init=1, max_iter=50, random_state=seed).fit(members)
+        centers.append(model.cluster_centers_.astype(np.float32))
+        own.append(np.full(count, label, dtype=np.int64))
+    return np.concatenate(centers), np.concatenate(own)
+
+
+def herding(rows: Vectors, labels: NDArray[np.int64], images_per_class: int) -> Chosen:
+    """Choose real rows whose running mean stays nearest to the class mean (Welling, 2009).
+
+    Returns
+    -------
+    (m,) int64, class by class, in the order chosen.
+    """
+    found: list[NDArray[np.int64]] = []
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        own = rows[members].astype(np.float64)
+        mean, total = own.mean(axis=0), np.zeros(own.shape[1])
+        lengths, taken = (own**2).sum(axis=1), np.zeros(len(own), dtype=bool)
+        for count in range(1, min(images_per_class, len(own)) + 1):
+            # |mean - (total + x) / count|^2 up to what all x share
+            score = lengths / count**2 - 2 / count * (own @ (mean - total / count))
+            score[taken] = np.inf
+            best = int(score.argmin())
+            taken[best] = True
+            total += own[best]
+            found.append(members[best : best + 1])
+    return np.concatenate(found).astype(np.int64)

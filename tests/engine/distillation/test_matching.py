@@ -1,0 +1,161 @@
+"""Trajectory matching, SelMatch and gradient matching: rows move, losses fall, frozen rows stay, gradients are true."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from engine.distillation.gradient_matching import balanced_batch, gradient_distance, match_gradients
+from engine.distillation.heads import expert_trajectories, initial_heads, linear_gradient, pick
+from engine.distillation.selmatch import difficulty, resolve, select_window
+from engine.distillation.trajectory_matching import inner_loop, match_trajectories, matching_loss, student_batches
+from tests.engine.distillation.test_heads import blobs
+
+
+@pytest.mark.parametrize("hidden", [0, 4])
+def test_inner_loop_gradient_equals_a_finite_difference(hidden):
+    rows, labels = blobs(n=9)
+    rows = rows.double()
+    heads = [tuple(p.double() for p in initial_heads(1, 6, 3, hidden=hidden, seed=s, device="cpu")) for s in (0, 1)]
+    rate = torch.tensor(0.7, dtype=torch.float64)
+    batches = student_batches(9, 3, torch.Generator())
+
+    def outer(z, r):
+        start = tuple(p.clone() for p in heads[0])
+        return matching_loss(inner_loop(start, z, labels, r, batches), heads[0], heads[1])
+
+    def value(z, r):
+        return outer(z, r).detach().item()
+
+    z, r = rows.clone().requires_grad_(), rate.clone().requires_grad_()
+    slope_z, slope_r = torch.autograd.grad(outer(z, r), (z, r))
+    assert float(slope_z.abs().sum()) > 0
+    h = 1e-6
+    for i, j in [(0, 0), (3, 2), (8, 5)]:
+        bump = torch.zeros_like(rows)
+        bump[i, j] = h
+        difference = (value(rows + bump, rate) - value(rows - bump, rate)) / (2 * h)
+        assert difference == pytest.approx(float(slope_z[i, j]), rel=1e-5, abs=1e-9)
+    difference = (value(rows, rate + h) - value(rows, rate - h)) / (2 * h)
+    assert difference == pytest.approx(float(slope_r), rel=1e-5)
+
+
+def test_inner_loop_leaves_its_start_alone():
+    rows, labels = blobs(n=9)
+    start = initial_heads(1, 6, 3, hidden=0, seed=0, device="cpu")
+    before = [p.clone() for p in start]
+    end = inner_loop(start, rows, labels, torch.tensor(1.0), student_batches(9, 2, torch.Generator()))
+    assert all(torch.equal(a, b) for a, b in zip(start, before, strict=True))
+    assert not torch.equal(end[0], start[0])
+
+
+def test_matching_loss_is_one_for_standing_still_and_zero_at_the_goal():
+    a, b = (initial_heads(1, 4, 2, hidden=0, seed=s, device="cpu") for s in (0, 1))
+    assert float(matching_loss(a, a, b)) == pytest.approx(1)
+    assert float(matching_loss(b, a, b)) == 0
+
+
+def test_large_sets_step_on_batches_without_repeats():
+    batches = student_batches(2500, 3, torch.Generator().manual_seed(0))
+    assert [len(b) for b in batches] == [1024] * 3
+    assert len(torch.unique(torch.cat(batches[:2]))) == 2048
+
+
+@pytest.fixture(scope="module")
+def matched():
+    rows, labels = blobs(n=200)
+    path = expert_trajectories(rows, labels, 3, count=3, epochs=8, hidden=0, seed=0)
+    start = torch.cat([torch.nonzero(labels == k)[:4, 0] for k in range(3)])
+    return rows, labels, path, start
+
+
+def trajectory(matched, **options):
+    rows, labels, path, start = matched
+    settings = {"epochs": 30, "step": 0.1, "inner_steps": 5, "match_epochs": 2, "expert_steps": 12, "seed": 0}
+    return match_trajectories(rows[start], labels[start], path, **(settings | options))
+
+
+def test_trajectory_matching_moves_the_rows_and_its_loss_falls(matched):
+    rows, _, _, start = matched
+    made = trajectory(matched)
+    way = (made.rows - rows[start]).norm(dim=1)
+    assert float(way.min()) > 0.01
+    assert len(made.losses) == 90
+    assert np.mean(made.losses[-10:]) < 0.5 * np.mean(made.losses[:10])
+    assert made.inner_rate is not None and made.inner_rate > 0
+
+
+def test_trajectory_matching_is_reproducible_by_seed(matched):
+    one, two, other = (
+        trajectory(matched, epochs=3),
+        trajectory(matched, epochs=3),
+        trajectory(matched, epochs=3, seed=1),
+    )
+    assert torch.equal(one.rows, two.rows)
+    assert not torch.equal(one.rows, other.rows)
+
+
+def test_frozen_rows_stay_bit_for_bit(matched):
+    rows, _, _, start = matched
+    free = torch.tensor([1, 2, 7])
+    made = trajectory(matched, free=free, epochs=3)
+    moved = (made.rows != rows[start]).any(dim=1)
+    assert torch.nonzero(moved)[:, 0].tolist() == free.tolist()
+
+
+def test_gradient_matching_moves_the_rows_and_its_loss_falls(matched):
+    rows, labels, path, start = matched
+    options = {"epochs": 40, "step": 0.1}
+    made = match_gradients(rows[start], labels[start], rows, labels, path, **options, seed=0)
+    assert float((made.rows - rows[start]).norm(dim=1).min()) > 0.01
+    assert np.mean(made.losses[-20:]) < 0.5 * np.mean(made.losses[:20])
+    again = match_gradients(rows[start], labels[start], rows, labels, path, **options, seed=0)
+    assert torch.equal(made.rows, again.rows)
+
+
+def test_gradient_matching_at_a_tiny_classifier_points_to_the_class_means():
+    """At W -> 0 the gradient is class mean minus mean, so centroids match it where all classes are equally large."""
+    rows, labels = blobs(n=300)
+    picked = torch.cat([torch.nonzero(labels == k)[:60, 0] for k in range(3)])
+    rows, labels = rows[picked], labels[picked]
+    head = tuple(0 * p for p in initial_heads(1, 6, 3, hidden=0, seed=0, device="cpu"))
+    centroids = torch.stack([rows[labels == k].mean(0) for k in range(3)])
+    real = linear_gradient(head, rows, labels)
+    assert float(gradient_distance(real, linear_gradient(head, centroids, torch.arange(3)))) < 1e-6
+    assert float(gradient_distance(real, linear_gradient(head, centroids, torch.tensor([1, 2, 0])))) > 0.1
+
+
+def test_balanced_batches_draw_classes_equally():
+    labels = torch.tensor([0] * 900 + [1] * 100)
+    drawn = labels[balanced_batch(labels, 4000, torch.Generator().manual_seed(0))]
+    assert float(drawn.float().mean()) == pytest.approx(0.5, abs=0.03)
+
+
+def test_published_windows():
+    assert resolve(10, None, None) == (1.0, 0.8)
+    assert resolve(25, None, None) == (0.8, 0.8)
+    assert resolve(99, None, None) == (0.6, 0.7)
+    assert resolve(1000, None, None) == (0.2, 0.4)
+    assert resolve(100, 0.5, None) == (0.5, 0.6)
+
+
+def test_window_skips_the_hardest_and_freezes_the_harder_part():
+    labels = np.array([0] * 10 + [1] * 4)
+    hardness = np.concatenate([np.arange(10), np.arange(4)]).astype(np.float32)
+    window = select_window(hardness, labels, images_per_class=5, alpha=0.4, beta=0.5)
+    # class 0: order 9..0, skip 2, take 7 6 5 4 3; class 1 has only 4: takes all, skips none
+    assert window.chosen.tolist() == [7, 6, 5, 4, 3, 13, 12, 11, 10]
+    assert window.free.tolist() == [3, 4, 7, 8]  # round(.6 * 5) = 3 and round(.6 * 4) = 2 frozen
+
+
+def test_difficulty_is_the_mean_missing_probability(matched):
+    rows, labels, path, _ = matched
+    found = difficulty(path, rows, labels, chunk=37)
+    expected = torch.zeros(len(rows))
+    for head in path[1:]:
+        for expert in range(3):
+            one = pick(head, expert)
+            sure = torch.softmax(rows @ one[0][0] + one[1][0], dim=-1)[torch.arange(len(rows)), labels]
+            expected += (1 - sure) / (3 * (len(path) - 1))
+    np.testing.assert_allclose(found, expected.numpy(), atol=1e-5)
