@@ -182,7 +182,8 @@ def _heif() -> None:
 
 
 def _finish(image: Image.Image, target: Target, background: Colour, crop: bool) -> Decoded:
-    turned = _orientation(image) >= 5
+    orientation = 1 if image.format == "TIFF" else _orientation(image)  # TIFF turns itself while loading
+    turned = orientation >= 5
     width, height = (image.height, image.width) if turned else image.size
     wanted = target(width, height)
     if image.format in ("JPEG", "MPO"):
@@ -190,9 +191,6 @@ def _finish(image: Image.Image, target: Target, background: Colour, crop: bool) 
         least = (math.ceil(image.width * needed), math.ceil(image.height * needed)) if crop else wanted
         image.draft("RGB", (least[1], least[0]) if turned and not crop else least)
     image.load()
-    orientation = _orientation(image)  # TIFF turns itself while loading
-    if (orientation >= 5) != turned:
-        turned = orientation >= 5
     picture = _to_rgb(image)
     size = (wanted[1], wanted[0]) if turned else wanted
     if crop:

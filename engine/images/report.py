@@ -7,12 +7,22 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import TypedDict
 
 import numpy as np
 
 from engine.catalog import open_catalog
 from engine.images.sources import folder_truth
 from engine.workspace import Workspace
+
+
+class Sizes(TypedDict, total=False):
+    """Extent of a data set's images."""
+
+    smallest: tuple[int, int]
+    median: tuple[int, int]
+    largest: tuple[int, int]
+    bytes: int
 
 
 @dataclass(frozen=True)
@@ -32,7 +42,7 @@ class ScanReport:
     formats : dict
         Readable files by format, the commonest first.
     sizes : dict
-        `smallest`, `median`, `largest` as (width, height) by area, and `bytes` in all; empty without images.
+        `smallest`, `median`, `largest` as (width, height) by area, and `bytes` of the readable files; empty without images.
     duplicates : list of list of bytes
         Paths of exact copies, group by group.
     classes : dict
@@ -47,7 +57,7 @@ class ScanReport:
     distinct: int
     failed: list[tuple[bytes, str]]
     formats: dict[str, int]
-    sizes: dict[str, tuple[int, int] | int]
+    sizes: Sizes
     duplicates: list[list[bytes]]
     classes: dict[str, int]
     seconds: float = 0.0
@@ -89,7 +99,7 @@ def report(
         distinct=len(groups),
         failed=[(row["path"], row["failure"] or "") for row in rows if row["failure"] is not None],
         formats=dict(Counter(row["format"] for row in good if row["format"]).most_common()),
-        sizes=_sizes([(row["width"], row["height"]) for row in good if row["width"]], sum(row["size"] for row in rows)),
+        sizes=_sizes([(row["width"], row["height"]) for row in good if row["width"]], sum(row["size"] for row in good)),
         duplicates=[paths for paths in groups.values() if len(paths) > 1],
         classes=dict(sorted(Counter(name for name in truth if name is not None).items())),
         seconds=seconds,
@@ -101,7 +111,7 @@ def report(
     )
 
 
-def _sizes(shapes: list[tuple[int, int]], total: int) -> dict[str, tuple[int, int] | int]:
+def _sizes(shapes: list[tuple[int, int]], total: int) -> Sizes:
     if not shapes:
         return {}
     order = np.argsort(np.prod(np.array(shapes, np.int64), axis=1), kind="stable")
