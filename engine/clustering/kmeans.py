@@ -1,0 +1,221 @@
+"""k-means by FAISS: spherical on embeddings, Euclidean on a reduced space, on a GPU when there is one.
+
+Started by greedy k-means++ on a sample, because random starts lose quality.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.clustering.base import ClusterEstimator, Labels, Vectors, check_embeddings, unit
+from engine.clustering.reduce import Reduce, Space, reduce_embeddings, reduce_setting
+from engine.device import gpu_count, threads
+from engine.neighbors import NeighborGraph
+from engine.progress import SILENT, Progress
+from engine.projection import fit_pca
+from engine.settings import Settings, setting
+from engine.vectors import blocks
+
+SEED_SAMPLE = 20_000
+SEED_DIMENSIONS = 64
+TRAIN_ROWS = 100_000
+
+
+class KMeansSettings(Settings):
+    """Settings of k-means."""
+
+    n_clusters: int = setting(10, "How many clusters to make.", ge=1, le=2000, log=True, search=(2, 300))
+    reduce: Reduce = reduce_setting("none")
+    max_iter: int = setting(25, "Rounds of assigning and averaging.", ge=1, le=300, advanced=True)
+    n_init: int = setting(3, "Starts to try; the best is kept.", ge=1, le=20, advanced=True)
+    points_per_cluster: int = setting(
+        256, "Images per cluster to train on at least; all images are assigned in any case.",
+        ge=16, le=10_000, log=True, advanced=True,
+    )  # fmt: skip
+    random_state: int = setting(0, "Seed; the same seed gives the same clusters.", ge=0, le=2**31 - 1, advanced=True)
+
+
+class KMeans(ClusterEstimator):
+    """k-means clustering.
+
+    Attributes
+    ----------
+    labels_ : (n,) int32
+        0..K-1 in falling size, no noise. Fewer than asked for when fewer distinct images exist.
+    confidence_ : (n,) float32
+        1 - (distance to the own centre / distance to the next), in [0, 1].
+    centers_ : (K, d) float32
+        Unit-length means in the space of the embeddings.
+
+    References
+    ----------
+    Arthur and Vassilvitskii, k-means++: the advantages of careful seeding, 2007.
+    Dhillon and Modha, Concept decompositions for large sparse text data using clustering, 2001.
+    """
+
+    settings_class = KMeansSettings
+    settings: KMeansSettings
+
+    @property
+    def wants_graph(self) -> bool:
+        """Only a UMAP reduction reads the graph."""
+        return self.settings.reduce.startswith("umap")
+
+    def fit(
+        self,
+        embeddings: Vectors,
+        *,
+        neighbors: NeighborGraph | None = None,
+        progress: Progress = SILENT,
+        checkpoints: Path | None = None,
+    ) -> Self:
+        """Cluster `embeddings` (n, d); see `ClusterEstimator.fit`."""
+        settings = self.settings
+        array = check_embeddings(embeddings, settings.n_clusters)
+        space = reduce_embeddings(
+            array, settings.reduce, graph=neighbors, random_state=settings.random_state, cache=self.cache,
+            progress=progress,
+        )  # fmt: skip
+        centers = train_kmeans(
+            space.vectors, settings.n_clusters, spherical=space.spherical, max_iter=settings.max_iter,
+            n_init=settings.n_init, points_per_cluster=settings.points_per_cluster,
+            random_state=settings.random_state, progress=progress,
+        )  # fmt: skip
+        labels, confidence = assign(space.vectors, centers)
+        counts = np.bincount(labels, minlength=len(centers))
+        order = np.argsort(-counts, kind="stable")[: int((counts > 0).sum())]
+        place = np.full(len(centers), -1, dtype=np.int32)
+        place[order] = np.arange(len(order), dtype=np.int32)
+        self.labels_ = place[labels]
+        self.confidence_ = confidence
+        self._space, self._centers = space, centers[order]
+        self.centers_ = mean_directions(space.original, self.labels_, len(order))
+        self.resolved_ = settings
+        self.notes_ = []
+        if len(order) < settings.n_clusters:
+            self.notes_.append(
+                f"{settings.n_clusters} clusters were asked for; distinct images fill only {len(order)}."
+            )
+        progress.update(1, 1, phase="k-means")
+        return self
+
+    def predict(self, embeddings: Vectors) -> Labels:
+        """Return the nearest centre of each of (m, d) unseen embeddings."""
+        return assign(self._space.place(embeddings), self._centers)[0]
+
+    _space: Space
+    _centers: Vectors
+
+
+def train_kmeans(
+    vectors: Vectors,
+    n_clusters: int,
+    *,
+    spherical: bool,
+    max_iter: int = 25,
+    n_init: int = 1,
+    points_per_cluster: int = 256,
+    random_state: int = 0,
+    progress: Progress = SILENT,
+) -> Vectors:
+    """Return (K, c) centres, unit length when `spherical`.
+
+    Trained on at most max(`points_per_cluster` x K, `TRAIN_ROWS`) random rows: FAISS's own limit per
+    centroid is set so that nothing is left out silently.
+    """
+    import faiss
+
+    faiss.omp_set_num_threads(threads())
+    rng = np.random.default_rng(random_state)
+    wanted = max(points_per_cluster * n_clusters, TRAIN_ROWS)
+    rows = vectors
+    if wanted < len(vectors):
+        rows = vectors[np.sort(rng.choice(len(vectors), wanted, replace=False))]
+    rows = np.ascontiguousarray(rows, dtype=np.float32)
+    if n_clusters == 1:
+        return _means(rows, spherical)
+    best, lowest = rows[:n_clusters], float("inf")
+    for attempt in range(n_init):
+        options: dict[str, Any] = {
+            "niter": max_iter, "spherical": spherical, "seed": random_state + attempt,
+            "min_points_per_centroid": 1, "max_points_per_centroid": -(-len(rows) // n_clusters),
+        }  # fmt: skip
+        if gpu_count() > 0:
+            options["gpu"] = True
+        model = faiss.Kmeans(rows.shape[1], n_clusters, **options)
+        if hasattr(model.cp, "early_stop_threshold"):
+            model.cp.early_stop_threshold = 1e-4
+        model.train(rows, init_centroids=seeds(rows, n_clusters, rng, spherical=spherical))
+        value = float(model.obj[-1]) * (-1 if spherical else 1)
+        if value < lowest:
+            best, lowest = np.array(model.centroids, dtype=np.float32), value
+        progress.update(attempt + 1, n_init, phase="k-means", unit="starts")
+    return best
+
+
+def _means(rows: Vectors, spherical: bool) -> Vectors:
+    mean = rows.mean(axis=0, keepdims=True, dtype=np.float64)
+    return unit(mean) if spherical else mean.astype(np.float32)
+
+
+def seeds(rows: Vectors, n_clusters: int, rng: np.random.Generator, *, spherical: bool) -> Vectors:
+    """Return (K, c) starting centres by greedy k-means++ on a sample.
+
+    The sample has at most `SEED_SAMPLE` rows (more when K asks for it) on at most `SEED_DIMENSIONS` principal
+    axes, which keeps the distances that matter; each step draws 2 + ln K rows by their squared distance to
+    the chosen ones and keeps the best.
+    """
+    size = min(len(rows), max(SEED_SAMPLE, 4 * n_clusters))
+    chosen = np.sort(rng.choice(len(rows), size, replace=False)) if size < len(rows) else np.arange(len(rows))
+    sample = np.ascontiguousarray(rows[chosen], dtype=np.float32)
+    flat = fit_pca(sample, SEED_DIMENSIONS)(sample) if sample.shape[1] > 2 * SEED_DIMENSIONS else sample
+    squares = np.einsum("ij,ij->i", flat, flat)
+    trials = 2 + int(np.log(n_clusters))
+    picked = [int(rng.integers(size))]
+    closest = np.maximum(squares - 2 * (flat @ flat[picked[0]]) + squares[picked[0]], 0)
+    for _ in range(n_clusters - 1):
+        total = np.cumsum(closest, dtype=np.float64)
+        if total[-1] <= 0:
+            picked.append(int(rng.integers(size)))
+            continue
+        drawn = np.minimum(np.searchsorted(total, rng.random(trials) * total[-1]), size - 1)
+        distances = np.maximum(squares[None] - 2 * (flat[drawn] @ flat.T) + squares[drawn][:, None], 0)
+        np.minimum(distances, closest, out=distances)
+        best = int(distances.sum(axis=1).argmin())
+        picked.append(int(drawn[best]))
+        closest = distances[best]
+    return unit(sample[picked]) if spherical else sample[picked]
+
+
+def assign(vectors: NDArray[Any], centers: Vectors) -> tuple[Labels, Vectors]:
+    """Return the nearest centre of each row and 1 - (nearest / second nearest distance)."""
+    squares = np.einsum("ij,ij->i", centers, centers)
+    labels = np.empty(len(vectors), dtype=np.int32)
+    confidence = np.ones(len(vectors), dtype=np.float32)
+    for rows in blocks(len(vectors), max(256, 2**24 // max(1, len(centers)))):
+        part = np.asarray(vectors[rows], dtype=np.float32)
+        distances = squares - 2 * (part @ centers.T)
+        labels[rows] = distances.argmin(axis=1)
+        if len(centers) > 1:
+            nearest = np.partition(distances, 1, axis=1)[:, :2] + np.einsum("ij,ij->i", part, part)[:, None]
+            first, second = np.sqrt(np.maximum(nearest, 0)).T
+            ratio = np.divide(first, second, out=np.ones_like(first), where=second > 0)
+            confidence[rows] = np.clip(1 - ratio, 0, 1)
+    return labels, confidence
+
+
+def mean_directions(original: Vectors, labels: Labels, n_clusters: int) -> Vectors:
+    """Return (K, d) unit-length means of the rows of each cluster; noise (-1) left out."""
+    from scipy.sparse import csr_array
+
+    sums = np.zeros((n_clusters, original.shape[1]), dtype=np.float64)
+    for rows in blocks(len(labels)):
+        own = labels[rows]
+        inside = np.flatnonzero(own >= 0)
+        spread = csr_array((np.ones(len(inside), np.float32), (own[inside], inside)), shape=(n_clusters, len(own)))
+        sums += spread @ original[rows]
+    return unit(sums)
