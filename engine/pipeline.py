@@ -21,8 +21,9 @@ from engine.clustering import Method, find_method
 from engine.clustering.base import ClusterEstimator, Labels, Vectors
 from engine.embeddings.encoders import find_encoder
 from engine.embeddings.pipeline import EmbeddingSet, embed, load_set
-from engine.errors import InputError
+from engine.errors import InputError, StorageError
 from engine.evaluation import scores
+from engine.files import load_array
 from engine.ids import Ids
 from engine.images.datasets import Dataset, find_dataset, load_images
 from engine.images.decode import PreprocessSettings
@@ -122,8 +123,21 @@ def map_of(
     workspace: Workspace, rows: Rows, settings: ProjectionSettings, *, progress: Progress = SILENT
 ) -> NDArray[np.float32]:
     """Return the (n, 2) map of all rows, from the cache or made now."""
-    graph = None if settings.kind == "pca" else graph_of(workspace, rows, progress=progress)
-    return cached_projection(workspace, rows.embedding.key, rows.vectors, graph, settings, progress=progress)
+    graph = graph_of(workspace, rows, progress=progress) if settings.kind == "umap" else None
+    return cached_projection(workspace, _map_key(rows, settings), rows.vectors, graph, settings, progress)
+
+
+def kept_map(workspace: Workspace, rows: Rows, settings: ProjectionSettings) -> NDArray[np.float32] | None:
+    """Return the (n, 2) map where the cache holds it."""
+    try:
+        kept: NDArray[np.float32] = load_array(workspace.projection(_map_key(rows, settings)) / "xy.npy")
+    except StorageError:
+        return None
+    return kept if kept.shape == (len(rows), 2) else None
+
+
+def _map_key(rows: Rows, settings: ProjectionSettings) -> str:
+    return f"{rows.embedding.key}-{settings.key()}"
 
 
 def fit(

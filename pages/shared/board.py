@@ -17,8 +17,8 @@ from engine.ids import positions
 from engine.labels.events import LabelHistory
 from engine.labels.state import LabelState
 from engine.neighbors import NeighborGraph
-from engine.pipeline import Rows, graph_of, load_rows
-from engine.projection import ProjectionSettings, cached_projection, project
+from engine.pipeline import Rows, graph_of, kept_map, load_rows
+from engine.projection import ProjectionSettings, pca_map
 from engine.prototypes import Prototypes, prototypes
 from engine.runs import Run
 from engine.workspace import Workspace
@@ -57,12 +57,12 @@ def graph_for(now: Current, rows: Rows) -> NeighborGraph:
 
 @st.cache_resource(show_spinner=False, max_entries=4)
 def _pca(_rows: Rows, key: str) -> NDArray[np.float32]:
-    return project(_rows.vectors, None, ProjectionSettings(kind="pca"))
+    return pca_map(_rows.vectors)
 
 
 def map_points(now: Current, rows: Rows, settings: ProjectionSettings) -> tuple[NDArray[np.float32], str, bool]:
     """Return (xy, version, final): the wanted map where it is cached, else PCA at once."""
-    found = cached_projection(now.workspace, rows.embedding.key, rows.vectors, None, settings, only_cached=True)
+    found = kept_map(now.workspace, rows, settings)
     if found is not None:
         return found, f"{rows.embedding.key}-{settings.key()}", True
     return _pca(rows, rows.embedding.key), f"{rows.embedding.key}-pca", settings.kind == "pca"

@@ -1,4 +1,4 @@
-"""The two routes that serve pictures, by the catalog's integer ids and never by path.
+"""The routes that serve pictures, by the catalog's integer ids and never by path.
 
 An id's bytes never change (a changed file gets a new id), so the browser may keep them. Requests that
 another site makes through the person's browser are refused.
@@ -7,8 +7,10 @@ another site makes through the person's browser are refused.
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import Callable
 
+from PIL import Image
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -23,10 +25,16 @@ _KEEP = {
     "X-Content-Type-Options": "nosniff",
 }
 _LARGEST_ID = 2**63 - 1
+_CELL, _MOST = 96, 8
+
+
+def _foreign(request: Request) -> bool:
+    """Whether another site asks through the person's browser."""
+    return request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none")
 
 
 async def _serve(request: Request, make: Callable[[Workspace, int], bytes | None]) -> Response:
-    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+    if _foreign(request):
         return Response(status_code=403)
     image_id = int(request.path_params["image_id"])
     if image_id > _LARGEST_ID:
@@ -50,4 +58,34 @@ async def _picture(request: Request) -> Response:
     return await _serve(request, picture)
 
 
-ROUTES = [Route("/thumb/{image_id:int}", _thumbnail), Route("/image/{image_id:int}", _picture)]
+def _strip_of(workspace: Workspace, ids: list[int]) -> bytes:
+    """Return the thumbnails of some images side by side, whole, on a neutral ground that suits light and dark."""
+    canvas = Image.new("RGBA", (_CELL * len(ids), _CELL), (0, 0, 0, 0))
+    for place, image_id in enumerate(ids):
+        data = thumbnail(workspace, image_id)
+        if data is None:
+            continue
+        with Image.open(io.BytesIO(data)) as opened:
+            opened.thumbnail((_CELL - 4, _CELL - 4))
+            canvas.paste(opened, (place * _CELL + (_CELL - opened.width) // 2, (_CELL - opened.height) // 2))
+    buffer = io.BytesIO()
+    canvas.save(buffer, "WEBP", quality=80, method=0)
+    return buffer.getvalue()
+
+
+async def _strip(request: Request) -> Response:
+    """Serve up to eight thumbnails as one picture: the looks of a cluster in a table cell."""
+    if _foreign(request):
+        return Response(status_code=403)
+    parts = str(request.path_params["image_ids"]).split("-")
+    if len(parts) > _MOST or not all(part.isdigit() and int(part) <= _LARGEST_ID for part in parts):
+        return Response(status_code=404)
+    data = await asyncio.to_thread(_strip_of, Workspace.open(), [int(part) for part in parts])
+    return Response(data, media_type="image/webp", headers=_KEEP)
+
+
+ROUTES = [
+    Route("/strip/{image_ids}", _strip),
+    Route("/thumb/{image_id:int}", _thumbnail),
+    Route("/image/{image_id:int}", _picture),
+]

@@ -1,0 +1,225 @@
+"""Explore: clusters, map and gallery side by side; what is chosen in one is shown in the others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from components.gallery import GallerySelection, gallery, gallery_order
+from components.map import LegendEntry, MapEvent, focus_on_map, scatter_map
+from engine.images.sources import shown as readable
+from engine.labels.state import UNSORTED
+from engine.projection import ProjectionSettings
+from pages.shared.actions import tell, undo_redo
+from pages.shared.board import Board, map_points, open_board
+from pages.shared.clusters import cluster_table
+from pages.shared.frame import heading
+from pages.shared.selection_bar import keys, selection_bar
+from pages.shared.state import Current, choose, current, escape
+from pages.shared.tasks import newest, start_job
+from pages.shared.words import count
+
+MAP, GALLERY = "explore_map", "explore_gallery"
+_ORDERS = {"typical": "typical first", "odd": "odd ones first", "path": "by file name", "unsure": "least certain first"}
+
+
+def _colors(board: Board, by: str) -> tuple[NDArray[Any], list[LegendEntry], str]:
+    """Return a colour per row, the legend and the colouring's version."""
+    state = board.state
+    if by == "confidence":
+        return board.confidence, [], f"{board.version}-confidence"
+    if by == "truth":
+        names = sorted({name for name in board.rows.truth if name is not None})
+        place = {name: at for at, name in enumerate(names)}
+        codes = np.array([place.get(name, -1) if name is not None else -1 for name in board.rows.truth], dtype=np.int32)
+        return (
+            _with_noise(codes, len(names)),
+            [*map(LegendEntry, names), LegendEntry("unknown", noise=True)],
+            f"{board.version}-truth",
+        )
+    if by == "label":
+        names = [name for name in state.label_names]
+        return (
+            _with_noise(state.codes, len(names)),
+            [*map(LegendEntry, names), LegendEntry("no label", noise=True)],
+            f"{board.version}-label",
+        )
+    clusters = [cluster.id for cluster in state.clusters if cluster.id != UNSORTED]
+    place_of = np.full(max([-1, *clusters]) + 2, -1, dtype=np.int32)
+    place_of[clusters] = np.arange(len(clusters))
+    codes = np.where(state.cluster >= 0, place_of[state.cluster], -1)
+    legend = [LegendEntry(state.title(cluster)) for cluster in clusters]
+    return _with_noise(codes, len(clusters)), [*legend, LegendEntry("Unsorted", noise=True)], f"{board.version}-cluster"
+
+
+def _with_noise(codes: NDArray[np.int32], count_of: int) -> NDArray[np.uint16]:
+    return np.where(codes < 0, count_of, codes).astype(np.uint16)
+
+
+def _map(now: Current, board: Board, mask: NDArray[np.bool_] | None, made: str) -> MapEvent:
+    settings = ProjectionSettings()
+    xy, version, final = map_points(now, board.rows, settings)
+    if not final and now.dataset is not None and now.configuration is not None:
+        job = newest(now.workspace, "map", now.dataset, config_key=now.configuration.key)
+        if job is None or job.state == "done":
+            start_job(
+                now.workspace, "map", "Drawing the map", now.dataset, config_key=now.configuration.key,
+                settings=settings.model_dump(mode="json"),
+            )  # fmt: skip
+            st.rerun()
+        if job is not None and job.active:
+            st.caption("A first map (PCA); the better one (UMAP) is being drawn.")
+    options = ["cluster", "label", "confidence"] + (["truth"] if any(board.rows.truth) else [])
+    by = st.segmented_control(
+        "Colour by",
+        options,
+        default="cluster",
+        required=True,
+        key="color_by",
+        persist_state="session",
+        label_visibility="collapsed",
+    )
+    colors, legend, colors_version = _colors(board, str(by))
+    return scatter_map(
+        MAP,
+        xy,
+        version=version,
+        ids=board.rows.ids if board.rows.dataset.kind != "vectors" else None,
+        colors=colors,
+        colors_version=colors_version,
+        legend=legend,
+        color_label=str(by),
+        highlight=mask,
+        highlight_version=made,
+        height=560,
+    )
+
+
+def _ordered(board: Board, rows: NDArray[np.int64], order: str) -> NDArray[np.int64]:
+    if order == "path":
+        return rows
+    if order == "unsure":
+        return rows[np.argsort(board.confidence[rows], kind="stable")]
+    typical = np.nan_to_num(board.prototypes.typicality[rows], nan=-2.0)
+    return rows[np.argsort(typical if order == "odd" else -typical, kind="stable")]
+
+
+def _gallery(board: Board, rows: NDArray[np.int64], made: str) -> tuple[GallerySelection, NDArray[np.int64]]:
+    order = gallery_order(GALLERY, "typical")
+    ordered = rows if made.startswith("looking") else _ordered(board, rows, order)
+    state = board.state
+    names = state.label_names
+
+    def captions(at: NDArray[np.int64]) -> list[str]:
+        found = []
+        for row in ordered[at]:
+            label = names[state.codes[row]] if state.codes[row] >= 0 else state.title(int(state.cluster[row]))
+            found.append(f"{readable(board.rows.paths[row])} · {label}")
+        return found
+
+    viewing = st.session_state.get("explore_viewing")
+    chosen = gallery(
+        GALLERY,
+        board.rows.ids[ordered],
+        version=f"{made}-{order}-{board.version}",
+        captions=captions,
+        badges=np.minimum(state.codes[ordered] + 1, 255).astype(np.uint8),
+        badges_version=f"{made}-{order}-{board.version}",
+        badge_names=names[:254],
+        orders=_ORDERS,
+        order=order,
+        neighbours=_neighbours(board, viewing),
+        height=600,
+    )
+    if chosen.viewing != viewing:
+        st.session_state["explore_viewing"] = chosen.viewing
+        if chosen.viewing is not None:
+            st.rerun()
+    return chosen, ordered
+
+
+def _neighbours(board: Board, image: int | None) -> dict[int, list[int]]:
+    """Return the neighbours of the image that is open full screen."""
+    from pages.shared.board import graph_for
+
+    if image is None:
+        return {}
+    row = np.flatnonzero(board.rows.ids == image)
+    if not len(row):
+        return {}
+    graph = graph_for(board.now, board.rows)
+    return {image: board.rows.ids[graph.indices[int(row[0])][:16]].tolist()}
+
+
+def _focus(
+    board: Board, clusters: list[int], event_mask: NDArray[np.bool_] | None
+) -> tuple[NDArray[np.int64], str, str]:
+    """Return the rows to show, what names them, and the words above the gallery."""
+    looking = st.session_state.get("looking_for")
+    if looking:
+        rows = np.array(looking["rows"], dtype=np.int64)
+        return rows[rows < len(board.rows)], f"looking-{hash(tuple(looking['rows']))}", looking["words"]
+    if event_mask is not None and event_mask.any():
+        inside = np.flatnonzero(event_mask)
+        if clusters:
+            inside = inside[np.isin(board.state.cluster[inside], clusters)]
+        return inside, f"drawn-{hash(inside.tobytes())}", "drawn on the map"
+    if clusters:
+        words = ", ".join(board.state.title(cluster) for cluster in clusters[:4])
+        return board.state.rows(*clusters).astype(np.int64), f"clusters-{clusters}", words
+    return np.arange(len(board.rows)), "all", "all"
+
+
+def page() -> None:
+    """Draw the screen."""
+    now = current()
+    tell()
+    board = open_board(now)
+    if board is None:
+        heading("Explore", "Clusters, map and pictures side by side.")
+        st.info("Cluster the images first; then they are shown here.")
+        st.page_link("pages/cluster.py", label="Cluster", icon=":material/arrow_back:", query_params=now.parameters)
+        return
+    heading(
+        "Explore",
+        f"{escape(board.run.name)}: {count(len(board.state.clusters), 'group')}, {count(len(board.rows), 'image')}",
+    )
+    left, middle, right = st.columns([28, 44, 44], gap="small")
+    with left:
+        with st.container(horizontal=True):
+            undo_redo(board)
+        clusters = cluster_table(board, key="explore_clusters", height=520)
+        if len(clusters) == 1:
+            choose(cluster=str(clusters[0]))
+    mask, made = None, ""
+    if clusters:
+        mask = np.isin(board.state.cluster, clusters)
+        made = f"clusters-{clusters}-{board.version}"
+    with middle:
+        event = _map(now, board, mask, made)
+    rows, made, words = _focus(board, clusters, event.mask)
+    with right:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"**{count(len(rows), 'image')}** :gray[{escape(words)}]", width="content")
+            if st.session_state.get("looking_for") and st.button("Back", icon=":material/arrow_back:", type="tertiary"):
+                del st.session_state["looking_for"]
+                st.rerun()
+        chosen, ordered = _gallery(board, rows, made)
+    selected = ordered[chosen.selected]
+    if not len(selected) and event.mask is not None and event.mask.any():
+        selected = rows
+    selection_bar(board, selected, key="explore_bar", gallery=GALLERY, maps=(MAP,))
+    if (
+        chosen.activated is not None
+        and chosen.activated.action == "show_on_map"
+        and chosen.activated.position is not None
+    ):
+        focus_on_map(MAP, int(ordered[chosen.activated.position]))
+        st.rerun()
+    keys(board, chosen.activated, ordered[chosen.selected], gallery=GALLERY, shown=ordered)
+
+
+page()

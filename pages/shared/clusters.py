@@ -1,0 +1,69 @@
+"""The list of clusters: prototypes, name, size, quality; filter, sort, choose one or several."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from pages.shared.board import Board
+
+_SHOWN = 4
+
+
+def cluster_table(board: Board, *, key: str, height: int = 560) -> list[int]:
+    """Draw the list and return the chosen clusters.
+
+    The choice of one cluster is kept in the URL, so that a reload shows it again.
+    """
+    text = st.text_input(
+        "Filter",
+        key=f"{key}_filter",
+        placeholder="Filter by name",
+        label_visibility="collapsed",
+        icon=":material/search:",
+    )
+    table = _table(board, text.strip().casefold())
+    pictures = board.rows.dataset.kind != "vectors"
+    event = st.dataframe(
+        table,
+        hide_index=True,
+        width="stretch",
+        height=height,
+        row_height=52 if pictures else None,
+        column_order=[*(["looks"] if pictures else []), "name", "images", "quality"],
+        on_select="rerun",
+        selection_mode="multi-row",
+        key=f"{key}_{board.state.version}_{text}",
+        column_config={
+            "looks": st.column_config.ImageColumn("", width=208, help="Typical images, then unlike ones"),
+            "name": st.column_config.TextColumn("Cluster", width="medium"),
+            "images": st.column_config.NumberColumn("Images", format="localized", width="small"),
+            "quality": st.column_config.ProgressColumn(
+                "Quality", min_value=0.0, max_value=1.0, format="%.2f", width="small",
+                help="Mean silhouette: how much nearer its images are to their own cluster than to the next one",
+            ),
+        },
+    )  # fmt: skip
+    chosen = [int(table["id"].iloc[row]) for row in event["selection"]["rows"] if row < len(table)]
+    return chosen
+
+
+def _table(board: Board, text: str) -> pd.DataFrame:
+    found, quality = board.prototypes, board.quality
+    rows = []
+    for cluster in board.state.clusters:
+        title = board.state.title(cluster.id)
+        if text and text not in title.casefold():
+            continue
+        shown = board.rows.ids[found.rows_of(cluster.id, _SHOWN)].tolist()
+        rows.append(
+            {
+                "id": cluster.id,
+                "looks": f"/strip/{'-'.join(map(str, shown))}" if shown else None,
+                "name": title,
+                "images": cluster.size,
+                "quality": max(0.0, quality[cluster.id]) if cluster.id in quality else None,
+            }
+        )
+    table = pd.DataFrame(rows, columns=["id", "looks", "name", "images", "quality"])
+    return table.sort_values("images", ascending=False, ignore_index=True)
