@@ -1,0 +1,142 @@
+// The cells in view: makes, places and removes them, and keeps their marks right. Nothing outside the view exists.
+
+import { h, icon } from "../../shared/dom.js";
+
+const FAST = 4000; // px per second; while scrolling faster than this, pictures wait until it slows down
+
+export class Cells {
+  constructor(gallery) {
+    this.g = gallery;
+    this.nodes = new Map();
+    this.lastTop = 0;
+    this.lastTime = 0;
+    this.settle = null;
+  }
+
+  clear() {
+    for (const cell of this.nodes.values()) this.remove(cell);
+    this.nodes.clear();
+  }
+
+  remove(cell) {
+    const image = cell.querySelector("img");
+    if (image) image.removeAttribute("src"); // ends a request that nobody waits for
+    cell.remove();
+  }
+
+  draw() {
+    const { g } = this;
+    const { grid, scroll } = g;
+    const [first, last] = scroll.rows();
+    const from = first * grid.columns;
+    const to = Math.min(g.n, last * grid.columns);
+    for (const [position, cell] of this.nodes) {
+      if (position < from || position >= to) {
+        this.remove(cell);
+        this.nodes.delete(position);
+      }
+    }
+    const hurried = this.hurried();
+    for (let position = from; position < to; position++) {
+      let cell = this.nodes.get(position);
+      if (!cell) {
+        cell = this.make(position);
+        this.nodes.set(position, cell);
+        g.list.append(cell);
+      }
+      this.place(cell, position);
+      this.mark(cell, position);
+      if (!hurried) this.load(cell);
+    }
+    if (hurried) {
+      clearTimeout(this.settle);
+      this.settle = setTimeout(() => this.draw(), 90);
+    }
+    g.list.setAttribute("aria-activedescendant", this.nodes.has(g.focus) ? `c${g.focus}` : "");
+  }
+
+  hurried() {
+    const now = performance.now();
+    const { top } = this.g.scroll;
+    const speed = Math.abs(top - this.lastTop) / Math.max(1, now - this.lastTime);
+    this.lastTop = top;
+    this.lastTime = now;
+    return speed * 1000 > FAST && Math.abs(speed) > 0;
+  }
+
+  make(position) {
+    const { g } = this;
+    const id = g.ids[position];
+    const cell = h("div", { class: "cell", role: "option", id: `c${position}`, "aria-setsize": g.n, "aria-posinset": position + 1 });
+    cell.dataset.position = position;
+    cell.dataset.id = id;
+    const reason = g.reasons.get(id) ?? g.failed.get(id);
+    if (reason !== undefined) this.fail(cell, reason);
+    else cell.append(h("img", { alt: "", draggable: "false", decoding: "async" }));
+    cell.append(h("span", { class: "tick", title: "Select" }, icon("tick")));
+    const code = g.badges ? g.badges[position] : 0;
+    if (code) {
+      const badge = h("span", { class: "badge", title: g.badgeNames[code - 1] ?? String(code) });
+      badge.style.background = g.palette[(code - 1) % g.palette.length];
+      cell.append(badge);
+    }
+    this.name(cell, position);
+    return cell;
+  }
+
+  load(cell) {
+    const image = cell.querySelector("img");
+    if (!image || image.hasAttribute("src")) return;
+    const id = Number(cell.dataset.id);
+    image.addEventListener("load", () => image.classList.add("here"), { once: true });
+    image.addEventListener("error", () => {
+      if (!image.hasAttribute("src")) return;
+      this.g.failed.set(id, "This image could not be read.");
+      image.remove();
+      this.fail(cell, this.g.reasons.get(id) ?? this.g.failed.get(id));
+      this.name(cell, Number(cell.dataset.position));
+    });
+    image.src = `/thumb/${id}`;
+  }
+
+  fail(cell, reason) {
+    cell.classList.add("failed");
+    cell.prepend(h("span", { class: "broken" }, icon("broken"), h("span", {}, reason)));
+    cell.dataset.reason = reason;
+  }
+
+  /** Hover text and accessible name: the caption, and the reason of a failed image. */
+  name(cell, position) {
+    const caption = this.g.captions.get(position) ?? `image ${cell.dataset.id}`;
+    const text = cell.dataset.reason ? `${caption}: ${cell.dataset.reason}` : caption;
+    cell.title = text;
+    cell.setAttribute("aria-label", text);
+  }
+
+  rename() {
+    for (const [position, cell] of this.nodes) this.name(cell, position);
+  }
+
+  place(cell, position) {
+    const { grid, scroll } = this.g;
+    const x = (position % grid.columns) * grid.pitch;
+    const y = Math.floor(position / grid.columns) * grid.pitch + scroll.shift;
+    const where = `translate(${x}px, ${y}px)`;
+    if (cell.style.transform !== where) cell.style.transform = where;
+    const side = `${grid.side}px`;
+    if (cell.style.width !== side) {
+      cell.style.width = side;
+      cell.style.height = side;
+    }
+  }
+
+  mark(cell, position) {
+    const on = this.g.selection.has(position);
+    if (cell.getAttribute("aria-selected") !== String(on)) cell.setAttribute("aria-selected", String(on));
+    cell.classList.toggle("focus", position === this.g.focus);
+  }
+
+  remark() {
+    for (const [position, cell] of this.nodes) this.mark(cell, position);
+  }
+}

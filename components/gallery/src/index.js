@@ -1,0 +1,317 @@
+// The gallery component: ties data, selection, view and messages together. Python's face is components/gallery/face.py.
+
+import { arrays, listen, memoryOf, stamp } from "../../shared/channels.js";
+import { h, helpDialog } from "../../shared/dom.js";
+import { Cells } from "./cells.js";
+import { helpRows, keyboard } from "./keys.js";
+import { measure, Scroll } from "./layout.js";
+import { pointer } from "./pointer.js";
+import { Selection } from "./selection.js";
+import { Toolbar } from "./toolbar.js";
+import { Viewer } from "./viewer.js";
+
+const SEND_AFTER = 140; // ms of quiet before a selection goes to Python
+const galleries = new WeakMap();
+
+class Gallery {
+  constructor(root, key) {
+    this.root = root;
+    this.key = key;
+    this.memory = memoryOf("gallery", key);
+    this.version = null;
+    this.ids = new Int32Array(0);
+    this.n = 0;
+    this.selection = new Selection(0);
+    this.anchor = 0;
+    this.focus = 0;
+    this.size = this.memory.size ?? 128;
+    this.fit = this.memory.fit ?? "whole";
+    this.captions = new Map();
+    this.failed = (this.memory.failed ??= new Map());
+    Object.assign(this, { reasons: new Map(), neighbours: {}, keys: {}, buttons: [], orders: [], order: "", badges: null, badgeNames: [], palette: ["#888"], label: "Images" });
+    this.build();
+    this.watch();
+  }
+
+  build() {
+    this.space = h("div", { class: "space" });
+    this.rubber = h("div", { class: "rubber k-hidden" });
+    this.list = h("div", { class: "list", tabindex: "0", role: "listbox", "aria-multiselectable": "true" }, this.space, this.rubber);
+    this.nothing = h("div", { class: "k-empty k-hidden" });
+    this.toolbar = new Toolbar(this);
+    this.body = h("div", { class: "body" }, this.list, this.nothing);
+    this.root.append(this.toolbar.element, this.body);
+    this.scroll = new Scroll(this.list);
+    this.grid = measure(0, 600, 400, this.size);
+    this.scroll.grid = this.grid;
+    this.cells = new Cells(this);
+    this.viewer = new Viewer(this);
+    pointer(this);
+    keyboard(this);
+  }
+
+  watch() {
+    this.list.addEventListener("scroll", () => {
+      this.scroll.moved();
+      this.frame ??= requestAnimationFrame(() => {
+        this.frame = null;
+        this.cells.draw();
+        this.reportWindow();
+      });
+    });
+    this.list.addEventListener(
+      "wheel",
+      (event) => {
+        if (!this.scroll.scaled || event.ctrlKey) return;
+        event.preventDefault();
+        this.scroll.to(this.scroll.top + event.deltaY * (event.deltaMode === 1 ? 40 : 1));
+        this.cells.draw();
+        this.reportWindow();
+      },
+      { passive: false },
+    );
+    this.resizing = new ResizeObserver(() => this.resize());
+    this.resizing.observe(this.list);
+    this.stop = listen((channel) => {
+      if (channel === `${this.key}:ids` || channel === `${this.key}:badges`) this.update(this.data);
+    });
+  }
+
+  destroy() {
+    this.resizing.disconnect();
+    this.stop();
+    this.cells.clear();
+    if (this.viewer.dialog.open) this.viewer.dialog.close();
+    clearTimeout(this.sending);
+    clearTimeout(this.windowing);
+  }
+
+  // ---- data from Python
+
+  update(data) {
+    this.data = data;
+    const { key: _key, version, n, ...rest } = data;
+    this.keys = rest.keys;
+    this.buttons = rest.buttons;
+    this.orders = rest.orders;
+    this.order = rest.order;
+    this.neighbours = rest.neighbours;
+    this.wantNeighbours = rest.wantNeighbours;
+    this.wantCaptions = rest.wantCaptions;
+    this.badgeNames = rest.badgeNames;
+    this.palette = rest.palette;
+    this.label = rest.label;
+    this.reasons = new Map(Object.entries(rest.reasons).map(([id, reason]) => [Number(id), reason]));
+    this.body.style.height = `${rest.height}px`;
+    this.list.setAttribute("aria-label", rest.label);
+    this.root.classList.toggle("crop", this.fit === "crop");
+    const badges = rest.badges === null ? null : (arrays(`${this.key}:badges`, rest.badges)?.codes ?? this.badges);
+    const received = arrays(`${this.key}:ids`, version);
+    if (!received) return; // the channel brings the ids in a moment
+    const fresh = this.version !== version || badges !== this.badges;
+    this.badges = badges;
+    if (this.version !== version) this.adopt(version, received.ids);
+    if (rest.captions) rest.captions.names.forEach((name, i) => this.captions.set(rest.captions.from + i, name));
+    this.obey(rest.command);
+    this.showEmpty(n, rest);
+    if (fresh) this.cells.clear();
+    this.resize();
+    this.cells.rename();
+    this.viewer.refresh();
+    this.reportWindow();
+  }
+
+  /** Take over new ids; selection, focus and place follow the images, not the positions. */
+  adopt(version, ids) {
+    const { memory } = this;
+    const before = this.version === null ? memory.ids : this.ids;
+    const selection = this.version === null ? memory.selection : this.selection;
+    const focused = this.version === null ? memory.focused : this.ids[this.focus];
+    const same = this.version === null && memory.version === version;
+    this.selection = selection && before ? selection.moved(before, ids) : new Selection(ids.length);
+    this.version = version;
+    this.ids = ids;
+    this.n = ids.length;
+    this.index = null;
+    this.captions.clear();
+    const at = focused === undefined ? -1 : ids.indexOf(focused);
+    this.focus = Math.max(0, at);
+    this.anchor = this.focus;
+    this.scroll.top = same ? (memory.top ?? 0) : 0;
+    this.settled = false;
+    Object.assign(memory, { ids, selection: this.selection, version });
+  }
+
+  obey(command) {
+    if (!command || command.nonce <= (this.memory.nonce ?? 0)) return;
+    this.memory.nonce = command.nonce;
+    this.selection.decode(command);
+    this.cells.remark();
+  }
+
+  showEmpty(n, { empty, emptyHint }) {
+    this.nothing.classList.toggle("k-hidden", n > 0);
+    this.list.classList.toggle("k-hidden", n === 0);
+    this.nothing.replaceChildren(h("strong", {}, empty), h("span", {}, emptyHint));
+  }
+
+  resize() {
+    const width = this.list.clientWidth;
+    const height = this.list.clientHeight;
+    if (!width || !height) {
+      this.toolbar.draw();
+      return;
+    }
+    const anchorRow = Math.floor(this.scroll.top / this.grid.pitch) * this.grid.columns;
+    const offset = this.scroll.top;
+    const before = this.grid;
+    this.grid = measure(this.n, width, height, this.size);
+    this.space.style.height = `${this.grid.space}px`;
+    this.scroll.grid = this.grid;
+    const moved = this.settled && (before.columns !== this.grid.columns || before.pitch !== this.grid.pitch);
+    this.scroll.to(moved ? Math.floor(anchorRow / this.grid.columns) * this.grid.pitch : offset);
+    this.settled = true;
+    this.cells.draw();
+    this.toolbar.draw();
+  }
+
+  // ---- selection and focus
+
+  pick(position, { toggle = false, range = false }) {
+    if (position < 0 || position >= this.n) return;
+    const { selection } = this;
+    if (range) {
+      if (!toggle) selection.clear();
+      selection.range(this.anchor, position);
+    } else {
+      const alone = selection.count === 1 && selection.has(position);
+      const on = toggle ? !selection.has(position) : !alone;
+      if (!toggle) selection.clear();
+      selection.set(position, on);
+      this.anchor = position;
+    }
+    this.focusOn(position);
+    this.changed({});
+  }
+
+  selectAll() {
+    this.selection.all();
+    this.changed({});
+  }
+
+  deselect() {
+    this.selection.clear();
+    this.changed({});
+  }
+
+  moveFocus(to, extend) {
+    if (this.n === 0) return;
+    const position = Math.max(0, Math.min(this.n - 1, to));
+    this.focusOn(position);
+    if (extend) {
+      this.selection.clear();
+      this.selection.range(this.anchor, position);
+      this.changed({});
+    } else {
+      this.anchor = position;
+    }
+  }
+
+  focusOn(position) {
+    this.focus = position;
+    this.memory.focused = this.ids[position];
+    const top = Math.floor(position / this.grid.columns) * this.grid.pitch;
+    const { scroll } = this;
+    if (top < scroll.top) scroll.to(top);
+    else if (top + this.grid.pitch > scroll.top + scroll.view) scroll.to(top + this.grid.pitch - scroll.view);
+    this.cells.draw();
+  }
+
+  positionOf(id) {
+    this.index ??= new Map();
+    if (this.index.size === 0) for (let i = 0; i < this.n; i++) this.index.set(this.ids[i], i);
+    return this.index.get(id) ?? -1;
+  }
+
+  changed({ quiet = false }) {
+    this.cells.remark();
+    this.toolbar.draw();
+    this.memory.selection = this.selection;
+    clearTimeout(this.sending);
+    if (!quiet) this.sending = setTimeout(() => this.say?.setStateValue("selection", this.message()), SEND_AFTER);
+  }
+
+  message() {
+    return { v: this.version, c: this.memory.nonce ?? 0, t: stamp(), ...this.selection.encode() };
+  }
+
+  // ---- messages to Python
+
+  act(action, key, position, id = this.ids[position]) {
+    clearTimeout(this.sending);
+    this.say?.setTriggerValue("event", { action, key, id: id ?? null, position: position >= 0 && position < this.n ? position : null, selection: this.message() });
+  }
+
+  viewing(id) {
+    clearTimeout(this.telling);
+    this.telling = setTimeout(() => this.say?.setStateValue("viewing", id), 160);
+  }
+
+  reportWindow() {
+    this.memory.top = this.scroll.top;
+    if (!this.wantCaptions || this.n === 0) return;
+    clearTimeout(this.windowing);
+    this.windowing = setTimeout(() => {
+      const [first, last] = this.scroll.rows();
+      const a = Math.max(0, (first - 4) * this.grid.columns);
+      const b = Math.min(this.n, (last + 4) * this.grid.columns);
+      const missing = !this.captions.has(first * this.grid.columns) || !this.captions.has(Math.min(this.n, last * this.grid.columns) - 1);
+      if (missing) this.say?.setStateValue("window", { v: this.version, a, b });
+    }, 260);
+  }
+
+  // ---- settings of the view
+
+  setSize(size) {
+    this.size = this.memory.size = size;
+    this.resize();
+  }
+
+  setFit(fit) {
+    this.fit = this.memory.fit = fit;
+    this.root.classList.toggle("crop", fit === "crop");
+    this.toolbar.draw();
+  }
+
+  setOrder(order) {
+    this.order = order;
+    this.say?.setStateValue("order", order);
+  }
+
+  showHelp() {
+    this.help?.remove();
+    this.help = helpDialog("Keys of the gallery", helpRows(this.keys));
+    this.help.addEventListener("close", () => this.list.focus({ preventScroll: true }));
+    this.root.append(this.help);
+    this.help.showModal();
+  }
+}
+
+export default function ({ data, parentElement, setStateValue, setTriggerValue }) {
+  const root = parentElement.querySelector(".k-gallery");
+  if (!root || !data) return undefined;
+  let gallery = galleries.get(root);
+  if (!gallery) {
+    gallery = new Gallery(root, data.key);
+    galleries.set(root, gallery);
+  }
+  gallery.say = { setStateValue, setTriggerValue };
+  gallery.update(data);
+  return () => {
+    // Streamlit also cleans up calls that were overtaken; only an element that left the page is destroyed.
+    if (!root.isConnected && galleries.get(root) === gallery) {
+      gallery.destroy();
+      galleries.delete(root);
+    }
+  };
+}

@@ -1,0 +1,82 @@
+// Where cells stand: pure arithmetic of the grid, and the mapping of a browser scroll bar to any number of rows.
+
+export const GAP = 6;
+// Browsers stop near 33 (Chromium) and 17 (Firefox) million px; above this the scroll bar is a scale, not a distance.
+export const MAX_HEIGHT = 8_000_000;
+export const MAX_CELLS = 120;
+export const OVERSCAN = 1;
+
+/** Columns, cell side and rows for a width; cells grow where more than MAX_CELLS would be in view. */
+export function measure(n, width, height, wanted) {
+  let side = wanted;
+  let columns = 1;
+  for (;;) {
+    columns = Math.max(1, Math.floor((width + GAP) / (side + GAP)));
+    const pitch = (width + GAP) / columns;
+    const inView = columns * (Math.ceil(height / pitch) + 1 + 2 * OVERSCAN);
+    if (inView <= MAX_CELLS || columns === 1) break;
+    side += 8;
+  }
+  const pitch = (width + GAP) / columns;
+  const rows = Math.ceil(n / columns);
+  const total = rows * pitch;
+  return { columns, pitch, side: pitch - GAP, rows, total, space: Math.min(total, MAX_HEIGHT) };
+}
+
+/** Keeps the virtual scroll place; equals scrollTop while everything fits into MAX_HEIGHT. */
+export class Scroll {
+  constructor(element) {
+    this.element = element;
+    this.top = 0;
+    this.grid = null;
+    this.expected = -1;
+  }
+
+  resize(grid) {
+    this.grid = grid;
+    this.to(this.top);
+  }
+
+  get view() {
+    return this.element.clientHeight;
+  }
+
+  get scaled() {
+    return this.grid.total > this.grid.space;
+  }
+
+  get furthest() {
+    return Math.max(0, this.grid.total - this.view);
+  }
+
+  /** Go to a virtual place and move the scroll bar along. */
+  to(top) {
+    this.top = Math.max(0, Math.min(this.furthest, top));
+    const room = Math.max(1, this.grid.space - this.view);
+    this.expected = this.scaled ? Math.round((this.top / this.furthest) * room) : this.top;
+    this.element.scrollTop = this.expected;
+    this.expected = this.element.scrollTop;
+  }
+
+  /** The scroll bar was moved, by the person or by `to`. */
+  moved() {
+    const place = this.element.scrollTop;
+    if (!this.scaled) this.top = place;
+    else if (Math.abs(place - this.expected) > 1) {
+      const room = Math.max(1, this.grid.space - this.view);
+      this.top = Math.min(1, place / room) * this.furthest;
+      this.expected = place;
+    }
+  }
+
+  /** Offset from virtual to content coordinates. */
+  get shift() {
+    return this.scaled ? this.element.scrollTop - this.top : 0;
+  }
+
+  rows() {
+    const first = Math.floor(this.top / this.grid.pitch) - OVERSCAN;
+    const last = Math.ceil((this.top + this.view) / this.grid.pitch) + OVERSCAN;
+    return [Math.max(0, first), Math.min(this.grid.rows, last)];
+  }
+}

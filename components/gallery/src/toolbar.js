@@ -1,0 +1,39 @@
+// The bar above the grid: how many, which order, whole or cropped, how large, and the help.
+
+import { count, h, icon, iconButton } from "../../shared/dom.js";
+
+export class Toolbar {
+  constructor(g) {
+    this.g = g;
+    this.text = h("span", { class: "count", role: "status", "aria-live": "polite" });
+    this.order = h("select", { class: "k-select", "aria-label": "Order", title: "Order", onchange: () => g.setOrder(this.order.value) });
+    this.fit = iconButton("crop", "Fill the cells (crop)", () => g.setFit(g.fit === "crop" ? "whole" : "crop"));
+    this.size = h("input", { type: "range", min: 72, max: 264, step: 8, class: "slider", "aria-label": "Size of the pictures", title: "Size of the pictures" });
+    this.size.addEventListener("input", () => g.setSize(Number(this.size.value)));
+    this.element = h(
+      "div",
+      { class: "k-bar" },
+      this.text,
+      h("span", { class: "k-space" }),
+      this.order,
+      h("label", { class: "sizes", title: "Size of the pictures" }, icon("size"), this.size),
+      this.fit,
+      iconButton("help", "Keys (?)", () => g.showHelp()),
+    );
+  }
+
+  draw() {
+    const { g } = this;
+    const all = `${count(g.n)} ${g.label.toLowerCase()}`;
+    this.text.textContent = g.selection.count ? `${count(g.selection.count)} of ${all} selected` : all;
+    this.size.value = String(g.size);
+    this.fit.setAttribute("aria-pressed", String(g.fit === "crop"));
+    this.order.classList.toggle("k-hidden", g.orders.length === 0);
+    const wanted = JSON.stringify(g.orders);
+    if (this.order.dataset.orders !== wanted) {
+      this.order.dataset.orders = wanted;
+      this.order.replaceChildren(...g.orders.map(([value, title]) => h("option", { value }, title)));
+    }
+    this.order.value = g.order;
+  }
+}

@@ -1,0 +1,147 @@
+// The full screen view: one image, arrows to step, space to select, the page's actions and the neighbours in a strip.
+
+import { count, h, iconButton } from "../../shared/dom.js";
+import { nameOf } from "./keys.js";
+
+const STRIP = 24;
+
+export class Viewer {
+  constructor(g) {
+    this.g = g;
+    this.position = -1;
+    this.id = null;
+    this.build();
+  }
+
+  build() {
+    this.picture = h("img", { class: "full", alt: "", draggable: "false" });
+    this.note = h("p", { class: "note k-hidden" });
+    this.caption = h("span", { class: "caption" });
+    this.place = h("span", { class: "place" });
+    this.tick = iconButton("tick", "Select (Space)", () => this.toggle(), { "aria-pressed": "false" });
+    this.actions = h("span", { class: "actions" });
+    this.strip = h("div", { class: "strip", role: "list", "aria-label": "Neighbours" });
+    this.dialog = h(
+      "dialog",
+      { class: "viewer", "aria-label": "Full screen view" },
+      h("header", {}, this.caption, h("span", { class: "k-space" }), this.actions, this.place, this.tick, iconButton("close", "Close (Esc)", () => this.dialog.close())),
+      h("div", { class: "stage" }, iconButton("previous", "Previous (Left)", () => this.step(-1)), h("div", { class: "frame" }, this.picture, this.note), iconButton("next", "Next (Right)", () => this.step(1))),
+      this.strip,
+    );
+    this.picture.addEventListener("error", () => this.picture.hasAttribute("src") && this.failed());
+    this.dialog.addEventListener("keydown", (event) => this.key(event));
+    this.dialog.addEventListener("close", () => this.closed());
+    this.g.root.append(this.dialog);
+  }
+
+  open(position) {
+    if (position < 0 || position >= this.g.n) return;
+    this.show(position, this.g.ids[position]);
+    if (!this.dialog.open) this.dialog.showModal();
+  }
+
+  show(position, id) {
+    const { g } = this;
+    this.position = position;
+    this.id = id;
+    const reason = g.reasons.get(id) ?? g.failed.get(id);
+    this.note.classList.toggle("k-hidden", reason === undefined);
+    this.picture.classList.toggle("k-hidden", reason !== undefined);
+    if (reason === undefined) {
+      this.picture.style.backgroundImage = `url("/thumb/${id}")`;
+      this.picture.src = `/image/${id}`;
+    } else {
+      this.note.textContent = reason;
+    }
+    if (position >= 0) g.focusOn(position);
+    this.refresh();
+    g.viewing(id);
+  }
+
+  failed() {
+    this.picture.removeAttribute("src");
+    this.picture.classList.add("k-hidden");
+    this.note.textContent = this.g.reasons.get(this.id) ?? "This image could not be read.";
+    this.note.classList.remove("k-hidden");
+  }
+
+  /** Bring captions, tick, buttons and neighbours up to date; called after each run of the page. */
+  refresh() {
+    const { g } = this;
+    if (this.id === null) return;
+    const caption = g.captions.get(this.position) ?? `image ${this.id}`;
+    this.caption.textContent = caption;
+    this.caption.title = caption;
+    this.picture.alt = caption;
+    this.place.textContent = this.position >= 0 ? `${count(this.position + 1)} of ${count(g.n)}` : "not in this view";
+    const on = this.position >= 0 && g.selection.has(this.position);
+    this.tick.setAttribute("aria-pressed", String(on));
+    this.tick.disabled = this.position < 0;
+    this.actions.replaceChildren(
+      ...g.buttons.map(([action, title]) => h("button", { type: "button", class: "k-button", onclick: () => this.act(action, "") }, title)),
+    );
+    this.neighbours();
+  }
+
+  neighbours() {
+    const { g } = this;
+    const ids = g.neighbours[String(this.id)];
+    const state = `${this.id}:${ids?.length ?? -1}`;
+    if (this.strip.dataset.state === state) return;
+    this.strip.dataset.state = state;
+    this.strip.classList.toggle("k-hidden", !g.wantNeighbours);
+    if (!ids) {
+      this.strip.replaceChildren(h("span", { class: "waiting" }, g.wantNeighbours ? "Looking for neighbours" : ""));
+      return;
+    }
+    if (ids.length === 0) {
+      this.strip.replaceChildren(h("span", { class: "waiting" }, "No neighbours known."));
+      return;
+    }
+    this.strip.replaceChildren(
+      ...ids.slice(0, STRIP).map((id) => {
+        const image = h("img", { src: `/thumb/${id}`, alt: `neighbour ${id}`, draggable: "false" });
+        image.addEventListener("error", () => image.classList.add("gone"));
+        return h("button", { type: "button", role: "listitem", title: `image ${id}`, onclick: () => this.show(g.positionOf(id), id) }, image);
+      }),
+    );
+  }
+
+  step(by) {
+    const next = this.position + by;
+    if (this.position < 0) this.open(this.g.focus);
+    else if (next >= 0 && next < this.g.n) this.show(next, this.g.ids[next]);
+  }
+
+  toggle() {
+    if (this.position < 0) return;
+    this.g.pick(this.position, { toggle: true });
+    this.refresh();
+  }
+
+  act(action, key) {
+    this.g.act(action, key, this.position, this.id);
+    if (action === "show_on_map") this.dialog.close();
+  }
+
+  key(event) {
+    const name = nameOf(event);
+    const own = { ArrowLeft: () => this.step(-1), ArrowRight: () => this.step(1), " ": () => this.toggle() };
+    if (event.target.closest?.(".strip, .actions") && (name === " " || name === "Enter")) return;
+    event.stopPropagation();
+    if (own[name]) own[name]();
+    else if (this.g.keys[name]) this.act(this.g.keys[name], name);
+    else return;
+    event.preventDefault();
+  }
+
+  closed() {
+    this.picture.removeAttribute("src");
+    this.picture.style.backgroundImage = "";
+    this.strip.replaceChildren();
+    delete this.strip.dataset.state;
+    this.id = null;
+    this.g.viewing(null);
+    this.g.list.focus({ preventScroll: true });
+  }
+}

@@ -1,0 +1,73 @@
+"""What goes into the map's legend and what comes back from the map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.map.polygon import Region
+
+
+@dataclass(frozen=True)
+class LegendEntry:
+    """Name and colour of one category code.
+
+    Attributes
+    ----------
+    name : str
+        Shown as text, whatever it contains.
+    color : str or None
+        ``#RRGGBB``; None takes the palette's colour for the code.
+    noise : bool
+        Grey, and listed last.
+    """
+
+    name: str
+    color: str | None = None
+    noise: bool = False
+
+
+@dataclass(frozen=True)
+class MapEvent:
+    """What the map reports about the points it was given.
+
+    Attributes
+    ----------
+    regions : tuple of Region
+        The shapes that are drawn now, in order; they stay over reruns until Esc, a new shape or new coordinates.
+    mask : ndarray of bool, shape (n,), or None
+        Which points they hold; None while nothing is drawn.
+    clicked : int or None
+        Row of the point that was clicked in this run.
+    pinned : int or None
+        Row of the pinned point; it stays over reruns.
+    opened : int or None
+        Row of the point whose thumbnail was double-clicked or entered in this run.
+    category : int or None
+        Code of the legend entry that was clicked in this run.
+    cleared : bool
+        True in the run in which Esc removed the regions.
+    webgl : bool
+        False when the plotly chart stands in.
+    """
+
+    regions: tuple[Region, ...] = ()
+    mask: NDArray[np.bool_] | None = field(default=None, repr=False)
+    clicked: int | None = None
+    pinned: int | None = None
+    opened: int | None = None
+    category: int | None = None
+    cleared: bool = False
+    webgl: bool = True
+
+    @property
+    def polygon(self) -> NDArray[np.float64] | None:
+        """Corners of the last drawn shape, shape (k, 2), or None."""
+        return self.regions[-1].polygon if self.regions else None
+
+    @property
+    def count(self) -> int:
+        """Number of points in the drawn regions; 0 while nothing is drawn."""
+        return 0 if self.mask is None else int(np.count_nonzero(self.mask))

@@ -1,0 +1,100 @@
+// Finds points by place: a uniform grid over the coordinates, built by one counting sort (about 30 ms for a million).
+
+export class PointGrid {
+  /** @param {Float32Array} xy interleaved coordinates in [-1, 1] */
+  constructor(xy) {
+    this.xy = xy;
+    const n = xy.length >> 1;
+    this.side = Math.max(1, Math.min(1024, Math.ceil(Math.sqrt(n / 3))));
+    this.starts = new Uint32Array(this.side * this.side + 1);
+    const cells = new Uint32Array(n);
+    for (let i = 0; i < n; i++) {
+      cells[i] = this.cell(xy[2 * i], xy[2 * i + 1]);
+      this.starts[cells[i] + 1]++;
+    }
+    for (let c = 0; c < this.side * this.side; c++) this.starts[c + 1] += this.starts[c];
+    const next = this.starts.slice(0, -1);
+    this.order = new Uint32Array(n);
+    for (let i = 0; i < n; i++) this.order[next[cells[i]]++] = i;
+  }
+
+  bin(v) {
+    return Math.max(0, Math.min(this.side - 1, Math.floor(((v + 1) / 2) * this.side)));
+  }
+
+  cell(x, y) {
+    return this.bin(y) * this.side + this.bin(x);
+  }
+
+  /** Calls `each(i)` for every point whose cell touches the box. */
+  within(x0, y0, x1, y1, each) {
+    const [c0, c1] = [this.bin(x0), this.bin(x1)];
+    for (let row = this.bin(y0); row <= this.bin(y1); row++) {
+      const stop = this.starts[row * this.side + c1 + 1];
+      for (let k = this.starts[row * this.side + c0]; k < stop; k++) each(this.order[k]);
+    }
+  }
+
+  /** Index of the point nearest to (x, y) within (rx, ry), or -1; `prefer` wins ties of near points. */
+  nearest(x, y, rx, ry, prefer = null) {
+    let best = -1;
+    let least = 1;
+    this.within(x - rx, y - ry, x + rx, y + ry, (i) => {
+      const dx = (this.xy[2 * i] - x) / rx;
+      const dy = (this.xy[2 * i + 1] - y) / ry;
+      const distance = dx * dx + dy * dy + (prefer && !prefer(i) ? 0.5 : 0);
+      if (distance < least) {
+        least = distance;
+        best = i;
+      }
+    });
+    return best;
+  }
+
+  /**
+   * The busiest places of a box: it is cut into tiles, and of each tile that is fuller than its neighbours the point
+   * nearest to the tile's middle of mass is taken.
+   */
+  peaks(x0, y0, x1, y1, columns, rows, most, keep = null) {
+    const counts = new Uint32Array(columns * rows);
+    const sums = new Float64Array(columns * rows * 2);
+    const tile = (i) => {
+      const [x, y] = [this.xy[2 * i], this.xy[2 * i + 1]];
+      if (x < x0 || x >= x1 || y < y0 || y >= y1) return -1;
+      return Math.floor(((y - y0) / (y1 - y0)) * rows) * columns + Math.floor(((x - x0) / (x1 - x0)) * columns);
+    };
+    let total = 0;
+    this.within(x0, y0, x1, y1, (i) => {
+      const t = tile(i);
+      if (t < 0 || (keep && !keep(i))) return;
+      total++;
+      counts[t]++;
+      sums[2 * t] += this.xy[2 * i];
+      sums[2 * t + 1] += this.xy[2 * i + 1];
+    });
+    const chosen = [];
+    for (let t = 0; t < counts.length; t++) {
+      if (counts[t] > 0 && isPeak(counts, t, columns, rows)) chosen.push(t);
+    }
+    chosen.sort((a, b) => counts[b] - counts[a]);
+    const [rx, ry] = [(x1 - x0) / columns, (y1 - y0) / rows];
+    const points = chosen
+      .slice(0, most)
+      .map((t) => this.nearest(sums[2 * t] / counts[t], sums[2 * t + 1] / counts[t], rx, ry, keep))
+      .filter((i) => i >= 0);
+    return { points, total };
+  }
+}
+
+function isPeak(counts, t, columns, rows) {
+  const [row, column] = [Math.floor(t / columns), t % columns];
+  for (let dr = -1; dr <= 1; dr++) {
+    for (let dc = -1; dc <= 1; dc++) {
+      const [r, c] = [row + dr, column + dc];
+      if ((dr === 0 && dc === 0) || r < 0 || c < 0 || r >= rows || c >= columns) continue;
+      const other = counts[r * columns + c];
+      if (other > counts[t] || (other === counts[t] && r * columns + c < t)) return false;
+    }
+  }
+  return true;
+}

@@ -1,0 +1,215 @@
+// The WebGL picture: regl-scatterplot with our coordinates, colours and view, remade when its context is lost.
+
+import createScatterplot, { createSpatialIndex } from "regl-scatterplot";
+import { h } from "../../shared/dom.js";
+
+const DIM = 0.15;
+const MARGIN = 0.94;
+
+export const hasWebGL = () => {
+  const canvas = document.createElement("canvas");
+  const context = canvas.getContext("webgl2") ?? canvas.getContext("webgl");
+  const works = Boolean(context) && !context.isContextLost();
+  context?.getExtension("WEBGL_lose_context")?.loseContext();
+  return works;
+};
+
+export class Plot {
+  constructor(holder, { onview, onlost, onfail }) {
+    this.holder = holder;
+    this.onview = onview;
+    this.onlost = onlost;
+    this.onfail = onfail;
+    this.points = null;
+    this.view = null;
+    this.busy = Promise.resolve();
+    this.restores = 0;
+    this.make();
+  }
+
+  make() {
+    this.canvas = h("canvas", { class: "gl" });
+    this.holder.prepend(this.canvas);
+    this.canvas.addEventListener("webglcontextlost", (event) => {
+      event.preventDefault();
+      this.lost();
+    });
+    this.scatter = createScatterplot({
+      canvas: this.canvas,
+      width: Math.max(1, this.holder.clientWidth),
+      height: Math.max(1, this.holder.clientHeight),
+      backgroundColor: this.ground ?? "#ffffff",
+      mouseMode: "panZoom",
+      keyMap: {},
+      actionKeyMap: {},
+      lassoInitiator: false,
+      deselectOnDblClick: false,
+      deselectOnEscape: false,
+      showReticle: false,
+      colorBy: "valueA",
+      opacityBy: "valueB",
+      opacity: [DIM, 0.85],
+      pointSize: 4,
+      spatialIndexUseWorker: false,
+      ...(this.view ? { cameraView: this.view } : {}),
+    });
+    this.scatter.subscribe("view", ({ view }) => {
+      this.view = Float32Array.from(view);
+      this.onview();
+    });
+    this.view ??= Float32Array.from(this.scatter.get("cameraView"));
+  }
+
+  lost() {
+    this.onlost(true);
+    if (++this.restores > 5) {
+      this.onfail();
+      return;
+    }
+    clearTimeout(this.remaking);
+    this.remaking = setTimeout(() => this.remake(), 300);
+  }
+
+  remake() {
+    try {
+      this.scatter.destroy();
+    } catch {
+      // The library cannot free what went with the context; the new canvas replaces all of it.
+    }
+    this.canvas.remove();
+    if (!hasWebGL()) {
+      this.onfail();
+      return;
+    }
+    this.make();
+    this.busy = Promise.resolve();
+    const { points, list } = this;
+    if (points) this.draw(list).then(() => this.onlost(false));
+    else this.onlost(false);
+  }
+
+  /** Take over geometry: interleaved data coordinates; returns them scaled into [-1, 1]. */
+  place(xy) {
+    let [x0, x1, y0, y1] = [Infinity, -Infinity, Infinity, -Infinity];
+    for (let i = 0; i < xy.length; i += 2) {
+      if (!Number.isFinite(xy[i]) || !Number.isFinite(xy[i + 1])) continue;
+      x0 = Math.min(x0, xy[i]);
+      x1 = Math.max(x1, xy[i]);
+      y0 = Math.min(y0, xy[i + 1]);
+      y1 = Math.max(y1, xy[i + 1]);
+    }
+    if (x0 > x1) [x0, x1, y0, y1] = [-1, 1, -1, 1];
+    this.center = [(x0 + x1) / 2, (y0 + y1) / 2];
+    this.scale = (2 * MARGIN) / Math.max(x1 - x0, y1 - y0, 1e-9);
+    const unit = new Float32Array(xy.length);
+    this.points = new Array(xy.length >> 1);
+    for (let i = 0; i < this.points.length; i++) {
+      // A point without a place stands far outside the picture.
+      const x = (xy[2 * i] - this.center[0]) * this.scale;
+      const y = (xy[2 * i + 1] - this.center[1]) * this.scale;
+      unit[2 * i] = Number.isFinite(x) ? x : 1e6;
+      unit[2 * i + 1] = Number.isFinite(y) ? y : 1e6;
+      this.points[i] = [unit[2 * i], unit[2 * i + 1], 0, 1];
+    }
+    this.unit = unit;
+    return unit;
+  }
+
+  /** Colour the points; `mask` null means that all are highlighted. */
+  paint(list, index, mask) {
+    const { points } = this;
+    const dimmed = list.length - 1;
+    for (let i = 0; i < points.length; i++) {
+      const lit = !mask || mask[i];
+      points[i][2] = lit ? index[i] : dimmed;
+      points[i][3] = lit ? 1 : 0;
+    }
+    this.list = list;
+    return this.draw(list);
+  }
+
+  /** The library refuses to draw while it draws, so requests queue; only the newest one matters. */
+  draw(list) {
+    const ticket = (this.ticket = (this.ticket ?? 0) + 1);
+    this.busy = this.busy.then(async () => {
+      if (ticket !== this.ticket || !this.points) return;
+      // The library's own point search cannot see into a shadow root; an index of one far point keeps it idle.
+      this.idle ??= await createSpatialIndex([[1e6, 1e6]], false);
+      this.scatter.set({ pointColor: list, pointSize: this.pointSize() });
+      await this.scatter.draw(this.points, { zDataType: "categorical", wDataType: "categorical", spatialIndex: this.idle, preventFilterReset: true });
+    });
+    return this.busy;
+  }
+
+  pointSize() {
+    const n = this.points?.length ?? 0;
+    if (n < 2000) return 7;
+    if (n < 20000) return 5;
+    if (n < 200000) return 3;
+    return 2;
+  }
+
+  setGround(color) {
+    if (this.ground === color) return;
+    this.ground = color;
+    this.scatter.set({ backgroundColor: color });
+  }
+
+  resize() {
+    const { clientWidth: width, clientHeight: height } = this.holder;
+    if (width && height) this.scatter.set({ width, height });
+  }
+
+  get aspect() {
+    return this.holder.clientWidth / Math.max(1, this.holder.clientHeight);
+  }
+
+  /** Place on screen (px from the top left) of a point in [-1, 1] coordinates. */
+  toScreen(x, y) {
+    const { view } = this;
+    const nx = (view[0] * x + view[12]) / this.aspect;
+    const ny = view[5] * y + view[13];
+    return [((nx + 1) / 2) * this.holder.clientWidth, ((1 - ny) / 2) * this.holder.clientHeight];
+  }
+
+  /** The inverse of `toScreen`. */
+  toUnit(px, py) {
+    const { view } = this;
+    const nx = ((px / this.holder.clientWidth) * 2 - 1) * this.aspect;
+    const ny = 1 - (py / this.holder.clientHeight) * 2;
+    return [(nx - view[12]) / view[0], (ny - view[13]) / view[5]];
+  }
+
+  toData([x, y]) {
+    return [x / this.scale + this.center[0], y / this.scale + this.center[1]];
+  }
+
+  fromData([x, y]) {
+    return [(x - this.center[0]) * this.scale, (y - this.center[1]) * this.scale];
+  }
+
+  get zoom() {
+    return this.view[0];
+  }
+
+  setView(zoom, x, y) {
+    const view = new Float32Array([zoom, 0, 0, 0, 0, zoom, 0, 0, 0, 0, 1, 0, -zoom * x, -zoom * y, 0, 1]);
+    this.view = view;
+    this.scatter.set({ cameraView: view });
+    this.onview();
+  }
+
+  fit() {
+    this.setView(Math.min(1, this.aspect), 0, 0);
+  }
+
+  destroy() {
+    clearTimeout(this.remaking);
+    try {
+      this.scatter.destroy();
+    } catch {
+      // A lost context cannot be freed twice.
+    }
+    this.canvas.remove();
+  }
+}

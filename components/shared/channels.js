@@ -1,0 +1,28 @@
+// Access to the arrays that channel.js received; the store lives on globalThis because each component is its own module.
+
+const shared = (globalThis.__kindred ??= { channels: new Map(), waiting: new Set() });
+
+/** Return the arrays of a channel if its present version is the wanted one, else null. */
+export function arrays(channel, version) {
+  const entry = shared.channels.get(channel);
+  return entry && entry.version === version ? entry.arrays : null;
+}
+
+/** Call `then(channel)` whenever a channel receives data; returns the function that ends it. */
+export function listen(then) {
+  shared.waiting.add(then);
+  return () => shared.waiting.delete(then);
+}
+
+/** What a component remembers under its key while its element comes and goes (page switches). */
+export function memoryOf(kind, key) {
+  const all = (shared.memories ??= new Map());
+  const name = `${kind}:${key}`;
+  if (!all.has(name)) all.set(name, {});
+  return all.get(name);
+}
+
+/** A number that grows with time, also over reloads of the page. */
+export function stamp() {
+  return performance.timeOrigin + performance.now();
+}

@@ -1,0 +1,92 @@
+"""Sends arrays to the browser once: each channel is a silent component whose payload is bytes under a version.
+
+Streamlit resends a component's whole payload when any of it changes, so what is big and steady (ids, coordinates) goes
+into channels of its own and the visible component only names the version it wants. A channel whose version is
+unchanged is neither packed nor sent again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+_MAGIC = b"KDR1"
+_HERE = Path(__file__).parent
+_DTYPES = {"int32", "uint32", "uint16", "uint8", "float32"}
+
+
+def asset(relative: str) -> str:
+    """Return the text of a file of this room, such as ``gallery/gallery.js``.
+
+    Parameters
+    ----------
+    relative : str
+        Path below ``components/``.
+    """
+    return (_HERE / relative).read_text(encoding="utf-8")
+
+
+@cache
+def _carrier() -> Any:
+    return st.components.v2.component("kindred_channel", js=asset("shared/channel.js"), isolate_styles=False)
+
+
+def pack(header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """Pack a small header and arrays into one byte string that JavaScript can view without copying.
+
+    Parameters
+    ----------
+    header : mapping
+        JSON values; the key ``arrays`` is reserved.
+    arrays : mapping of str to ndarray
+        One-dimensional arrays of int32, uint32, uint16, uint8 or float32.
+
+    Returns
+    -------
+    bytes
+        Magic, length of the header, header (JSON), arrays; every part begins at a multiple of 8 bytes.
+
+    Raises
+    ------
+    ValueError
+        For another dtype or more than one dimension.
+    """
+    table: dict[str, list[Any]] = {}
+    buffers: list[bytes] = []
+    offset = 0
+    for name, array in arrays.items():
+        if array.ndim != 1 or array.dtype.name not in _DTYPES:
+            raise ValueError(f"array {name!r} must be 1-D of {sorted(_DTYPES)}, got {array.dtype} {array.shape}")
+        raw = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<"), copy=False)).tobytes()
+        table[name] = [array.dtype.name, offset, len(array)]
+        buffers += [raw, b"\0" * (-len(raw) % 8)]
+        offset += len(raw) + (-len(raw) % 8)
+    text = json.dumps({**header, "arrays": table}).encode()
+    text += b" " * (-len(text) % 8)
+    return b"".join([_MAGIC, len(text).to_bytes(4, "little"), text, *buffers])
+
+
+def publish(channel: str, version: str, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Make arrays available to the browser under ``channel`` and ``version``.
+
+    Parameters
+    ----------
+    channel : str
+        Unique name on the page, such as ``"explore_map:geometry"``; it is the Streamlit key of the carrier too.
+    version : str
+        Names the content. While it stays the same, `arrays` is not looked at.
+    arrays : mapping of str to ndarray
+        As in `pack`.
+    """
+    memory = st.session_state.setdefault(f"_kindred_channel:{channel}", {})
+    if memory.get("version") != version:
+        memory["bytes"] = pack({"channel": channel, "version": version}, arrays)
+        memory["version"] = version
+    _carrier()(key=f"{channel}#carrier", data=memory["bytes"], height="content")

@@ -1,0 +1,137 @@
+"""A real Chromium and a way to serve Streamlit scripts to it; both are shared by every browser test."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+HARNESS = Path(__file__).resolve().parent
+# Software WebGL, so that the map is tested on machines without a graphics card too.
+CHROMIUM_FLAGS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"]
+
+
+def chromium_path() -> str | None:
+    """Return the Chromium to drive: KINDRED_CHROMIUM, then the system's, then Playwright's own; None without any."""
+    named = os.environ.get("KINDRED_CHROMIUM")
+    if named:
+        return named
+    for name in ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"):
+        if found := shutil.which(name):
+            return found
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        own = playwright.chromium.executable_path
+    return own if Path(own).exists() else None
+
+
+@pytest.fixture(scope="session")
+def chromium_launcher() -> Iterator[Callable[..., object]]:
+    """Start further browsers with other flags: ``chromium_launcher(flags)``; each is closed at the end."""
+    from playwright.sync_api import sync_playwright
+
+    path = chromium_path()
+    if path is None:
+        pytest.skip("no Chromium is installed")
+    with sync_playwright() as playwright:
+        browsers = []
+
+        def launch(flags: list[str] | None = None) -> object:
+            browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS if flags is None else flags)
+            browsers.append(browser)
+            return browser
+
+        yield launch
+        for browser in browsers:
+            browser.close()
+
+
+@pytest.fixture(scope="session")
+def chromium(chromium_launcher):
+    """One headless Chromium with software WebGL for the whole session; make a page with ``chromium.new_page()``."""
+    return chromium_launcher()
+
+
+def free_port() -> int:
+    """Return a loopback port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Served:
+    """Streamlit servers of this test session, by script and environment."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.running: dict[tuple[str, ...], tuple[subprocess.Popen[bytes], str]] = {}
+
+    def __call__(self, script: str | Path, *, env: dict[str, str] | None = None, fresh: bool = False) -> str:
+        """Serve a script and return its URL without a trailing slash.
+
+        The same script and environment are served once per session; `fresh` starts another server.
+        """
+        path = Path(script) if Path(script).is_absolute() else HARNESS / script
+        name = (str(path), *sorted(f"{key}={value}" for key, value in (env or {}).items()))
+        if not fresh and name in self.running and self.running[name][0].poll() is None:
+            return self.running[name][1]
+        port = free_port()
+        log = self.folder / f"{path.stem}-{port}.log"
+        command = [sys.executable, "-m", "streamlit", "run", str(path), "--server.port", str(port)]
+        command += ["--server.address", "127.0.0.1", "--server.headless", "true", "--browser.gatherUsageStats", "false"]
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
+            )
+        self.running[(*name, str(port)) if fresh else name] = (process, f"http://127.0.0.1:{port}")
+        self.wait(port, process, log)
+        return f"http://127.0.0.1:{port}"
+
+    @staticmethod
+    def wait(port: int, process: subprocess.Popen[bytes], log: Path, seconds: float = 60) -> None:
+        """Return once the server answers; raise with its log if it does not."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if process.poll() is not None:
+                break
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=1) as answer:
+                    if answer.status == 200:
+                        return
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.1)
+        raise RuntimeError(f"the server did not start:\n{log.read_text(errors='replace')[-4000:]}")
+
+    def stop(self) -> None:
+        """End every server that was started here."""
+        for process, _url in self.running.values():
+            process.terminate()
+        for process, _url in self.running.values():
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait(timeout=10)
+
+
+@pytest.fixture(scope="session")
+def serve(tmp_path_factory) -> Iterator[Served]:
+    """``serve("harness_gallery.py") -> url``: a Streamlit server on a free loopback port, ended with the session."""
+    served = Served(tmp_path_factory.mktemp("servers"))
+    yield served
+    served.stop()
