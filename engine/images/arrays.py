@@ -11,22 +11,15 @@ import struct
 import numpy as np
 from numpy.typing import NDArray
 
-_GREY_PALETTE = b"".join(bytes((value, value, value, 0)) for value in range(256))
-
 
 def bmp(pixels: NDArray[np.uint8]) -> bytes:
-    """Return a Windows bitmap of (h, w) grey or (h, w, 3) RGB pixels."""
+    """Return a 24-bit Windows bitmap of (h, w) grey or (h, w, 3) RGB pixels."""
     height, width = pixels.shape[:2]
-    grey = pixels.ndim == 2
-    palette = _GREY_PALETTE if grey else b""
-    stride = -(-width * (1 if grey else 3) // 4) * 4
-    rows = np.zeros((height, stride), np.uint8)
-    flat = pixels if grey else pixels[:, :, ::-1].reshape(height, width * 3)
-    rows[:, : flat.shape[1]] = flat
-    body = rows[::-1].tobytes()
-    start = 14 + 40 + len(palette)
-    header = struct.pack("<2sIHHI", b"BM", start + len(body), 0, 0, start)
-    info = struct.pack(
-        "<IiiHHIIiiII", 40, width, height, 1, 8 if grey else 24, 0, len(body), 2835, 2835, 256 if grey else 0, 0
-    )
-    return header + info + palette + body
+    if pixels.ndim == 2:
+        pixels = np.repeat(pixels[:, :, None], 3, axis=2)
+    rows = np.zeros((height, -(-width * 3 // 4) * 4), np.uint8)
+    rows[:, : width * 3] = pixels[::-1, :, ::-1].reshape(height, width * 3)
+    body = rows.tobytes()
+    header = struct.pack("<2sIHHI", b"BM", 54 + len(body), 0, 0, 54)
+    info = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 24, 0, len(body), 2835, 2835, 0, 0)
+    return header + info + body

@@ -5,6 +5,7 @@ Adding one is one class in a file of its own and one line in `BENCHMARKS`; see d
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -48,11 +49,10 @@ class Digits:
             yield Entry(b"%04d.bmp" % at, 64, 0, truth=str(digit))
 
     def read(self, name: bytes) -> bytes:
-        """Return one digit as a grey BMP of its 8 x 8 pixels."""
-        try:
-            return bmp(self._images[int(name.removesuffix(b".bmp"))])
-        except (ValueError, IndexError) as error:
-            raise ReadError("There is no such digit.") from error
+        """Return one digit as a BMP of its 8 x 8 pixels."""
+        if not re.fullmatch(rb"\d{4}\.bmp", name) or int(name[:4]) >= len(self._images):
+            raise ReadError("There is no such digit.")
+        return bmp(self._images[int(name[:4])])
 
 
 def _lazy(module: str, builder: str) -> Callable[[Path | None], Source]:

@@ -42,7 +42,8 @@ class ScanReport:
     formats : dict
         Readable files by format, the commonest first.
     sizes : dict
-        `smallest`, `median`, `largest` as (width, height) by area, and `bytes` of the readable files; empty without images.
+        `smallest`, `median`, `largest` as (width, height) by area, and `bytes` of the readable files;
+        empty without images.
     duplicates : list of list of bytes
         Paths of exact copies, group by group.
     classes : dict

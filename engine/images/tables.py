@@ -90,24 +90,22 @@ def load_images(workspace: Workspace, dataset_id: str, *, split: str | None = No
     Parameters
     ----------
     split : str, optional
-        "train", "test" or "" (images without a split); None takes all.
+        "train", "test" or "" (images without a split); None takes all. A content that lies in both
+        splits belongs to that of its first path, so that splits never share an image.
     """
     query = (
         "SELECT id, content, path, truth, split, coalesce(width, 0), coalesce(height, 0), size FROM image"
         " WHERE dataset = ? AND content IS NOT NULL AND failure IS NULL"
     )
-    values: list[Any] = [dataset_id]
-    if split is not None:
-        query += " AND split = ?"
-        values.append(split)
     seen: set[bytes] = set()
     rows = []
     with open_catalog(workspace.catalog) as db:
         db.row_factory = None
-        for row in db.execute(query + " ORDER BY path", values):
+        for row in db.execute(query + " ORDER BY path", (dataset_id,)):
             if row[1] not in seen:
                 seen.add(row[1])
-                rows.append(row)
+                if split is None or row[4] == split:
+                    rows.append(row)
     columns: tuple[Any, ...] = tuple(zip(*rows, strict=True)) if rows else ((),) * 8
     return ImageTable(
         np.array(columns[0], np.int64),
