@@ -1,0 +1,22 @@
+"""AppTest of the whole app over a small real workspace; caches of the server are cleared between tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+APP = Path(__file__).resolve().parents[2] / "app.py"
+
+
+@pytest.fixture
+def app(workspace):
+    """The app on an empty workspace, not run yet."""
+    import streamlit as st
+    from streamlit.testing.v1 import AppTest
+
+    st.cache_resource.clear()
+    st.cache_data.clear()
+    yield AppTest.from_file(str(APP), default_timeout=60)
+    st.cache_resource.clear()
+    st.cache_data.clear()
