@@ -118,7 +118,7 @@ def bad_files(root):
     return {name.encode(): word for name, (_, word) in files.items()}
 
 
-@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.filterwarnings("error::PIL.Image.DecompressionBombWarning")
 def test_bad_files_are_listed_and_the_rest_goes_on(workspace, folder, opened):
     reasons = bad_files(folder)
     write(folder / "one.gif", quarters(1, 1), "GIF")

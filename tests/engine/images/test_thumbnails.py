@@ -23,13 +23,18 @@ def opened(jpeg):
 
 
 @pytest.mark.parametrize(
-    ("size", "expected"), [((1000, 500), (256, 128)), ((300, 301), (255, 256)), ((100, 80), (100, 80)), ((8, 4), (64, 32)), ((5000, 1), (256, 1))]
-)  # fmt: skip
+    ("size", "expected"),
+    [
+        ((1000, 500), (256, 128)),
+        ((300, 301), (255, 256)),
+        ((100, 80), (100, 80)),
+        ((8, 4), (64, 32)),
+        ((5000, 1), (256, 1)),
+    ],
+)
 def test_size(size, expected):
-    assert (
-        opened(make_thumbnail(encoded(quarters(*size) if min(size) > 1 else Image.new("RGB", size), "PNG"))).size
-        == expected
-    )
+    image = quarters(*size) if min(size) > 1 else Image.new("RGB", size)
+    assert opened(make_thumbnail(encoded(image, "PNG"))).size == expected
 
 
 def test_content_is_upright():
