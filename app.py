@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import streamlit as st
 
 if __name__ == "__main__":
@@ -9,7 +11,9 @@ if __name__ == "__main__":
     from pages.shared.frame import SCREENS, sidebar
     from pages.shared.state import current, guarded
 
-    st.set_page_config(page_title="Kindred", page_icon=":material/grain:", layout="wide")
+    st.set_page_config(
+        page_title="Kindred", page_icon=Path(__file__).with_name("pages") / "shared" / "icon.png", layout="wide"
+    )
     page = st.navigation(
         [
             st.Page(screen.file, title=screen.title, url_path=screen.path, default=screen.path == "images")

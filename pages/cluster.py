@@ -9,7 +9,7 @@ from engine.clustering import METHODS
 from engine.errors import KindredError
 from engine.runs import Run, delete_run, update_config
 from pages.shared.actions import tell
-from pages.shared.frame import heading
+from pages.shared.frame import first_do, heading
 from pages.shared.method_card import method_card
 from pages.shared.state import Current, choose, current, escape, show_error
 
@@ -85,8 +85,7 @@ def page() -> None:
     tell()
     heading("Cluster", "Sort the images into groups. Try as many ways as you like; your labels carry over.")
     if now.dataset is None or now.configuration is None:
-        st.info("Embed the images first.")
-        st.page_link("pages/embed.py", label="Embed", icon=":material/arrow_back:", query_params=now.parameters)
+        first_do(now, "Embed the images first.", "pages/embed.py", "Embed")
         return
     try:
         method_card(now)

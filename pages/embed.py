@@ -15,7 +15,7 @@ from engine.images.decode import PreprocessSettings, decode_rgb, decode_square
 from engine.settings import Settings
 from engine.workspace import Workspace
 from pages.shared import forms
-from pages.shared.frame import heading, watch
+from pages.shared.frame import first_do, heading, next_step, watch
 from pages.shared.state import Current, choose, current, describe, escape, show_error
 from pages.shared.tasks import newest, start_embedding
 
@@ -143,8 +143,7 @@ def page() -> None:
     now = current()
     heading("Embed", "Turn each image into a vector. An image that was embedded once is never embedded again.")
     if now.dataset is None or now.images == 0:
-        st.info("Choose images first.")
-        st.page_link("pages/images.py", label="Images", icon=":material/arrow_back:")
+        first_do(now, "Choose images first.", "pages/images.py", "Images")
         return
     running = _running(now)
     try:
@@ -157,9 +156,7 @@ def page() -> None:
             start_embedding(now.workspace, now.dataset, entry, settings, preprocess)
             st.rerun()
         if now.configuration is not None:
-            st.page_link(
-                "pages/cluster.py", label="Next: cluster", icon=":material/arrow_forward:", query_params=now.parameters
-            )
+            next_step(now, "pages/cluster.py", "Cluster")
     if now.configuration is not None:
         st.caption(f"In use: {escape(describe(now.configuration))}")
     _cached(now)

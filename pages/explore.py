@@ -16,7 +16,7 @@ from engine.projection import ProjectionSettings
 from pages.shared.actions import tell, undo_redo
 from pages.shared.board import Board, map_points, open_board
 from pages.shared.clusters import cluster_table
-from pages.shared.frame import heading
+from pages.shared.frame import first_do, heading
 from pages.shared.selection_bar import keys, selection_bar
 from pages.shared.state import Current, choose, current, escape
 from pages.shared.tasks import newest, start_job
@@ -180,8 +180,7 @@ def page() -> None:
     board = open_board(now)
     if board is None:
         heading("Explore", "Clusters, map and pictures side by side.")
-        st.info("Cluster the images first; then they are shown here.")
-        st.page_link("pages/cluster.py", label="Cluster", icon=":material/arrow_back:", query_params=now.parameters)
+        first_do(now, "Cluster the images first; then they are shown here.", "pages/cluster.py", "Cluster")
         return
     heading(
         "Explore",

@@ -24,7 +24,7 @@ from engine.images.report import ScanReport, report
 from engine.images.sources import shown
 from engine.images.tables import load_images
 from pages.shared.folders import folder_browser
-from pages.shared.frame import heading, watch
+from pages.shared.frame import heading, next_step, watch
 from pages.shared.pictures import strip
 from pages.shared.state import Current, choose, current, escape, show_error
 from pages.shared.tasks import newest, start_scan
@@ -138,9 +138,9 @@ def _numbers(found: ScanReport) -> None:
 
 def _details(now: Current, dataset: Dataset, found: ScanReport) -> None:
     table = load_images(now.workspace, dataset.id)
-    step = max(1, len(table) // 16)
+    step = max(1, len(table) // 24)
     if dataset.kind != "vectors":
-        strip(table.ids[::step][:16], size=72)
+        strip(table.ids[::step][:24], size=72, wrap=False)
     left, right = st.columns(2, gap="medium")
     with left:
         st.markdown("##### Formats")
@@ -205,9 +205,7 @@ def _actions(now: Current, dataset: Dataset, found: ScanReport) -> None:
         _folder_actions(now, dataset, found)
     with st.container(horizontal=True):
         if found.readable:
-            st.page_link(
-                "pages/embed.py", label="Next: embed", icon=":material/arrow_forward:", query_params=now.parameters
-            )
+            next_step(now, "pages/embed.py", "Embed these images")
         if st.button(
             "Read again", icon=":material/refresh:", help="New and changed files are found; the rest is not opened"
         ):

@@ -13,7 +13,7 @@ from engine.labels.state import LOCKED, UNSORTED, Cluster
 from engine.neighbors import search
 from pages.shared.actions import do, recent_labels, tell, undo_redo
 from pages.shared.board import Board, open_board
-from pages.shared.frame import heading
+from pages.shared.frame import first_do, heading
 from pages.shared.pictures import strip
 from pages.shared.selection_bar import keys, selection_bar
 from pages.shared.state import choose, current, escape
@@ -181,8 +181,12 @@ def page() -> None:
     heading("Label", "One cluster at a time: drop what does not belong, name it, go on.")
     board = open_board(now)
     if board is None:
-        st.info("Cluster the images first; then you can name and correct the clusters here.")
-        st.page_link("pages/cluster.py", label="Cluster", icon=":material/arrow_back:", query_params=now.parameters)
+        first_do(
+            now,
+            "Cluster the images first; then you can name and correct the clusters here.",
+            "pages/cluster.py",
+            "Cluster",
+        )
         return
     with st.container(horizontal=True):
         undo_redo(board)

@@ -38,7 +38,6 @@ SCREENS = (
     Screen("pages/cluster.py", "Cluster", "cluster"),
     Screen("pages/explore.py", "Explore", "explore"),
     Screen("pages/label.py", "Label", "label"),
-    Screen("pages/export.py", "Export", "export"),
 )
 
 _ICONS = {
@@ -54,6 +53,18 @@ def heading(title: str, sentence: str) -> None:
     st.title(title, anchor=False)
     if sentence:
         st.markdown(f":gray[{sentence}]")
+
+
+def next_step(now: Current, file: str, label: str) -> None:
+    """Draw the page's way on, as its primary button."""
+    if st.button(label, type="primary", icon=":material/arrow_forward:", key=f"next_{file}"):
+        st.switch_page(file, query_params=now.parameters)
+
+
+def first_do(now: Current, sentence: str, file: str, label: str) -> None:
+    """Say on an empty screen what to do first, with the way there."""
+    st.info(sentence, icon=":material/info:")
+    st.page_link(file, label=label, icon=":material/arrow_back:", query_params=now.parameters)
 
 
 def sidebar(now: Current) -> None:

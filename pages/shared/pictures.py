@@ -12,10 +12,11 @@ _STYLE = (
 )
 
 
-def strip(ids: Iterable[int], *, size: int = 56) -> None:
-    """Show thumbnails side by side, `size` pixels square, whole images on a neutral ground."""
+def strip(ids: Iterable[int], *, size: int = 56, wrap: bool = True) -> None:
+    """Show thumbnails side by side, `size` pixels square, whole images; without `wrap` one row is cut off."""
     cells = "".join(
         f'<img src="/thumb/{int(image)}" width="{size}" height="{size}" loading="lazy" alt="" style="{_STYLE}">'
         for image in ids
     )
-    st.html(f'<div style="line-height:0">{cells}</div>')
+    flow = "normal" if wrap else "nowrap;overflow:hidden"
+    st.html(f'<div style="line-height:0;white-space:{flow}">{cells}</div>')
