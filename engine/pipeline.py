@@ -24,7 +24,7 @@ from engine.embeddings.pipeline import EmbeddingSet, embed, load_set
 from engine.errors import InputError, StorageError
 from engine.evaluation import scores
 from engine.files import load_array
-from engine.ids import Ids
+from engine.ids import Ids, positions
 from engine.images.datasets import Dataset, find_dataset, load_images
 from engine.images.decode import PreprocessSettings
 from engine.images.scan import scan
@@ -284,6 +284,29 @@ def references(
     return found
 
 
+def rows_of_run(workspace: Workspace, run: runs.Run) -> Rows:
+    """Return the rows that a run was made on, as far as they still exist.
+
+    Raises
+    ------
+    InputError
+        The data set or its embeddings are gone.
+    """
+    embedding = load_set(workspace, run.dataset, str(run.config["embedding"]["config_key"]), only=run.contents)
+    return _rows(workspace, embedding, run.dataset)
+
+
+def align(run: runs.Run, rows: Rows) -> tuple[Labels, NDArray[np.float32]]:
+    """Return a run's labels and confidence on these rows; images that came later are -1 with confidence 0."""
+    at = positions(run.contents, rows.contents)
+    known = at >= 0
+    labels = np.full(len(rows), -1, dtype=np.int32)
+    labels[known] = run.assignments[at[known]]
+    confidence = np.zeros(len(rows), dtype=np.float32)
+    confidence[known] = run.predictions["confidence"][at[known]]
+    return labels, confidence
+
+
 def settings_of(rows_config: dict[str, Any]) -> Settings:
     """Rebuild a method's settings from a run's config."""
     return find_method(rows_config["method"]).settings_class.parse(rows_config.get("settings", {}))
@@ -355,3 +378,31 @@ def write_csv(run: runs.Run, rows: Rows, workspace: Workspace) -> Path:
     path = run.folder / "labels.csv"
     write_labels_csv(path, table)
     return path
+
+
+def distil_task(workspace: Workspace, folder: Path, config: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Distil a run; the result lies in the run's own folder."""
+    from engine.distillation.settings import DistilSettings
+
+    run = runs.open_run(Path(config["run"]))
+    return distil_run(workspace, run, DistilSettings.parse(config.get("settings", {})), progress=progress)
+
+
+def distil_run(
+    workspace: Workspace, run: runs.Run, settings: Settings, *, progress: Progress = SILENT
+) -> dict[str, Any]:
+    """Distil the embeddings of a run by its clusters into <run>/distillation and return results.json."""
+    from engine.distillation.distil import distil
+    from engine.distillation.settings import DistilSettings
+
+    assert isinstance(settings, DistilSettings)
+    rows = rows_of_run(workspace, run)
+    labels, _ = align(run, rows)
+    test = np.array([part == "test" for part in rows.split], dtype=bool)
+    given = bool(test.any()) and not test.all()
+    made = distil(
+        rows.vectors, labels, truth=rows.truth if any(rows.truth) else None,
+        train=np.flatnonzero(~test) if given else None, test=np.flatnonzero(test) if given else None,
+        contents=rows.contents, settings=settings, output_dir=run.folder / "distillation", progress=progress,
+    )  # fmt: skip
+    return made.results

@@ -50,6 +50,7 @@ _ALL = (
     Task("embed", "engine.pipeline:embed_task"),
     Task("map", "engine.pipeline:map_task", waits=False),
     Task("cluster", "engine.pipeline:cluster_task"),
+    Task("distil", "engine.pipeline:distil_task"),
 )
 
 TASKS: dict[str, Task] = {task.name: task for task in _ALL}

@@ -6,5 +6,6 @@ A command module has `add_arguments(parser, given)` and `main(arguments) -> exit
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("engine.commands.run", "cluster a data set, a folder or vectors into a run folder"),
     "job": ("engine.commands.job", "do the work that a job's folder describes (the app starts these)"),
+    "distil": ("engine.commands.distil", "make a small set that trains almost as well, and measure it"),
     "export": ("engine.commands.export", "write a run's labels for other tools"),
 }

@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 
 from engine.embeddings.pipeline import Configuration
 from engine.evaluation import silhouette_samples
-from engine.ids import positions
 from engine.labels.events import LabelHistory
 from engine.labels.state import LabelState
 from engine.neighbors import NeighborGraph
-from engine.pipeline import Rows, graph_of, kept_map, load_rows
+from engine.pipeline import Rows, align, graph_of, kept_map, load_rows
 from engine.projection import ProjectionSettings, pca_map
 from engine.prototypes import Prototypes, prototypes
 from engine.runs import Run
@@ -75,14 +74,8 @@ def _history(_workspace: Workspace, root: str, dataset: str) -> LabelHistory:
 
 @st.cache_resource(show_spinner=False, max_entries=6)
 def _base(_run: Run, _rows: Rows, run: str, made: float, key: str) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Align a run's assignments with today's rows: images that came later are unsorted."""
-    at = positions(_run.contents, _rows.contents)
-    known = at >= 0
-    labels = np.full(len(_rows), -1, dtype=np.int32)
-    labels[known] = _run.assignments[at[known]]
-    confidence = np.zeros(len(_rows), dtype=np.float32)
-    confidence[known] = _run.predictions["confidence"][at[known]]
-    return labels, confidence
+    """Align a run's assignments with today's rows."""
+    return align(_run, _rows)
 
 
 @st.cache_resource(show_spinner=False, max_entries=6)
