@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import InputError
+from engine.progress import SILENT, Progress
 from engine.settings import Settings
 
 
@@ -30,12 +31,18 @@ class Encoder(Protocol):
         What weights were really loaded (hash or tag); part of the cache key.
     device : str
         Where it computes; "cpu" for training-free ones.
+    batch_size : int
+        How many images at a time suit the device; the pipeline halves it when memory runs out.
+    notes : list of str
+        What the person should know about this encoder as it was built.
     """
 
     side: int
     dimension: int
     revision: str
     device: str
+    batch_size: int
+    notes: list[str]
 
     def encode(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return (n, dimension) float32 vectors of (n, side, side, 3) uint8 RGB images."""
@@ -50,6 +57,12 @@ class EncoderEntry:
     sentence: str
     module: str
     encoder: str
+    takes: Literal["images", "vectors"] = "images"
+
+    @property
+    def encoder_class(self) -> Any:  # noqa: ANN401 - a class that fits `Encoder`
+        """Import and return the class; never imports torch."""
+        return getattr(import_module(self.module), self.encoder)
 
     @property
     def settings_class(self) -> type[Settings]:
@@ -65,7 +78,18 @@ class EncoderEntry:
         WeightsError
             Absent and offline, gated, or of another architecture.
         """
-        found: Encoder = getattr(import_module(self.module), self.encoder)(settings, device=device)
+        found: Encoder = self.encoder_class(settings, device=device)
+        return found
+
+    def revision(self, settings: Settings, *, progress: Progress = SILENT, download: bool = True) -> str:
+        """Return what weights these settings name, without loading them; fetch them when they are not here.
+
+        Raises
+        ------
+        WeightsError
+            Absent and offline (or `download` is off), gated, or unknown.
+        """
+        found: str = self.encoder_class.revision_of(settings, progress=progress, download=download)
         return found
 
 
@@ -76,6 +100,8 @@ _ALL = (
                  "engine.embeddings.encoders.clip", "Clip"),
     EncoderEntry("dino", "DINO", "Looks at form and texture, without words; good for fine visual differences.",
                  "engine.embeddings.encoders.dino", "Dino"),
+    EncoderEntry("precomputed", "Your own vectors", "Vectors that you computed elsewhere: .npy, .npz or .parquet.",
+                 "engine.embeddings.encoders.precomputed", "Precomputed", takes="vectors"),
 )  # fmt: skip
 
 ENCODERS: dict[str, EncoderEntry] = {entry.name: entry for entry in _ALL}

@@ -1,0 +1,160 @@
+"""What one embedding configuration is, how it is named, and which ones a data set has in the cache.
+
+The key covers everything that changes a vector: encoder, settings, the weights that were really loaded,
+preprocessing, decoder and number format. Where and how fast it was computed is left out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from engine.embeddings.encoders import ENCODERS, EncoderEntry
+from engine.embeddings.store import EmbeddingStore
+from engine.errors import InputError, KindredError, StorageError, WeightsError
+from engine.ids import Ids, to_bytes
+from engine.images.datasets import load_images
+from engine.images.decode import DECODER, PreprocessSettings
+from engine.settings import Settings
+from engine.workspace import Workspace
+
+State = Literal["complete", "partial", "stale"]
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One cached configuration as a data set sees it.
+
+    Attributes
+    ----------
+    key : str
+        Its folder under cache/embeddings.
+    encoder : str
+    settings, preprocess : dict
+        As they were given.
+    revision : str
+        What weights made the vectors.
+    have, want, failed : int
+        Rows of the data set with a vector, all rows, and rows that can never have one.
+    state : "complete" | "partial" | "stale"
+    reason : str
+        One sentence on why it is partial or stale; empty when complete.
+    dimension : int or None
+    made : float
+        Seconds since 1970 of the first embedding.
+    """
+
+    key: str
+    encoder: str
+    settings: dict[str, Any]
+    preprocess: dict[str, Any]
+    revision: str
+    have: int
+    want: int
+    failed: int
+    state: State
+    reason: str
+    dimension: int | None
+    made: float
+
+
+def describe(
+    entry: EncoderEntry, settings: Settings, preprocess: PreprocessSettings, revision: str, dtype: str = "float16"
+) -> dict[str, Any]:
+    """Return what config.json records of a configuration."""
+    images = entry.takes == "images"
+    return {
+        "encoder": entry.name,
+        "settings": settings.model_dump(mode="json"),
+        "settings_key": settings.key(),
+        "revision": revision,
+        "preprocess": preprocess.model_dump(mode="json") if images else {},
+        "decoder": DECODER if images else "",
+        "dtype": dtype,
+        "made": time.time(),
+    }
+
+
+def key_of(config: Mapping[str, Any]) -> str:
+    """Return the 32 hex digits that name a configuration: blake2b of what changes a vector."""
+    parts = [config[name] for name in ("encoder", "settings_key", "revision", "preprocess", "decoder", "dtype")]
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def list_configurations(workspace: Workspace, dataset_id: str) -> list[Configuration]:
+    """Return the cached configurations that hold vectors of this data set, the newest first."""
+    contents = load_images(workspace, dataset_id).contents
+    folder = workspace.cache / "embeddings"
+    found = []
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        if "." in path.name or not (path / "config.json").exists():
+            continue
+        try:
+            store = EmbeddingStore(path)
+        except StorageError:
+            continue  # config.json is damaged: nobody can say what these vectors are, and embedding makes them anew
+        configuration = _configuration(store, contents)
+        if configuration is not None:
+            found.append(configuration)
+    return sorted(found, key=lambda item: -item.made)
+
+
+def _configuration(store: EmbeddingStore, contents: Ids) -> Configuration | None:
+    config = store.settings
+    holds = store.holds(contents)
+    have = int(holds.sum())
+    if not have:
+        return None
+    failures = store.failures(final=True)
+    failed = sum(key in failures for key in to_bytes(contents[~holds])) if failures else 0
+    state, reason = _state(config, have, len(contents) - failed, store.damaged)
+    return Configuration(
+        key=store.folder.name,
+        encoder=config["encoder"],
+        settings=config["settings"],
+        preprocess=config["preprocess"],
+        revision=config["revision"],
+        have=have,
+        want=len(contents),
+        failed=failed,
+        state=state,
+        reason=reason,
+        dimension=store.dimension,
+        made=float(config["made"]),
+    )
+
+
+def _state(config: Mapping[str, Any], have: int, possible: int, damaged: list[str]) -> tuple[State, str]:
+    why = stale_reason(config)
+    if why:
+        return "stale", why
+    if have < possible:
+        missing = f"{possible - have:,} of {possible:,} images are not embedded yet."
+        return "partial", f"{damaged[0]} {missing}" if damaged else missing
+    return "complete", ""
+
+
+def stale_reason(config: Mapping[str, Any]) -> str:
+    """Return why these vectors would come out differently today; empty when they would not."""
+    entry = ENCODERS.get(config["encoder"])
+    if entry is None:
+        return f"The encoder {config['encoder']!r} is not part of this Kindred."
+    if config["decoder"] not in ("", DECODER):
+        return "Images are decoded differently since; embed again for vectors that match new ones."
+    try:
+        settings = entry.settings_class.parse(config["settings"])
+        if settings.key() != config["settings_key"]:
+            return "The encoder has settings today that it did not have then."
+        revision = entry.revision(settings, download=False)
+    except InputError:
+        return "The encoder's settings have changed since."
+    except WeightsError:
+        return ""  # the weights are not here now; the vectors are as good as ever
+    except KindredError as error:
+        return error.sentence
+    return "" if revision == config["revision"] else "The weights have changed since these vectors were made."

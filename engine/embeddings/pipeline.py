@@ -1,0 +1,240 @@
+"""From a data set to vectors: what is missing is read, decoded, encoded and committed shard by shard.
+
+Asking twice embeds nothing and opens no image. A kill at any moment loses at most the last seconds of work.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from contextlib import closing
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.device import threads
+from engine.embeddings.ahead import Pixels, decoded_batches
+from engine.embeddings.configurations import Configuration, describe, key_of, list_configurations
+from engine.embeddings.encoders import Encoder, EncoderEntry, find_encoder
+from engine.embeddings.generations import next_generation, swap
+from engine.embeddings.store import EmbeddingStore, Vectors
+from engine.embeddings.writing import Sized, Writer
+from engine.errors import InputError, KindredError
+from engine.files import content_id
+from engine.ids import Ids, to_bytes
+from engine.images.datasets import Dataset, ImageTable, find_dataset, load_images
+from engine.images.decode import ImageError, PreprocessSettings, decode_square
+from engine.images.sources import open_source, shown
+from engine.progress import SILENT, Progress
+from engine.settings import Settings
+from engine.workspace import Workspace
+
+__all__ = ["Configuration", "EmbeddingSet", "embed", "list_configurations", "load_set"]
+
+
+@dataclass(frozen=True)
+class EmbeddingSet:
+    """The vectors of one data set in one configuration.
+
+    Attributes
+    ----------
+    key : str
+        Names the configuration and exactly these rows; what graphs and maps are cached by.
+    config_key : str
+        The configuration alone.
+    contents : (n,) S16
+        Content ids.
+    vectors : (n, d) float32
+        Unit length where the encoder normalises.
+    rows : (n,) int64
+        Where each stands in the data set's `ImageTable`; images that failed are left out.
+    """
+
+    key: str
+    config_key: str
+    contents: Ids
+    vectors: Vectors
+    rows: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+class ChangedError(KindredError):
+    """The file is no longer the one that was scanned."""
+
+
+def embed(
+    workspace: Workspace,
+    dataset_id: str,
+    encoder_name: str,
+    settings: Settings | None = None,
+    *,
+    preprocess: PreprocessSettings | None = None,
+    progress: Progress = SILENT,
+    device: str = "auto",
+    force: bool = False,
+    only: Ids | None = None,
+) -> EmbeddingSet:
+    """Embed what is missing and return the vectors of the data set.
+
+    Parameters
+    ----------
+    encoder_name : str
+        A name of `ENCODERS`.
+    settings : Settings, optional
+        The encoder's own; its defaults when absent.
+    preprocess : PreprocessSettings, optional
+        How images become squares; letterbox when absent.
+    device : str
+        "auto", "cpu", "cuda", ...
+    force : bool
+        Embed everything again; the old vectors serve until the new ones are complete.
+    only : (m,) S16, optional
+        Embed and return only these content ids (a sample).
+
+    Raises
+    ------
+    InputError
+        The encoder does not fit the data set, or vectors given by the person cannot be used.
+    WeightsError
+        The weights are absent and cannot be had.
+    StorageError
+        The disk is full, or another job embeds the same configuration.
+    """
+    entry = find_encoder(encoder_name)
+    settings = settings if settings is not None else entry.settings_class()
+    preprocess = preprocess or PreprocessSettings()
+    dataset, table = find_dataset(workspace, dataset_id), load_images(workspace, dataset_id)
+    _check_fit(entry, dataset)
+    dtype = "float16"
+    if entry.takes == "vectors":
+        settings = entry.encoder_class.for_dataset(settings, dataset)
+        dtype = entry.encoder_class.dtype_of(settings)
+    config = describe(entry, settings, preprocess, entry.revision(settings, progress=progress), dtype)
+    store = EmbeddingStore(workspace.embeddings(key_of(config)), config)
+    for sentence in store.damaged:
+        progress.say(sentence)
+    wanted = np.arange(len(table.contents)) if only is None else np.flatnonzero(np.isin(table.contents, only))
+    if force or len(_missing(store, table, wanted)):
+        with store.writing():
+            target = next_generation(store) if force else store
+            todo = _missing(target, table, wanted)
+            if entry.takes == "vectors":
+                _copy_vectors(entry, settings, dataset, table, todo, target, progress)
+            elif len(todo):
+                encoder = entry.build(settings, device=device)
+                _embed_rows(encoder, dataset, table, todo, target, preprocess, progress)
+            if force:
+                swap(store, target)
+            store.compact()
+    return _collect(store, table, wanted)
+
+
+def load_set(workspace: Workspace, dataset_id: str, key: str, *, only: Ids | None = None) -> EmbeddingSet:
+    """Return the vectors of one cached configuration; images without one are left out.
+
+    Raises
+    ------
+    InputError
+        There is no such configuration.
+    """
+    folder = workspace.embeddings(key)
+    store = EmbeddingStore(folder)
+    if not store.settings:
+        raise InputError("These embeddings are not in the cache.", "Embed the data set again on Embed.")
+    table = load_images(workspace, dataset_id)
+    wanted = np.arange(len(table.contents)) if only is None else np.flatnonzero(np.isin(table.contents, only))
+    return _collect(store, table, wanted)
+
+
+def _check_fit(entry: EncoderEntry, dataset: Dataset) -> None:
+    if dataset.kind == "vectors" and entry.takes != "vectors":
+        raise InputError(
+            f"{dataset.name} holds vectors, not images; {entry.title} has nothing to look at.",
+            "Use the encoder 'precomputed'.",
+        )
+
+
+def _missing(store: EmbeddingStore, table: ImageTable, wanted: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the rows without a vector that are worth trying."""
+    todo = wanted[~store.holds(table.contents[wanted])]
+    hopeless = store.failures(final=True) if len(todo) else {}
+    if hopeless:
+        keep = [key not in hopeless for key in to_bytes(table.contents[todo])]
+        todo = todo[np.array(keep, dtype=bool)]
+    return todo
+
+
+def _collect(store: EmbeddingStore, table: ImageTable, wanted: NDArray[np.int64]) -> EmbeddingSet:
+    rows = wanted[store.holds(table.contents[wanted])]
+    contents = table.contents[rows]
+    config_key = store.folder.name
+    digest = hashlib.blake2b(config_key.encode(), digest_size=16)
+    digest.update(np.ascontiguousarray(contents).tobytes())
+    return EmbeddingSet(digest.hexdigest(), config_key, contents, store.load(contents), rows)
+
+
+def _copy_vectors(
+    entry: EncoderEntry,
+    settings: Settings,
+    dataset: Dataset,
+    table: ImageTable,
+    todo: NDArray[np.int64],
+    store: EmbeddingStore,
+    progress: Progress,
+) -> None:
+    given = entry.encoder_class(settings)
+    contents, vectors = given.vectors_of(dataset, table)
+    for note in given.notes:
+        progress.say(note)
+    chosen = np.isin(contents, table.contents[todo])
+    store.append(contents[chosen], vectors[chosen])
+
+
+def _embed_rows(
+    encoder: Encoder,
+    dataset: Dataset,
+    table: ImageTable,
+    todo: NDArray[np.int64],
+    store: EmbeddingStore,
+    preprocess: PreprocessSettings,
+    progress: Progress,
+) -> None:
+    for note in encoder.notes:
+        progress.say(note)
+    source = open_source(dataset.kind, dataset.location, dataset.options)
+    keys = to_bytes(table.contents[todo])
+
+    def decode(job: int) -> Pixels:
+        data = source.read(table.paths[todo[job]])
+        if content_id(data) != keys[job] and dataset.kind == "folder":
+            raise ChangedError("The file changed after the scan.", "Scan again.")
+        return decode_square(data, encoder.side, preprocess)
+
+    writer, batches = Writer(store), Sized(encoder, progress)
+    began, last, failed = time.monotonic(), 0.0, 0
+    size = max(1, min(encoder.batch_size, len(todo)))
+    stream = decoded_batches(len(todo), decode, side=encoder.side, batch_size=size, threads=threads())
+    done = 0
+    try:
+        with closing(stream):
+            for batch in stream:
+                for job, error in batch.failures:
+                    writer.fail(keys[job], error.sentence, again=not isinstance(error, ImageError))
+                    if not failed:
+                        progress.say(f"{shown(table.paths[todo[job]])} is left out: {error.sentence}")
+                    failed += 1
+                if len(batch.jobs):
+                    writer.add(table.contents[todo[batch.jobs]], batches.encode(batch.images))
+                done += len(batch.jobs) + len(batch.failures)
+                now = time.monotonic()
+                if now - last > 0.2 or done == len(todo):
+                    rate = done / max(now - began, 1e-9)
+                    progress.update(done, len(todo), phase="embedding", unit="images", images_per_second=rate)
+                    last = now
+    finally:
+        writer.commit()
+    if failed:
+        progress.say(f"{failed:,} of {len(todo):,} images could not be embedded; each is listed with its reason.")
