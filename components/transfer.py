@@ -8,7 +8,7 @@ unchanged is neither packed nor sent again.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -33,8 +33,56 @@ def asset(relative: str) -> str:
     return (_HERE / relative).read_text(encoding="utf-8")
 
 
+def component(name: str) -> Callable[..., Mapping[str, Any]]:
+    """Register the visible component ``name`` ("gallery" or "map"): its style, and a shim that calls its code.
+
+    Parameters
+    ----------
+    name : str
+        Folder below ``components/`` with ``<name>.css`` and the bundle ``<name>.js``.
+    """
+    return st.components.v2.component(
+        f"kindred_{name}",
+        html=f'<div class="k-{name}"></div>',
+        css=asset("shared/theme.css") + asset(f"{name}/{name}.css"),
+        js=asset("shared/shim.js").replace("PART", name),
+    )
+
+
+def named(*states: str) -> dict[str, Callable[[], None]]:
+    """Return the callbacks by which Streamlit learns the names of a component's values.
+
+    Parameters
+    ----------
+    *states : str
+    """
+    return {f"on_{state}_change": _nothing for state in states}
+
+
+def _nothing() -> None:
+    """Streamlit wants a callback per value; the faces read the values themselves."""
+
+
 @cache
-def _carrier() -> Any:
+def _code_carrier(name: str) -> Callable[..., Any]:
+    return st.components.v2.component(f"kindred_{name}_code", js=asset(f"{name}/{name}.js"), isolate_styles=False)
+
+
+def send_code(name: str, key: str) -> None:
+    """Send the bundle of a component by a silent component of its own, so that it is not resent with every change.
+
+    Parameters
+    ----------
+    name : str
+        "gallery" or "map".
+    key : str
+        The key of the visible component it is for.
+    """
+    _code_carrier(name)(key=f"{key}#code")
+
+
+@cache
+def _carrier() -> Callable[..., Any]:
     return st.components.v2.component("kindred_channel", js=asset("shared/channel.js"), isolate_styles=False)
 
 

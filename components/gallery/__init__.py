@@ -6,7 +6,28 @@ the person used. Thumbnails come from ``/thumb/{id}``, larger pictures from ``/i
 
 from __future__ import annotations
 
-from components.gallery.face import clear_gallery, gallery, gallery_order, select_in_gallery
-from components.gallery.selection import GalleryEvent, GallerySelection
+from components.actions import DEFAULT_KEYS, Action
+from components.gallery.face import (
+    DEFAULT_BUTTONS,
+    clear_gallery,
+    gallery,
+    gallery_order,
+    gallery_viewing,
+    select_in_gallery,
+)
+from components.gallery.selection import GallerySelection
 
-__all__ = ["GalleryEvent", "GallerySelection", "clear_gallery", "gallery", "gallery_order", "select_in_gallery"]
+GalleryEvent = Action
+
+__all__ = [
+    "DEFAULT_BUTTONS",
+    "DEFAULT_KEYS",
+    "Action",
+    "GalleryEvent",
+    "GallerySelection",
+    "clear_gallery",
+    "gallery",
+    "gallery_order",
+    "gallery_viewing",
+    "select_in_gallery",
+]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,36 +16,29 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from components import palette, transfer
-from components.gallery.selection import GalleryEvent, GallerySelection, decode, encode
+from components.actions import DEFAULT_KEYS, read_action
+from components.gallery.selection import GallerySelection, decode, encode
 
-# Keys the gallery passes on, and what they mean to the page.
-DEFAULT_KEYS: Mapping[str, str] = {
-    **{str(digit): "label" for digit in range(1, 10)},
-    "x": "reject",
-    "m": "merge",
-    "/": "search",
-    "Ctrl+z": "undo",
-    "Ctrl+Shift+z": "redo",
-    "n": "neighbours",
-    "p": "show_on_map",
-}
-DEFAULT_BUTTONS: Mapping[str, str] = {"neighbours": "Neighbours", "show_on_map": "Show on map"}
+DEFAULT_BUTTONS: Mapping[str, str] = MappingProxyType({"neighbours": "Neighbours", "show_on_map": "Show on map"})
 _WINDOW = 600
+_VERSIONS = 3
+_STATES = ("selection", "window", "order", "viewing", "event")
 
 
 @cache
-def _component() -> Any:
-    return st.components.v2.component(
-        "kindred_gallery",
-        html='<div class="k-gallery"></div>',
-        css=transfer.asset("shared/theme.css") + transfer.asset("gallery/gallery.css"),
-        js=transfer.asset("gallery/gallery.js"),
-    )
+def _component() -> Callable[..., Mapping[str, Any]]:
+    return transfer.component("gallery")
 
 
 def _memory(key: str) -> dict[str, Any]:
     memory: dict[str, Any] = st.session_state.setdefault(f"_kindred_gallery:{key}", {"nonce": 0, "seen": {}})
     return memory
+
+
+def _state(key: str) -> Mapping[str, Any]:
+    """What the browser last said, already before the gallery is drawn in this run."""
+    state = st.session_state.get(key)
+    return state if isinstance(state, Mapping) else {}
 
 
 def gallery_order(key: str, default: str = "") -> str:
@@ -57,12 +51,23 @@ def gallery_order(key: str, default: str = "") -> str:
     default : str
         Returned while nothing was chosen.
     """
-    state = st.session_state.get(key)
-    chosen = state.get("order") if isinstance(state, Mapping) else None
     memory = _memory(key)
+    chosen = _state(key).get("order")
     if isinstance(chosen, str) and chosen:
         memory["order"] = chosen
     return str(memory.get("order") or default)
+
+
+def gallery_viewing(key: str) -> int | None:
+    """Return the id of the image that is open full screen, before the gallery is drawn in this run.
+
+    Parameters
+    ----------
+    key : str
+        The gallery's key.
+    """
+    viewing = _state(key).get("viewing")
+    return viewing if isinstance(viewing, int) else None
 
 
 def select_in_gallery(key: str, ids: NDArray[np.integer[Any]] | Sequence[int]) -> None:
@@ -78,6 +83,7 @@ def select_in_gallery(key: str, ids: NDArray[np.integer[Any]] | Sequence[int]) -
     memory = _memory(key)
     memory["nonce"] += 1
     memory["command"] = np.asarray(ids, dtype=np.int64)
+    memory["payload"] = None
 
 
 def clear_gallery(key: str) -> None:
@@ -118,14 +124,14 @@ def gallery(
     key : str
         Unique key; the selection, scroll place and focus are remembered under it.
     ids : ndarray of int, shape (n,)
-        Catalog ids in display order, each at most once; n may be 0 or millions.
+        Catalog ids in display order, each at most once, 0..2**31 - 1; n may be 0 or millions.
     version : str
         Names the content of `ids`; the ids are sent again only when it changes. The selection is carried over by id.
     captions : callable or None
         Given positions (int64, at most 600, those in view), returns one caption each, for the hover text and the full
         screen view. Called in the run after the view moved.
     badges : ndarray of int, shape (n,), or None
-        Code of a small mark per image; 0 is none, code c is ``badge_names[c - 1]`` in palette colour c - 1.
+        Code 0..255 of a small mark per image; 0 is none, code c is ``badge_names[c - 1]`` in palette colour c - 1.
     badges_version : str
         Names the content of `badges`.
     badge_names : sequence of str
@@ -137,9 +143,9 @@ def gallery(
     order : str
         The order `ids` is in now.
     neighbours : mapping of int to sequence of int or None
-        Ids of the neighbours of images, for the strip of the full screen view; give it for `viewing`.
+        Ids of the neighbours of images, for the strip of the full screen view; give it for `gallery_viewing`.
     keys : mapping of str to str
-        Keys that become events, and the action they name.
+        Keys that become actions, and the action they name.
     buttons : mapping of str to str
         Actions offered on each image (full screen view), and their titles.
     height : int
@@ -153,25 +159,29 @@ def gallery(
     -------
     GallerySelection
         Resolved against `ids`.
+
+    Raises
+    ------
+    ValueError
+        If `badges` has another length than `ids`, or an id does not fit.
     """
-    order_ids = np.ascontiguousarray(ids, dtype=np.int32)
+    if badges is not None and len(badges) != len(ids):
+        raise ValueError(f"badges has {len(badges)} entries, ids has {len(ids)}")
     memory = _memory(key)
-    _remember(memory, version, order_ids)
-    state = st.session_state.get(key)
-    window = _window(state, version, order_ids.size)
+    order_ids = _remember(memory, version, ids)
     data = {
         "key": key,
         "version": version,
         "n": int(order_ids.size),
-        "captions": _captions(captions, window),
+        "captions": _captions(captions, _window(_state(key), version, order_ids.size)),
         "wantCaptions": captions is not None,
         "badges": badges_version if badges is not None else None,
         "badgeNames": list(badge_names),
         "palette": list(palette.CATEGORIES),
-        "reasons": {str(k): v for k, v in (reasons or {}).items()},
+        "reasons": {str(image): reason for image, reason in (reasons or {}).items()},
         "orders": [list(pair) for pair in (orders or {}).items()],
         "order": order,
-        "neighbours": {str(k): [int(i) for i in v] for k, v in (neighbours or {}).items()},
+        "neighbours": {str(image): [int(i) for i in near] for image, near in (neighbours or {}).items()},
         "wantNeighbours": neighbours is not None,
         "keys": dict(keys),
         "buttons": [list(pair) for pair in buttons.items()],
@@ -179,45 +189,38 @@ def gallery(
         "label": label,
         "empty": empty,
         "emptyHint": empty_hint,
-        "command": _command(memory, order_ids),
+        "command": _command(memory, version, order_ids),
     }
     with st.container(gap=None):
+        transfer.send_code("gallery", key)
         transfer.publish(f"{key}:ids", version, {"ids": order_ids})
         if badges is not None:
-            codes = np.ascontiguousarray(badges, dtype=np.uint8)
-            transfer.publish(f"{key}:badges", badges_version, {"codes": codes})
-        result = _component()(
-            key=key,
-            data=data,
-            on_selection_change=_ignore,
-            on_window_change=_ignore,
-            on_order_change=_ignore,
-            on_viewing_change=_ignore,
-            on_opened_change=_ignore,
-            on_event_change=_ignore,
-        )
+            transfer.publish(f"{key}:badges", badges_version, {"codes": badges.astype(np.uint8)})
+        result = _component()(key=key, data=data, **transfer.named(*_STATES))
     return _resolve(memory, version, order_ids, result, order)
 
 
-def _ignore() -> None:
-    """Streamlit names the values of a component by its callbacks."""
-
-
-def _remember(memory: dict[str, Any], version: str, ids: NDArray[np.int32]) -> None:
-    """Keep the ids of this and the two versions before, so that a late selection finds its ids."""
+def _remember(memory: dict[str, Any], version: str, ids: NDArray[np.integer[Any]]) -> NDArray[np.int32]:
+    """Keep the ids of this and the versions before, so that a late selection finds the ids it was made on."""
     seen: dict[str, NDArray[np.int32]] = memory["seen"]
-    seen.pop(version, None)
-    seen[version] = ids
-    for old in list(seen)[:-3]:
+    kept = seen.pop(version, None)
+    if kept is None:
+        if len(ids) and (int(ids.min()) < 0 or int(ids.max()) > np.iinfo(np.int32).max):
+            raise ValueError("ids must lie in 0..2**31 - 1")
+        kept = np.ascontiguousarray(ids, dtype=np.int32)
+    seen[version] = kept
+    for old in list(seen)[:-_VERSIONS]:
         del seen[old]
+    return kept
 
 
-def _window(state: Any, version: str, n: int) -> tuple[int, int]:
-    window = state.get("window") if isinstance(state, Mapping) else None
-    if isinstance(window, Mapping) and window.get("v") == version:
-        start = max(0, min(n, int(window.get("a", 0))))
-        return start, max(start, min(n, int(window.get("b", 0)), start + _WINDOW))
-    return 0, min(n, _WINDOW // 4)
+def _window(state: Mapping[str, Any], version: str, n: int) -> tuple[int, int]:
+    """Positions whose captions are wanted: what the browser shows, at first the beginning."""
+    window = state.get("window")
+    if not isinstance(window, Mapping) or window.get("v") != version:
+        return 0, min(n, _WINDOW // 4)
+    start = max(0, min(n, int(window.get("a", 0))))
+    return start, max(start, min(n, int(window.get("b", 0)), start + _WINDOW))
 
 
 def _captions(
@@ -225,41 +228,69 @@ def _captions(
 ) -> dict[str, Any] | None:
     if captions is None:
         return None
-    positions = np.arange(*window, dtype=np.int64)
-    return {"from": window[0], "names": [str(name) for name in captions(positions)]}
+    return {"from": window[0], "names": [str(name) for name in captions(np.arange(*window, dtype=np.int64))]}
 
 
-def _command(memory: dict[str, Any], ids: NDArray[np.int32]) -> dict[str, Any] | None:
+def _command(memory: dict[str, Any], version: str, ids: NDArray[np.int32]) -> dict[str, Any] | None:
+    """The selection that Python ordered, in positions of these ids."""
     wanted = memory.get("command")
     if wanted is None:
         return None
-    return {"nonce": memory["nonce"], **encode(np.isin(ids, wanted))}
+    if memory.get("command_for") != (memory["nonce"], version):
+        memory["command_mask"] = np.isin(ids, wanted)
+        memory["command_for"] = (memory["nonce"], version)
+    return {"nonce": memory["nonce"], **encode(memory["command_mask"])}
 
 
-def _resolve(memory: dict[str, Any], version: str, ids: NDArray[np.int32], result: Any, order: str) -> GallerySelection:
-    event = result.event if isinstance(result.event, Mapping) else None
-    payloads = [p for p in (memory.get("payload"), result.selection, (event or {}).get("selection")) if p]
-    payload = max(payloads, key=lambda p: (int(p.get("c", 0)), float(p.get("t", 0))), default=None)
-    memory["payload"] = payload
-    if memory.get("command") is not None and int((payload or {}).get("c", 0)) < memory["nonce"]:
-        mask = np.isin(ids, memory["command"])
-    else:
+def _resolve(
+    memory: dict[str, Any], version: str, ids: NDArray[np.int32], result: Mapping[str, Any], order: str
+) -> GallerySelection:
+    """Turn the newest of what the browser said into a selection of these ids."""
+    event = result.get("event")
+    latest = event.get("selection") if isinstance(event, Mapping) else None
+    payload = memory.get("payload")
+    for other in (result.get("selection"), latest):
+        if isinstance(other, Mapping) and _age(other) >= (memory["nonce"], _age(payload)[1]):
+            payload = other
+    if payload is not None:
+        memory["command"] = None
         mask = _mask(memory, version, ids, payload)
-    activated = None
-    if event and isinstance(event.get("action"), str):
-        position = event.get("position")
-        activated = GalleryEvent(event["action"], str(event.get("key", "")), event.get("id"), position)
-    chosen = result.order if isinstance(result.order, str) and result.order else order
-    opened = result.opened if isinstance(result.opened, int) else None
-    viewing = result.viewing if isinstance(result.viewing, int) else None
-    return GallerySelection(ids, mask, opened=opened, viewing=viewing, activated=activated, order=chosen)
+        if payload.get("v") != version:  # later versions continue from here
+            payload = {"v": version, "c": payload.get("c"), "t": payload.get("t"), **encode(mask)}
+        memory["payload"] = payload
+    elif memory.get("command") is not None:
+        mask = memory["command_mask"]
+    else:
+        mask = np.zeros(ids.size, dtype=bool)
+    viewing = result.get("viewing") if isinstance(result.get("viewing"), int) else None
+    opened = viewing if viewing != memory.get("viewing") else None
+    memory["viewing"] = viewing
+    chosen = result.get("order")
+    return GallerySelection(
+        ids,
+        mask,
+        opened=opened,
+        viewing=viewing,
+        activated=read_action(event),
+        order=chosen if isinstance(chosen, str) and chosen else order,
+    )
+
+
+def _age(payload: Mapping[str, Any] | None) -> tuple[int, float]:
+    """Order of messages: the last command of Python they know, then their time."""
+    if payload is None:
+        return 0, -1.0
+    try:
+        return int(payload.get("c") or 0), float(payload.get("t") or 0.0)
+    except (TypeError, ValueError):
+        return 0, -1.0
 
 
 def _mask(
-    memory: dict[str, Any], version: str, ids: NDArray[np.int32], payload: Mapping[str, Any] | None
+    memory: dict[str, Any], version: str, ids: NDArray[np.int32], payload: Mapping[str, Any]
 ) -> NDArray[np.bool_]:
     """Resolve a payload made in this or an earlier version of the data, by id."""
-    made_in = str((payload or {}).get("v", version))
+    made_in = str(payload.get("v"))
     if made_in == version:
         return decode(payload, ids.size)
     before = memory["seen"].get(made_in)

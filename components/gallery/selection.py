@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from components.actions import Action
+
 MAX_RANGES = 4000
 
 
@@ -78,29 +80,6 @@ def encode(mask: NDArray[np.bool_]) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class GalleryEvent:
-    """One thing the person asked for in the gallery; it lasts for one run.
-
-    Attributes
-    ----------
-    action : str
-        ``label`` (keys 1-9), ``reject`` (x), ``merge`` (m), ``search`` (/), ``undo``, ``redo``, ``neighbours``,
-        ``show_on_map``, ``more_like``, ``less_like`` or the name of an action the page added.
-    key : str
-        The key pressed, empty when a button was used. For ``label`` it is the digit.
-    id : int or None
-        The image under the cursor or the button, by its id.
-    position : int or None
-        Its place in display order.
-    """
-
-    action: str
-    key: str = ""
-    id: int | None = None
-    position: int | None = None
-
-
-@dataclass(frozen=True)
 class GallerySelection:
     """What the gallery reports for the ids it was given.
 
@@ -114,7 +93,7 @@ class GallerySelection:
         Id of the image that was just opened full screen (or stepped to); None in runs where that did not happen.
     viewing : int or None
         Id of the image that stays open full screen, over reruns.
-    activated : GalleryEvent or None
+    activated : Action or None
         A key or button of this run.
     order : str
         The order chosen in the menu (a key of `orders`), else the given default.
@@ -124,7 +103,7 @@ class GallerySelection:
     mask: NDArray[np.bool_] = field(repr=False)
     opened: int | None = None
     viewing: int | None = None
-    activated: GalleryEvent | None = None
+    activated: Action | None = None
     order: str = ""
 
     @cached_property

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from components.actions import Action
 from components.map.polygon import Region
 
 
@@ -47,8 +48,10 @@ class MapEvent:
         Row of the point whose thumbnail was double-clicked or entered in this run.
     category : int or None
         Code of the legend entry that was clicked in this run.
+    activated : Action or None
+        A key of the page that was pressed on the map in this run.
     cleared : bool
-        True in the run in which Esc removed the regions.
+        True in the run in which the regions were removed.
     webgl : bool
         False when the plotly chart stands in.
     """
@@ -59,6 +62,7 @@ class MapEvent:
     pinned: int | None = None
     opened: int | None = None
     category: int | None = None
+    activated: Action | None = None
     cleared: bool = False
     webgl: bool = True
 

@@ -1,12 +1,12 @@
 """The Python face of the map: sends coordinates, colours and bitmasks in channels and resolves the drawn regions.
 
-Coordinates, category codes and the highlight travel separately, so that a new colouring or a new highlight costs one
-byte or one bit per point and never the geometry.
+Coordinates, category codes and the highlight travel separately, so that a new colouring or a new highlight costs two
+bytes or one bit per point and never the geometry.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -15,22 +15,28 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from components import palette, transfer
+from components.actions import DEFAULT_KEYS, read_action
+from components.map.colors import Coloring, encode_colors
 from components.map.events import LegendEntry, MapEvent
 from components.map.polygon import read_regions, select
 
+_STATES = ("regions", "pinned", "webgl", "opened", "category", "event")
+
 
 @cache
-def _component() -> Any:
-    return st.components.v2.component(
-        "kindred_map",
-        html='<div class="k-map"></div>',
-        css=transfer.asset("shared/theme.css") + transfer.asset("map/map.css"),
-        js=transfer.asset("map/map.js"),
-    )
+def _component() -> Callable[..., Mapping[str, Any]]:
+    return transfer.component("map")
 
 
-def _memory(key: str) -> dict[str, Any]:
-    memory: dict[str, Any] = st.session_state.setdefault(f"_kindred_map:{key}", {"nonce": 0})
+def map_memory(key: str) -> dict[str, Any]:
+    """Return what is remembered for a map in this session: points, regions, mask, orders of Python.
+
+    Parameters
+    ----------
+    key : str
+        The map's key.
+    """
+    memory: dict[str, Any] = st.session_state.setdefault(f"_kindred_map:{key}", {"nonce": 0, "colorings": {}})
     return memory
 
 
@@ -44,7 +50,7 @@ def focus_on_map(key: str, row: int) -> None:
     row : int
         Row of the point in `xy`.
     """
-    memory = _memory(key)
+    memory = map_memory(key)
     memory["nonce"] += 1
     memory["command"] = {"nonce": memory["nonce"], "focus": int(row)}
 
@@ -57,10 +63,10 @@ def clear_map(key: str) -> None:
     key : str
         The map's key.
     """
-    memory = _memory(key)
+    memory = map_memory(key)
     memory["nonce"] += 1
     memory["command"] = {"nonce": memory["nonce"], "clear": True}
-    memory["cleared_at"] = memory["nonce"]
+    memory.update(payload=None, mask=None, made=None, cleared_at=memory["nonce"])
 
 
 def scatter_map(
@@ -76,6 +82,7 @@ def scatter_map(
     highlight: NDArray[np.bool_] | None = None,
     highlight_version: str = "",
     tool: str = "lasso",
+    keys: Mapping[str, str] = DEFAULT_KEYS,
     thumbnails: bool = True,
     height: int = 560,
     label: str = "Map of the images",
@@ -89,13 +96,13 @@ def scatter_map(
     key : str
         Unique key; the view, the tool and the regions are remembered under it.
     xy : ndarray of float, shape (n, 2)
-        Coordinates; sent as float32 when `version` changes.
+        Coordinates; sent as float32 when `version` changes. A point that is not finite is not shown.
     version : str
         Names the content of `xy` and `ids`.
     ids : ndarray of int, shape (n,), or None
         Catalog ids for thumbnails; without them there are no pictures.
     colors : ndarray, shape (n,), or None
-        Integers: category codes 0..65535 (code c is ``legend[c]``; -1 or a `noise` entry is grey).
+        Integers: category codes 0..65534 (code c is ``legend[c]``; -1 or a `noise` entry is grey).
         Floats: values, drawn on the sequential ramp from their smallest to their largest; NaN is grey.
     colors_version : str
         Names the content of `colors`; sent again only when it changes.
@@ -109,6 +116,8 @@ def scatter_map(
         Names the content of `highlight`.
     tool : str
         ``pan``, ``lasso`` or ``box`` at first drawing.
+    keys : mapping of str to str
+        Keys that become actions (`MapEvent.activated`), and the action they name.
     thumbnails : bool
         Whether pictures appear on hover and at density peaks.
     height : int
@@ -132,21 +141,34 @@ def scatter_map(
     for name, array in (("ids", ids), ("colors", colors), ("highlight", highlight)):
         if array is not None and len(array) != n:
             raise ValueError(f"{name} has {len(array)} rows, xy has {n}")
-    memory = _memory(key)
-    points = memory.get("points")
-    if memory.get("version") != version or points is None:
+    memory = map_memory(key)
+    if memory.get("version") != version:
         points = np.ascontiguousarray(xy, dtype=np.float32).reshape(-1, 2)
-        memory.update(version=version, points=points, mask=None, made=None)
-    before = st.session_state.get(key)
-    drawn = _drawn(memory, before if isinstance(before, Mapping) else {}, version)
+        memory.update(version=version, points=points, mask=None, made=None, pinned_at=None)
+    coloring = None if colors is None else _coloring(memory, colors, colors_version)
+    if memory.get("webgl") is False:
+        from components.map.fallback import plotly_map
+
+        return plotly_map(
+            key,
+            memory,
+            ids=ids,
+            coloring=coloring,
+            legend=legend,
+            label=color_label,
+            highlight=highlight,
+            height=height,
+        )
+    state = st.session_state.get(key)
+    drawn = resolve_regions(memory, state.get("regions") if isinstance(state, Mapping) else None)
     if highlight is None and drawn is not None:
         highlight, highlight_version = drawn, f"regions:{memory['made']}"
     data: dict[str, Any] = {
         "key": key,
         "version": version,
         "n": n,
-        "hasIds": ids is not None,
-        "colors": colors_version if colors is not None else None,
+        "colors": colors_version if coloring is not None else None,
+        "range": None if coloring is None or coloring.low is None else [coloring.low, coloring.high],
         "colorLabel": color_label,
         "legend": [[e.name, e.color or palette.category_color(c), e.noise] for c, e in enumerate(legend)],
         "palette": list(palette.CATEGORIES),
@@ -154,6 +176,7 @@ def scatter_map(
         "ramp": list(palette.RAMP),
         "highlight": highlight_version if highlight is not None else None,
         "tool": tool,
+        "keys": dict(keys),
         "thumbnails": bool(thumbnails and ids is not None),
         "height": int(height),
         "label": label,
@@ -162,70 +185,61 @@ def scatter_map(
         "command": memory.get("command"),
     }
     with st.container(gap=None):
-        _publish(key, points, version, ids)
-        if colors is not None:
-            data["range"] = _publish_colors(key, memory, colors, colors_version)
+        transfer.send_code("map", key)
+        transfer.publish(f"{key}:geometry", version, _geometry(memory["points"], ids))
+        if coloring is not None:
+            transfer.publish(f"{key}:colors", colors_version, {"codes": coloring.codes})
         if highlight is not None:
-            bits = np.packbits(highlight, bitorder="little")
+            bits = np.packbits(np.asarray(highlight, dtype=bool), bitorder="little")
             transfer.publish(f"{key}:highlight", highlight_version, {"bits": bits})
-        result = _component()(
-            key=key,
-            data=data,
-            on_regions_change=_ignore,
-            on_pinned_change=_ignore,
-            on_webgl_change=_ignore,
-            on_clicked_change=_ignore,
-            on_opened_change=_ignore,
-            on_category_change=_ignore,
-            on_cleared_change=_ignore,
-        )
-    return _event(memory, result, version, n)
+        result = _component()(key=key, data=data, **transfer.named(*_STATES))
+    if result.get("webgl") is False:
+        memory["webgl"] = False
+        st.rerun()
+    return _event(memory, result, n)
 
 
-def _ignore() -> None:
-    """Streamlit names the values of a component by its callbacks."""
-
-
-def _publish(key: str, points: NDArray[np.float32], version: str, ids: NDArray[np.integer[Any]] | None) -> None:
+def _geometry(points: NDArray[np.float32], ids: NDArray[np.integer[Any]] | None) -> dict[str, NDArray[Any]]:
     arrays: dict[str, NDArray[Any]] = {"xy": points.ravel()}
     if ids is not None:
-        arrays["ids"] = np.ascontiguousarray(ids, dtype=np.int32)
-    transfer.publish(f"{key}:geometry", version, arrays)
+        arrays["ids"] = ids.astype(np.int32, copy=False)
+    return arrays
 
 
-def _publish_colors(key: str, memory: dict[str, Any], colors: NDArray[Any], version: str) -> list[float] | None:
-    """Send category codes as they are, or values as 0..65534 of their range with 65535 for NaN."""
-    if memory.get("colors_version") != version or "colors" not in memory:
-        if np.issubdtype(colors.dtype, np.floating):
-            finite = colors[np.isfinite(colors)]
-            low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
-            scale = 65534.0 / (high - low) if high > low else 0.0
-            with np.errstate(invalid="ignore"):
-                steps = np.where(np.isfinite(colors), (colors - low) * scale, 65535.0)
-            memory.update(colors=steps.astype(np.uint16), range=[low, high])
-        else:
-            codes = np.where(colors < 0, 65535, np.minimum(colors, 65534)).astype(np.uint16)
-            memory.update(colors=codes, range=None)
-        memory["colors_version"] = version
-    transfer.publish(f"{key}:colors", version, {"codes": memory["colors"]})
-    value_range: list[float] | None = memory["range"]
-    return value_range
+def _coloring(memory: dict[str, Any], colors: NDArray[Any], version: str) -> Coloring:
+    """Encode colours once per version; the last four are kept, so that switching back is free."""
+    kept: dict[str, Coloring] = memory["colorings"]
+    coloring = kept.pop(version, None)
+    if coloring is None or len(coloring.codes) != len(colors):
+        coloring = encode_colors(colors)
+    kept[version] = coloring
+    for old in list(kept)[:-4]:
+        del kept[old]
+    return coloring
 
 
-def _drawn(memory: dict[str, Any], state: Mapping[str, Any], version: str) -> NDArray[np.bool_] | None:
-    """Mask of the regions in the newest state, kept until they change."""
-    payload = state.get("regions") or memory.get("payload")
-    if not isinstance(payload, Mapping) or payload.get("v") != version:
+def resolve_regions(memory: dict[str, Any], payload: object) -> NDArray[np.bool_] | None:
+    """Return the mask of the newest regions, None while nothing is drawn; computed once per drawing.
+
+    Parameters
+    ----------
+    memory : dict
+        From `map_memory`, with ``points`` and ``version``.
+    payload : object
+        What the browser said last: ``{"v": version, "c": command, "t": time, "regions": [...]}``.
+    """
+    if isinstance(payload, Mapping) and payload.get("v") == memory["version"]:
+        if int(payload.get("c") or 0) >= memory.get("cleared_at", 0):
+            memory["payload"] = payload
+    newest = memory.get("payload")
+    if newest is None or newest.get("v") != memory["version"]:
         return None
-    if int(payload.get("c", 0)) < memory.get("cleared_at", 0):
-        return None
-    memory["payload"] = payload
-    regions = read_regions(payload)
-    if not regions:
-        return None
-    if memory.get("made") != payload.get("t") or memory.get("mask") is None:
-        memory.update(made=payload.get("t"), mask=select(regions, memory["points"]), regions=regions)
-    mask: NDArray[np.bool_] = memory["mask"]
+    if memory.get("made") != newest.get("t"):
+        regions = read_regions(newest)
+        memory.update(
+            regions=regions, mask=select(regions, memory["points"]) if regions else None, made=newest.get("t")
+        )
+    mask: NDArray[np.bool_] | None = memory["mask"]
     return mask
 
 
@@ -233,15 +247,24 @@ def _row(value: object, n: int) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < n else None
 
 
-def _event(memory: dict[str, Any], result: Any, version: str, n: int) -> MapEvent:
-    mask = _drawn(memory, {"regions": result.regions}, version)
+def _event(memory: dict[str, Any], result: Mapping[str, Any], n: int) -> MapEvent:
+    had = memory.get("had_regions", False)
+    mask = resolve_regions(memory, result.get("regions"))
+    memory["had_regions"] = mask is not None
+    pin = result.get("pinned")
+    pin = pin if isinstance(pin, Mapping) and pin.get("v") == memory["version"] else {}
+    pinned = _row(pin.get("row"), n)
+    clicked = pinned if pin.get("t") != memory.get("pinned_at") else None
+    memory["pinned_at"] = pin.get("t")
+    category = result.get("category")
     return MapEvent(
         regions=memory["regions"] if mask is not None else (),
         mask=mask,
-        clicked=_row(result.clicked, n),
-        pinned=_row(result.pinned, n),
-        opened=_row(result.opened, n),
-        category=result.category if isinstance(result.category, int) else None,
-        cleared=bool(result.cleared),
-        webgl=result.webgl is not False,
+        clicked=clicked,
+        pinned=pinned,
+        opened=_row(result.get("opened"), n),
+        category=category if isinstance(category, int) else None,
+        activated=read_action(result.get("event")),
+        cleared=had and mask is None,
+        webgl=True,
     )

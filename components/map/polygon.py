@@ -1,4 +1,4 @@
-"""Which points a drawn polygon holds: an even-odd test over NumPy arrays, and unions and differences of drawn regions."""
+"""Which points a drawn polygon holds: an even-odd test over NumPy arrays, unions and differences of regions."""
 
 from __future__ import annotations
 

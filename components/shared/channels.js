@@ -26,3 +26,9 @@ export function memoryOf(kind, key) {
 export function stamp() {
   return performance.timeOrigin + performance.now();
 }
+
+/** Offer a component's code to the shim that stands in for it (shim.js). */
+export function register(part, mount, leave) {
+  shared[part] = Object.assign(mount, { leave });
+  for (const tell of [...shared.waiting]) tell(`code:${part}`);
+}

@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 if __name__ == "__main__":
-    from components.gallery import clear_gallery, gallery, gallery_order, select_in_gallery
+    from components.gallery import clear_gallery, gallery, gallery_order, gallery_viewing, select_in_gallery
     from tests.browser.harness_routes import broken
 
     st.set_page_config(page_title="gallery", layout="wide")
@@ -31,7 +31,7 @@ if __name__ == "__main__":
         if reverse or order == "down":
             ids = ids[::-1]
         version = f"{n}-{half}-{reverse or order == 'down'}"
-        viewing = st.session_state.get("viewing")
+        viewing = gallery_viewing("g")
         report: dict[str, object] = {"runs": st.session_state.runs}
         if not hidden:
             seen = gallery(
@@ -55,9 +55,6 @@ if __name__ == "__main__":
                 last.append([seen.activated.action, seen.activated.key, seen.activated.id, seen.count])
             if seen.opened:
                 st.session_state.opened = seen.opened
-            if seen.viewing != viewing:
-                st.session_state.viewing = seen.viewing
-                st.rerun()
             report |= {
                 "count": seen.count,
                 "first": int(seen.selected_ids[0]) if seen.count else None,

@@ -58,12 +58,14 @@ if __name__ == "__main__":
                 "polygon": None if event.polygon is None else event.polygon.round(3).tolist(),
                 "pinned": event.pinned,
                 "clicked": event.clicked,
-                "cleared": event.cleared,
+                "activated": event.activated and event.activated.action,
                 "webgl": event.webgl,
             }
             for name in ("clicked", "opened", "category"):
                 if getattr(event, name) is not None:
                     st.session_state.setdefault("seen", {})[name] = getattr(event, name)
+            if event.cleared:
+                st.session_state.setdefault("seen", {})["cleared"] = True
             report["seen"] = st.session_state.get("seen", {})
         with right:
             shown = ids if event is None or event.mask is None else ids[event.mask]

@@ -1,6 +1,7 @@
 // The cells in view: makes, places and removes them, and keeps their marks right. Nothing outside the view exists.
 
 import { h, icon } from "../../shared/dom.js";
+import { GAP } from "./layout.js";
 
 const FAST = 4000; // px per second; while scrolling faster than this, pictures wait until it slows down
 
@@ -61,7 +62,7 @@ export class Cells {
     const speed = Math.abs(top - this.lastTop) / Math.max(1, now - this.lastTime);
     this.lastTop = top;
     this.lastTime = now;
-    return speed * 1000 > FAST && Math.abs(speed) > 0;
+    return speed * 1000 > FAST;
   }
 
   make(position) {
@@ -119,8 +120,8 @@ export class Cells {
 
   place(cell, position) {
     const { grid, scroll } = this.g;
-    const x = (position % grid.columns) * grid.pitch;
-    const y = Math.floor(position / grid.columns) * grid.pitch + scroll.shift;
+    const x = (position % grid.columns) * grid.pitch + GAP;
+    const y = Math.floor(position / grid.columns) * grid.pitch + GAP + scroll.shift;
     const where = `translate(${x}px, ${y}px)`;
     if (cell.style.transform !== where) cell.style.transform = where;
     const side = `${grid.side}px`;

@@ -1,10 +1,11 @@
 // The gallery component: ties data, selection, view and messages together. Python's face is components/gallery/face.py.
 
-import { arrays, listen, memoryOf, stamp } from "../../shared/channels.js";
+import { arrays, listen, memoryOf, register, stamp } from "../../shared/channels.js";
 import { h, helpDialog } from "../../shared/dom.js";
+import { pageKeys } from "../../shared/keys.js";
 import { Cells } from "./cells.js";
-import { helpRows, keyboard } from "./keys.js";
-import { measure, Scroll } from "./layout.js";
+import { HELP, keyboard } from "./keys.js";
+import { GAP, measure, Scroll } from "./layout.js";
 import { pointer } from "./pointer.js";
 import { Selection } from "./selection.js";
 import { Toolbar } from "./toolbar.js";
@@ -223,7 +224,7 @@ class Gallery {
     const top = Math.floor(position / this.grid.columns) * this.grid.pitch;
     const { scroll } = this;
     if (top < scroll.top) scroll.to(top);
-    else if (top + this.grid.pitch > scroll.top + scroll.view) scroll.to(top + this.grid.pitch - scroll.view);
+    else if (top + this.grid.pitch + GAP > scroll.top + scroll.view) scroll.to(top + this.grid.pitch + GAP - scroll.view);
     this.cells.draw();
   }
 
@@ -290,14 +291,14 @@ class Gallery {
 
   showHelp() {
     this.help?.remove();
-    this.help = helpDialog("Keys of the gallery", helpRows(this.keys));
+    this.help = helpDialog("Keys of the gallery", [...HELP, ...pageKeys(this.keys)]);
     this.help.addEventListener("close", () => this.list.focus({ preventScroll: true }));
     this.root.append(this.help);
     this.help.showModal();
   }
 }
 
-export default function ({ data, parentElement, setStateValue, setTriggerValue }) {
+function mount({ data, parentElement, setStateValue, setTriggerValue }) {
   const root = parentElement.querySelector(".k-gallery");
   if (!root || !data) return undefined;
   let gallery = galleries.get(root);
@@ -307,11 +308,18 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
   }
   gallery.say = { setStateValue, setTriggerValue };
   gallery.update(data);
-  return () => {
-    // Streamlit also cleans up calls that were overtaken; only an element that left the page is destroyed.
-    if (!root.isConnected && galleries.get(root) === gallery) {
-      gallery.destroy();
-      galleries.delete(root);
-    }
-  };
+  return () => leave(parentElement);
 }
+
+/** Streamlit also cleans up calls that were overtaken; only an element that left the page is destroyed. */
+function leave(parentElement) {
+  const root = parentElement.querySelector(".k-gallery");
+  const gallery = root && galleries.get(root);
+  if (!gallery || root.isConnected) return;
+  gallery.destroy();
+  galleries.delete(root);
+}
+
+register("gallery", mount, leave);
+
+export default function () {}

@@ -1,5 +1,7 @@
 // The keyboard: moving, selecting, opening, and the keys that are passed on to the page.
 
+import { nameOf } from "../../shared/keys.js";
+
 export const HELP = [
   ["Arrows, Home, End, Page up / down", "move"],
   ["Space", "select or deselect"],
@@ -11,40 +13,6 @@ export const HELP = [
   ["Enter, double click", "open full screen"],
   ["?", "this list"],
 ];
-
-const MEANINGS = {
-  label: "label with one of the recent names",
-  reject: "reject",
-  merge: "merge with the suggested twin",
-  search: "search",
-  undo: "undo",
-  redo: "redo",
-  neighbours: "neighbours of the image",
-  show_on_map: "show on the map",
-};
-
-/** Rows for the help sheet: the gallery's own keys, then those of the page, digits in one row. */
-export function helpRows(keys) {
-  const rows = [...HELP];
-  const digits = Object.keys(keys).filter((key) => /^\d$/.test(key) && keys[key] === "label");
-  if (digits.length) rows.push([`${digits[0]} to ${digits.at(-1)}`, MEANINGS.label]);
-  for (const [key, action] of Object.entries(keys)) {
-    if (digits.includes(key)) continue;
-    rows.push([key.replaceAll("+", " + ").replace(/\b[a-z]$/, (c) => c.toUpperCase()), MEANINGS[action] ?? action.replaceAll("_", " ")]);
-  }
-  return rows;
-}
-
-/** "Ctrl+Shift+z" for an event; Shift is only named with letters, "/" stays "/" on every keyboard. */
-export function nameOf(event) {
-  const letter = /^[a-z]$/i.test(event.key);
-  const parts = [];
-  if (event.ctrlKey || event.metaKey) parts.push("Ctrl");
-  if (event.altKey) parts.push("Alt");
-  if (event.shiftKey && (letter || event.key.length > 1)) parts.push("Shift");
-  parts.push(letter ? event.key.toLowerCase() : event.key);
-  return parts.join("+");
-}
 
 export function keyboard(g) {
   const move = { ArrowLeft: -1, ArrowRight: 1 };

@@ -1,6 +1,6 @@
 // Where cells stand: pure arithmetic of the grid, and the mapping of a browser scroll bar to any number of rows.
 
-export const GAP = 6;
+export const GAP = 6; // between cells, and around all of them
 // Browsers stop near 33 (Chromium) and 17 (Firefox) million px; above this the scroll bar is a scale, not a distance.
 export const MAX_HEIGHT = 8_000_000;
 export const MAX_CELLS = 120;
@@ -11,15 +11,15 @@ export function measure(n, width, height, wanted) {
   let side = wanted;
   let columns = 1;
   for (;;) {
-    columns = Math.max(1, Math.floor((width + GAP) / (side + GAP)));
-    const pitch = (width + GAP) / columns;
+    columns = Math.max(1, Math.floor((width - GAP) / (side + GAP)));
+    const pitch = (width - GAP) / columns;
     const inView = columns * (Math.ceil(height / pitch) + 1 + 2 * OVERSCAN);
     if (inView <= MAX_CELLS || columns === 1) break;
     side += 8;
   }
-  const pitch = (width + GAP) / columns;
+  const pitch = (width - GAP) / columns;
   const rows = Math.ceil(n / columns);
-  const total = rows * pitch;
+  const total = rows * pitch + GAP;
   return { columns, pitch, side: pitch - GAP, rows, total, space: Math.min(total, MAX_HEIGHT) };
 }
 

@@ -1,5 +1,7 @@
 // Selecting with the pointer: click, Shift, Ctrl, the tick in the corner, and a rectangle drawn over the grid.
 
+import { GAP } from "./layout.js";
+
 const START = 6; // px before a press becomes a rectangle
 
 export function pointer(g) {
@@ -41,11 +43,11 @@ export function pointer(g) {
     const { pitch, columns, side } = g.grid;
     const [left, right] = [Math.min(press.x, now.x), Math.max(press.x, now.x)];
     const [top, bottom] = [Math.min(press.y, now.y), Math.max(press.y, now.y)];
-    const gap = pitch - side;
-    const c0 = Math.max(0, Math.floor((left + gap) / pitch));
-    const c1 = Math.min(columns - 1, Math.floor(right / pitch));
-    const r0 = Math.max(0, Math.floor((top + gap) / pitch));
-    const r1 = Math.min(g.grid.rows - 1, Math.floor(bottom / pitch));
+    // A cell spans GAP .. GAP + side of its pitch.
+    const c0 = Math.max(0, Math.ceil((left - GAP - side) / pitch));
+    const c1 = Math.min(columns - 1, Math.floor((right - GAP) / pitch));
+    const r0 = Math.max(0, Math.ceil((top - GAP - side) / pitch));
+    const r1 = Math.min(g.grid.rows - 1, Math.floor((bottom - GAP) / pitch));
     g.selection.copy(press.base);
     for (let row = r0; row <= r1; row++) {
       if (c0 <= c1) g.selection.range(row * columns + c0, Math.min(g.n - 1, row * columns + c1));

@@ -1,7 +1,8 @@
 // The map component: ties channels, picture, tools and messages together. Python's face is components/map/face.py.
 
-import { arrays, listen, memoryOf, stamp } from "../../shared/channels.js";
+import { arrays, listen, memoryOf, register, stamp } from "../../shared/channels.js";
 import { count, h, helpDialog, iconButton } from "../../shared/dom.js";
+import { nameOf, pageKeys } from "../../shared/keys.js";
 import { colorPoints, MISSING, unpackBits } from "./colors.js";
 import { PointGrid } from "./index-grid.js";
 import { Shapes } from "./lasso.js";
@@ -16,7 +17,7 @@ const HELP = [
   ["Shift + drag", "add to the selection"],
   ["Alt + drag", "take away from the selection"],
   ["Wheel, + and -", "zoom"],
-  ["Drag with move, arrows", "move the map"],
+  ["Drag with move or Space held, arrows", "move the map"],
   ["Click a point", "pin its picture"],
   ["Enter, double click", "open the pinned image"],
   ["F or 0", "fit everything"],
@@ -58,7 +59,7 @@ class ScatterMap {
     this.plot = new Plot(this.holder, { onview: () => this.viewed(), onlost: (lost) => this.lost(lost), onfail: () => this.say?.setStateValue("webgl", false) });
     this.pictures = new Pictures(this);
     this.shapes = new Shapes(this.holder, {
-      tool: () => this.tool,
+      tool: () => (this.held ? "pan" : this.tool),
       toData: ([x, y]) => this.plot.toData(this.plot.toUnit(x, y)),
       toScreen: (point) => this.plot.toScreen(...this.plot.fromData(point)),
       ondone: () => this.sendRegions(),
@@ -74,6 +75,8 @@ class ScatterMap {
     this.holder.addEventListener("pointerleave", () => this.pictures.hover(-1, [0, 0]));
     this.holder.addEventListener("dblclick", () => this.pictures.pinned >= 0 && this.open(this.pictures.pinned));
     this.holder.addEventListener("keydown", (event) => this.keyed(event));
+    this.holder.addEventListener("keyup", (event) => event.key === " " && this.moving(false));
+    this.holder.addEventListener("blur", () => this.held && this.moving(false));
     this.resizing = new ResizeObserver(() => {
       this.plot.resize();
       this.viewed();
@@ -108,13 +111,13 @@ class ScatterMap {
     if (moved) this.adopt(data, geometry);
     this.thumbnails = data.thumbnails;
     this.obey(data.command);
-    const look = JSON.stringify([data.version, data.colors, data.highlight, data.range, data.legend, data.palette]);
+    const look = JSON.stringify([data.version, data.colors, data.highlight, data.range, data.legend, data.palette, this.accent()]);
     if (look !== this.look) {
       this.look = look;
       this.codes = colors?.codes ?? null;
       this.mask = marks ? unpackBits(marks.bits, this.n) : null;
       this.coloring = colorPoints({ n: this.n, codes: this.codes, range: data.range, legend: data.legend, palette: data.palette, noise: data.noise, rampColors: data.ramp, accent: this.accent() });
-      if (this.n) this.plot.paint(this.coloring.list, this.coloring.index, this.mask).then(() => this.drawn());
+      if (this.n) this.plot.paint(this.coloring.list, this.coloring.index, this.mask).then((done) => done && this.drawn(look));
       this.legend.draw();
       this.count();
       this.pictures.place();
@@ -157,9 +160,9 @@ class ScatterMap {
     }
   }
 
-  drawn() {
-    this.root.dataset.drawn = this.look;
-    this.notice.classList.add("k-hidden");
+  drawn(look) {
+    this.root.dataset.drawn = look;
+    this.root.dataset.drawings = Number(this.root.dataset.drawings ?? 0) + 1;
   }
 
   // ---- what the person does
@@ -208,6 +211,10 @@ class ScatterMap {
   }
 
   clear() {
+    if (this.shapes.path) {
+      this.shapes.drop();
+      return;
+    }
     if (this.shapes.regions.length) {
       this.shapes.clear();
       this.sendRegions();
@@ -223,7 +230,7 @@ class ScatterMap {
   }
 
   keyed(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.composedPath()[0] !== this.holder) return;
     const { plot } = this;
     const [x, y] = plot.toUnit(this.holder.clientWidth / 2, this.holder.clientHeight / 2);
     const step = 0.2 / plot.zoom;
@@ -236,24 +243,37 @@ class ScatterMap {
       "+": () => plot.setView(plot.zoom * 1.3, x, y),
       "=": () => plot.setView(plot.zoom * 1.3, x, y),
       "-": () => plot.setView(plot.zoom / 1.3, x, y),
-      arrowleft: () => plot.setView(plot.zoom, x - step, y),
-      arrowright: () => plot.setView(plot.zoom, x + step, y),
-      arrowup: () => plot.setView(plot.zoom, x, y + step),
-      arrowdown: () => plot.setView(plot.zoom, x, y - step),
-      escape: () => this.clear(),
-      enter: () => this.pictures.pinned >= 0 && this.open(this.pictures.pinned),
+      ArrowLeft: () => plot.setView(plot.zoom, x - step, y),
+      ArrowRight: () => plot.setView(plot.zoom, x + step, y),
+      ArrowUp: () => plot.setView(plot.zoom, x, y + step),
+      ArrowDown: () => plot.setView(plot.zoom, x, y - step),
+      Escape: () => this.clear(),
+      Enter: () => this.pictures.pinned >= 0 && this.open(this.pictures.pinned),
       "?": () => this.showHelp(),
     };
-    const action = own[event.key.toLowerCase()];
-    if (!action || event.composedPath()[0] !== this.holder) return;
-    action();
+    const name = nameOf(event);
+    if (own[name]) own[name]();
+    else if (name === " ") this.moving(true);
+    else if (this.data.keys[name]) this.act(this.data.keys[name], name);
+    else return;
     event.preventDefault();
     event.stopPropagation();
   }
 
+  /** While the space bar is held, dragging moves the map whatever the tool. */
+  moving(on) {
+    this.held = on;
+    this.holder.dataset.tool = on ? "pan" : this.tool;
+  }
+
+  act(action, key) {
+    const row = this.pictures.pinned >= 0 ? this.pictures.pinned : this.pictures.hovered;
+    this.say?.setTriggerValue("event", { action, key, position: row >= 0 ? row : null, id: row >= 0 && this.ids ? this.ids[row] : null });
+  }
+
   showHelp() {
     this.help?.remove();
-    this.help = helpDialog("Keys of the map", HELP);
+    this.help = helpDialog("Keys of the map", [...HELP, ...pageKeys(this.data.keys)]);
     this.help.addEventListener("close", () => this.holder.focus({ preventScroll: true }));
     this.root.append(this.help);
     this.help.showModal();
@@ -314,7 +334,7 @@ function hex(color) {
   return /^#[0-9a-f]{6}$/.test(context.fillStyle) ? context.fillStyle : null;
 }
 
-export default function ({ data, parentElement, setStateValue, setTriggerValue }) {
+function mount({ data, parentElement, setStateValue, setTriggerValue }) {
   const root = parentElement.querySelector(".k-map");
   if (!root || !data) return undefined;
   let map = maps.get(root);
@@ -332,11 +352,18 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
   }
   map.say = { setStateValue, setTriggerValue };
   map.update(data);
-  return () => {
-    // Streamlit also cleans up calls that were overtaken; only an element that left the page is destroyed.
-    if (!root.isConnected && maps.get(root) === map) {
-      map.destroy();
-      maps.delete(root);
-    }
-  };
+  return () => leave(parentElement);
 }
+
+/** Streamlit also cleans up calls that were overtaken; only an element that left the page is destroyed. */
+function leave(parentElement) {
+  const root = parentElement.querySelector(".k-map");
+  const map = root && maps.get(root);
+  if (!map || root.isConnected) return;
+  map.destroy();
+  maps.delete(root);
+}
+
+register("map", mount, leave);
+
+export default function () {}

@@ -40,6 +40,7 @@ export class Shapes {
   down(event) {
     if (event.button !== 0 || !this.onCanvas(event)) return;
     this.start = this.at(event);
+    this.holder.focus({ preventScroll: true });
     if (!this.armed) return;
     this.path = [this.start];
     this.operation = event.shiftKey ? "add" : event.altKey ? "remove" : "new";

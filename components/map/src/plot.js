@@ -40,7 +40,6 @@ export class Plot {
       height: Math.max(1, this.holder.clientHeight),
       backgroundColor: this.ground ?? "#ffffff",
       mouseMode: "panZoom",
-      keyMap: {},
       actionKeyMap: {},
       lassoInitiator: false,
       deselectOnDblClick: false,
@@ -84,7 +83,7 @@ export class Plot {
     this.make();
     this.busy = Promise.resolve();
     const { points, list } = this;
-    if (points) this.draw(list).then(() => this.onlost(false));
+    if (points?.length) this.draw(list).then((drawn) => drawn && this.onlost(false));
     else this.onlost(false);
   }
 
@@ -128,17 +127,23 @@ export class Plot {
     return this.draw(list);
   }
 
-  /** The library refuses to draw while it draws, so requests queue; only the newest one matters. */
+  /**
+   * The library refuses to draw while it draws, so requests queue and only the newest one is carried out.
+   * @returns {Promise<boolean>} whether this request was drawn
+   */
   draw(list) {
     const ticket = (this.ticket = (this.ticket ?? 0) + 1);
-    this.busy = this.busy.then(async () => {
-      if (ticket !== this.ticket || !this.points) return;
+    const { scatter } = this;
+    const drawn = this.busy.then(async () => {
+      if (ticket !== this.ticket || scatter !== this.scatter || !this.points?.length) return false;
       // The library's own point search cannot see into a shadow root; an index of one far point keeps it idle.
       this.idle ??= await createSpatialIndex([[1e6, 1e6]], false);
-      this.scatter.set({ pointColor: list, pointSize: this.pointSize() });
-      await this.scatter.draw(this.points, { zDataType: "categorical", wDataType: "categorical", spatialIndex: this.idle, preventFilterReset: true });
+      scatter.set({ pointColor: list, pointSize: this.pointSize() });
+      await scatter.draw(this.points, { zDataType: "categorical", wDataType: "categorical", spatialIndex: this.idle, preventFilterReset: true });
+      return true;
     });
-    return this.busy;
+    this.busy = drawn.catch((error) => console.error("Kindred map: drawing failed", error));
+    return drawn;
   }
 
   pointSize() {
