@@ -1,0 +1,123 @@
+"""Decode + letterbox against plain Pillow on 1024 x 768 JPEGs; the price of a thumbnail; a rescan of 10,000 files.
+
+Prints ratios of medians taken alternately in one process; nothing is asserted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from engine.images.datasets import add_folder
+from engine.images.decode import PreprocessSettings, decode_square
+from engine.images.scan import scan
+from engine.workspace import Workspace
+
+SIDE = 224
+FILL = PreprocessSettings().rgb
+
+
+def photographs(n: int) -> list[bytes]:
+    """JPEGs with the detail of photographs: noise of falling frequency, quality 90."""
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(n):
+        picture = np.zeros((768, 1024, 3), np.float32)
+        for octave in range(2, 10):
+            coarse = rng.normal(size=(3 * 2**octave // 4, 2**octave, 3)).astype(np.float32)
+            planes = [
+                np.asarray(Image.fromarray(coarse[..., c]).resize((1024, 768), Image.Resampling.BICUBIC))
+                for c in range(3)
+            ]
+            picture += np.stack(planes, axis=-1) * 90 / 2 ** (octave - 2)
+        buffer = io.BytesIO()
+        Image.fromarray(np.clip(picture + 128, 0, 255).astype(np.uint8)).save(buffer, "JPEG", quality=90)
+        found.append(buffer.getvalue())
+    return found
+
+
+def plain(data: bytes) -> np.ndarray:
+    """What one writes with Pillow: full decode, upright, letterbox with the same filter."""
+    image = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
+    return np.asarray(ImageOps.pad(image, (SIDE, SIDE), Image.Resampling.BICUBIC, color=FILL))
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Wall time of one call."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def bench_decode(rounds: int) -> None:
+    """Alternate the two decoders over the same files."""
+    files = photographs(8)
+    settings = PreprocessSettings()
+    ours, theirs = [], []
+    for _ in range(rounds):
+        for data in files:
+            theirs.append(seconds(lambda data=data: plain(data)))
+            ours.append(seconds(lambda data=data: decode_square(data, SIDE, settings)))
+    difference = np.mean(
+        [np.abs(plain(data).astype(int) - decode_square(data, SIDE).astype(int)).mean() for data in files]
+    )
+    fast, slow = statistics.median(ours), statistics.median(theirs)
+    print(f"decode + letterbox {SIDE} px of 1024 x 768 JPEG, one thread, median of {len(ours)}:")
+    print(f"  plain Pillow {slow * 1e3:.2f} ms, Kindred {fast * 1e3:.2f} ms: {slow / fast:.2f} times faster")
+    print(f"  mean pixel difference {difference:.2f} of 255")
+
+
+def bench_scan(n: int, rounds: int) -> None:
+    """Scan n small JPEGs with and without thumbnails, then again unchanged."""
+    rng = np.random.default_rng(1)
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder) / "images"
+        small = Image.fromarray(rng.integers(0, 256, (12, 16, 3), dtype=np.uint8)).resize((640, 480))
+        buffer = io.BytesIO()
+        small.save(buffer, "JPEG", quality=85)
+        for at in range(n):
+            path = root / f"{at // 500:03}" / f"{at:05}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(buffer.getvalue() + at.to_bytes(4, "big"))  # bytes after the end: another content
+        few = Path(folder) / "few"
+        few.mkdir()
+        for path in sorted(root.rglob("*.jpg"))[:300]:
+            (few / path.name).write_bytes(path.read_bytes())
+        with_them, without = [], []
+        for turn in range(rounds):
+            for thumbnails, times in ((True, with_them), (False, without)):
+                workspace = Workspace.open(Path(folder) / f"w{turn}{thumbnails}")
+                dataset = add_folder(workspace, few)
+                times.append(seconds(lambda w=workspace, d=dataset, t=thumbnails: scan(w, d.id, thumbnails=t)))
+        a, b = statistics.median(with_them), statistics.median(without)
+        print(f"first scan of 300 JPEGs of 640 x 480, median of {rounds}:")
+        print(f"  without thumbnails {b:.2f} s, with {a:.2f} s: {a / b:.2f} times as long")
+        workspace = Workspace.open(Path(folder) / "workspace")
+        dataset = add_folder(workspace, root)
+        first = seconds(lambda: scan(workspace, dataset.id, thumbnails=False))
+        again = [seconds(lambda: scan(workspace, dataset.id)) for _ in range(max(3, rounds))]
+        median = statistics.median(again)
+        print(f"folder of {n:,} JPEGs: first scan {first:.1f} s, unchanged {median:.2f} s (median of {len(again)}):")
+        print(f"  {first / median:.0f} times faster, no image opened")
+
+
+def main() -> None:
+    """Run both."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--files", type=int, default=10_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    bench_decode(options.rounds)
+    bench_scan(options.files, options.rounds)
+
+
+if __name__ == "__main__":
+    main()
