@@ -19,6 +19,7 @@ from pages.shared.frame import first_do, heading, next_step, watch
 from pages.shared.state import Current, choose, current, describe, escape, show_error
 from pages.shared.tasks import newest, start_embedding
 
+_HEIGHT = 112  # pixels of the preview
 _WORDS = {"complete": "complete", "partial": "partly embedded", "stale": "out of date"}
 
 
@@ -64,18 +65,14 @@ def _preview(now: Current, settings: PreprocessSettings) -> None:
     if len(table) == 0:
         return
     odd = sorted(range(len(table)), key=lambda row: -_stretch(int(table.width[row]), int(table.height[row])))[:3]
-    rows = list(dict.fromkeys([*odd, 0, len(table) // 2]))[:5]
-    cells = st.columns(len(rows))
-    for cell, row in zip(cells, rows, strict=True):
-        with cell:
-            before, after = _before_after(
-                now.workspace, to_bytes(table.contents[row : row + 1])[0], settings.model_dump_json()
-            )
-            if before is None:
-                st.caption("could not be read")
-                continue
-            st.image(before, caption="before", width=120)
-            st.image(after, caption="as the encoder sees it", width=120)
+    rows = list(dict.fromkeys([*odd, 0, len(table) // 3, len(table) // 2, len(table) - 1]))[:7]
+    contents = to_bytes(table.contents[rows])
+    pairs = [_before_after(now.workspace, content, settings.model_dump_json()) for content in contents]
+    shown = [pair for pair in pairs if pair[0] is not None]
+    st.caption("Before")
+    st.image([before for before, _ in shown], width="content")
+    st.caption("As the encoder sees them")
+    st.image([after for _, after in shown], width="content")
 
 
 @st.cache_data(show_spinner=False, max_entries=200)
@@ -83,8 +80,9 @@ def _before_after(_workspace: Workspace, content: bytes, preprocess: str) -> tup
     """Return the picture as it is and as the encoder will see it, small; None twice where it cannot be read."""
     try:
         data = read_content(_workspace, content)
-        square = decode_square(data, 224, PreprocessSettings.model_validate_json(preprocess))
-        return decode_rgb(data, 240), square
+        before = decode_rgb(data, 2 * _HEIGHT)
+        before.thumbnail((10 * _HEIGHT, _HEIGHT))
+        return before, decode_square(data, _HEIGHT, PreprocessSettings.model_validate_json(preprocess))
     except KindredError:
         return None, None
 
@@ -117,13 +115,13 @@ def _running(now: Current) -> bool:
     return True
 
 
-def _form(now: Current) -> tuple[EncoderEntry, Settings, PreprocessSettings]:
+def _form(now: Current) -> tuple[EncoderEntry, Settings, PreprocessSettings, Any]:
     assert now.dataset is not None
     names = [name for name in ENCODERS if name != "precomputed"]
     if now.dataset.kind == "vectors":
         entry = find_encoder("precomputed")
         st.markdown(f":gray[{entry.sentence}]")
-        return entry, entry.settings_class(), PreprocessSettings()
+        return entry, entry.settings_class(), PreprocessSettings(), st.container(horizontal=True)
     name = st.segmented_control(
         "Encoder", names, default="descriptor", required=True, format_func=lambda key: ENCODERS[key].title,
         key="encoder", persist_state="session",
@@ -131,11 +129,12 @@ def _form(now: Current) -> tuple[EncoderEntry, Settings, PreprocessSettings]:
     entry = find_encoder(str(name))
     st.markdown(f":gray[{entry.sentence}]")
     settings = forms.draw(entry.settings_class, key=f"encoder_{entry.name}")
+    actions = st.container(horizontal=True)
     st.markdown("##### Fitting images into a square", help="What happens to images that are not square")
     preprocess = forms.draw(PreprocessSettings, key="preprocess")
     with st.expander("Before and after, on your own images", expanded=True):
         _preview(now, preprocess)
-    return entry, settings, preprocess
+    return entry, settings, preprocess, actions
 
 
 def page() -> None:
@@ -147,11 +146,11 @@ def page() -> None:
         return
     running = _running(now)
     try:
-        entry, settings, preprocess = _form(now)
+        entry, settings, preprocess, actions = _form(now)
     except KindredError as error:
         show_error(error)
         return
-    with st.container(horizontal=True):
+    with actions:
         if st.button("Embed", type="primary", disabled=running, icon=":material/play_arrow:"):
             start_embedding(now.workspace, now.dataset, entry, settings, preprocess)
             st.rerun()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import streamlit as st
@@ -18,6 +19,7 @@ def draw(
     key: str,
     values: Mapping[str, Any] | None = None,
     skip: Collection[str] = (),
+    within: Mapping[str, tuple[float, float]] | None = None,
     columns: int = 2,
 ) -> Model:
     """Draw a model's controls and return the settings they hold.
@@ -31,6 +33,8 @@ def draw(
         Starting values other than the model's defaults.
     skip : collection of str
         Settings that the page decides itself.
+    within : mapping of str to (low, high), optional
+        Narrower bounds that suit the data at hand; they make a slider of what would be a number field.
     columns : int
         How many controls stand side by side.
 
@@ -40,7 +44,7 @@ def draw(
         A combination that the model refuses.
     """
     start = dict(values or {})
-    shown = [control for control in controls(model) if control.name not in skip]
+    shown = [_narrow(control, within or {}) for control in controls(model) if control.name not in skip]
     chosen = {name: value for name, value in start.items() if name in skip}
     chosen |= _rows([control for control in shown if not control.advanced], key, start, columns)
     advanced = [control for control in shown if control.advanced]
@@ -48,6 +52,13 @@ def draw(
         with st.expander("More settings"):
             chosen |= _rows(advanced, key, start, columns)
     return model.parse(chosen)
+
+
+def _narrow(control: Control, within: Mapping[str, tuple[float, float]]) -> Control:
+    if control.name not in within:
+        return control
+    low, high = within[control.name]
+    return replace(control, minimum=low, maximum=max(low + 1, high), log=False)
 
 
 def _rows(wanted: list[Control], key: str, start: Mapping[str, Any], columns: int) -> dict[str, Any]:
@@ -79,6 +90,13 @@ def _draw_one(control: Control, key: str, value: Any) -> Any:  # noqa: ANN401 - 
             persist_state="session",
         )  # fmt: skip
         return tuple(part.strip() for part in text.split(",") if part.strip())
+    if isinstance(control.search, list):
+        suggested = list(dict.fromkeys([*control.search, value])) if value else list(control.search)
+        text = st.selectbox(
+            control.label, suggested, index=suggested.index(value) if value else None, key=key, help=control.help,
+            accept_new_options=True, persist_state="session",
+        )  # fmt: skip
+        return text or (None if control.optional else "")
     text = st.text_input(control.label, value=value or "", key=key, help=control.help, persist_state="session")
     return text or (None if control.optional else "")
 
@@ -101,14 +119,15 @@ def _number(control: Control, key: str, value: Any) -> Any:  # noqa: ANN401
     kind = int if control.kind == "int" else float
     low = None if control.minimum is None else kind(control.minimum)
     high = None if control.maximum is None else kind(control.maximum)
+    value = kind(value) if low is None or high is None else min(max(kind(value), low), high)
     step = kind(control.step) if control.step else _step(control, low, high)
     common = {"key": key, "help": control.help, "persist_state": "session"}
     wide = low is None or high is None or control.log or (high - low) / step > 2000
     if wide:
         shape = "%d" if kind is int else "%g"
-        return st.number_input(control.label, low, high, kind(value), step=step, format=shape, **common)
+        return st.number_input(control.label, low, high, value, step=step, format=shape, **common)
     shape = "%d" if kind is int else "%g"
-    return st.slider(control.label, low, high, kind(value), step=step, format=shape, **common)
+    return st.slider(control.label, low, high, value, step=step, format=shape, **common)
 
 
 def _step(control: Control, low: float | None, high: float | None) -> Any:  # noqa: ANN401

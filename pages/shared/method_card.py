@@ -67,8 +67,12 @@ def method_card(now: Current) -> None:
         classes = len({truth for truth in rows.truth if truth is not None})
         if classes > 1 and "n_clusters" in method.settings_class.model_fields:
             starts["n_clusters"] = classes
+        most = max(3, min(len(rows) - 1, max(60, 4 * classes)))
+        within = {"n_clusters": (2, most)} if "n_clusters" in method.settings_class.model_fields else {}
         try:
-            settings = forms.draw(method.settings_class, key=f"method_{method.name}", values=starts, columns=3)
+            settings = forms.draw(
+                method.settings_class, key=f"method_{method.name}", values=starts, columns=3, within=within
+            )
         except KindredError as error:
             show_error(error)
             return

@@ -1,0 +1,35 @@
+"""Make a small set on which a classifier trains almost as well as on all images of a run, and measure it honestly."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from engine.commands.console import ConsoleProgress, finish
+from engine.distillation.settings import DistilSettings
+from engine.settings import add_flags, from_flags
+from engine.workspace import Workspace
+
+
+def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None:
+    """Declare the run and the settings."""
+    parser.add_argument("run", type=Path, help="the run's folder")
+    parser.add_argument("--workspace", type=Path, help="where cache/ and library/ live")
+    add_flags(parser, DistilSettings)
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Distil and print where results.json lies."""
+    from engine.pipeline import distil_run
+    from engine.runs import open_run
+
+    progress = ConsoleProgress()
+    settings = DistilSettings.parse(from_flags(arguments, DistilSettings))
+    results = distil_run(Workspace.open(arguments.workspace), open_run(arguments.run), settings, progress=progress)
+    for name, found in {**results["distilled"], **results["baselines"]}.items():
+        if found.get("mean") is not None:
+            progress.say(f"{name}: {found['mean']:.3f} +- {found['std']:.3f}")
+    for sentence in results["notes"]:
+        progress.say(sentence)
+    return finish(arguments.run / "distillation" / "results.json")
