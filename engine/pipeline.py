@@ -156,6 +156,7 @@ def fit(
     estimator, labels (n,) int32, confidence (n,) float32
     """
     estimator = method.build(settings)
+    estimator.cache = workspace.cache / "reductions"
     test = np.array([part == "test" for part in rows.split], dtype=bool)
     if not test.any() or test.all():
         graph = graph_of(workspace, rows, progress=progress) if estimator.wants_graph else None

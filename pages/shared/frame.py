@@ -38,6 +38,7 @@ SCREENS = (
     Screen("pages/cluster.py", "Cluster", "cluster"),
     Screen("pages/explore.py", "Explore", "explore"),
     Screen("pages/label.py", "Label", "label"),
+    Screen("pages/compare.py", "Compare", "compare"),
 )
 
 _ICONS = {
@@ -134,7 +135,7 @@ def _step(now: Current, path: str, running: dict[str, JobStatus]) -> tuple[str, 
         if busy is not None:
             return "running", _percent(busy)
         return ("done", count(len(now.runs), "run")) if now.runs else ("not yet", "")
-    if path in ("explore", "label", "export"):
+    if path in ("explore", "label", "compare", "export", "distil"):
         return ("done", "") if now.run else ("not yet", "")
     return "not yet", ""
 
