@@ -1,0 +1,95 @@
+"""The encoder that HaDis trained on your own images: its backbone.pt turns images into vectors like any other encoder.
+
+With it the map, neighbours, labels and every other method work on images that CLIP and DINO have never seen.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.device import choose_device
+from engine.errors import InputError, WeightsError
+from engine.files import content_id
+from engine.settings import Settings, setting
+
+
+class ResnetSettings(Settings):
+    """Settings of a backbone trained by HaDis."""
+
+    checkpoint: str = setting("", "The backbone.pt that a HaDis run wrote.", label="Trained backbone")
+    layer: Literal["backbone", "projection"] = setting(
+        "backbone", "backbone: general features; projection: the space in which HaDis forms its clusters.",
+        advanced=True,
+    )  # fmt: skip
+    batch_size: int = setting(256, "Images encoded at once.", ge=1, le=8192, runtime=True, advanced=True)
+
+
+class Resnet:
+    """A trained HaDis backbone as an encoder.
+
+    Parameters
+    ----------
+    settings : ResnetSettings
+    device : str
+        "auto", "cpu", "cuda", "mps".
+
+    Raises
+    ------
+    WeightsError
+        No checkpoint named, missing, damaged, or not a HaDis backbone.
+    """
+
+    settings_class = ResnetSettings
+
+    def __init__(self, settings: ResnetSettings | None = None, *, device: str = "auto") -> None:
+        self.settings = settings if settings is not None else ResnetSettings()
+        if not self.settings.checkpoint:
+            raise WeightsError(
+                "No trained backbone was named.", "Train one with the method HaDis, then name its backbone.pt."
+            )
+        self.device = choose_device(device)
+        self._load()
+        self.side = self._backbone.side
+        self.revision = content_id(Path(self.settings.checkpoint).read_bytes()).hex()
+        self.dimension = int(
+            self._backbone.network.dimension if self.settings.layer == "backbone" else self._backbone.centers.shape[1]
+        )
+
+    def _load(self) -> None:
+        from engine.embeddings.encoders.resnet_network import load_backbone
+
+        self._backbone = load_backbone(Path(self.settings.checkpoint), device=self.device)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_backbone"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._load()
+
+    def encode(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return (n, dimension) unit-length float32 vectors of (n, side, side, 3) uint8 RGB images.
+
+        Raises
+        ------
+        InputError
+            Images of another size.
+        """
+        import torch
+
+        if batch.ndim != 4 or batch.shape[1:] != (self.side, self.side, 3):
+            raise InputError(f"This backbone takes {self.side} x {self.side} RGB images, not {batch.shape[1:]}.")
+        size = self.settings.batch_size
+        found = [
+            self._backbone.features(
+                torch.from_numpy(np.ascontiguousarray(batch[i : i + size])).to(self.device), self.settings.layer
+            )
+            .cpu()
+            .numpy()
+            for i in range(0, len(batch), size)
+        ]
+        return np.concatenate(found) if found else np.zeros((0, self.dimension), np.float32)

@@ -1,0 +1,276 @@
+"""Finding model weights: a local folder, the place for files put by hand, the hub's cache, and last the hub itself.
+
+Nothing is asked of the network when the files are here. What is missing ends in one sentence that names the
+files and where to put them; another model is never used instead.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from engine.embeddings.encoders.fingerprint import fingerprint
+from engine.errors import WeightsError
+from engine.files import read_json
+from engine.progress import SILENT, Progress
+
+Alternatives = Sequence[str]
+
+
+class NotOnHubError(WeightsError):
+    """The repository exists and lacks a file that a model of this kind has."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Files of one model that are on this machine.
+
+    Attributes
+    ----------
+    folder : Path
+        Where they lie, side by side.
+    files : list of Path
+        The required ones that were found, in the order they were asked for.
+    revision : str
+        The hub's commit, or a hash of the files.
+    """
+
+    folder: Path
+    files: list[Path]
+    revision: str
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a model needs.
+
+    Attributes
+    ----------
+    model : str
+        A repository of the hub ("org/name") or a local folder.
+    required : list of alternatives
+        Of each list the first file that exists is taken.
+    optional : list of str
+        Fetched where they exist: tokenizers, preprocessing.
+    megabytes : int, optional
+        Approximate size, for the sentence.
+    """
+
+    model: str
+    required: list[Alternatives]
+    optional: list[str] = field(default_factory=list)
+    megabytes: int | None = None
+
+
+def put_by_hand(model: str) -> Path:
+    """Return the folder where a person puts the files of a hub model: KINDRED_WEIGHTS or ~/.cache/kindred/weights."""
+    root = os.environ.get("KINDRED_WEIGHTS") or Path.home() / ".cache" / "kindred" / "weights"
+    return Path(root).expanduser() / model.replace("/", "--")
+
+
+def find_weights(wanted: Wanted, *, progress: Progress = SILENT, download: bool = True) -> Weights:
+    """Return the model's files, from the network only when they are nowhere on this machine.
+
+    Raises
+    ------
+    WeightsError
+        Absent and offline, gated, or not on the hub.
+    """
+    local = Path(wanted.model).expanduser()
+    if local.is_dir():
+        return _local(local, wanted, f"The folder {local}")
+    if local.is_absolute() or wanted.model.startswith(("~", ".")) or wanted.model.count("/") != 1:
+        raise WeightsError(
+            f"{wanted.model!r} is neither a folder on this machine nor the id of a model.",
+            "Ids look like facebook/dinov2-small.",
+        )
+    by_hand = put_by_hand(wanted.model)
+    if by_hand.is_dir():
+        return _local(by_hand, wanted, f"The folder {by_hand}")
+    cached = _cached(wanted)
+    if cached is not None:
+        return cached
+    if not download:
+        raise absent(wanted)
+    return _download(wanted, progress)
+
+
+def absent(wanted: Wanted) -> WeightsError:
+    """Return the one sentence about weights that are not here: which file, and where to put it."""
+    size = f" ({wanted.megabytes:,} MB)" if wanted.megabytes else ""
+    names = " and ".join(alternatives[0] for alternatives in wanted.required)
+    return WeightsError(
+        f"The weights of {wanted.model} are not on this machine and the hub cannot be reached: "
+        f"put {names}{size} into {put_by_hand(wanted.model)}.",
+        f"They are at https://huggingface.co/{wanted.model}; a local folder can also be named as the model.",
+    )
+
+
+def _local(folder: Path, wanted: Wanted, what: str) -> Weights:
+    files = []
+    for alternatives in wanted.required:
+        found = next((folder / name for name in alternatives if (folder / name).is_file()), None)
+        if found is None:
+            raise WeightsError(
+                f"{what} holds no {' or '.join(alternatives)}.", "Put it there, or choose the folder that holds it."
+            )
+        files += _with_parts(found)
+    extra = [folder / name for name in wanted.optional if (folder / name).is_file()]
+    return Weights(folder, files, fingerprint([*files, *extra]))
+
+
+def _with_parts(path: Path) -> list[Path]:
+    """Return a file, and for the index of divided weights every part."""
+    return [path, *(path.parent / name for name in _parts(path))]
+
+
+def _parts(path: Path) -> list[str]:
+    if not path.name.endswith(".index.json"):
+        return []
+    return sorted(set(read_json(path).get("weight_map", {}).values()))
+
+
+def _cached(wanted: Wanted) -> Weights | None:
+    """Return the model from the hub's cache when every required file is there."""
+    from huggingface_hub import try_to_load_from_cache
+
+    def path_of(name: str) -> Path | None:
+        found = try_to_load_from_cache(wanted.model, name)
+        return Path(found) if isinstance(found, str) else None
+
+    files: list[Path] = []
+    for alternatives in wanted.required:
+        first = next((path for name in alternatives if (path := path_of(name)) is not None), None)
+        if first is None:
+            return None
+        parts = [path_of(name) for name in _parts(first)]
+        if None in parts:
+            return None
+        files += [first, *(part for part in parts if part is not None)]
+    folder = _snapshot(files[0])
+    return Weights(folder, files, folder.name)
+
+
+def _snapshot(path: Path) -> Path:
+    """Return .../snapshots/<commit> of a cached file."""
+    folder = path.parent
+    while folder.parent.name != "snapshots" and folder.parent != folder:
+        folder = folder.parent
+    return folder
+
+
+def _download(wanted: Wanted, progress: Progress) -> Weights:
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE or not _reachable(constants.ENDPOINT):
+        raise absent(wanted)
+    with _told(wanted):
+        files: list[Path] = []
+        for alternatives in wanted.required:
+            first = _first(wanted.model, alternatives, progress)
+            if first is None:
+                raise NotOnHubError(
+                    f"{wanted.model} on the hub has no {' or '.join(alternatives)}.", "It is not a model of this kind."
+                )
+            files.append(first)
+            files += [_fetch(wanted.model, name, progress) for name in _parts(first)]
+        for name in wanted.optional:
+            _first(wanted.model, [name], progress)
+    folder = _snapshot(files[0])
+    return Weights(folder, files, folder.name)
+
+
+def _first(model: str, alternatives: Alternatives, progress: Progress) -> Path | None:
+    from huggingface_hub.errors import RemoteEntryNotFoundError
+
+    for name in alternatives:
+        try:
+            return _fetch(model, name, progress)
+        except RemoteEntryNotFoundError:
+            continue
+    return None
+
+
+def _fetch(model: str, name: str, progress: Progress) -> Path:
+    from huggingface_hub import hf_hub_download
+
+    return Path(hf_hub_download(model, name, tqdm_class=_listening(f"downloading {name}", progress)))
+
+
+def _listening(phase: str, progress: Progress) -> type[Any]:
+    """Return a progress bar that draws nothing and tells `progress` instead."""
+    from tqdm.auto import tqdm
+
+    class Bar(tqdm):  # type: ignore[type-arg, misc]
+        def __init__(self, *given: Any, **options: Any) -> None:  # noqa: ANN401 - tqdm's own
+            options.pop("name", None)
+            options["disable"] = False
+            super().__init__(*given, **(options | {"file": _Nowhere()}))
+
+        def display(self, *given: Any, **options: Any) -> None:  # noqa: ANN401 - tqdm's own
+            if self.total:
+                progress.update(float(self.n), float(self.total), phase=phase, unit="bytes")
+
+        def close(self) -> None:
+            self.display()
+            super().close()
+
+    return Bar
+
+
+class _Nowhere:
+    """A file that forgets what is written."""
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+    def flush(self) -> None:
+        return None
+
+
+@contextmanager
+def _told(wanted: Wanted) -> Iterator[None]:
+    """Turn the hub's errors into sentences."""
+    from huggingface_hub import errors
+
+    page = f"https://huggingface.co/{wanted.model}"
+    try:
+        yield
+    except errors.GatedRepoError as error:
+        raise WeightsError(
+            f"{wanted.model} is gated: its terms must be accepted at {page} before the weights can be downloaded.",
+            "Then sign in on this machine with `hf auth login` and try again.",
+        ) from error
+    except errors.RepositoryNotFoundError as error:
+        raise WeightsError(
+            f"There is no model {wanted.model!r} on the hub, or it is private.",
+            "Check the id; for a private model sign in with `hf auth login`.",
+        ) from error
+    except errors.LocalEntryNotFoundError as error:
+        raise absent(wanted) from error
+    except errors.HfHubHTTPError as error:
+        raise WeightsError(f"The hub refused {wanted.model}: {str(error).splitlines()[0]}", "Try later.") from error
+    except errors.HFValidationError as error:
+        raise WeightsError(f"{wanted.model!r} is not the id of a model.", "Ids look like org/name.") from error
+    except (ConnectionError, TimeoutError) as error:
+        raise absent(wanted) from error
+
+
+def _reachable(endpoint: str, seconds: float = 4.0) -> bool:
+    """Return whether the hub answers at all; the client itself would try for half a minute and more."""
+    address = urlsplit(endpoint)
+    if urllib.request.getproxies().get(address.scheme):
+        return True
+    port = address.port or (443 if address.scheme == "https" else 80)
+    try:
+        with socket.create_connection((address.hostname or "", port), timeout=seconds):
+            return True
+    except OSError:
+        return False
