@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib import import_module
 from pathlib import Path
 
@@ -18,11 +18,26 @@ from numpy.typing import NDArray
 from engine.errors import InputError
 from engine.images.arrays import bmp
 from engine.images.sources import Entry, ReadError, Source
+from engine.progress import SILENT, Progress
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A benchmark set as pages, command line and tests see it."""
+    """A benchmark set as pages, command line and tests see it.
+
+    Attributes
+    ----------
+    name : str
+        What the command line calls it.
+    title, sentence : str
+        What a person reads.
+    classes : int
+        Number of classes: the default number of clusters.
+    build : callable
+        Takes the data root or None, returns the source without touching the disk.
+    download : bool
+        Whether it has to be fetched when it is not on disk.
+    """
 
     name: str
     title: str
@@ -42,6 +57,9 @@ class Digits:
         self.problems: list[tuple[bytes, str]] = []
         self._images: NDArray[np.uint8] = np.rint(found.images * (255 / 16)).astype(np.uint8)
         self._truth: list[int] = found.target.tolist()
+
+    def prepare(self, progress: Progress = SILENT) -> None:
+        """Nothing to do: scikit-learn brings the digits."""
 
     def entries(self) -> Iterable[Entry]:
         """List the digits in scikit-learn's order."""
@@ -73,6 +91,22 @@ def _digits() -> Digits:
 _ALL = (
     Benchmark("digits", "Digits", "1,797 handwritten digits, bundled, no download: the quickest demo.", 10,
               lambda data_root: _digits(), download=False),
+    Benchmark("cifar10", "CIFAR-10", "60,000 tiny photographs of ten animals and vehicles.", 10,
+              _lazy("engine.images.sets.cifar", "cifar10")),
+    Benchmark("cifar100", "CIFAR-100", "60,000 tiny photographs of a hundred fine classes.", 100,
+              _lazy("engine.images.sets.cifar", "cifar100")),
+    Benchmark("cifar20", "CIFAR-100, 20 superclasses", "The images of CIFAR-100 with their 20 coarse classes.", 20,
+              _lazy("engine.images.sets.cifar", "cifar20")),
+    Benchmark("stl10", "STL-10", "13,000 photographs of ten animals and vehicles, 96 px.", 10,
+              _lazy("engine.images.sets.stl10", "stl10")),
+    Benchmark("imagenette", "Imagenette", "13,394 photographs of ten easy ImageNet classes.", 10,
+              _lazy("engine.images.sets.imagenette", "imagenette")),
+    Benchmark("tiny-imagenet", "Tiny ImageNet", "110,000 photographs of 200 classes, 64 px.", 200,
+              _lazy("engine.images.sets.tiny_imagenet", "tiny_imagenet")),
+    Benchmark("imagenet-1k", "ImageNet-1k (128 px)", "1.33 million photographs of a thousand classes, 128 px.", 1000,
+              _lazy("engine.images.sets.hub", "imagenet128")),
+    Benchmark("fashion-mnist", "Fashion-MNIST", "70,000 grey pictures of ten kinds of clothing, 28 px.", 10,
+              _lazy("engine.images.sets.fashion_mnist", "fashion_mnist")),
 )  # fmt: skip
 
 BENCHMARKS: dict[str, Benchmark] = {entry.name: entry for entry in _ALL}
@@ -92,6 +126,7 @@ def find_benchmark(name: str) -> Benchmark:
         raise InputError(f"There is no benchmark set {name!r}.", f"Known: {', '.join(BENCHMARKS)}.") from None
 
 
+@lru_cache(maxsize=4)
 def open_benchmark(name: str, data_root: str | None) -> Source:
-    """Open a benchmark set from `data_root`, or wherever its files lie by default."""
+    """Open a benchmark set from `data_root`, or from the default place; kept open, as it is read image by image."""
     return find_benchmark(name).build(Path(data_root).expanduser() if data_root else None)

@@ -106,7 +106,12 @@ def add_folder(
 
 
 def add_benchmark(workspace: Workspace, name: str, *, data_root: str | Path | None = None) -> Dataset:
-    """Add a benchmark set, or return it if it is known.
+    """Add a benchmark set, or return it if it is known; its files are fetched by the first scan.
+
+    Parameters
+    ----------
+    data_root : path, optional
+        Where its files lie or shall lie; the workspace's cache by default.
 
     Raises
     ------
@@ -114,9 +119,10 @@ def add_benchmark(workspace: Workspace, name: str, *, data_root: str | Path | No
         Unknown name; the known ones are listed.
     """
     entry = find_benchmark(name)
-    options = {} if data_root is None else {"data_root": str(Path(data_root).expanduser().resolve())}
+    root = Path(data_root).expanduser().resolve() if data_root is not None else workspace.cache / "benchmarks"
+    options = {"data_root": str(root)} if entry.download else {}
     dataset = _add(workspace, "benchmark", name.encode(), entry.title, options)
-    if options and dataset.options != options:
+    if data_root is not None and dataset.options != options:
         _update(workspace, dataset.id, options=json.dumps(options))
     return find_dataset(workspace, dataset.id)
 

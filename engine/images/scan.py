@@ -89,6 +89,7 @@ def scan(workspace: Workspace, dataset_id: str, *, progress: Progress = SILENT, 
         store_vectors(workspace, dataset_id, read_vectors(dataset.path))
         return report(workspace, dataset_id, seconds=time.monotonic() - started)
     source = dataset.source()
+    source.prepare(progress)
     entries = _list(source, progress)
     if not entries and not source.problems:
         raise InputError(

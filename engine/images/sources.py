@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from engine.errors import InputError
+from engine.progress import SILENT, Progress
 
 SUFFIXES = frozenset(
     b".jpg .jpeg .jpe .jfif .png .webp .bmp .dib .gif .tif .tiff .heic .heif .hif .avif".split()
@@ -62,7 +63,12 @@ class Source(Protocol):
         Names that could not be listed and why; filled by `entries`.
     """
 
-    problems: list[tuple[bytes, str]]
+    @property
+    def problems(self) -> list[tuple[bytes, str]]:
+        """What `entries` could not list."""
+
+    def prepare(self, progress: Progress = SILENT) -> None:
+        """Make the images be there: benchmark sets download what is missing, folders have nothing to do."""
 
     def entries(self) -> Iterable[Entry]:
         """List the images, each name once."""
@@ -97,6 +103,9 @@ class FolderSource:
         self.truth_from_folders = truth_from_folders
         self.problems: list[tuple[bytes, str]] = []
         self._root = os.fsencode(self.root)
+
+    def prepare(self, progress: Progress = SILENT) -> None:
+        """Nothing to do: the folder is where it is."""
 
     def entries(self) -> Iterator[Entry]:
         """Walk the folder; with `truth_from_folders` the whole list is read before the first entry."""

@@ -1,0 +1,87 @@
+"""Tiny ImageNet (Le and Yang, 2015): 110,000 labelled photographs of 64 x 64 pixels in 200 classes.
+
+Read from the folder of the Stanford course when it lies on disk, else from the Parquet shards of the hub.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from engine.errors import InputError
+from engine.images.sets.base import FolderSet, default_root, distinct, find_folder
+from engine.images.sets.download import missing
+from engine.images.sets.hub import HubSet
+from engine.images.sources import Entry
+from engine.progress import SILENT, Progress
+
+FOLDER = "tiny-imagenet-200"
+
+
+class TinyImageNetFolder(FolderSet):
+    """train/<class>/images/, val/images/ with val_annotations.txt, wnids.txt and words.txt; test/ has no truth."""
+
+    def _fetch(self, progress: Progress) -> None:
+        self._folder()
+
+    def _folder(self) -> Path:
+        folder = find_folder(self.root, [FOLDER])
+        if folder is None:
+            raise missing("Tiny ImageNet", FOLDER, self.root, "the folder is gone")
+        return folder
+
+    def _describe(self, names: Sequence[bytes]) -> Iterator[tuple[str, str] | None]:
+        folder = self._folder()
+        try:
+            classes = (folder / "wnids.txt").read_text("utf-8").split()
+            words = dict(line.split("\t", 1) for line in (folder / "words.txt").read_text("utf-8").splitlines() if line)
+            lines = (folder / "val" / "val_annotations.txt").read_text("utf-8").splitlines()
+            validation = {file.encode(): wnid for file, wnid, *_ in (line.split("\t") for line in lines if line)}
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"The lists of Tiny ImageNet in {folder} cannot be read.", "Unpack the archive again."
+            ) from error
+        shown = distinct([words.get(wnid, wnid).split(",")[0] for wnid in classes])
+        titles = dict(zip(classes, shown, strict=True))
+        for name in names:
+            parts = name.split(b"/")
+            if parts[0] == b"train" and len(parts) == 4 and parts[1].decode() in titles:
+                yield titles[parts[1].decode()], "train"
+            elif parts[0] == b"val" and len(parts) == 3 and validation.get(parts[2]) in titles:
+                yield titles[validation[parts[2]]], "test"
+            else:
+                yield None
+
+
+class TinyImageNet:
+    """Whichever of the two forms lies on disk; the hub's shards are what gets downloaded."""
+
+    def __init__(self, root: Path | None) -> None:
+        self.root = root or default_root()
+        self._folder = TinyImageNetFolder(self.root)
+        self._hub = HubSet(self.root, "Tiny ImageNet", "zh-plus/tiny-imagenet")
+
+    def _form(self) -> TinyImageNetFolder | HubSet:
+        return self._folder if find_folder(self.root, [FOLDER]) is not None else self._hub
+
+    @property
+    def problems(self) -> list[tuple[bytes, str]]:
+        """Names that could not be listed and why."""
+        return self._form().problems
+
+    def prepare(self, progress: Progress = SILENT) -> None:
+        """Make the set ready: download what is missing."""
+        self._form().prepare(progress)
+
+    def entries(self) -> Iterator[Entry]:
+        """List the images."""
+        return self._form().entries()
+
+    def read(self, name: bytes) -> bytes:
+        """Return the encoded bytes of one image."""
+        return self._form().read(name)
+
+
+def tiny_imagenet(root: Path | None) -> TinyImageNet:
+    """Build Tiny ImageNet."""
+    return TinyImageNet(root)
