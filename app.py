@@ -29,9 +29,12 @@ if __name__ == "__main__":
 else:
     from starlette.middleware import Middleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
+    from streamlit.runtime.pages_manager import PagesManager
 
     from pages.shared.routes import ROUTES
 
+    # Until `st.navigation` has run once, Streamlit would open a deep link to /explore as a bare script of pages/.
+    PagesManager.uses_pages_directory = False
     app = st.App(
         __file__,
         routes=ROUTES,

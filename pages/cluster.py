@@ -41,6 +41,7 @@ def _runs(now: Current) -> None:
             for run in now.runs
         ]
     )
+    table = table.dropna(axis="columns", how="all")
     percent = st.column_config.NumberColumn(format="percent")
     event = st.dataframe(
         table,

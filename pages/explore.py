@@ -170,7 +170,7 @@ def _focus(
     if clusters:
         words = ", ".join(board.state.title(cluster) for cluster in clusters[:4])
         return board.state.rows(*clusters).astype(np.int64), f"clusters-{clusters}", words
-    return np.arange(len(board.rows)), "all", "all"
+    return np.arange(len(board.rows)), "all", "All images"
 
 
 def page() -> None:
@@ -182,14 +182,11 @@ def page() -> None:
         heading("Explore", "Clusters, map and pictures side by side.")
         first_do(now, "Cluster the images first; then they are shown here.", "pages/cluster.py", "Cluster")
         return
-    heading(
-        "Explore",
-        f"{escape(board.run.name)}: {count(len(board.state.clusters), 'group')}, {count(len(board.rows), 'image')}",
-    )
-    left, middle, right = st.columns([28, 44, 44], gap="small")
+    words = f"{escape(board.run.name)}: {count(len(board.state.clusters), 'group')}, {count(len(board.rows), 'image')}"
+    with heading("Explore", words):
+        undo_redo(board)
+    left, middle, right = st.columns([36, 42, 42], gap="small")
     with left:
-        with st.container(horizontal=True):
-            undo_redo(board)
         clusters = cluster_table(board, key="explore_clusters", height=520)
         if len(clusters) == 1:
             choose(cluster=str(clusters[0]))
@@ -202,7 +199,7 @@ def page() -> None:
     rows, made, words = _focus(board, clusters, event.mask)
     with right:
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"**{count(len(rows), 'image')}** :gray[{escape(words)}]", width="content")
+            st.markdown(f":gray[{escape(words)}]", width="content")
             if st.session_state.get("looking_for") and st.button("Back", icon=":material/arrow_back:", type="tertiary"):
                 del st.session_state["looking_for"]
                 st.rerun()

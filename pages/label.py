@@ -178,8 +178,8 @@ def page() -> None:
     """Draw the screen."""
     now = current()
     tell()
-    heading("Label", "One cluster at a time: drop what does not belong, name it, go on.")
     board = open_board(now)
+    buttons = heading("Label", "One cluster at a time: drop what does not belong, name it, go on.")
     if board is None:
         first_do(
             now,
@@ -188,7 +188,7 @@ def page() -> None:
             "Cluster",
         )
         return
-    with st.container(horizontal=True):
+    with buttons:
         undo_redo(board)
     cluster = _pick(board)
     if cluster is None:

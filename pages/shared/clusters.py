@@ -7,7 +7,7 @@ import streamlit as st
 
 from pages.shared.board import Board
 
-_SHOWN = 4
+_SHOWN = 3
 
 
 def cluster_table(board: Board, *, key: str, height: int = 560) -> list[int]:
@@ -29,17 +29,17 @@ def cluster_table(board: Board, *, key: str, height: int = 560) -> list[int]:
         hide_index=True,
         width="stretch",
         height=height,
-        row_height=52 if pictures else None,
+        row_height=44 if pictures else None,
         column_order=[*(["looks"] if pictures else []), "name", "images", "quality"],
         on_select="rerun",
         selection_mode="multi-row",
         key=f"{key}_{board.state.version}_{text}",
         column_config={
-            "looks": st.column_config.ImageColumn("", width=208, help="Typical images, then unlike ones"),
-            "name": st.column_config.TextColumn("Cluster", width="medium"),
-            "images": st.column_config.NumberColumn("Images", format="localized", width="small"),
+            "looks": st.column_config.ImageColumn("", width=132, help="Typical images, then unlike ones"),
+            "name": st.column_config.TextColumn("Cluster", width=104),
+            "images": st.column_config.NumberColumn("Images", format="localized", width=64),
             "quality": st.column_config.ProgressColumn(
-                "Quality", min_value=0.0, max_value=1.0, format="%.2f", width="small",
+                "Quality", min_value=0.0, max_value=1.0, format="%.2f", width=90,
                 help="Mean silhouette: how much nearer its images are to their own cluster than to the next one",
             ),
         },

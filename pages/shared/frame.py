@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from engine import jobs
 from engine.jobs import JobStatus
@@ -49,11 +50,13 @@ _ICONS = {
 }
 
 
-def heading(title: str, sentence: str) -> None:
-    """Show the page's title and its one sentence."""
-    st.title(title, anchor=False)
+def heading(title: str, sentence: str) -> DeltaGenerator:
+    """Show the page's title and its one sentence; returns a place at the right for the page's own buttons."""
+    left, right = st.columns([5, 2], vertical_alignment="bottom")
+    left.title(title, anchor=False)
     if sentence:
         st.markdown(f":gray[{sentence}]")
+    return right.container(horizontal=True, horizontal_alignment="right")
 
 
 def next_step(now: Current, file: str, label: str) -> None:
