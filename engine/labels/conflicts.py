@@ -99,7 +99,7 @@ def _conflicts(replay: Replay, names: Ints, labels: tuple[str, ...]) -> Iterator
 def _mislabelled(replay: Replay, names: Ints, labels: tuple[str, ...]) -> Iterator[Conflict]:
     """Images labelled otherwise than the name of their cluster."""
     name = names[replay.cluster + 1]
-    rows = np.flatnonzero((replay.own >= 0) & (name >= 0) & (replay.own != name)).astype(np.int32)
+    rows = np.flatnonzero((replay.own >= 0) & (name >= 0) & (replay.own != name))
     if not len(rows):
         return
     pairs = replay.cluster[rows].astype(np.int64) * len(labels) + replay.own[rows]

@@ -230,7 +230,7 @@ class LabelHistory(EventLog):
         chosen = chosen[np.argsort(state.cluster[chosen], kind="stable")]
         homes, counts = np.unique(state.cluster[chosen], return_counts=True)
         anchors = [
-            _sample(np.setdiff1d(state.rows(home), chosen), REJECT_ANCHORS) if home >= 0 else np.empty(0, np.int32)
+            _sample(np.setdiff1d(state.rows(home), chosen), REJECT_ANCHORS) if home >= 0 else np.empty(0, np.int64)
             for home in homes.tolist()
         ]
         sources = [
@@ -308,7 +308,7 @@ def _rows(state: LabelState, rows: NDArray[Any]) -> Rows:
     unique = np.unique(chosen)
     if len(unique) < len(chosen):
         raise InputError("An image was selected twice.")
-    return chosen.astype(np.int32)
+    return chosen.astype(np.int64)
 
 
 def _unlocked(state: LabelState, rows: Rows) -> Rows:

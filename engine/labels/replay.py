@@ -24,35 +24,70 @@ from engine.errors import InputError
 from engine.labels.log import Event
 from engine.labels.state import CONFIRMED, LOCKED, PLAIN, REJECTED, UNSORTED
 
-Rows = NDArray[np.int32]
+Rows = NDArray[np.int64]
+Free = NDArray[np.bool_] | slice
+CHECKPOINT_EVERY = 64
+CHECKPOINTS = 3
 
 
 class Locator:
-    """Finds content ids among (n,) S16 distinct ids; by their first eight bytes where those differ."""
+    """Finds content ids among (n,) S16 distinct ids.
+
+    Ids are hashes, so the first bits of the sorted ids say within a few places where an id stands; ids that are not
+    spread like hashes, or that share their first eight bytes, are found by binary search.
+    """
 
     def __init__(self, contents: ids.Ids) -> None:
         self.contents = contents
         halves = _halves(np.ascontiguousarray(contents).tobytes())
         self._order = np.argsort(halves[:, 0], kind="stable")
-        self._first = halves[self._order, 0]
-        self._second = halves[self._order, 1]
-        repeated = bool((self._first[1:] == self._first[:-1]).any())
-        if repeated and len(np.unique(contents)) < len(contents):
+        self._first = np.ascontiguousarray(halves[self._order, 0])
+        self._second = np.ascontiguousarray(halves[self._order, 1])
+        self._repeated = bool((self._first[1:] == self._first[:-1]).any())
+        if self._repeated and len(np.unique(contents)) < len(contents):
             raise InputError("Each image must appear once, by its content id.", "Pass one row per distinct image.")
-        self._simple = not repeated and len(contents) > 0
+        bits = max(len(contents), 1).bit_length() + 1
+        self._shift = np.uint64(64 - bits)
+        starts = np.searchsorted(self._first, np.arange(2**bits, dtype=np.uint64) << self._shift)
+        self._starts = starts.astype(np.int32)
+        self._width = int(np.diff(np.append(starts, len(contents))).max(initial=0))
 
     def find(self, blob: bytes) -> Rows:
         """Return the row of each 16-byte id in `blob`, -1 where it is not known."""
-        if not self._simple:
-            return ids.positions(self.contents, ids.pack(blob)).astype(np.int32)
+        if self._repeated or not len(self.contents):
+            return ids.positions(self.contents, ids.pack(blob))
         halves = _halves(blob)
-        at = np.minimum(np.searchsorted(self._first, halves[:, 0]), len(self._first) - 1)
-        found = (self._first[at] == halves[:, 0]) & (self._second[at] == halves[:, 1])
-        return np.where(found, self._order[at], -1).astype(np.int32)
+        first, second = np.ascontiguousarray(halves[:, 0]), halves[:, 1]
+        at = np.minimum(self._place(first), len(self._first) - 1)
+        found = (self._first[at] == first) & (self._second[at] == second)
+        rows: Rows = np.where(found, self._order[at], -1)
+        return rows
+
+    def _place(self, keys: NDArray[np.uint64]) -> Rows:
+        """Return where keys stand, or would stand, among the sorted first halves."""
+        if self._width > 16:
+            return np.searchsorted(self._first, keys)
+        at = self._starts[(keys >> self._shift).astype(np.intp)].astype(np.int64)
+        last = len(self._first) - 1
+        for _ in range(self._width):
+            later = self._first[np.minimum(at, last)] < keys
+            if not later.any():
+                break
+            at += later & (at <= last)
+        return at
+
+
+_WORKING = ("cluster", "own", "naming", "status", "last", "sizes", "codes", "origin", "apart", "pending")
+
+
+def _parts(groups: list[list[Any]]) -> NDArray[np.int64]:
+    """Return the group number of each image, from [what, count, ...] of each group."""
+    return np.repeat(np.arange(len(groups)), [group[1] for group in groups])
 
 
 def _halves(blob: bytes) -> NDArray[np.uint64]:
-    return np.frombuffer(blob, dtype=np.uint64).reshape(-1, 2)
+    """Return ids as two numbers each; the first eight bytes read so that numbers sort like the bytes."""
+    return np.frombuffer(blob, dtype=">u8").astype(np.uint64).reshape(-1, 2)
 
 
 @dataclass
@@ -62,7 +97,7 @@ class Pending:
     kind: str
     event: int
     rows: Rows
-    rest: Rows = field(default_factory=lambda: np.empty(0, np.int32))
+    rest: Rows = field(default_factory=lambda: np.empty(0, np.int64))
     code: int = -1
 
 
@@ -100,17 +135,36 @@ class Replay:
         self.apart: list[tuple[int, int]] = []
         self.pending: list[Pending] = []
         self.unknown = 0
+        self._locks = False
+        self._checkpoints: list[tuple[list[int], dict[str, Any]]] = []
 
     def advance(self, events: list[Event]) -> None:
-        """Apply `events`, from the start if what was applied is not their beginning."""
+        """Apply `events`, from the last checkpoint (or the start) that what was applied shares with them."""
         wanted = [event.id for event in events]
         if self.applied != wanted[: len(self.applied)]:
-            self._reset()
-        fresh = events[len(self.applied) :]
-        self._locate(fresh)
-        for event in fresh:
-            self._apply(event)
-        self.applied = wanted
+            self._rewind(wanted)
+        self._locate(events[len(self.applied) :])
+        for at in range(len(self.applied), len(events)):
+            self._apply(events[at])
+            self.applied.append(wanted[at])
+            since = at + 1 - (len(self._checkpoints[-1][0]) if self._checkpoints else 0)
+            if since >= CHECKPOINT_EVERY and len(events) - at - 1 <= CHECKPOINT_EVERY:
+                kept = {name: value for name, value in vars(self).items() if name in _WORKING}
+                self._checkpoints.append((self.applied.copy(), {name: value.copy() for name, value in kept.items()}))
+                self._checkpoints[-1][1]["counts"] = (self.unknown, self._locks)
+                del self._checkpoints[:-CHECKPOINTS]
+
+    def _rewind(self, wanted: list[int]) -> None:
+        """Return to the newest checkpoint that is a beginning of `wanted`."""
+        fitting = [kept for kept in self._checkpoints if kept[0] == wanted[: len(kept[0])]]
+        self._reset()
+        if fitting:
+            applied, kept = fitting[-1]
+            self._checkpoints = fitting
+            self.applied = applied.copy()
+            for name in _WORKING:
+                setattr(self, name, kept[name].copy())
+            self.unknown, self._locks = kept["counts"]
 
     def _locate(self, events: list[Event]) -> None:
         """Find the rows of many events by one search."""
@@ -124,49 +178,55 @@ class Replay:
 
     def _apply(self, event: Event) -> None:
         found = self._found[event.id]
-        rows, anchors = found[: event.count], found[event.count :]
+        count = event.count
+        rows, anchors = found[:count], found[count:]
         exact = event.run == self.run
-        known = rows >= 0
-        free = known & (self.status[rows] != LOCKED)
+        free: Free = slice(None)
+        if self._locks or rows.min(initial=0) < 0:
+            known = rows >= 0
+            free = known.copy()
+            free[known] = self.status[rows[known]] != LOCKED
+            self.unknown += int(count - np.count_nonzero(known))
+            if event.kind == "unlock":
+                self.status[rows[known & ~free]] = CONFIRMED
+        chosen = rows[free]
+        anchors = anchors[anchors >= 0] if event.kind != "reject" else anchors
         if event.kind in ("rename", "name", "label", "confirm", "lock"):
-            self._label(event, rows, free, exact)
-        elif event.kind == "unlock":
-            self.status[rows[known & (self.status[rows] == LOCKED)]] = CONFIRMED
+            self._label(event, chosen, free, exact)
         elif event.kind == "merge":
-            self._merge(event, rows[free], exact)
+            self._merge(event, chosen, exact)
         elif event.kind == "split":
-            self._split(event, rows, free, anchors[anchors >= 0], exact)
+            self._split(event, chosen, free, anchors, exact)
         elif event.kind == "move":
-            self._move(event, rows[free], anchors[anchors >= 0], exact)
+            self._move(event, chosen, anchors, exact)
         elif event.kind == "reject":
-            self._reject(event, rows, free, anchors, exact)
+            self._reject(event, chosen, free, anchors, exact)
         elif event.kind == "apart":
-            self._keep_apart(event, rows[known], anchors[anchors >= 0], exact)
-        self.last[rows[free]] = event.id
-        self.unknown += int(len(rows) - np.count_nonzero(known))
+            self._keep_apart(event, rows[rows >= 0], anchors, exact)
+        self.last[chosen] = event.id
 
     # -- what events do -------------------------------------------------------------------------
 
-    def _label(self, event: Event, rows: Rows, free: NDArray[np.bool_], exact: bool) -> None:
+    def _label(self, event: Event, rows: Rows, free: Free, exact: bool) -> None:
         """Give labels; naming a cluster counts towards its name, labelling single images does not."""
         groups = event.detail["labels"]
         codes: Any = self._code(groups[0][0])
         naming = event.kind in ("rename", "name")
         if len(groups) > 1:
             each = np.array([self._code(label) for label, _ in groups], np.int32)
-            part = np.repeat(np.arange(len(groups)), [count for _, count in groups])
-            codes = each[part][free]
+            part = _parts(groups)[free]
+            codes = each[part]
             if naming and not exact:
-                for index in range(len(groups)):
-                    self._wait("scattered", event, rows[free & (part == index)], code=int(each[index]))
-        elif naming and not exact:
-            self._wait("scattered", event, rows[free], code=codes)
-        rows = rows[free]
+                for index in np.flatnonzero(each >= 0).tolist():
+                    self._wait("scattered", event, rows[part == index], code=int(each[index]))
+        elif naming and not exact and codes >= 0:
+            self._wait("scattered", event, rows, code=codes)
         if naming:
             self.naming[rows] = codes >= 0
         else:
             self.naming[rows] &= self.own[rows] == codes
             self.status[rows] = LOCKED if event.kind == "lock" else CONFIRMED
+            self._locks |= event.kind == "lock"
         self.own[rows] = codes
 
     def _merge(self, event: Event, rows: Rows, exact: bool) -> None:
@@ -186,15 +246,14 @@ class Replay:
         if event.detail.get("label"):
             self._give(rows, event.detail["label"])
 
-    def _split(self, event: Event, rows: Rows, free: NDArray[np.bool_], rest: Rows, exact: bool) -> None:
+    def _split(self, event: Event, rows: Rows, free: Free, rest: Rows, exact: bool) -> None:
         parts = event.detail["parts"]
-        part = np.repeat(np.arange(len(parts)), [count for _, count in parts])[free]
-        rows = rows[free]
+        part = _parts(parts)[free]
         first = self.n_base + event.ordinal
         leaves = np.ones(len(rows), bool)
         if not exact:
             leaves = self._strays(rows, part, rest, float(event.detail.get("rest_scale", 1.0)), len(parts))
-        self._put(rows[leaves], (first + part[leaves]).astype(np.int32))
+        self._put(rows[leaves], first + part[leaves])
         for index, (label, _) in enumerate(parts):
             self.origin[first + index] = "split"
             chosen = rows[part == index]
@@ -225,20 +284,21 @@ class Replay:
         self._give(rows, event.detail.get("label"))
         self.status[rows] = CONFIRMED
 
-    def _reject(self, event: Event, rows: Rows, free: NDArray[np.bool_], anchors: Rows, exact: bool) -> None:
-        self._give(rows[free], None)
-        start, anchored = 0, 0
-        for _, count, n_anchors in event.detail["sources"]:
-            chosen = rows[start : start + count][free[start : start + count]]
-            side = anchors[anchored : anchored + n_anchors]
-            start, anchored = start + count, anchored + n_anchors
-            if not exact and n_anchors:
-                home = self._mode(side[side >= 0])
-                freed = self.cluster[chosen] != home
-                self.status[chosen[freed & (self.status[chosen] == REJECTED)]] = PLAIN
-                chosen = chosen[~freed]
-            self._put(chosen, UNSORTED)
-            self.status[chosen] = REJECTED
+    def _reject(self, event: Event, rows: Rows, free: Free, anchors: Rows, exact: bool) -> None:
+        """Set aside; on another run only where the rest of the cluster that it was rejected from is (its anchors)."""
+        self._give(rows, None)
+        sources = event.detail["sources"]
+        if not exact:
+            part = _parts(sources)[free]
+            ends = np.cumsum([n_anchors for *_, n_anchors in sources])
+            homes = np.array([self._mode(side[side >= 0]) for side in np.split(anchors, ends[:-1])])
+            anchored = np.array([n_anchors > 0 for *_, n_anchors in sources])
+            freed = anchored[part] & (self.cluster[rows] != homes[part])
+            again = rows[freed]
+            self.status[again[self.status[again] == REJECTED]] = PLAIN
+            rows = rows[~freed]
+        self._put(rows, UNSORTED)
+        self.status[rows] = REJECTED
 
     def _keep_apart(self, event: Event, rows: Rows, anchors: Rows, exact: bool) -> None:
         pair = event.detail["clusters"] if exact else (self._mode(rows), self._mode(anchors))
@@ -260,18 +320,21 @@ class Replay:
 
     def _put(self, rows: Rows, target: int | Rows) -> None:
         """Set clusters and keep the sizes."""
-        highest = int(np.max(target, initial=UNSORTED)) + 2
+        highest = (target if isinstance(target, int) else int(np.max(target, initial=UNSORTED))) + 2
         if highest > len(self.sizes):
             self.sizes = np.concatenate([self.sizes, np.zeros(max(highest, len(self.sizes)), self.sizes.dtype)])
         np.subtract.at(self.sizes, self.cluster[rows] + 1, 1)
         self.cluster[rows] = target
-        np.add.at(self.sizes, self.cluster[rows] + 1, 1)
+        if isinstance(target, int):
+            self.sizes[target + 1] += len(rows)
+        else:
+            np.add.at(self.sizes, target + 1, 1)
 
     def _movable(self, clusters: NDArray[np.int32]) -> Rows:
         """Return the unlocked images of some clusters."""
         listed = np.zeros(len(self.sizes), bool)
         listed[clusters + 1] = True
-        return np.flatnonzero(listed[self.cluster + 1] & (self.status != LOCKED)).astype(np.int32)
+        return np.flatnonzero(listed[self.cluster + 1] & (self.status != LOCKED))
 
     def _mode(self, rows: Rows) -> int:
         """Return the cluster that holds most of `rows`, the lowest on a tie; -1 where none does."""
@@ -283,4 +346,4 @@ class Replay:
         return int(found[np.argmax(counts)])
 
     def _wait(self, kind: str, event: Event, rows: Rows, *, rest: Rows | None = None, code: int = -1) -> None:
-        self.pending.append(Pending(kind, event.id, rows, rest if rest is not None else np.empty(0, np.int32), code))
+        self.pending.append(Pending(kind, event.id, rows, rest if rest is not None else np.empty(0, np.int64), code))

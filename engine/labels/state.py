@@ -57,7 +57,7 @@ class Conflict:
         declared different, share a cluster. "target": the cluster that images were moved to is not in this clustering.
     sentence : str
         For the person.
-    rows : (m,) int32
+    rows : (m,) int64
         The images concerned.
     clusters : tuple of int
         The clusters concerned.
@@ -67,7 +67,7 @@ class Conflict:
 
     kind: str
     sentence: str
-    rows: NDArray[np.int32] = field(compare=False)
+    rows: NDArray[np.int64] = field(compare=False)
     clusters: tuple[int, ...] = ()
     label: str | None = None
 
@@ -149,9 +149,9 @@ class LabelState:
             return "Unsorted"
         return found.name if found and found.name else f"Cluster {cluster}"
 
-    def rows(self, *clusters: int) -> NDArray[np.int32]:
+    def rows(self, *clusters: int) -> NDArray[np.int64]:
         """Return the images of some clusters, rising."""
-        return np.flatnonzero(np.isin(self.cluster, clusters)).astype(np.int32)
+        return np.flatnonzero(np.isin(self.cluster, clusters))
 
     def named(self, label: str) -> int | None:
         """Return the largest cluster called `label`, None when no cluster is."""
