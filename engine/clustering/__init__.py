@@ -64,6 +64,12 @@ _ALL = (
            "engine.clustering.kmeans", "KMeans"),
     Method("hdbscan", "HDBSCAN", "Finds dense groups of any size by itself and sets odd images aside as noise.",
            "engine.clustering.hdbscan", "HDBSCAN"),
+    Method("temi", "TEMI", "Learns from each image's nearest neighbours; better than k-means where those mostly agree.",
+           "engine.clustering.temi", "TEMI", kind="deep"),
+    Method("four_term", "Four-term head", "One small network made sure, stable and balanced; a simple relative of TEMI.",
+           "engine.clustering.four_term", "FourTermHead", kind="deep"),
+    Method("hadis", "HaDis", "Trains its own network on your images, without pretrained weights: for other than photographs.",
+           "engine.clustering.hadis", "HaDis", kind="deep", takes="images"),
 )  # fmt: skip
 
 METHODS: dict[str, Method] = {method.name: method for method in _ALL}

@@ -111,3 +111,8 @@ def warmup_for(preset: Preset, published: int, n_epochs: int) -> int:
 def steps_per_epoch(n: int, batch_size: int) -> int:
     """Return full batches per epoch; the rest of each epoch's shuffle waits for the next one."""
     return max(1, n // batch_size)
+
+
+def unchanged(settings: Settings, name: str) -> bool:
+    """Return whether a setting stands at its published default, so that the preset may fit it."""
+    return bool(getattr(settings, name) == type(settings).model_fields[name].default)

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.clustering.presets import steps_per_epoch
+from engine.projection import fit_pca
 
-Normalise = Literal["none", "l2", "standardise", "centre"]
+Normalise = Literal["none", "l2", "standardise", "centre", "principal"]
 ON_DEVICE_BYTES = 2 << 30
 CHUNK = 16_384
 
@@ -28,17 +29,26 @@ class Normaliser:
     ----------
     kind : str
         "none"; "l2": rows to length one; "standardise": z-score of each column; "centre": unit rows, less
-        their mean, to length one again.
+        their mean, to length one again; "principal": unit rows on their leading principal axes, to length
+        sqrt(number of axes).
+    n_components : int
+        Axes of "principal"; fewer where the rows have fewer.
     """
 
-    def __init__(self, kind: Normalise) -> None:
+    def __init__(self, kind: Normalise, n_components: int = 128) -> None:
         self.kind: Normalise = kind
+        self.n_components = n_components
+        self.axes = torch.zeros(0)
         self.mean = torch.zeros(1)
         self.scale = torch.ones(1)
 
     def fit(self, embeddings: NDArray[Any]) -> Normaliser:
         """Learn mean and scale in one pass over (n, d) rows, in float64."""
         if self.kind in ("none", "l2"):
+            return self
+        if self.kind == "principal":
+            pca = fit_pca(embeddings, self.n_components, normalise=True)
+            self.mean, self.axes = torch.from_numpy(pca.mean), torch.from_numpy(pca.axes)
             return self
         total = np.zeros(embeddings.shape[1])
         squares = np.zeros(embeddings.shape[1])
@@ -58,21 +68,30 @@ class Normaliser:
 
     def __call__(self, rows: Tensor) -> Tensor:
         """Normalise (b, d) float32 rows."""
+        if self.kind == "principal":
+            rows = (torch.nn.functional.normalize(rows, dim=1) - self.mean.to(rows.device)) @ self.axes.T.to(
+                rows.device
+            )
+            return torch.nn.functional.normalize(rows, dim=1) * rows.shape[1] ** 0.5
         if self.kind in ("l2", "centre"):
             rows = torch.nn.functional.normalize(rows, dim=1)
         if self.kind in ("standardise", "centre"):
             rows = (rows - self.mean.to(rows.device)) / self.scale.to(rows.device)
         return torch.nn.functional.normalize(rows, dim=1) if self.kind == "centre" else rows
 
+    def width(self, dimension: int) -> int:
+        """Return the columns that leave, given `dimension` columns."""
+        return len(self.axes) if self.kind == "principal" else dimension
+
     def state(self) -> dict[str, Any]:
         """Return what `load` needs."""
-        return {"kind": self.kind, "mean": self.mean, "scale": self.scale}
+        return {"kind": self.kind, "mean": self.mean, "scale": self.scale, "axes": self.axes}
 
     @classmethod
     def load(cls, state: dict[str, Any]) -> Normaliser:
         """Rebuild from `state()`."""
         found = cls(state["kind"])
-        found.mean, found.scale = state["mean"], state["scale"]
+        found.mean, found.scale, found.axes = state["mean"], state["scale"], state["axes"]
         return found
 
 
@@ -92,11 +111,11 @@ class Features:
     def __init__(self, embeddings: NDArray[Any], device: torch.device, normaliser: Normaliser | None = None) -> None:
         self.device = device
         self.normaliser = normaliser or Normaliser("none")
-        self.shape = embeddings.shape
+        self.shape = (len(embeddings), self.normaliser.width(embeddings.shape[1]))
         self._rows: NDArray[Any] | None = embeddings
         self._table: Tensor | None = None
-        if embeddings.shape[0] * embeddings.shape[1] * 4 <= ON_DEVICE_BYTES:
-            table = torch.empty(embeddings.shape, dtype=torch.float32, device=device)
+        if self.shape[0] * self.shape[1] * 4 <= ON_DEVICE_BYTES:
+            table = torch.empty(self.shape, dtype=torch.float32, device=device)
             for start in range(0, len(embeddings), CHUNK):
                 table[start : start + CHUNK] = self._normalised(embeddings[start : start + CHUNK])
             self._table, self._rows = table, None
@@ -110,7 +129,7 @@ class Features:
 
     @property
     def dimension(self) -> int:
-        """Columns of the table."""
+        """Columns that leave."""
         return int(self.shape[1])
 
     def __getitem__(self, rows: Tensor) -> Tensor:
@@ -120,7 +139,7 @@ class Features:
         assert self._rows is not None
         index = rows.cpu().numpy()
         order = np.argsort(index, kind="stable")
-        gathered = np.empty((len(index), self.dimension), dtype=np.float32)
+        gathered = np.empty((len(index), self._rows.shape[1]), dtype=np.float32)
         gathered[order] = self._rows[index[order]]
         return self._normalised(gathered)
 

@@ -1,0 +1,141 @@
+"""A first clustering for a deep method to start from: k-means, or k-means on neighbour-averaged embeddings.
+
+Averaging each image with its neighbours a few times (a short diffusion on the shared graph) keeps what
+distinguishes groups and wipes out what distinguishes images; k-means on the result is a far better start
+than k-means on the embeddings, at the price of a few sparse products. No torch here.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.clustering.base import Labels, Vectors, unit
+from engine.clustering.kmeans import assign, train_kmeans
+from engine.errors import InputError
+from engine.neighbors import NeighborGraph
+from engine.projection import fit_pca
+from engine.vectors import blocks
+
+WarmStart = Literal["none", "kmeans", "graph", "run"]
+SMOOTH_NEIGHBORS = 15
+SMOOTH_STEPS = 10
+SMOOTH_DIMENSIONS = 128
+
+
+def principal(embeddings: NDArray[Any], n_components: int) -> Vectors:
+    """Return (n, c) principal components of the unit rows, each row scaled to length one again."""
+    pca = fit_pca(embeddings, n_components, normalise=True)
+    reduced = np.empty((len(embeddings), pca.axes.shape[0]), dtype=np.float32)
+    for rows in blocks(len(embeddings)):
+        reduced[rows] = pca(unit(embeddings[rows]))
+    return unit(reduced)
+
+
+def smoothed(
+    embeddings: NDArray[Any],
+    graph: NeighborGraph,
+    *,
+    n_neighbors: int = SMOOTH_NEIGHBORS,
+    n_steps: int = SMOOTH_STEPS,
+) -> Vectors:
+    """Return unit (n, c) embeddings after `n_steps` rounds of averaging with the neighbours.
+
+    x <- P x with P the row-normalised (A + A^T) / 2 + I of the `n_neighbors`-nearest-neighbour graph, on the
+    centred unit embeddings (their leading `SMOOTH_DIMENSIONS` principal axes where they have more).
+    """
+    from scipy.sparse import csr_array, eye_array
+
+    count, k = len(graph), min(n_neighbors, graph.k)
+    x: Any
+    if embeddings.shape[1] > SMOOTH_DIMENSIONS:
+        x = fit_pca(embeddings, SMOOTH_DIMENSIONS, normalise=True)
+        x = np.concatenate([x(unit(embeddings[rows])) for rows in blocks(count)])
+    else:
+        x = unit(embeddings)
+        x = x - x.mean(axis=0)
+    rows = np.repeat(np.arange(count, dtype=np.int32), k)
+    ones = np.ones(count * k, dtype=np.float32)
+    directed = csr_array((ones, (rows, np.asarray(graph.indices[:, :k]).ravel())), shape=(count, count))
+    weights = ((directed + directed.T) * 0.5 + eye_array(count, dtype=np.float32, format="csr")).tocsr()
+    degree = np.asarray(weights.sum(axis=1)).ravel()
+    weights.data /= np.repeat(degree, np.diff(weights.indptr)).astype(weights.dtype)
+    for _ in range(n_steps):
+        x = weights @ x
+    return unit(x)
+
+
+def starting_labels(
+    kind: WarmStart,
+    embeddings: NDArray[Any],
+    graph: NeighborGraph | None,
+    *,
+    n_clusters: int,
+    random_state: int,
+    given: Labels | None = None,
+) -> Labels | None:
+    """Return the (n,) labels of a warm start; None for "none".
+
+    Parameters
+    ----------
+    kind : str
+        "kmeans": spherical k-means; "graph": k-means on `smoothed` embeddings; "run": `given`.
+    given : (n,) int32, optional
+        A chosen run's labels of the same images; -1 rows are not fitted to.
+
+    Raises
+    ------
+    InputError
+        "run" without labels, with labels of another length, or with more clusters than `n_clusters`.
+    """
+    if kind == "none":
+        return None
+    if kind == "run":
+        return _checked(given, len(embeddings), n_clusters)
+    if kind == "graph":
+        if graph is None:
+            raise ValueError('the start "graph" needs the neighbour graph')
+        space = smoothed(embeddings, graph)
+    else:
+        space = unit(embeddings)
+    centers = train_kmeans(
+        space, n_clusters, spherical=True, n_init=10 if len(space) <= 20_000 else 2, random_state=random_state
+    )
+    return assign(space, centers)[0]
+
+
+def _checked(given: Labels | None, n: int, n_clusters: int) -> Labels:
+    if given is None:
+        raise InputError('The warm start "run" needs the labels of a run.', "Choose a run, or another warm start.")
+    if len(given) != n:
+        raise InputError(
+            f"The chosen run labels {len(given):,} images, these are {n:,}.",
+            "Choose a run of the same images.",
+        )
+    kept = given[given >= 0]
+    if len(kept) == 0:
+        raise InputError("The chosen run labels no image.", "Choose another run.")
+    names, codes = np.unique(kept, return_inverse=True)
+    if len(names) > n_clusters:
+        raise InputError(
+            f"The chosen run has {len(names):,} clusters, more than the {n_clusters:,} asked for.",
+            f"Set n_clusters to {len(names)}, or choose another run.",
+        )
+    labels = np.full(n, -1, dtype=np.int32)
+    labels[given >= 0] = codes
+    return labels
+
+
+def neighbor_agreement(labels: Labels, indices: NDArray[Any], *, k: int = 10) -> float:
+    """Return how much more often neighbours share a label than random images do, in [-1, 1].
+
+    (share of equal pairs - chance) / (1 - chance), where chance is the sum of the squared cluster shares, so
+    that neither one big cluster nor many small ones are favoured; 0 when there is one cluster only.
+    """
+    near = labels[indices[:, :k]]
+    share = float(np.mean((near == labels[:, None]) & (labels[:, None] >= 0)))
+    sizes = np.bincount(labels[labels >= 0]) / len(labels)
+    chance = float(np.square(sizes).sum())
+    return (share - chance) / (1 - chance) if chance < 1 else 0.0
