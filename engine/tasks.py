@@ -46,11 +46,11 @@ class Task:
 
 
 _ALL = (
-    Task("scan", "engine.pipeline:scan_task", waits=False),
-    Task("embed", "engine.pipeline:embed_task"),
-    Task("map", "engine.pipeline:map_task", waits=False),
-    Task("cluster", "engine.pipeline:cluster_task"),
-    Task("distil", "engine.pipeline:distil_task"),
+    Task("scan", "engine.work:scan_task", waits=False),
+    Task("embed", "engine.work:embed_task"),
+    Task("map", "engine.work:map_task", waits=False),
+    Task("cluster", "engine.work:cluster_task"),
+    Task("distil", "engine.work:distil_task"),
 )
 
 TASKS: dict[str, Task] = {task.name: task for task in _ALL}

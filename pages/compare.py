@@ -9,7 +9,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from engine.evaluation import ari, contingency, match, nmi, per_class, per_cluster
-from engine.pipeline import Rows, align, truth_codes
+from engine.rows import Rows, align, truth_codes
 from engine.runs import Run
 from pages.shared.board import rows_of
 from pages.shared.frame import first_do, heading

@@ -19,7 +19,7 @@ from engine.workspace import Workspace
 
 if TYPE_CHECKING:
     from engine.images.datasets import Dataset
-    from engine.pipeline import Rows
+    from engine.rows import Rows
 
 
 class ConsoleProgress:
@@ -127,7 +127,7 @@ def embed_data(
     arguments: argparse.Namespace, workspace: Workspace, dataset: Dataset, progress: ConsoleProgress
 ) -> Rows:
     """Embed the data with the encoder that the flags name."""
-    from engine.pipeline import embed_dataset
+    from engine.rows import embed_dataset
 
     name = "precomputed" if dataset.kind == "vectors" else arguments.encoder or "descriptor"
     entry = find_encoder(name)

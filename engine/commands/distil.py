@@ -21,8 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None
 
 def main(arguments: argparse.Namespace) -> int:
     """Distil and print where results.json lies."""
-    from engine.pipeline import distil_run
     from engine.runs import open_run
+    from engine.work import distil_run
 
     progress = ConsoleProgress()
     settings = DistilSettings.parse(from_flags(arguments, DistilSettings))

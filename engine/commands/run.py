@@ -17,7 +17,7 @@ from engine.settings import Settings, add_flags, from_flags
 from engine.workspace import Workspace
 
 if TYPE_CHECKING:
-    from engine.pipeline import Rows
+    from engine.rows import Rows
 
 
 def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None:

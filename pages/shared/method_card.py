@@ -18,8 +18,8 @@ from engine import jobs, pipeline, runs
 from engine.clustering import METHODS, Method, find_method
 from engine.errors import KindredError
 from engine.evaluation import scores
-from engine.pipeline import Rows
 from engine.prototypes import prototypes
+from engine.rows import Rows, truth_codes
 from engine.settings import Settings
 from engine.workspace import Workspace
 from pages.shared import forms
@@ -48,7 +48,7 @@ def _answer(_workspace: Workspace, _rows: Rows, key: str, method: str, settings:
     entry = find_method(method)
     began = time.perf_counter()
     estimator, labels, _ = pipeline.fit(entry, entry.settings_class.model_validate_json(settings), _rows, _workspace)
-    truth = pipeline.truth_codes(_rows.truth)
+    truth = truth_codes(_rows.truth)
     return Answer(labels, scores(_rows.vectors, labels, truth), estimator.notes_, time.perf_counter() - began)
 
 

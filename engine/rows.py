@@ -1,0 +1,170 @@
+"""Images with vectors, in one fixed order: what every step after embedding works on.
+
+`load_rows` brings the catalog and one embedding configuration together; the neighbour graph and the maps of
+these rows come from the cache or are made now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine import runs
+from engine.clustering.base import Labels, Vectors
+from engine.embeddings.pipeline import EmbeddingSet, embed, load_set
+from engine.errors import StorageError
+from engine.files import load_array
+from engine.ids import Ids, positions
+from engine.images.datasets import Dataset, find_dataset, load_images
+from engine.images.decode import PreprocessSettings
+from engine.neighbors import NeighborGraph, cached_graph
+from engine.progress import SILENT, Progress
+from engine.projection import ProjectionSettings, cached_projection
+from engine.settings import Settings
+from engine.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Images with vectors, in one order.
+
+    Attributes
+    ----------
+    dataset : Dataset
+    embedding : EmbeddingSet
+        `vectors` is (n, d) float32; `key` names configuration and rows together.
+    ids : (n,) int64
+        Stable integers of the catalog, for thumbnails.
+    paths : list of bytes
+    truth : list of str or None
+    split : list of str
+        "", "train" or "test".
+    width, height : (n,) int32
+        Pixels; 0 for vectors without images.
+    """
+
+    dataset: Dataset
+    embedding: EmbeddingSet
+    ids: NDArray[np.int64]
+    paths: list[bytes]
+    truth: list[str | None]
+    split: list[str]
+    width: NDArray[np.int32]
+    height: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def contents(self) -> Ids:
+        """Content ids, (n,) S16."""
+        return self.embedding.contents
+
+    @property
+    def vectors(self) -> Vectors:
+        """Embeddings, (n, d) float32."""
+        return self.embedding.vectors
+
+
+def load_rows(workspace: Workspace, dataset_id: str, config_key: str) -> Rows:
+    """Bring together the catalog's images and the embeddings of one configuration."""
+    return _rows(workspace, load_set(workspace, dataset_id, config_key), dataset_id)
+
+
+def rows_of_run(workspace: Workspace, run: runs.Run) -> Rows:
+    """Return the rows that a run was made on, as far as they still exist.
+
+    Raises
+    ------
+    InputError
+        The data set or its embeddings are gone.
+    """
+    embedding = load_set(workspace, run.dataset, str(run.config["embedding"]["config_key"]), only=run.contents)
+    return _rows(workspace, embedding, run.dataset)
+
+
+def _rows(workspace: Workspace, embedding: EmbeddingSet, dataset_id: str) -> Rows:
+    table = load_images(workspace, dataset_id)
+    chosen = embedding.rows
+    return Rows(
+        dataset=find_dataset(workspace, dataset_id),
+        embedding=embedding,
+        ids=table.ids[chosen],
+        paths=[table.paths[row] for row in chosen],
+        truth=[table.truth[row] for row in chosen],
+        split=[table.split[row] for row in chosen],
+        width=table.width[chosen],
+        height=table.height[chosen],
+    )
+
+
+def embed_dataset(
+    workspace: Workspace,
+    dataset_id: str,
+    encoder: str,
+    settings: Settings,
+    *,
+    preprocess: PreprocessSettings | None = None,
+    device: str = "auto",
+    progress: Progress = SILENT,
+) -> Rows:
+    """Embed what is missing and return the rows."""
+    embedding = embed(
+        workspace,
+        dataset_id,
+        encoder,
+        settings,
+        preprocess=preprocess or PreprocessSettings(),
+        progress=progress,
+        device=device,
+    )
+    return _rows(workspace, embedding, dataset_id)
+
+
+def align(run: runs.Run, rows: Rows) -> tuple[Labels, NDArray[np.float32]]:
+    """Return a run's labels and confidence on these rows; images that came later are -1 with confidence 0."""
+    at = positions(run.contents, rows.contents)
+    known = at >= 0
+    labels = np.full(len(rows), -1, dtype=np.int32)
+    labels[known] = run.assignments[at[known]]
+    confidence = np.zeros(len(rows), dtype=np.float32)
+    confidence[known] = run.predictions["confidence"][at[known]]
+    return labels, confidence
+
+
+def truth_codes(truth: Sequence[str | None]) -> NDArray[np.int32] | None:
+    """Return truth as codes, -1 where unknown; None where nothing is known."""
+    names = sorted({name for name in truth if name is not None})
+    if not names:
+        return None
+    code = {name: index for index, name in enumerate(names)}
+    return np.array([-1 if name is None else code[name] for name in truth], dtype=np.int32)
+
+
+def graph_of(workspace: Workspace, rows: Rows, *, progress: Progress = SILENT) -> NeighborGraph:
+    """Return the shared neighbour graph of all rows, from the cache or made now."""
+    return cached_graph(workspace, rows.embedding.key, rows.vectors, progress=progress)
+
+
+def map_of(
+    workspace: Workspace, rows: Rows, settings: ProjectionSettings, *, progress: Progress = SILENT
+) -> NDArray[np.float32]:
+    """Return the (n, 2) map of all rows, from the cache or made now."""
+    graph = graph_of(workspace, rows, progress=progress) if settings.kind == "umap" else None
+    return cached_projection(workspace, _map_key(rows, settings), rows.vectors, graph, settings, progress)
+
+
+def kept_map(workspace: Workspace, rows: Rows, settings: ProjectionSettings) -> NDArray[np.float32] | None:
+    """Return the (n, 2) map where the cache holds it."""
+    try:
+        kept: NDArray[np.float32] = load_array(workspace.projection(_map_key(rows, settings)) / "xy.npy")
+    except StorageError:
+        return None
+    return kept if kept.shape == (len(rows), 2) else None
+
+
+def _map_key(rows: Rows, settings: ProjectionSettings) -> str:
+    return f"{rows.embedding.key}-{settings.key()}"

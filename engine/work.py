@@ -1,0 +1,104 @@
+"""What jobs run: each function reads its folder's config, works, and returns a small JSON result (see tasks.py)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine import runs
+from engine.embeddings.encoders import find_encoder
+from engine.errors import InputError
+from engine.evaluation import scores
+from engine.images.decode import PreprocessSettings
+from engine.images.scan import scan
+from engine.pipeline import cluster, settings_of, write_csv
+from engine.progress import SILENT, Progress
+from engine.projection import ProjectionSettings
+from engine.rows import Rows, align, embed_dataset, graph_of, load_rows, map_of, rows_of_run
+from engine.settings import Settings
+from engine.workspace import Workspace
+
+
+def scan_task(workspace: Workspace, folder: Path, config: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Scan a data set; the report is written beside the job."""
+    report = scan(workspace, config["dataset"]["id"], progress=progress)
+    return {"files": report.files, "readable": report.readable, "failed": len(report.failed)}
+
+
+def embed_task(workspace: Workspace, folder: Path, config: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Embed a data set with one configuration."""
+    encoder = find_encoder(config["encoder"])
+    rows = embed_dataset(
+        workspace,
+        config["dataset"]["id"],
+        encoder.name,
+        encoder.settings_class.parse(config.get("settings", {})),
+        preprocess=PreprocessSettings.parse(config.get("preprocess", {})),
+        device=config.get("device", "auto"),
+        progress=progress,
+    )
+    if len(rows) == 0:
+        raise InputError("None of the images could be read, so nothing was embedded.", "See the list on Images.")
+    graph_of(workspace, rows, progress=progress)
+    return {"config_key": rows.embedding.config_key, "images": len(rows)}
+
+
+def map_task(workspace: Workspace, folder: Path, config: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Compute a 2-D map of one configuration's embeddings."""
+    rows = load_rows(workspace, config["dataset"]["id"], config["config_key"])
+    map_of(workspace, rows, ProjectionSettings.parse(config.get("settings", {})), progress=progress)
+    return {"images": len(rows)}
+
+
+def cluster_task(workspace: Workspace, folder: Path, config: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Cluster one configuration's embeddings into this run folder."""
+    rows = load_rows(workspace, config["dataset"]["id"], config["config_key"])
+    listen_with_scores(progress, rows)
+    run = cluster(
+        workspace, rows, config["method"], settings_of(config), folder,
+        title=config.get("title", ""), config=config, progress=progress,
+    )  # fmt: skip
+    write_csv(run, rows, workspace)
+    return {"run": folder.name, "n_clusters": run.results["train"]["n_clusters"]}
+
+
+def listen_with_scores(progress: Progress, rows: Rows) -> None:
+    """Let a job's listener score snapshots without labels: silhouette and balance."""
+    if hasattr(progress, "score"):
+        progress.score = (
+            lambda labels: {  # only the rows a method was fitted on are scored
+                name: value
+                for name, value in scores(rows.vectors[: len(labels)], labels).items()
+                if name in ("silhouette", "balance", "n_clusters", "largest_share")
+            }
+        )
+
+
+def distil_task(workspace: Workspace, folder: Path, config: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Distil a run; the result lies in the run's own folder."""
+    from engine.distillation.settings import DistilSettings
+
+    run = runs.open_run(Path(config["run"]))
+    return distil_run(workspace, run, DistilSettings.parse(config.get("settings", {})), progress=progress)
+
+
+def distil_run(
+    workspace: Workspace, run: runs.Run, settings: Settings, *, progress: Progress = SILENT
+) -> dict[str, Any]:
+    """Distil the embeddings of a run by its clusters into <run>/distillation and return results.json."""
+    from engine.distillation.distil import distil
+    from engine.distillation.settings import DistilSettings
+
+    assert isinstance(settings, DistilSettings)
+    rows = rows_of_run(workspace, run)
+    labels, _ = align(run, rows)
+    test = np.array([part == "test" for part in rows.split], dtype=bool)
+    given = bool(test.any()) and not test.all()
+    made = distil(
+        rows.vectors, labels, truth=rows.truth if any(rows.truth) else None,
+        train=np.flatnonzero(~test) if given else None, test=np.flatnonzero(test) if given else None,
+        contents=rows.contents, settings=settings, output_dir=run.folder / "distillation", progress=progress,
+    )  # fmt: skip
+    return made.results
