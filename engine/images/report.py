@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypedDict
 
 import numpy as np
 
-from engine.catalog import open_catalog
+from engine.images.memory import remembered
 from engine.images.sources import folder_truth
 from engine.workspace import Workspace
 
@@ -80,13 +81,17 @@ def report(
     removed: int = 0,
 ) -> ScanReport:
     """Return what the catalog knows of a data set."""
-    with open_catalog(workspace.catalog) as db:
-        kind = db.execute("SELECT kind FROM dataset WHERE id = ?", (dataset_id,)).fetchone()
-        rows = db.execute(
-            "SELECT path, content, failure, format, width, height, size, truth, split FROM image"
-            " WHERE dataset = ? ORDER BY path",
-            (dataset_id,),
-        ).fetchall()
+    found = remembered(workspace, dataset_id, "report", lambda db: _report(db, dataset_id))
+    return replace(found, seconds=seconds, opened=opened, added=added, changed=changed, removed=removed)
+
+
+def _report(db: sqlite3.Connection, dataset_id: str) -> ScanReport:
+    kind = db.execute("SELECT kind FROM dataset WHERE id = ?", (dataset_id,)).fetchone()
+    rows = db.execute(
+        "SELECT path, content, failure, format, width, height, size, truth, split FROM image"
+        " WHERE dataset = ? ORDER BY path",
+        (dataset_id,),
+    ).fetchall()
     good = [row for row in rows if row["failure"] is None and row["content"] is not None]
     groups: dict[bytes, list[bytes]] = {}
     for row in good:
@@ -103,11 +108,6 @@ def report(
         sizes=_sizes([(row["width"], row["height"]) for row in good if row["width"]], sum(row["size"] for row in good)),
         duplicates=[paths for paths in groups.values() if len(paths) > 1],
         classes=dict(sorted(Counter(name for name in truth if name is not None).items())),
-        seconds=seconds,
-        opened=opened,
-        added=added,
-        changed=changed,
-        removed=removed,
         splits=dict(sorted(Counter(row["split"] for row in good).items())),
     )
 

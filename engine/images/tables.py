@@ -7,6 +7,7 @@ duplicates and failures included, for export and the Images page.
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from engine import ids as content_ids
 from engine.catalog import open_catalog
 from engine.ids import Ids
+from engine.images.memory import remembered
 from engine.workspace import Workspace
 
 
@@ -92,31 +94,45 @@ def load_images(workspace: Workspace, dataset_id: str, *, split: str | None = No
     split : str, optional
         "train", "test" or "" (images without a split); None takes all. A content that lies in both
         splits belongs to that of its first path, so that splits never share an image.
+
+    Returns
+    -------
+    ImageTable
+        Shared with other callers while the data set is unchanged: read it, never write into it.
     """
-    query = (
+    return remembered(workspace, dataset_id, f"images {split}", lambda db: _table(db, dataset_id, split))
+
+
+def _table(db: sqlite3.Connection, dataset_id: str, split: str | None) -> ImageTable:
+    db.row_factory = None
+    found = db.execute(
         "SELECT id, content, path, truth, split, coalesce(width, 0), coalesce(height, 0), size FROM image"
-        " WHERE dataset = ? AND content IS NOT NULL AND failure IS NULL"
+        " WHERE dataset = ? AND content IS NOT NULL AND failure IS NULL ORDER BY path",
+        (dataset_id,),
     )
     seen: set[bytes] = set()
     rows = []
-    with open_catalog(workspace.catalog) as db:
-        db.row_factory = None
-        for row in db.execute(query + " ORDER BY path", (dataset_id,)):
-            if row[1] not in seen:
-                seen.add(row[1])
-                if split is None or row[4] == split:
-                    rows.append(row)
+    for row in found:
+        if row[1] not in seen:
+            seen.add(row[1])
+            if split is None or row[4] == split:
+                rows.append(row)
     columns: tuple[Any, ...] = tuple(zip(*rows, strict=True)) if rows else ((),) * 8
     return ImageTable(
-        np.array(columns[0], np.int64),
+        _frozen(np.array(columns[0], np.int64)),
         content_ids.pack(columns[1]),
         list(columns[2]),
         list(columns[3]),
         list(columns[4]),
-        np.array(columns[5], np.int32),
-        np.array(columns[6], np.int32),
-        np.array(columns[7], np.int64),
+        _frozen(np.array(columns[5], np.int32)),
+        _frozen(np.array(columns[6], np.int32)),
+        _frozen(np.array(columns[7], np.int64)),
     )
+
+
+def _frozen(array: NDArray[Any]) -> NDArray[Any]:
+    array.flags.writeable = False
+    return array
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +186,9 @@ def files_of(workspace: Workspace, dataset_id: str) -> list[ImageFile]:
 
 def count_images(workspace: Workspace, dataset_id: str) -> int:
     """Return the number of analysis rows of a data set, without reading them."""
-    with open_catalog(workspace.catalog) as db:
-        found = db.execute(
-            "SELECT count(DISTINCT content) FROM image WHERE dataset = ? AND failure IS NULL", (dataset_id,)
-        ).fetchone()
-    return int(found[0])
+
+    def ask(db: sqlite3.Connection) -> int:
+        query = "SELECT count(DISTINCT content) FROM image WHERE dataset = ? AND failure IS NULL"
+        return int(db.execute(query, (dataset_id,)).fetchone()[0])
+
+    return remembered(workspace, dataset_id, "count", ask)

@@ -25,6 +25,7 @@ from engine.images.datasets import (
 )
 from engine.images.scan import scan
 from engine.images.sources import ReadError
+from engine.images.tables import count_images
 from tests.conftest import shared_data
 from tests.engine.images.pictures import noise, write
 
@@ -215,3 +216,27 @@ def test_real_vectors(workspace):
     table = load_images(workspace, dataset.id)
     assert len(table) == 341
     assert len(table.classes) == 10
+
+
+def test_tables_are_kept_until_something_changes(workspace, folder):
+    dataset = add_folder(workspace, folder)
+    scan(workspace, dataset.id)
+    first = load_images(workspace, dataset.id)
+    assert load_images(workspace, dataset.id) is first
+    assert count_images(workspace, dataset.id) == 4
+    with pytest.raises(ValueError, match="read-only"):
+        first.ids[0] = 0
+    set_truth_from_folders(workspace, dataset.id, True)
+    assert load_images(workspace, dataset.id).has_truth
+    write(folder / "new.png", noise(9))
+    scan(workspace, dataset.id)
+    assert count_images(workspace, dataset.id) == len(load_images(workspace, dataset.id)) == 5
+    write(folder / "new.png", b"")
+    scan(workspace, dataset.id)
+    assert count_images(workspace, dataset.id) == len(load_images(workspace, dataset.id)) == 4
+    assert len(load_images(workspace, dataset.id, split="test")) == 0
+    remove_dataset(workspace, dataset.id)
+    assert len(load_images(workspace, dataset.id)) == 0
+    again = add_folder(workspace, folder)
+    assert again.id == dataset.id
+    assert count_images(workspace, again.id) == 0
