@@ -1,11 +1,18 @@
-"""What a key or a button in the gallery or on the map asks of the page."""
+"""What a key or a button in the gallery or on the map asks of the page.
+
+Streamlit keeps only the last of several triggers that arrive while a run is busy. So the browser sends every action
+that Python has not acknowledged, numbered by time, and each is handed to the page exactly once and in order.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 # Keys that are passed on, and the action each names; a page may give its own.
 DEFAULT_KEYS: Mapping[str, str] = MappingProxyType(
@@ -24,7 +31,7 @@ DEFAULT_KEYS: Mapping[str, str] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Action:
-    """One thing the person asked for; it lasts for one run.
+    """One thing the person asked for; it is reported in one run.
 
     Attributes
     ----------
@@ -37,25 +44,45 @@ class Action:
         The image under the cursor, pinned, or open full screen.
     position : int or None
         Its place in display order (gallery) or its row (map).
+    ids : ndarray of int32 or None
+        Gallery: the ids that were selected at that moment, in display order. Map: None.
     """
 
     action: str
     key: str = ""
     id: int | None = None
     position: int | None = None
+    ids: NDArray[np.int32] | None = field(default=None, compare=False, repr=False)
 
 
-def read_action(payload: object) -> Action | None:
-    """Read an action the browser sent; None when there is none or it cannot be read.
+def fresh_actions(memory: dict[str, Any], payload: object) -> list[tuple[Action, Mapping[str, Any]]]:
+    """Read the actions that were not handed out before, in the order in which they were asked for.
 
     Parameters
     ----------
+    memory : dict
+        The component's memory; ``acted`` (the time of the last action handed out) is kept in it.
     payload : object
-        ``{"action": str, "key": str, "id": int | None, "position": int | None}``.
+        List of ``{"t": time, "action": str, "key": str, "id": int | None, "position": int | None, ...}``; what cannot
+        be read is left out.
+
+    Returns
+    -------
+    list of (Action, mapping)
+        Each with what the browser said about it.
     """
-    if not isinstance(payload, Mapping) or not isinstance(payload.get("action"), str):
-        return None
-    return Action(payload["action"], str(payload.get("key", "")), _whole(payload, "id"), _whole(payload, "position"))
+    found: list[tuple[float, Action, Mapping[str, Any]]] = []
+    for item in payload if isinstance(payload, Sequence) and not isinstance(payload, str) else ():
+        if not isinstance(item, Mapping) or not isinstance(item.get("action"), str):
+            continue
+        time = item.get("t")
+        if isinstance(time, (int, float)) and time > memory.get("acted", 0.0):
+            key = str(item.get("key", ""))
+            found.append((time, Action(item["action"], key, _whole(item, "id"), _whole(item, "position")), item))
+    found.sort(key=lambda entry: entry[0])
+    if found:
+        memory["acted"] = found[-1][0]
+    return [(action, item) for _time, action, item in found]
 
 
 def _whole(payload: Mapping[str, Any], name: str) -> int | None:

@@ -7,6 +7,7 @@ of the version it was made in and is carried over to newer data by id.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from types import MappingProxyType
 from typing import Any
@@ -16,7 +17,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from components import palette, transfer
-from components.actions import DEFAULT_KEYS, read_action
+from components.actions import DEFAULT_KEYS, Action, fresh_actions
 from components.gallery.selection import GallerySelection, decode, encode
 
 DEFAULT_BUTTONS: Mapping[str, str] = MappingProxyType({"neighbours": "Neighbours", "show_on_map": "Show on map"})
@@ -190,6 +191,7 @@ def gallery(
         "empty": empty,
         "emptyHint": empty_hint,
         "command": _command(memory, version, order_ids),
+        "acted": memory.get("acted", 0.0),
     }
     with st.container(gap=None):
         transfer.send_code("gallery", key)
@@ -246,12 +248,15 @@ def _resolve(
     memory: dict[str, Any], version: str, ids: NDArray[np.int32], result: Mapping[str, Any], order: str
 ) -> GallerySelection:
     """Turn the newest of what the browser said into a selection of these ids."""
-    event = result.get("event")
-    latest = event.get("selection") if isinstance(event, Mapping) else None
+    actions: list[Action] = []
     payload = memory.get("payload")
-    for other in (result.get("selection"), latest):
-        if isinstance(other, Mapping) and _age(other) >= (memory["nonce"], _age(payload)[1]):
-            payload = other
+    for action, item in fresh_actions(memory, result.get("event")):
+        said = item.get("selection")
+        if isinstance(said, Mapping):
+            action = replace(action, ids=ids[_mask(memory, version, ids, said)])
+            payload = _newer(memory, payload, said)
+        actions.append(action)
+    payload = _newer(memory, payload, result.get("selection"))
     if payload is not None:
         memory["command"] = None
         mask = _mask(memory, version, ids, payload)
@@ -271,9 +276,17 @@ def _resolve(
         mask,
         opened=opened,
         viewing=viewing,
-        activated=read_action(event),
+        actions=tuple(actions),
         order=chosen if isinstance(chosen, str) and chosen else order,
     )
+
+
+def _newer(memory: dict[str, Any], payload: Mapping[str, Any] | None, other: object) -> Mapping[str, Any] | None:
+    """Return `other` if it is later than `payload` and knows the last command of Python."""
+    if not isinstance(other, Mapping):
+        return payload
+    command, time = _age(other)
+    return other if command >= memory["nonce"] and time > _age(payload)[1] else payload
 
 
 def _age(payload: Mapping[str, Any] | None) -> tuple[int, float]:

@@ -93,8 +93,8 @@ class GallerySelection:
         Id of the image that was just opened full screen (or stepped to); None in runs where that did not happen.
     viewing : int or None
         Id of the image that stays open full screen, over reruns.
-    activated : Action or None
-        A key or button of this run.
+    actions : tuple of Action
+        Keys and buttons of this run, in order; several when the person was faster than the page. Each once only.
     order : str
         The order chosen in the menu (a key of `orders`), else the given default.
     """
@@ -103,8 +103,13 @@ class GallerySelection:
     mask: NDArray[np.bool_] = field(repr=False)
     opened: int | None = None
     viewing: int | None = None
-    activated: Action | None = None
+    actions: tuple[Action, ...] = ()
     order: str = ""
+
+    @property
+    def activated(self) -> Action | None:
+        """The last of `actions`, or None."""
+        return self.actions[-1] if self.actions else None
 
     @cached_property
     def selected(self) -> NDArray[np.int64]:

@@ -48,8 +48,8 @@ class MapEvent:
         Row of the point whose thumbnail was double-clicked or entered in this run.
     category : int or None
         Code of the legend entry that was clicked in this run.
-    activated : Action or None
-        A key of the page that was pressed on the map in this run.
+    actions : tuple of Action
+        Keys of the page that were pressed on the map in this run, in order. Each once only.
     cleared : bool
         True in the run in which the regions were removed.
     webgl : bool
@@ -62,9 +62,14 @@ class MapEvent:
     pinned: int | None = None
     opened: int | None = None
     category: int | None = None
-    activated: Action | None = None
+    actions: tuple[Action, ...] = ()
     cleared: bool = False
     webgl: bool = True
+
+    @property
+    def activated(self) -> Action | None:
+        """The last of `actions`, or None."""
+        return self.actions[-1] if self.actions else None
 
     @property
     def polygon(self) -> NDArray[np.float64] | None:

@@ -15,12 +15,12 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from components import palette, transfer
-from components.actions import DEFAULT_KEYS, read_action
+from components.actions import DEFAULT_KEYS, fresh_actions
 from components.map.colors import Coloring, encode_colors
 from components.map.events import LegendEntry, MapEvent
 from components.map.polygon import read_regions, select
 
-_STATES = ("regions", "pinned", "webgl", "opened", "category", "event")
+_STATES = ("regions", "pinned", "webgl", "event")
 
 
 @cache
@@ -183,6 +183,7 @@ def scatter_map(
         "empty": empty,
         "emptyHint": empty_hint,
         "command": memory.get("command"),
+        "acted": memory.get("acted", 0.0),
     }
     with st.container(gap=None):
         transfer.send_code("map", key)
@@ -256,15 +257,16 @@ def _event(memory: dict[str, Any], result: Mapping[str, Any], n: int) -> MapEven
     pinned = _row(pin.get("row"), n)
     clicked = pinned if pin.get("t") != memory.get("pinned_at") else None
     memory["pinned_at"] = pin.get("t")
-    category = result.get("category")
+    actions = [action for action, _item in fresh_actions(memory, result.get("event"))]
+    rows = {action.action: action.position for action in actions}
     return MapEvent(
         regions=memory["regions"] if mask is not None else (),
         mask=mask,
         clicked=clicked,
         pinned=pinned,
-        opened=_row(result.get("opened"), n),
-        category=category if isinstance(category, int) else None,
-        activated=read_action(result.get("event")),
+        opened=_row(rows.get("open"), n),
+        category=rows.get("category"),
+        actions=tuple(action for action in actions if action.action not in ("open", "category")),
         cleared=had and mask is None,
         webgl=True,
     )

@@ -27,6 +27,25 @@ export function stamp() {
   return performance.timeOrigin + performance.now();
 }
 
+/**
+ * Actions on their way to Python. Streamlit drops all but the last trigger of a busy moment, so each message carries
+ * every action that was not acknowledged (components/actions.py).
+ */
+export class Outbox {
+  constructor() {
+    this.waiting = [];
+  }
+
+  acknowledge(time) {
+    this.waiting = this.waiting.filter((action) => action.t > time);
+  }
+
+  send(say, action) {
+    this.waiting.push({ t: stamp(), ...action });
+    say?.setTriggerValue("event", this.waiting);
+  }
+}
+
 /** Offer a component's code to the shim that stands in for it (shim.js). */
 export function register(part, mount, leave) {
   shared[part] = Object.assign(mount, { leave });

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -135,3 +136,47 @@ def serve(tmp_path_factory) -> Iterator[Served]:
     served = Served(tmp_path_factory.mktemp("servers"))
     yield served
     served.stop()
+
+
+class Visit:
+    """Pages of one test: opens URLs in contexts of their own and remembers the errors of their scripts."""
+
+    def __init__(self, browser: object) -> None:
+        self.browser = browser
+        self.contexts: list = []
+        self.errors: list[str] = []
+
+    def __call__(self, url: str, *, width: int = 1440, height: int = 900, scheme: str = "light", browser=None):
+        """Open a URL in a fresh context and return the page."""
+        context = (browser or self.browser).new_context(
+            viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce"
+        )
+        self.contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(30_000)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.goto(url)
+        return page
+
+
+@pytest.fixture
+def visit(chromium) -> Iterator[Visit]:
+    """``visit(url) -> page``; fails the test if a script of a page threw."""
+    visits = Visit(chromium)
+    yield visits
+    for context in visits.contexts:
+        context.close()
+    assert visits.errors == []
+
+
+def report(page, *conditions: str) -> dict:
+    """Return what the harness's Python saw, once every condition (JavaScript over ``r``) holds.
+
+    ``report(page, "r.count === 3")`` waits at most 30 seconds.
+    """
+    test = " && ".join(["document.querySelector('#report')", *(f"({c})" for c in conditions)])
+    page.wait_for_function(
+        f"() => {{ const e = document.querySelector('#report'); if (!e) return false;"
+        f" let r; try {{ r = JSON.parse(e.textContent); }} catch {{ return false; }} return {test}; }}"
+    )
+    return json.loads(page.text_content("#report"))

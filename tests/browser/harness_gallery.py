@@ -51,11 +51,11 @@ if __name__ == "__main__":
                 empty_hint="Choose another cluster on the left.",
             )
             last = st.session_state.setdefault("events", [])
-            if seen.activated:
-                last.append([seen.activated.action, seen.activated.key, seen.activated.id, seen.count])
+            last += [[a.action, a.key, a.id, len(a.ids)] for a in seen.actions if a.ids is not None]
             if seen.opened:
                 st.session_state.opened = seen.opened
             report |= {
+                "n": len(seen.ids),
                 "count": seen.count,
                 "first": int(seen.selected_ids[0]) if seen.count else None,
                 "last": int(seen.selected_ids[-1]) if seen.count else None,

@@ -1,6 +1,6 @@
 // The gallery component: ties data, selection, view and messages together. Python's face is components/gallery/face.py.
 
-import { arrays, listen, memoryOf, register, stamp } from "../../shared/channels.js";
+import { arrays, listen, memoryOf, Outbox, register, stamp } from "../../shared/channels.js";
 import { h, helpDialog } from "../../shared/dom.js";
 import { pageKeys } from "../../shared/keys.js";
 import { Cells } from "./cells.js";
@@ -27,6 +27,7 @@ class Gallery {
     this.focus = 0;
     this.size = this.memory.size ?? 128;
     this.fit = this.memory.fit ?? "whole";
+    this.outbox = new Outbox();
     this.captions = new Map();
     this.failed = (this.memory.failed ??= new Map());
     Object.assign(this, { reasons: new Map(), neighbours: {}, keys: {}, buttons: [], orders: [], order: "", badges: null, badgeNames: [], palette: ["#888"], label: "Images" });
@@ -91,6 +92,7 @@ class Gallery {
 
   update(data) {
     this.data = data;
+    this.outbox.acknowledge(data.acted);
     const { key: _key, version, n, ...rest } = data;
     this.keys = rest.keys;
     this.buttons = rest.buttons;
@@ -250,7 +252,8 @@ class Gallery {
 
   act(action, key, position, id = this.ids[position]) {
     clearTimeout(this.sending);
-    this.say?.setTriggerValue("event", { action, key, id: id ?? null, position: position >= 0 && position < this.n ? position : null, selection: this.message() });
+    const shown = position >= 0 && position < this.n;
+    this.outbox.send(this.say, { action, key, id: id ?? null, position: shown ? position : null, selection: this.message() });
   }
 
   viewing(id) {

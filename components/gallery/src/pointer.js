@@ -21,7 +21,9 @@ export function pointer(g) {
     if (event.button !== 0) return;
     const box = g.list.getBoundingClientRect();
     if (event.clientX - box.left > g.list.clientWidth) return; // the scroll bar
-    press = { ...place(event), event, position: positionOf(event), base: null, drag: false };
+    const tick = event.composedPath().some((node) => node.classList?.contains("tick"));
+    const several = event.ctrlKey || event.metaKey;
+    press = { ...place(event), position: positionOf(event), toggle: tick || several, range: event.shiftKey, keep: several || event.shiftKey };
   });
 
   g.list.addEventListener("pointermove", (event) => {
@@ -30,7 +32,7 @@ export function pointer(g) {
     if (!press.drag) {
       if (Math.hypot(now.x - press.x, now.y - press.y) < START) return;
       press.drag = true;
-      press.base = press.event.ctrlKey || press.event.metaKey || press.event.shiftKey ? g.selection.mask.slice() : new Uint8Array(g.n);
+      press.base = press.keep ? g.selection.mask.slice() : new Uint8Array(g.n);
       g.list.setPointerCapture(event.pointerId);
       g.rubber.classList.remove("k-hidden");
       timer = setInterval(() => creep(), 30);
@@ -82,8 +84,7 @@ export function pointer(g) {
       return;
     }
     if (event.type !== "pointerup" || was.position < 0) return;
-    const onTick = was.event.composedPath().some((node) => node.classList?.contains("tick"));
-    g.pick(was.position, { toggle: onTick || was.event.ctrlKey || was.event.metaKey, range: was.event.shiftKey });
+    g.pick(was.position, was);
   };
   g.list.addEventListener("pointerup", end);
   g.list.addEventListener("pointercancel", end);

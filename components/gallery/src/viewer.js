@@ -21,11 +21,12 @@ export class Viewer {
     this.tick = iconButton("tick", "Select (Space)", () => this.toggle(), { "aria-pressed": "false" });
     this.actions = h("span", { class: "actions" });
     this.strip = h("div", { class: "strip", role: "list", "aria-label": "Neighbours" });
+    this.frame = h("div", { class: "frame", tabindex: "-1" }, this.picture, this.note);
     this.dialog = h(
       "dialog",
       { class: "viewer", "aria-label": "Full screen view" },
       h("header", {}, this.caption, h("span", { class: "k-space" }), this.actions, this.place, this.tick, iconButton("close", "Close (Esc)", () => this.dialog.close())),
-      h("div", { class: "stage" }, iconButton("previous", "Previous (Left)", () => this.step(-1)), h("div", { class: "frame" }, this.picture, this.note), iconButton("next", "Next (Right)", () => this.step(1))),
+      h("div", { class: "stage" }, iconButton("previous", "Previous (Left)", () => this.step(-1)), this.frame, iconButton("next", "Next (Right)", () => this.step(1))),
       this.strip,
     );
     this.picture.addEventListener("error", () => this.picture.hasAttribute("src") && this.failed());
@@ -37,7 +38,9 @@ export class Viewer {
   open(position) {
     if (position < 0 || position >= this.g.n) return;
     this.show(position, this.g.ids[position]);
-    if (!this.dialog.open) this.dialog.showModal();
+    if (this.dialog.open) return;
+    this.dialog.showModal();
+    this.frame.focus();
   }
 
   show(position, id) {
@@ -77,9 +80,13 @@ export class Viewer {
     const on = this.position >= 0 && g.selection.has(this.position);
     this.tick.setAttribute("aria-pressed", String(on));
     this.tick.disabled = this.position < 0;
-    this.actions.replaceChildren(
-      ...g.buttons.map(([action, title]) => h("button", { type: "button", class: "k-button", onclick: () => this.act(action, "") }, title)),
-    );
+    const wanted = JSON.stringify(g.buttons);
+    if (this.actions.dataset.buttons !== wanted) {
+      this.actions.dataset.buttons = wanted;
+      this.actions.replaceChildren(
+        ...g.buttons.map(([action, title]) => h("button", { type: "button", class: "k-button", onclick: () => this.act(action, "") }, title)),
+      );
+    }
     this.neighbours();
   }
 

@@ -1,6 +1,6 @@
 // The map component: ties channels, picture, tools and messages together. Python's face is components/map/face.py.
 
-import { arrays, listen, memoryOf, register, stamp } from "../../shared/channels.js";
+import { arrays, listen, memoryOf, Outbox, register, stamp } from "../../shared/channels.js";
 import { count, h, helpDialog, iconButton } from "../../shared/dom.js";
 import { nameOf, pageKeys } from "../../shared/keys.js";
 import { colorPoints, MISSING, unpackBits } from "./colors.js";
@@ -35,6 +35,7 @@ class ScatterMap {
     this.data = data;
     this.n = 0;
     this.mask = null;
+    this.outbox = new Outbox();
     this.build();
   }
 
@@ -97,6 +98,7 @@ class ScatterMap {
 
   update(data) {
     this.data = data;
+    this.outbox.acknowledge(data.acted);
     const { key, memory } = this;
     this.holder.style.height = `${data.height}px`;
     this.holder.setAttribute("aria-label", data.label);
@@ -203,11 +205,11 @@ class ScatterMap {
   }
 
   open(row) {
-    this.say?.setTriggerValue("opened", row);
+    this.send("open", "", row);
   }
 
   chooseCategory(code) {
-    this.say?.setTriggerValue("category", code);
+    if (code >= 0) this.outbox.send(this.say, { action: "category", position: code });
   }
 
   clear() {
@@ -268,7 +270,11 @@ class ScatterMap {
 
   act(action, key) {
     const row = this.pictures.pinned >= 0 ? this.pictures.pinned : this.pictures.hovered;
-    this.say?.setTriggerValue("event", { action, key, position: row >= 0 ? row : null, id: row >= 0 && this.ids ? this.ids[row] : null });
+    this.send(action, key, row);
+  }
+
+  send(action, key, row) {
+    this.outbox.send(this.say, { action, key, position: row >= 0 ? row : null, id: row >= 0 && this.ids ? this.ids[row] : null });
   }
 
   showHelp() {
