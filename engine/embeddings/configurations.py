@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -86,22 +86,40 @@ def key_of(config: Mapping[str, Any]) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def list_configurations(workspace: Workspace, dataset_id: str) -> list[Configuration]:
-    """Return the cached configurations that hold vectors of this data set, the newest first."""
-    contents = load_images(workspace, dataset_id).contents
+def stores(workspace: Workspace) -> Iterator[EmbeddingStore]:
+    """Yield every store of the cache that can say what it holds."""
     folder = workspace.cache / "embeddings"
-    found = []
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
         if "." in path.name or not (path / "config.json").exists():
             continue
         try:
-            store = EmbeddingStore(path)
+            yield EmbeddingStore(path)
         except StorageError:
             continue  # config.json is damaged: nobody can say what these vectors are, and embedding makes them anew
-        configuration = _configuration(store, contents)
-        if configuration is not None:
-            found.append(configuration)
-    return sorted(found, key=lambda item: -item.made)
+
+
+def list_configurations(workspace: Workspace, dataset_id: str) -> list[Configuration]:
+    """Return the cached configurations that hold vectors of this data set, the newest first."""
+    contents = load_images(workspace, dataset_id).contents
+    found = [_configuration(store, contents) for store in stores(workspace)]
+    return sorted((item for item in found if item is not None), key=lambda item: -item.made)
+
+
+def find_without_weights(
+    workspace: Workspace, entry: EncoderEntry, settings: Settings, preprocess: PreprocessSettings, contents: Ids
+) -> EmbeddingStore | None:
+    """Return the newest store of this configuration that holds all `contents`, whatever weights made it.
+
+    It answers while the weights are not on this machine: what is embedded already needs none.
+    """
+    expected = describe(entry, settings, preprocess, "")
+    same = ("encoder", "settings_key", "preprocess", "decoder")
+    found = [
+        store
+        for store in stores(workspace)
+        if all(store.settings.get(name) == expected[name] for name in same) and store.holds(contents).all()
+    ]
+    return max(found, key=lambda store: float(store.settings["made"]), default=None)
 
 
 def _configuration(store: EmbeddingStore, contents: Ids) -> Configuration | None:

@@ -15,17 +15,17 @@ from numpy.typing import NDArray
 
 from engine.device import threads
 from engine.embeddings.ahead import Pixels, decoded_batches
-from engine.embeddings.configurations import Configuration, describe, key_of, list_configurations
+from engine.embeddings.configurations import Configuration, describe, find_without_weights, key_of, list_configurations
 from engine.embeddings.encoders import Encoder, EncoderEntry, find_encoder
 from engine.embeddings.generations import next_generation, swap
 from engine.embeddings.store import EmbeddingStore, Vectors
 from engine.embeddings.writing import Sized, Writer
-from engine.errors import InputError, KindredError
+from engine.errors import InputError, KindredError, WeightsError
 from engine.files import content_id
 from engine.ids import Ids, to_bytes
-from engine.images.datasets import Dataset, ImageTable, find_dataset, load_images
+from engine.images.datasets import Dataset, ImageTable, find_dataset, load_images, read_content
 from engine.images.decode import ImageError, PreprocessSettings, decode_square
-from engine.images.sources import open_source, shown
+from engine.images.sources import ReadError, open_source, shown
 from engine.progress import SILENT, Progress
 from engine.settings import Settings
 from engine.workspace import Workspace
@@ -59,10 +59,6 @@ class EmbeddingSet:
 
     def __len__(self) -> int:
         return len(self.rows)
-
-
-class ChangedError(KindredError):
-    """The file is no longer the one that was scanned."""
 
 
 def embed(
@@ -112,11 +108,18 @@ def embed(
     if entry.takes == "vectors":
         settings = entry.encoder_class.for_dataset(settings, dataset)
         dtype = entry.encoder_class.dtype_of(settings)
-    config = describe(entry, settings, preprocess, entry.revision(settings, progress=progress), dtype)
+    wanted = np.arange(len(table.contents)) if only is None else np.flatnonzero(np.isin(table.contents, only))
+    try:
+        revision = entry.revision(settings, download=False)
+    except WeightsError:
+        known = None if force else find_without_weights(workspace, entry, settings, preprocess, table.contents[wanted])
+        if known is not None:
+            return _collect(known, table, wanted)
+        revision = entry.revision(settings, progress=progress)
+    config = describe(entry, settings, preprocess, revision, dtype)
     store = EmbeddingStore(workspace.embeddings(key_of(config)), config)
     for sentence in store.damaged:
         progress.say(sentence)
-    wanted = np.arange(len(table.contents)) if only is None else np.flatnonzero(np.isin(table.contents, only))
     if force or len(_missing(store, table, wanted)):
         with store.writing():
             target = next_generation(store) if force else store
@@ -125,7 +128,8 @@ def embed(
                 _copy_vectors(entry, settings, dataset, table, todo, target, progress)
             elif len(todo):
                 encoder = entry.build(settings, device=device)
-                _embed_rows(encoder, dataset, table, todo, target, preprocess, progress)
+                reader = Reader(workspace, dataset, table, todo, encoder.side, preprocess)
+                _embed_rows(encoder, reader, target, progress)
             if force:
                 swap(store, target)
             store.compact()
@@ -193,48 +197,83 @@ def _copy_vectors(
     store.append(contents[chosen], vectors[chosen])
 
 
-def _embed_rows(
-    encoder: Encoder,
-    dataset: Dataset,
-    table: ImageTable,
-    todo: NDArray[np.int64],
-    store: EmbeddingStore,
-    preprocess: PreprocessSettings,
-    progress: Progress,
-) -> None:
+class Reader:
+    """Reads and decodes the images of a data set by job number; called from many threads."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        dataset: Dataset,
+        table: ImageTable,
+        rows: NDArray[np.int64],
+        side: int,
+        preprocess: PreprocessSettings,
+    ) -> None:
+        self.contents = table.contents[rows]
+        self.keys = to_bytes(self.contents)
+        self.side = side
+        self._workspace = workspace
+        self._check = dataset.kind == "folder"
+        self._source = open_source(dataset.kind, dataset.location, dataset.options)
+        self._paths = [table.paths[row] for row in rows]
+        self._preprocess = preprocess
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def name(self, job: int) -> str:
+        """Return the image's path for the eye."""
+        return shown(self._paths[job])
+
+    def decode(self, job: int) -> Pixels:
+        """Return the (side, side, 3) uint8 square of an image.
+
+        Raises
+        ------
+        ImageError
+            It is no image.
+        KindredError
+            It is gone or has changed since the scan, and no other file has its content.
+        """
+        return decode_square(self._read(job), self.side, self._preprocess)
+
+    def _read(self, job: int) -> bytes:
+        try:
+            data = self._source.read(self._paths[job])
+            if self._check and content_id(data) != self.keys[job]:
+                raise ReadError("The file has changed since the scan; scan again.")
+            return data
+        except ReadError as error:
+            try:
+                return read_content(self._workspace, self.keys[job])  # a duplicate elsewhere serves as well
+            except KindredError:
+                raise error from None
+
+
+def _embed_rows(encoder: Encoder, reader: Reader, store: EmbeddingStore, progress: Progress) -> None:
     for note in encoder.notes:
         progress.say(note)
-    source = open_source(dataset.kind, dataset.location, dataset.options)
-    keys = to_bytes(table.contents[todo])
-
-    def decode(job: int) -> Pixels:
-        data = source.read(table.paths[todo[job]])
-        if content_id(data) != keys[job] and dataset.kind == "folder":
-            raise ChangedError("The file changed after the scan.", "Scan again.")
-        return decode_square(data, encoder.side, preprocess)
-
-    writer, batches = Writer(store), Sized(encoder, progress)
-    began, last, failed = time.monotonic(), 0.0, 0
-    size = max(1, min(encoder.batch_size, len(todo)))
-    stream = decoded_batches(len(todo), decode, side=encoder.side, batch_size=size, threads=threads())
-    done = 0
+    writer, sized = Writer(store), Sized(encoder, progress)
+    began, last, done, failed = time.monotonic(), 0.0, 0, 0
+    size = max(1, min(encoder.batch_size, len(reader)))
+    stream = decoded_batches(len(reader), reader.decode, side=reader.side, batch_size=size, threads=threads())
     try:
         with closing(stream):
             for batch in stream:
                 for job, error in batch.failures:
-                    writer.fail(keys[job], error.sentence, again=not isinstance(error, ImageError))
+                    writer.fail(reader.keys[job], error.sentence, again=not isinstance(error, ImageError))
                     if not failed:
-                        progress.say(f"{shown(table.paths[todo[job]])} is left out: {error.sentence}")
+                        progress.say(f"{reader.name(job)} is left out: {error.sentence}")
                     failed += 1
                 if len(batch.jobs):
-                    writer.add(table.contents[todo[batch.jobs]], batches.encode(batch.images))
+                    writer.add(reader.contents[batch.jobs], sized.encode(batch.images))
                 done += len(batch.jobs) + len(batch.failures)
                 now = time.monotonic()
-                if now - last > 0.2 or done == len(todo):
+                if now - last > 0.2 or done == len(reader):
                     rate = done / max(now - began, 1e-9)
-                    progress.update(done, len(todo), phase="embedding", unit="images", images_per_second=rate)
+                    progress.update(done, len(reader), phase="embedding", unit="images", images_per_second=rate)
                     last = now
     finally:
         writer.commit()
     if failed:
-        progress.say(f"{failed:,} of {len(todo):,} images could not be embedded; each is listed with its reason.")
+        progress.say(f"{failed:,} of {len(reader):,} images could not be embedded; each is listed with its reason.")

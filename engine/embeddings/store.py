@@ -6,9 +6,7 @@ written first and the renamed .npy is the commit, so keys without their .npy are
 
 from __future__ import annotations
 
-import json
 import re
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,10 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.embeddings.failures import append_failures, read_failures
 from engine.embeddings.generations import finish_swap, held
 from engine.embeddings.index import KeyIndex
 from engine.errors import InputError, KindredError, StorageError
-from engine.files import load_array, read_json, replace_file, save_array, sync_folder, told_when_full, write_json
+from engine.files import load_array, read_json, replace_file, save_array, sync_folder, write_json
 from engine.ids import WIDTH, Ids, pack, to_bytes
 
 SHARD_ROWS = 8192
@@ -252,36 +251,14 @@ class EmbeddingStore:
 
     def failures(self, *, final: bool = False) -> dict[bytes, str]:
         """Return why images could not be embedded, by content id; `final` leaves out what may work the next time."""
-        found: dict[bytes, str] = {}
-        path = self.folder / "failed.jsonl"
-        if not path.exists():
-            return found
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                entry = json.loads(line)
-                key = bytes.fromhex(entry["content"])
-                if final and entry.get("again"):
-                    found.pop(key, None)
-                else:
-                    found[key] = str(entry["reason"])
-            except (ValueError, KeyError, TypeError):
-                continue  # a line cut short by a kill: that image is simply tried again
-        return found
+        return read_failures(self.folder / "failed.jsonl", final=final)
 
     def record_failures(self, failures: Iterable[tuple[bytes, str]], *, again: bool = False) -> None:
         """Append (content id, reason) pairs to failed.jsonl; `again` says that the next run should try again."""
-        lines = [
-            json.dumps({"content": content.hex(), "reason": reason, "again": again, "made": time.time()}) + "\n"
-            for content, reason in failures
-        ]
-        if not lines:
-            return
-        self._prepare()
-        path = self.folder / "failed.jsonl"
-        with told_when_full(path), path.open("ab") as file:
-            if file.tell() and not _ends_with_newline(path):
-                file.write(b"\n")
-            file.write("".join(lines).encode())
+        given = list(failures)
+        if given:
+            self._prepare()
+            append_failures(self.folder / "failed.jsonl", given, again=again)
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -327,9 +304,3 @@ def _gather(source: NDArray[Any], inside: NDArray[np.int64], out: Vectors, rows:
         return
     order = np.argsort(inside, kind="stable")
     out[rows[order]] = source[inside[order]]
-
-
-def _ends_with_newline(path: Path) -> bool:
-    with path.open("rb") as file:
-        file.seek(-1, 2)
-        return file.read(1) == b"\n"

@@ -102,6 +102,8 @@ _ALL = (
                  "engine.embeddings.encoders.dino", "Dino"),
     EncoderEntry("precomputed", "Your own vectors", "Vectors that you computed elsewhere: .npy, .npz or .parquet.",
                  "engine.embeddings.encoders.precomputed", "Precomputed", takes="vectors"),
+    EncoderEntry("hadis", "Trained here (HaDis)", "A network that HaDis trained on your own images.",
+                 "engine.embeddings.encoders.resnet", "Resnet"),
 )  # fmt: skip
 
 ENCODERS: dict[str, EncoderEntry] = {entry.name: entry for entry in _ALL}
