@@ -30,6 +30,7 @@ def finish(replay: Replay, version: int) -> LabelState:
         codes=codes,
         given=replay.own.copy(),
         status=replay.status.copy(),
+        bound=replay.bound.copy(),
         label_names=labels,
         clusters=_clusters(replay, names, labels),
         conflicts=sorted(
@@ -40,7 +41,7 @@ def finish(replay: Replay, version: int) -> LabelState:
         version=version,
         unknown=replay.unknown,
     )
-    for array in (state.cluster, state.codes, state.given, state.status):
+    for array in (state.cluster, state.codes, state.given, state.status, state.bound):
         array.flags.writeable = False
     return state
 

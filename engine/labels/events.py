@@ -8,6 +8,7 @@ re-run with another method, encoder or K.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from engine.errors import InputError
 from engine.ids import Ids
+from engine.labels.audit import purity_bound
 from engine.labels.conflicts import finish, images
 from engine.labels.log import Event, EventLog, clean_label
 from engine.labels.replay import Replay, Rows
@@ -178,6 +180,21 @@ class LabelHistory(EventLog):
             raise InputError("Two different clusters with images are needed.")
         shown = f"{state.title(one)} and {state.title(other)} are different"
         return self._do(state, "apart", sides[0], {"clusters": [int(one), int(other)]}, shown, sides[1])
+
+    def audit(self, state: LabelState, cluster: int, *, checked: int, wrong: int, confidence: float = 0.95) -> Event:
+        """Note that a random sample of a cluster was looked at; its bound goes with the labels into every export."""
+        rows = state.rows(cluster)
+        if cluster < 0 or not len(rows):
+            raise InputError("An audit needs a cluster with images.")
+        bound = purity_bound(checked, wrong, population=len(rows), confidence=confidence)
+        found = state.find(cluster)
+        detail = {
+            "clusters": [int(cluster)], "checked": int(checked), "wrong": int(wrong), "confidence": confidence,
+            "bound": bound, "label": found.name if found else None,
+        }  # fmt: skip
+        least = math.floor(bound * 1000) / 10
+        shown = f"{checked:,} checked, {wrong:,} wrong: {state.title(cluster)} is at least {least:g}% pure"
+        return self._do(state, "audit", rows, detail, shown)
 
     # -- images ---------------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ from engine.errors import InputError
 from engine.workspace import Workspace
 
 LABEL_LIMIT = 200
-ACTIONS = ("rename", "name", "label", "confirm", "merge", "split", "move", "reject", "lock", "unlock", "apart")
+ACTIONS = ("rename", "name", "label", "confirm", "merge", "split", "move", "reject", "lock", "unlock", "apart", "audit")
 
 
 def clean_label(text: str) -> str:

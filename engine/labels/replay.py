@@ -77,7 +77,7 @@ class Locator:
         return at
 
 
-_WORKING = ("cluster", "own", "naming", "status", "last", "sizes", "codes", "origin", "apart", "pending")
+_WORKING = ("cluster", "own", "naming", "status", "last", "bound", "sizes", "codes", "origin", "apart", "pending")
 
 
 def _parts(groups: list[list[Any]]) -> NDArray[np.int64]:
@@ -129,13 +129,14 @@ class Replay:
         self.naming = np.zeros(n, bool)
         self.status = np.zeros(n, np.uint8)
         self.last = np.zeros(n, np.int64)
+        self.bound = np.full(n, np.nan, np.float32)
         self.sizes = np.bincount(self.cluster + 1, minlength=self.n_base + 1)
         self.codes: dict[str, int] = {}
         self.origin: dict[int, str] = {}
         self.apart: list[tuple[int, int]] = []
         self.pending: list[Pending] = []
         self.unknown = 0
-        self._locks = False
+        self._locks = self._audits = False
         self._checkpoints: list[tuple[list[int], dict[str, Any]]] = []
 
     def advance(self, events: list[Event]) -> None:
@@ -151,7 +152,7 @@ class Replay:
             if since >= CHECKPOINT_EVERY and len(events) - at - 1 <= CHECKPOINT_EVERY:
                 kept = {name: value for name, value in vars(self).items() if name in _WORKING}
                 self._checkpoints.append((self.applied.copy(), {name: value.copy() for name, value in kept.items()}))
-                self._checkpoints[-1][1]["counts"] = (self.unknown, self._locks)
+                self._checkpoints[-1][1]["counts"] = (self.unknown, self._locks, self._audits)
                 del self._checkpoints[:-CHECKPOINTS]
 
     def _rewind(self, wanted: list[int]) -> None:
@@ -164,7 +165,7 @@ class Replay:
             self.applied = applied.copy()
             for name in _WORKING:
                 setattr(self, name, kept[name].copy())
-            self.unknown, self._locks = kept["counts"]
+            self.unknown, self._locks, self._audits = kept["counts"]
 
     def _locate(self, events: list[Event]) -> None:
         """Find the rows of many events by one search."""
@@ -203,6 +204,8 @@ class Replay:
             self._reject(event, chosen, free, anchors, exact)
         elif event.kind == "apart":
             self._keep_apart(event, rows[rows >= 0], anchors, exact)
+        elif event.kind == "audit":
+            self._audit(event, rows[rows >= 0], chosen)
         self.last[chosen] = event.id
 
     # -- what events do -------------------------------------------------------------------------
@@ -221,6 +224,7 @@ class Replay:
                     self._wait("scattered", event, rows[part == index], code=int(each[index]))
         elif naming and not exact and codes >= 0:
             self._wait("scattered", event, rows, code=codes)
+        self._forget(rows, codes)
         if naming:
             self.naming[rows] = codes >= 0
         else:
@@ -308,6 +312,20 @@ class Replay:
         if not exact:
             self._wait("apart", event, rows, rest=anchors)
 
+    def _audit(self, event: Event, rows: Rows, free: Rows) -> None:
+        """Note the proven purity; the label that was audited becomes the images' own, so that a change shows."""
+        label = event.detail.get("label")
+        if label is not None:
+            self.own[free[self.own[free] < 0]] = self._code(label)
+        self.bound[rows] = float(event.detail["bound"])
+        self._audits = True
+
+    def _forget(self, rows: Rows, codes: Any) -> None:  # noqa: ANN401 - one code or one for each
+        """Drop the bounds of images whose label changes to another; a first name for an audited cluster keeps them."""
+        if self._audits:
+            was = self.own[rows]
+            self.bound[rows[(was >= 0) & (was != codes)]] = np.nan
+
     # -- small steps ----------------------------------------------------------------------------
 
     def _code(self, label: str | None) -> int:
@@ -315,6 +333,7 @@ class Replay:
 
     def _give(self, rows: Rows, label: str | None) -> None:
         """Label images by their cluster's name."""
+        self._forget(rows, self._code(label))
         self.own[rows] = self._code(label)
         self.naming[rows] = label is not None
 
@@ -323,6 +342,8 @@ class Replay:
         highest = (target if isinstance(target, int) else int(np.max(target, initial=UNSORTED))) + 2
         if highest > len(self.sizes):
             self.sizes = np.concatenate([self.sizes, np.zeros(max(highest, len(self.sizes)), self.sizes.dtype)])
+        if self._audits:
+            self.bound[rows[self.cluster[rows] != target]] = np.nan
         np.subtract.at(self.sizes, self.cluster[rows] + 1, 1)
         self.cluster[rows] = target
         if isinstance(target, int):

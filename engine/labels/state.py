@@ -87,6 +87,8 @@ class LabelState:
         naming its cluster; `codes` also holds the name of the cluster for images that came to it later.
     status : (n,) uint8
         0 plain, 1 confirmed, 2 rejected, 3 locked (`STATUS_NAMES`).
+    bound : (n,) float32
+        Purity proven by an audit of the images that it was among, NaN without one or after its label changed.
     label_names : tuple of str
         Every label name in the history.
     clusters : list of Cluster
@@ -108,6 +110,7 @@ class LabelState:
     codes: NDArray[np.int32]
     given: NDArray[np.int32]
     status: NDArray[np.uint8]
+    bound: NDArray[np.float32]
     label_names: tuple[str, ...]
     clusters: list[Cluster]
     conflicts: list[Conflict]
@@ -164,6 +167,7 @@ class LabelState:
             np.array_equal(self.contents, other.contents)
             and np.array_equal(self.cluster, other.cluster)
             and np.array_equal(self.status, other.status)
+            and np.array_equal(self.bound, other.bound, equal_nan=True)
             and self.labels == other.labels
             and self.given_labels == other.given_labels
             and self.clusters == other.clusters

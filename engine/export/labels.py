@@ -1,0 +1,234 @@
+"""Labels as a table with one line per file, duplicates included, and as CSV or JSON.
+
+The table joins what the catalog knows of the files with a clustering and the label history over it; every
+other export (Parquet, folders, other tools' formats, the report) starts from it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.errors import InputError
+from engine.export.csv import path_bytes, path_text, read_csv, write_csv
+from engine.files import read_json, replace_file
+from engine.ids import Ids, pack, positions, to_hex
+from engine.images.tables import files_of
+from engine.labels.state import STATUS_NAMES, LabelState
+from engine.workspace import Workspace
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class LabelTable:
+    """One line per file, in the byte order of the paths.
+
+    Attributes
+    ----------
+    paths : list of bytes
+        Inside the data set's source.
+    contents : (m,) S16
+        Content ids; files with the same bytes have the same.
+    rows : (m,) int64
+        Row of each file's content in the arrays that the table was made from.
+    ids : (m,) int64
+        Catalog ids of the files.
+    cluster : (m,) int32
+        -1 is noise or unsorted.
+    label : list of str or None
+    confidence : (m,) float32
+        Of the clustering, in [0, 1].
+    status : list of str
+        "", "confirmed", "rejected" or "locked".
+    audit_bound : (m,) float32
+        Purity proven by an audit of the image's cluster, NaN without one.
+    truth, split : list
+        As the catalog has them.
+    """
+
+    paths: list[bytes]
+    contents: Ids
+    rows: NDArray[np.int64]
+    ids: NDArray[np.int64]
+    cluster: NDArray[np.int32]
+    label: list[str | None]
+    confidence: NDArray[np.float32]
+    status: list[str]
+    audit_bound: NDArray[np.float32]
+    truth: list[str | None] = field(default_factory=list)
+    split: list[str] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def take(self, chosen: NDArray[Any] | Sequence[int]) -> LabelTable:
+        """Return some lines, by number or mask."""
+        at = np.arange(len(self))[np.asarray(chosen)] if len(self) else np.empty(0, np.int64)
+        values: dict[str, Any] = {}
+        for name, column in vars(self).items():
+            values[name] = column[at] if isinstance(column, np.ndarray) else [column[i] for i in at]
+        return LabelTable(**values)
+
+    def columns(self) -> dict[str, Any]:
+        """Return the exported columns by name; truth and split only where there are any."""
+        table: dict[str, Any] = {
+            "path": [path_text(path) for path in self.paths],
+            "content_id": to_hex(self.contents),
+            "cluster": self.cluster,
+            "label": self.label,
+            "confidence": self.confidence,
+            "status": self.status,
+            "audit_bound": self.audit_bound,
+        }
+        if any(truth is not None for truth in self.truth):
+            table["truth"] = self.truth
+        if any(self.split):
+            table["split"] = self.split
+        return table
+
+
+def label_table(
+    workspace: Workspace,
+    dataset_id: str,
+    contents: Ids,
+    assignments: NDArray[np.int32],
+    confidence: NDArray[np.float32] | None = None,
+    *,
+    state: LabelState | None = None,
+) -> LabelTable:
+    """Join files, clustering and labels.
+
+    Parameters
+    ----------
+    workspace, dataset_id
+        Whose files.
+    contents : (n,) S16
+        The clustered images.
+    assignments : (n,) int32
+        Their clusters, written as they are unless `state` is given.
+    confidence : (n,) float32, optional
+        In [0, 1]; NaN where absent.
+    state : LabelState, optional
+        The labels as the person sees them; its clusters are written. By default the label history is
+        replayed over `assignments` for the labels alone.
+
+    Returns
+    -------
+    LabelTable
+        Every file whose content was clustered; unreadable files and files added later are left out.
+
+    Raises
+    ------
+    InputError
+        Arrays of different lengths.
+    """
+    n = len(contents)
+    sure = np.full(n, np.nan, np.float32) if confidence is None else np.asarray(confidence, np.float32)
+    if len(assignments) != n or len(sure) != n or (state is not None and len(state) != n):
+        raise InputError("Images, clusters, labels and confidences differ in number.", "Run the clustering again.")
+    labels = state
+    if labels is None:
+        from engine.labels.events import LabelHistory
+
+        labels = LabelHistory(workspace, dataset_id).state(contents, assignments)
+    cluster = np.asarray(assignments, np.int32) if state is None else state.cluster
+    files = [item for item in files_of(workspace, dataset_id) if item.content is not None and item.failure is None]
+    keys = pack([item.content for item in files if item.content is not None])
+    rows = positions(contents, keys)
+    kept = np.flatnonzero(rows >= 0)
+    rows = rows[kept]
+    chosen = [files[at] for at in kept.tolist()]
+    texts = labels.labels
+    return LabelTable(
+        paths=[item.path for item in chosen],
+        contents=contents[rows],
+        rows=rows,
+        ids=np.array([item.id for item in chosen], np.int64),
+        cluster=cluster[rows],
+        label=[texts[row] for row in rows.tolist()],
+        confidence=sure[rows],
+        status=[STATUS_NAMES[status] for status in labels.status[rows].tolist()],
+        audit_bound=labels.bound[rows],
+        truth=[item.truth for item in chosen],
+        split=[item.split for item in chosen],
+    )
+
+
+def write_labels_csv(path: Path, table: LabelTable) -> None:
+    """Write the table as CSV: path, content_id, cluster, label, confidence, status, audit_bound, truth, split."""
+    write_csv(path, table.columns())
+
+
+def write_labels_json(path: Path, table: LabelTable) -> None:
+    """Write the table as JSON: {"format": 1, "images": [{column: value}, ...]}, null where a value is missing."""
+    columns = {name: _plain(values) for name, values in table.columns().items()}
+
+    def write(file: IO[bytes]) -> None:
+        file.write(b'{"format": %d, "images": [' % FORMAT)
+        for at, row in enumerate(zip(*columns.values(), strict=True)):
+            text = json.dumps(dict(zip(columns, row, strict=True)), ensure_ascii=False, allow_nan=False)
+            file.write((",\n" if at else "\n").encode() + text.encode("utf-8", "backslashreplace"))
+        file.write(b"\n]}\n")
+
+    replace_file(path, write)
+
+
+def read_labels(path: Path) -> LabelTable:
+    """Read back labels.csv or its JSON; `rows` and `ids` are -1, because only a workspace knows them.
+
+    Raises
+    ------
+    InputError
+        A column is missing, or a cell is no number or content id.
+    StorageError
+        Missing or damaged.
+    """
+    if path.suffix.lower() == ".json":
+        found = read_json(path)
+        images = found.get("images") if isinstance(found, dict) else None
+        if not isinstance(images, list) or not all(isinstance(row, dict) for row in images):
+            raise InputError(f"{path.name} is not a Kindred label file.")
+        names = dict.fromkeys(name for row in images for name in row)
+        columns = {name: ["" if row.get(name) is None else str(row[name]) for row in images] for name in names}
+        absent = [name for name in ("path", "content_id", "cluster", "label") if name not in columns and images]
+        if absent:
+            raise InputError(f"{path.name} lacks the column {', '.join(absent)}.")
+    else:
+        columns = read_csv(path, required=("path", "content_id", "cluster", "label"))
+    n = len(columns.get("path", ()))
+    empty = [""] * n
+    try:
+        return LabelTable(
+            paths=[path_bytes(text) for text in columns.get("path", empty)],
+            contents=pack([bytes.fromhex(text) for text in columns.get("content_id", empty)]),
+            rows=np.full(n, -1),
+            ids=np.full(n, -1),
+            cluster=np.array([int(text) for text in columns.get("cluster", empty)], np.int32),
+            label=[text or None for text in columns.get("label", empty)],
+            confidence=_floats(columns.get("confidence", empty)),
+            status=columns.get("status", empty),
+            audit_bound=_floats(columns.get("audit_bound", empty)),
+            truth=[text or None for text in columns.get("truth", empty)],
+            split=columns.get("split", empty),
+        )
+    except ValueError as error:
+        raise InputError(f"{path.name} holds a cell that is not what its column says: {error}.") from error
+
+
+def _plain(values: Any) -> list[Any]:  # noqa: ANN401 - a column
+    """Return a column as JSON values, floats rounded as in the CSV."""
+    if isinstance(values, np.ndarray) and values.dtype.kind == "f":
+        return [None if value != value else round(value, 6) for value in values.astype(float).tolist()]
+    plain: list[Any] = values.tolist() if isinstance(values, np.ndarray) else values
+    return plain
+
+
+def _floats(texts: list[str]) -> NDArray[np.float32]:
+    return np.array([float(text) if text else np.nan for text in texts], np.float32)
