@@ -6,11 +6,13 @@ in the catalog, so that a page can filter blurred or dark images without opening
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+_LEVELS = np.arange(256) / 255
+_SQUARES = _LEVELS**2
+_OPPONENT = np.array([[1, 0.5], [-1, 0.5], [0, -1]], np.float32)  # red - green, yellow - blue
 
 
 def measure(image: Image.Image) -> dict[str, float]:
@@ -25,16 +27,14 @@ def measure(image: Image.Image) -> dict[str, float]:
         `colourfulness` of Hasler and Suesstrunk (2003), 0 for grey, above 0.4 vivid.
     """
     grey = image.convert("L")
-    counts = np.asarray(grey.histogram(), np.float64)
-    share = counts / counts.sum()
-    levels = np.arange(256) / 255
-    brightness = float(share @ levels)
-    occupied = share[share > 0]
+    share = np.array(grey.histogram(), np.float64) / (grey.width * grey.height)
+    brightness = float(share @ _LEVELS)
+    edges = _laplacian(np.asarray(grey, np.int16)).astype(np.float32).ravel()
     return {
         "brightness": _round(brightness),
-        "contrast": _round(float(share @ (levels - brightness) ** 2) ** 0.5),
-        "sharpness": _round(_laplacian(np.asarray(grey, np.int16)).astype(np.float32).var() / 255**2),
-        "entropy": _round(max(0.0, -float(occupied @ np.log2(occupied)))),
+        "contrast": _round(max(0.0, float(share @ _SQUARES) - brightness**2) ** 0.5),
+        "sharpness": _round(float(edges @ edges) / edges.size / 255**2 - (float(edges.mean()) / 255) ** 2),
+        "entropy": _round(abs(grey.entropy())),
         "colourfulness": _round(_colourfulness(image)),
     }
 
@@ -56,11 +56,12 @@ def _laplacian(luma: NDArray[np.int16]) -> NDArray[np.int16]:
 def _colourfulness(image: Image.Image) -> float:
     """Return Hasler and Suesstrunk's measure, on every fourth pixel each way of a large picture."""
     step = 4 if min(image.size) >= 64 else 1
-    red, green, blue = np.moveaxis(np.asarray(image)[::step, ::step].astype(np.float32) / np.float32(255), -1, 0)
-    red_green, yellow_blue = red - green, (red + green) / 2 - blue
-    spread = np.hypot(red_green.std(), yellow_blue.std())
-    return float(spread + 0.3 * np.hypot(red_green.mean(), yellow_blue.mean()))
+    rgb = np.asarray(image)[::step, ::step].reshape(-1, 3).astype(np.float32)
+    opponent = (rgb @ _OPPONENT).astype(np.float64) / 255
+    means = opponent.mean(axis=0)
+    spread = (opponent * opponent).mean(axis=0) - means**2
+    return float(max(0.0, spread.sum()) ** 0.5 + 0.3 * (means @ means) ** 0.5)
 
 
-def _round(value: float | np.floating[Any]) -> float:
-    return float(f"{float(value):.4g}")
+def _round(value: float) -> float:
+    return float(f"{max(0.0, value):.4g}")

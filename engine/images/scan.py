@@ -32,6 +32,7 @@ __all__ = ["ScanReport", "report", "scan"]
 
 BATCH = 256
 BATCH_SECONDS = 2.0
+HANDFUL = 8  # files handed to a thread at once: one hand-over per file would cost more than a small image
 
 
 @dataclass(slots=True)
@@ -132,17 +133,18 @@ def _known(workspace: Workspace, dataset_id: str) -> dict[bytes, _Known]:
 
 
 def _look_at_all(source: Source, entries: Sequence[Entry], *, thumbnails: bool) -> Iterator[_Looked]:
-    """Look at the files in `threads()` threads, in order, with a bounded number in flight."""
+    """Look at the files in `threads()` threads, in order, a handful at a time, with a bounded number in flight."""
     workers = threads()
-    waiting: deque[Future[_Looked]] = deque()
+    handfuls = (entries[at : at + HANDFUL] for at in range(0, len(entries), HANDFUL))
+    waiting: deque[Future[list[_Looked]]] = deque()
     with ThreadPoolExecutor(workers, thread_name_prefix="scan") as pool:
         try:
-            for entry in entries:
-                waiting.append(pool.submit(_look, source, entry, thumbnails))
-                if len(waiting) >= 8 * workers:
-                    yield waiting.popleft().result()
+            for handful in handfuls:
+                waiting.append(pool.submit(lambda some: [_look(source, one, thumbnails) for one in some], handful))
+                if len(waiting) > 2 * workers:
+                    yield from waiting.popleft().result()
             while waiting:
-                yield waiting.popleft().result()
+                yield from waiting.popleft().result()
         finally:
             for future in waiting:
                 future.cancel()

@@ -277,6 +277,7 @@ class Watcher:
 
 def test_progress_rises_to_the_total(workspace, folder, monkeypatch):
     monkeypatch.setattr(scan_module, "BATCH", 2)
+    monkeypatch.setattr(scan_module, "HANDFUL", 1)
     write(folder / "empty.png", b"")
     watcher = Watcher()
     scan(workspace, add_folder(workspace, folder).id, progress=watcher)
@@ -303,7 +304,7 @@ import sys, time
 from engine.images import scan as module
 from engine.images.sources import FolderSource
 from engine.workspace import Workspace
-module.BATCH = 4
+module.BATCH = module.HANDFUL = 4
 real = FolderSource.read
 def slow(self, name):
     time.sleep(0.05)
