@@ -144,7 +144,9 @@ class FolderSource:
                     if entry is not None:
                         yield entry
                 elif child.is_symlink() and child.is_dir():
-                    self.problems.append((name + b"/", "A link to another folder; it is not followed."))
+                    self.problems.append(
+                        (name + b"/", "A link to another folder; it is not followed. Add that folder by itself.")
+                    )
             pending.extend(reversed(below))
 
     def _entry(self, name: bytes, child: os.DirEntry[bytes]) -> Entry | None:

@@ -192,3 +192,19 @@ def count_images(workspace: Workspace, dataset_id: str) -> int:
         return int(db.execute(query, (dataset_id,)).fetchone()[0])
 
     return remembered(workspace, dataset_id, "count", ask)
+
+
+def load_quality(workspace: Workspace, dataset_id: str) -> dict[str, NDArray[np.float32]]:
+    """Return the measured qualities by name, each (n,) in the order of `load_images`; NaN where none was measured.
+
+    Names and ranges are those of `engine.images.quality.measure`; vectors without images have none.
+    """
+    return remembered(workspace, dataset_id, "quality", lambda db: _quality(db, dataset_id))
+
+
+def _quality(db: sqlite3.Connection, dataset_id: str) -> dict[str, NDArray[np.float32]]:
+    table = _table(db, dataset_id, None)
+    found = dict(db.execute("SELECT id, quality FROM image WHERE dataset = ? AND quality IS NOT NULL", (dataset_id,)))
+    measured = [json.loads(found[image]) if image in found else {} for image in table.ids.tolist()]
+    names = next((list(one) for one in measured if one), [])
+    return {name: _frozen(np.array([one.get(name, np.nan) for one in measured], np.float32)) for name in names}

@@ -6,6 +6,7 @@ import os
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from engine.catalog import open_catalog
 from engine.errors import InputError
@@ -25,7 +26,7 @@ from engine.images.datasets import (
 )
 from engine.images.scan import scan
 from engine.images.sources import ReadError
-from engine.images.tables import count_images
+from engine.images.tables import count_images, load_quality
 from tests.conftest import shared_data
 from tests.engine.images.pictures import noise, write
 
@@ -240,3 +241,16 @@ def test_tables_are_kept_until_something_changes(workspace, folder):
     again = add_folder(workspace, folder)
     assert again.id == dataset.id
     assert count_images(workspace, again.id) == 0
+
+
+def test_qualities_stand_in_the_order_of_the_rows(workspace, tmp_path):
+    for at, level in enumerate((200, 0, 100)):
+        write(tmp_path / "set" / f"{at}.png", Image.new("RGB", (8, 8), (level,) * 3))
+    write(tmp_path / "set" / "3.png", b"")
+    dataset = add_folder(workspace, tmp_path / "set")
+    scan(workspace, dataset.id)
+    found = load_quality(workspace, dataset.id)
+    assert set(found) == {"brightness", "contrast", "sharpness", "entropy", "colourfulness"}
+    assert found["brightness"].tolist() == pytest.approx([200 / 255, 0, 100 / 255], abs=1e-3)
+    np.save(tmp_path / "v.npy", np.eye(3))
+    assert load_quality(workspace, add_vectors(workspace, tmp_path / "v.npy").id) == {}
