@@ -6,7 +6,7 @@ With it the map, neighbours, labels and every other method work on images that C
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,11 @@ from numpy.typing import NDArray
 from engine.device import choose_device
 from engine.errors import InputError, WeightsError
 from engine.files import content_id
+from engine.progress import SILENT, Progress
 from engine.settings import Settings, setting
+
+if TYPE_CHECKING:
+    from engine.embeddings.encoders.resnet_network import Backbone
 
 
 class ResnetSettings(Settings):
@@ -47,29 +51,48 @@ class Resnet:
 
     def __init__(self, settings: ResnetSettings | None = None, *, device: str = "auto") -> None:
         self.settings = settings if settings is not None else ResnetSettings()
-        if not self.settings.checkpoint:
-            raise WeightsError(
-                "No trained backbone was named.", "Train one with the method HaDis, then name its backbone.pt."
-            )
+        self.revision = self.revision_of(self.settings)
+        self.notes: list[str] = []
+        self.batch_size: int = self.settings.batch_size
         self.device = choose_device(device)
-        self._load()
+        self._backbone = self._load()
         self.side = self._backbone.side
-        self.revision = content_id(Path(self.settings.checkpoint).read_bytes()).hex()
         self.dimension = int(
             self._backbone.network.dimension if self.settings.layer == "backbone" else self._backbone.centers.shape[1]
         )
 
-    def _load(self) -> None:
+    @staticmethod
+    def revision_of(settings: ResnetSettings, *, progress: Progress = SILENT, download: bool = True) -> str:
+        """Return the hash of the backbone's file, so that another training never answers for this one.
+
+        Raises
+        ------
+        WeightsError
+            No checkpoint named, or it is missing.
+        """
+        if not settings.checkpoint:
+            raise WeightsError(
+                "No trained backbone was named.", "Train one with the method HaDis, then name its backbone.pt."
+            )
+        try:
+            return content_id(Path(settings.checkpoint).read_bytes()).hex()
+        except OSError as error:
+            raise WeightsError(
+                f"There is no trained backbone at {settings.checkpoint}.",
+                "Train one with the method HaDis, then name its backbone.pt.",
+            ) from error
+
+    def _load(self) -> Backbone:
         from engine.embeddings.encoders.resnet_network import load_backbone
 
-        self._backbone = load_backbone(Path(self.settings.checkpoint), device=self.device)
+        return load_backbone(Path(self.settings.checkpoint), device=self.device)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_backbone"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._load()
+        self._backbone = self._load()
 
     def encode(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return (n, dimension) unit-length float32 vectors of (n, side, side, 3) uint8 RGB images.
@@ -83,7 +106,7 @@ class Resnet:
 
         if batch.ndim != 4 or batch.shape[1:] != (self.side, self.side, 3):
             raise InputError(f"This backbone takes {self.side} x {self.side} RGB images, not {batch.shape[1:]}.")
-        size = self.settings.batch_size
+        size = self.batch_size
         found = [
             self._backbone.features(
                 torch.from_numpy(np.ascontiguousarray(batch[i : i + size])).to(self.device), self.settings.layer
