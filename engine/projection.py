@@ -103,6 +103,43 @@ def _two_columns(xy: Vectors) -> Vectors:
     return xy if xy.shape[1] == 2 else np.hstack([xy, np.zeros((len(xy), 2 - xy.shape[1]), dtype=np.float32)])
 
 
+def fuzzy_graph(graph: NeighborGraph, n_neighbors: int = 15) -> Any:  # noqa: ANN401 - SciPy has no types
+    """Return UMAP's fuzzy graph as an (n, n) sparse array, the same as umap-learn's `fuzzy_simplicial_set`.
+
+    Each row's distances to its neighbours are scaled so that the weights add up to log2(`n_neighbors`); the
+    two directions a, b of an edge join to a + b - ab. Done here in NumPy because umap-learn compiles its own
+    version anew in every process, which takes longer than the whole of a small map.
+
+    Parameters
+    ----------
+    n_neighbors : int
+        The row itself included, as UMAP counts.
+    """
+    from scipy.sparse import csr_array
+
+    count, k = len(graph), min(n_neighbors - 1, graph.k)
+    distances = np.maximum(1 - np.asarray(graph.similarities[:, :k], dtype=np.float64), 0)
+    distances[distances < 1e-6] = 0
+    nearest = np.where(distances > 0, distances, np.inf).min(axis=1)
+    nearest[~np.isfinite(nearest)] = 0
+    beyond = np.maximum(distances - nearest[:, None], 0)
+    target = np.log2(k + 1)
+    low, high, scale = np.zeros(count), np.full(count, np.inf), np.ones(count)
+    for _ in range(64):
+        total = np.exp(-beyond / scale[:, None]).sum(axis=1)
+        above = total > target
+        high, low = np.where(above, scale, high), np.where(above, low, scale)
+        scale = np.where(np.isfinite(high), (low + high) / 2, scale * 2)
+        scale = np.clip(scale, 1e-12, 1e12)
+    least = np.where(nearest > 0, distances.sum(axis=1) / (k + 1), distances.sum() / (count * (k + 1)))
+    scale = np.maximum(scale, 1e-3 * least)
+    weights = np.exp(-beyond / np.maximum(scale, 1e-12)[:, None]).astype(np.float32)
+    rows = np.repeat(np.arange(count, dtype=np.int32), k)
+    directed = csr_array((weights.ravel(), (rows, np.asarray(graph.indices[:, :k]).ravel())), shape=(count, count))
+    other = directed.T.tocsr()
+    return (directed + other - directed.multiply(other)).tocoo()
+
+
 def umap_layout(
     embeddings: NDArray[Any],
     graph: NeighborGraph,
@@ -130,23 +167,20 @@ def umap_layout(
     if count < n_components + 3 or graph.k < 1:
         progress.say("Too few images for UMAP; this is PCA.")
         return start
-    import umap
-
-    indices, similarities = graph.first(n_neighbors - 1).with_self()
-    distances = np.maximum(1 - similarities, 0).astype(np.float32)
-    distances[:, 0] = 0
-    rng = np.random.default_rng(random_state)
+    weights = fuzzy_graph(graph, n_neighbors)
+    rng = np.random.RandomState(random_state)  # noqa: NPY002 - the generator umap-learn wants
     scale = 10 / max(float(np.abs(start).max()), 1e-12)
     start = (start * scale + rng.normal(scale=1e-4, size=start.shape)).astype(np.float32)
-    model = umap.UMAP(
-        n_components=n_components, n_neighbors=indices.shape[1], min_dist=min_dist, metric="cosine",
-        precomputed_knn=(indices, distances), init=start, random_state=random_state, n_jobs=1,
-        force_approximation_algorithm=True,
-    )  # fmt: skip
     progress.update(0, 1, phase="umap")
+    from umap.umap_ import find_ab_params, simplicial_set_embedding
+
+    a, b = find_ab_params(1.0, min_dist)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        layout: Vectors = np.asarray(model.fit_transform(start), dtype=np.float32)
+        layout, _ = simplicial_set_embedding(
+            start, weights, n_components, 1.0, a, b, 1.0, 5, None, start, rng, "euclidean", {}, False, {}, False,
+        )  # fmt: skip
+    layout = np.asarray(layout, dtype=np.float32)
     progress.update(1, 1, phase="umap")
     if not np.isfinite(layout).all():
         lost = ~np.isfinite(layout).all(axis=1)

@@ -150,9 +150,9 @@ def train_kmeans(
         if hasattr(model.cp, "early_stop_threshold"):
             model.cp.early_stop_threshold = 1e-4
         model.train(rows, init_centroids=seeds(rows, n_clusters, rng, spherical=spherical))
-        value = float(model.obj[-1]) * (-1 if spherical else 1)
+        value = float(np.asarray(model.obj)[-1]) * (-1 if spherical else 1)
         if value < lowest:
-            best, lowest = np.array(model.centroids, dtype=np.float32), value
+            best, lowest = np.asarray(model.centroids, dtype=np.float32).copy(), value
         progress.update(attempt + 1, n_init, phase="k-means", unit="starts")
     return best
 
