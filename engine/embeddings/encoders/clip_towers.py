@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.embeddings.encoders.clip_models import Located
+from engine.embeddings.encoders.hub_models import load_hub_model
 from engine.embeddings.encoders.vision import CLIP, fixed_resolution, statistics_of
 from engine.errors import WeightsError
 from engine.files import read_json
@@ -80,7 +81,12 @@ class HubTower:
     def __init__(self, found: Located, resolution: int | None) -> None:
         self._found = found
         config = read_json(found.folder / "config.json").get("vision_config", {})
-        self.model = _load_hub_model(found)
+        self.model = load_hub_model(found.place.model, found.folder)
+        if not hasattr(self.model, "get_image_features"):
+            raise WeightsError(
+                f"{found.place.model} is a {self.model.config.model_type} model, not a CLIP model.",
+                "For DINO and ViT models use the encoder 'dino'.",
+            )
         vision = self.model.config.vision_config
         trained = int(vision.image_size)
         self.side = resolution or trained
@@ -113,37 +119,13 @@ def _pooled(output: Any) -> Any:  # noqa: ANN401 - a tensor, or transformers' ou
     return getattr(output, "pooler_output", output)
 
 
-def _load_hub_model(found: Located) -> Any:  # noqa: ANN401 - a transformers model
-    import torch
-    import transformers
-
-    transformers.logging.disable_progress_bar()
-    try:
-        model, told = transformers.AutoModel.from_pretrained(
-            found.folder, local_files_only=True, dtype=torch.float32, output_loading_info=True
-        )
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise WeightsError(
-            f"{found.place.model} cannot be loaded: {str(error).splitlines()[0]}",
-            "Its files are incomplete or of another model.",
-        ) from error
-    if not hasattr(model, "get_image_features"):
-        raise WeightsError(
-            f"{found.place.model} is a {model.config.model_type} model, not a CLIP model.",
-            "For DINO and ViT models use the encoder 'dino'.",
-        )
-    missing = sorted(key for key in told["missing_keys"] if "position_ids" not in key)
-    if missing:
-        raise WeightsError(
-            f"The weights of {found.place.model} lack {len(missing)} parameters, the first is {missing[0]}.",
-            "The file belongs to another model; fetch it again.",
-        )
-    return model
-
-
 def _load_tokenizer(folder: Path) -> Any:  # noqa: ANN401 - a tokenizer
     import transformers
 
+    if not any(
+        (folder / name).is_file() for name in ("tokenizer.json", "vocab.json", "spiece.model", "tokenizer.model")
+    ):
+        raise no_tokenizer(folder)  # transformers would make an empty one, in which all words are the same
     try:
         return transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, TypeError) as error:

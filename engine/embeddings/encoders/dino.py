@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from typing import Any, ClassVar
 
+from engine.embeddings.encoders.hub_models import load_hub_model
 from engine.embeddings.encoders.vision import (
     IMAGENET,
     KnownModel,
@@ -74,7 +75,9 @@ class Dino(VisionEncoder):
         super().__init__(settings, device=device)
         weights = _find(self.settings, SILENT, download=True)
         config = read_json(weights.folder / "config.json")
-        model = _load(self.settings.model, weights)
+        model = load_hub_model(self.settings.model, weights.folder)
+        if model.main_input_name != "pixel_values":
+            raise WeightsError(f"{self.settings.model} is no image model.", "Choose a DINO or ViT model.")
         self._any_side = config.get("model_type") in _ANY_SIDE
         self.side, self._options = _side(self.settings, config, _takes_option(model))
         self._patch = config.get("patch_size")
@@ -127,27 +130,3 @@ def _side(settings: DinoSettings, config: dict[str, Any], interpolates: bool) ->
 
 def _takes_option(model: Any) -> bool:  # noqa: ANN401 - a transformers model
     return "interpolate_pos_encoding" in inspect.signature(model.forward).parameters
-
-
-def _load(name: str, weights: Weights) -> Any:  # noqa: ANN401 - a transformers model
-    import torch
-    import transformers
-
-    transformers.logging.disable_progress_bar()
-    try:
-        model, told = transformers.AutoModel.from_pretrained(
-            weights.folder, local_files_only=True, dtype=torch.float32, output_loading_info=True
-        )
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise WeightsError(
-            f"{name} cannot be loaded: {str(error).splitlines()[0]}", "Its files are incomplete or of another model."
-        ) from error
-    missing = [key for key in told["missing_keys"] if "pooler" not in key and "mask_token" not in key]
-    if missing:
-        raise WeightsError(
-            f"The weights of {name} lack {len(missing)} parameters, the first is {missing[0]}.",
-            "The file belongs to another model; fetch it again.",
-        )
-    if model.main_input_name != "pixel_values":
-        raise WeightsError(f"{name} is no image model.", "Choose a DINO or ViT model.")
-    return model
