@@ -32,6 +32,7 @@ MAX_PIXELS = 89_478_485  # Pillow's own line between a large picture and a decom
 DECODER = "pillow-draft-1"  # part of every embedding key: changes whenever decoded pixels change
 FORMATS: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "AVIF")  # MPO opens as JPEG
 _NAMES = {"MPO": "jpeg", "DIB": "bmp", "HEIF": "heic"}
+_BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG", b"II*\0", b"MM\0*", b"GIF8", b"BM", b"RIFF")
 _ORIENTATION = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -157,7 +158,7 @@ def _decode(data: bytes, target: Target, background: Colour, *, crop: bool = Fal
     except ImageError:
         raise
     except Exception as error:  # a damaged file makes a decoder raise anything
-        raise ImageError(_reason(error)) from error
+        raise ImageError(_reason(error, data)) from error
 
 
 def _open(data: bytes) -> Image.Image:
@@ -236,21 +237,21 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _to_8_bit(image: Image.Image) -> Image.Image:
-    """Return a grey picture of 16 or 32 bits as 8 bits: by its depth where that is known, else by its range."""
+    """Return a grey picture of 16 or 32 bits as 8 bits: white is the top of the least depth that holds its values."""
     values = np.nan_to_num(np.asarray(image, dtype=np.float32), posinf=0.0, neginf=0.0)
-    if image.mode.startswith("I;16"):
-        low, high = 0.0, 65535.0
-    else:
-        low, high = min(0.0, float(values.min())), float(values.max())
-        high = next((top for top in ((1.0,) if image.mode == "F" else ()) + (255.0, 65535.0) if high <= top), high)
-    return Image.fromarray(((values - low) * (255.0 / max(high - low, 1e-12)) + 0.5).astype(np.uint8))
+    low, high = min(0.0, float(values.min())), float(values.max())
+    depths = (1.0, 255.0, 65535.0) if image.mode == "F" else (255.0, 4095.0, 65535.0)
+    high = next((top for top in depths if high <= top), high)
+    return Image.fromarray(((values - low) * (255.0 / (high - low)) + 0.5).astype(np.uint8))
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, data: bytes) -> str:
     """Return what a decoder raised as one sentence."""
     text = str(error)
     if isinstance(error, UnidentifiedImageError):
-        return "Not an image: the file is named like one but holds something else, or its beginning is damaged."
+        if data.startswith(_BEGINNINGS):
+            return "The picture is damaged at its beginning, or of a kind that cannot be decoded."
+        return "Not an image: the file is named like one but holds something else."
     if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
         return f"The image claims more than {MAX_PIXELS // 1_000_000} million pixels; it is not opened."
     if isinstance(error, MemoryError):

@@ -81,6 +81,27 @@ def test_sixteen_bits_keep_their_range(format):
     assert np.abs(found - np.arange(256)).max() <= 1
 
 
+def test_twelve_bits_in_sixteen_are_not_black():
+    ramp = np.linspace(0, 4095, 256).astype(np.uint16).reshape(16, 16)
+    found = np.asarray(decode_rgb(encoded(Image.fromarray(ramp), "PNG")))[..., 0].astype(int)
+    assert np.abs(found.ravel() - np.arange(256)).max() <= 1
+
+
+@pytest.mark.parametrize("kind", ["RGB", "RGBA", "LA"])
+def test_sixteen_bit_colour(kind):
+    pixel = {"RGB": [65535, 32768, 0], "RGBA": [65535, 0, 0, 32768], "LA": [40000, 65535]}[kind]
+    data = png(4, 2, b"".join(b"\0" + struct.pack(f">{4 * len(pixel)}H", *pixel * 4) for _ in range(2)), 16, kind)
+    expected = {"RGB": (255, 128, 0), "RGBA": (255, 127, 127), "LA": (156, 156, 156)}[kind]
+    assert np.abs(np.asarray(decode_rgb(data)).astype(int) - expected).max() <= 1
+
+
+def test_the_main_picture_of_a_phone_photograph():
+    small = Image.new("RGB", (64, 48))
+    found = decode(encoded(quarters(), "MPO", save_all=True, append_images=[small]))
+    assert found.format == "jpeg"
+    assert corners(found.image) == UPRIGHT
+
+
 @pytest.mark.parametrize(
     ("top", "dtype"), [(1.0, np.float32), (255.0, np.float32), (9.5, np.float32), (200000, np.int32)]
 )
@@ -145,19 +166,20 @@ def test_a_panorama_works_and_a_bomb_does_not():
         decode(claimed_png(10_000, 10_000))
 
 
-def claimed_png(width: int, height: int) -> bytes:
-    """A PNG of a few bytes that claims a size."""
+def png(width: int, height: int, rows: bytes, depth: int = 8, kind: str = "RGB") -> bytes:
+    """A PNG written by hand: Pillow writes no 16-bit colour and claims no size that it does not have."""
 
     def chunk(name: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
 
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(b"\0" * 1000))
-        + chunk(b"IEND", b"")
-    )
+    header = struct.pack(">IIBBBBB", width, height, depth, {"RGB": 2, "LA": 4, "RGBA": 6}[kind], 0, 0, 0)
+    parts = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + parts
+
+
+def claimed_png(width: int, height: int) -> bytes:
+    """A PNG of a few bytes that claims a size."""
+    return png(width, height, b"\0" * 1000)
 
 
 def test_letterbox_keeps_the_whole_picture_centred():
@@ -228,6 +250,8 @@ def test_what_is_no_image_is_told():
         decode(b"")
     with pytest.raises(ImageError, match="Not an image"):
         decode(b"Dear diary, this is a text with the name of a picture.")
+    with pytest.raises(ImageError, match="cannot be decoded"):
+        decode(b"II*\0" + bytes(100))
     with pytest.raises(ImageError, match="Not an image"):
         decode(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n")  # formats that run programs are not opened
 
