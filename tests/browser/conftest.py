@@ -146,14 +146,18 @@ class Visit:
         self.contexts: list = []
         self.errors: list[str] = []
 
-    def __call__(self, url: str, *, width: int = 1440, height: int = 900, scheme: str = "light", browser=None):
-        """Open a URL in a fresh context and return the page."""
+    def __call__(
+        self, url: str, *, width: int = 1440, height: int = 900, scheme: str = "light", browser=None, script: str = ""
+    ):
+        """Open a URL in a fresh context and return the page; `script` runs in it before everything else."""
         context = (browser or self.browser).new_context(
             viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce"
         )
         self.contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(30_000)
+        if script:
+            page.add_init_script(script)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.goto(url)
         return page

@@ -241,15 +241,25 @@ def test_colours_follow_the_choice_and_the_rest_turns_grey(scatter):
     assert view.page.locator(".ends").inner_text().split()[0].startswith("-")
 
 
+RECORD_CONTEXTS = """
+globalThis.contexts = [];
+const original = HTMLCanvasElement.prototype.getContext;
+HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {
+  const context = original.call(this, kind, ...rest);
+  if (kind.startsWith("webgl") && context) globalThis.contexts.push(context);
+  return context;
+};
+"""
+
+
 def test_a_lost_graphics_context_is_recovered(scatter):
-    view = scatter()
+    view = scatter(script=RECORD_CONTEXTS)
     before = view.drawings
     view.draw(view.around(3))
     count = report(view.page, "r.count > 0")["count"]
     view.wait_drawn(before)
-    view.page.eval_on_selector(
-        "canvas.gl",
-        "c => (c.getContext('webgl2') ?? c.getContext('webgl')).getExtension('WEBGL_lose_context').loseContext()",
+    view.page.evaluate(
+        "() => globalThis.contexts.findLast(c => !c.isContextLost()).getExtension('WEBGL_lose_context').loseContext()"
     )
     view.page.wait_for_selector(".notice:not(.k-hidden)")
     view.page.wait_for_selector(".notice.k-hidden", state="attached")

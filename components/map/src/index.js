@@ -55,7 +55,7 @@ class ScatterMap {
     );
     this.legend = new Legend(this);
     this.notice = h("div", { class: "notice k-hidden", role: "status" });
-    this.nothing = h("div", { class: "k-empty over k-hidden" });
+    this.nothing = h("div", { class: "k-empty cover k-hidden" });
     this.root.append(this.bar, h("div", { class: "body" }, this.holder, this.legend.element));
     this.plot = new Plot(this.holder, { onview: () => this.viewed(), onlost: (lost) => this.lost(lost), onfail: () => this.say?.setStateValue("webgl", false) });
     this.pictures = new Pictures(this);
@@ -190,7 +190,7 @@ class ScatterMap {
     const at = this.shapes.at(event);
     const row = this.shapes.onCanvas(event) ? this.rowAt(at) : -1;
     this.pictures.hover(row, at);
-    this.holder.classList.toggle("over", row >= 0);
+    this.holder.classList.toggle("aimed", row >= 0);
   }
 
   clicked(at) {
@@ -340,21 +340,33 @@ function hex(color) {
   return /^#[0-9a-f]{6}$/.test(context.fillStyle) ? context.fillStyle : null;
 }
 
+/** Make a map, or leave a note where the browser cannot draw it. */
+function begin(root, data) {
+  if (root.dataset.failed) return null;
+  try {
+    if (hasWebGL()) {
+      const map = new ScatterMap(root, data);
+      maps.set(root, map);
+      return map;
+    }
+  } catch (error) {
+    console.error("Kindred map: WebGL is here but unusable", error);
+  }
+  root.dataset.failed = "yes";
+  root.replaceChildren(h("p", { class: "k-empty" }, "This browser has no WebGL; a simpler chart takes the map's place."));
+  return null;
+}
+
 function mount({ data, parentElement, setStateValue, setTriggerValue }) {
   const root = parentElement.querySelector(".k-map");
   if (!root || !data) return undefined;
   let map = maps.get(root);
   if (!map) {
-    if (!hasWebGL()) {
-      root.replaceChildren(h("p", { class: "k-empty" }, "This browser has no WebGL; a simpler chart takes the map's place."));
-      if (!root.dataset.told) {
-        root.dataset.told = "yes";
-        setStateValue("webgl", false);
-      }
+    map = begin(root, data);
+    if (!map) {
+      setStateValue("webgl", false);
       return undefined;
     }
-    map = new ScatterMap(root, data);
-    maps.set(root, map);
   }
   map.say = { setStateValue, setTriggerValue };
   map.update(data);

@@ -1,18 +1,18 @@
 // The WebGL picture: regl-scatterplot with our coordinates, colours and view, remade when its context is lost.
 
-import createScatterplot, { createSpatialIndex } from "regl-scatterplot";
+import createScatterplot, { createRenderer, createSpatialIndex } from "regl-scatterplot";
 import { h } from "../../shared/dom.js";
 
 const DIM = 0.15;
 const MARGIN = 0.94;
 
-export const hasWebGL = () => {
-  const canvas = document.createElement("canvas");
-  const context = canvas.getContext("webgl2") ?? canvas.getContext("webgl");
-  const works = Boolean(context) && !context.isContextLost();
+/** Whether this browser can draw the map: WebGL with float textures, which the picture is blended in. */
+export function hasWebGL() {
+  const context = document.createElement("canvas").getContext("webgl");
+  const works = Boolean(context) && !context.isContextLost() && Boolean(context.getExtension("OES_texture_float"));
   context?.getExtension("WEBGL_lose_context")?.loseContext();
   return works;
-};
+}
 
 export class Plot {
   constructor(holder, { onview, onlost, onfail }) {
@@ -30,11 +30,11 @@ export class Plot {
   make() {
     this.canvas = h("canvas", { class: "gl" });
     this.holder.prepend(this.canvas);
-    this.canvas.addEventListener("webglcontextlost", (event) => {
-      event.preventDefault();
-      this.lost();
-    });
+    // The renderer has a canvas of its own, off the page, and copies each picture onto the visible one.
+    this.renderer = createRenderer();
+    this.renderer.canvas.addEventListener("webglcontextlost", () => this.lost(), { once: true });
     this.scatter = createScatterplot({
+      renderer: this.renderer,
       canvas: this.canvas,
       width: Math.max(1, this.holder.clientWidth),
       height: Math.max(1, this.holder.clientHeight),
@@ -60,6 +60,7 @@ export class Plot {
   }
 
   lost() {
+    if (this.gone) return;
     this.onlost(true);
     if (++this.restores > 5) {
       this.onfail();
@@ -70,17 +71,14 @@ export class Plot {
   }
 
   remake() {
+    this.free();
     try {
-      this.scatter.destroy();
-    } catch {
-      // The library cannot free what went with the context; the new canvas replaces all of it.
-    }
-    this.canvas.remove();
-    if (!hasWebGL()) {
+      this.make();
+    } catch (error) {
+      console.error("Kindred map: the graphics context did not come back", error);
       this.onfail();
       return;
     }
-    this.make();
     this.busy = Promise.resolve();
     const { points, list } = this;
     if (points?.length) this.draw(list).then((drawn) => drawn && this.onlost(false));
@@ -208,13 +206,19 @@ export class Plot {
     this.setView(Math.min(1, this.aspect), 0, 0);
   }
 
-  destroy() {
-    clearTimeout(this.remaking);
+  free() {
     try {
       this.scatter.destroy();
+      this.renderer.destroy();
     } catch {
-      // A lost context cannot be freed twice.
+      // The library cannot free what went with a lost context; a new canvas replaces all of it.
     }
     this.canvas.remove();
+  }
+
+  destroy() {
+    this.gone = true;
+    clearTimeout(this.remaking);
+    this.free();
   }
 }
