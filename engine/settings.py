@@ -11,7 +11,7 @@ import argparse
 import hashlib
 import json
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self, Union, get_args, get_origin
 
@@ -185,10 +185,14 @@ _ALIASES = {"n_clusters": ("num-clusters",), "random_state": ("seed",), "n_epoch
 _PARSERS: dict[Kind, Any] = {"int": int, "float": float, "text": str}
 
 
-def add_flags(parser: argparse.ArgumentParser, model: type[Settings], *, prefix: str = "") -> None:
-    """Add one flag for each setting of `model`; a flag that is not given leaves the default."""
+def add_flags(
+    parser: argparse.ArgumentParser, model: type[Settings], *, prefix: str = "", skip: Collection[str] = ()
+) -> None:
+    """Add one flag for each setting of `model` but those in `skip`; a flag that is not given leaves the default."""
     group = parser.add_argument_group(f"{model.__name__}")
     for control in controls(model):
+        if control.name in skip:
+            continue
         names = [control.name.replace("_", "-"), *control.aliases]
         names += [alias for alias in _ALIASES.get(control.name, ()) if alias not in names]
         flags = [f"--{prefix}{name}" for name in names]

@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None
     parser.add_argument("--experiment-name", default="", help="what the run is called")
     method = peek(given, "--method") or "kmeans"
     if method in METHODS:
-        add_flags(parser, find_method(method).settings_class)
+        add_flags(parser, find_method(method).settings_class, skip={"device"})
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -63,4 +63,6 @@ def method_settings(arguments: argparse.Namespace, rows: Rows) -> Settings:
     classes = len({name for name in rows.truth if name is not None})
     if "n_clusters" in model.model_fields and "n_clusters" not in values and classes > 1:
         values["n_clusters"] = classes
+    if "device" in model.model_fields:
+        values["device"] = arguments.device
     return model.parse(values)
