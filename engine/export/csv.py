@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,6 +24,7 @@ DECIMALS = 6
 _FORMULA = "=+-@\t\r\n＝＋－＠"
 _WRITTEN = re.compile(f"'+[{re.escape(_FORMULA)}]")
 _NEEDS = re.compile(f"'*[{re.escape(_FORMULA)}]")
+_FIRST = frozenset(_FORMULA + "'")
 _ESCAPE = re.compile(r"\\x([0-9a-f]{2})")
 
 
@@ -90,7 +91,7 @@ def write_csv(path: Path, columns: Mapping[str, Column]) -> None:
     replace_file(path, write)
 
 
-def cells(values: Column) -> Iterable[Any]:
+def cells(values: Column) -> list[Any]:
     """Return a column's cells as the writer takes them: safe text, plain numbers, "" for what is missing."""
     if isinstance(values, np.ndarray) and values.dtype.kind in "iub":
         plain: list[Any] = values.tolist()
@@ -106,17 +107,11 @@ def cells(values: Column) -> Iterable[Any]:
     return _texts(values.tolist() if isinstance(values, np.ndarray) else values)
 
 
-def _texts(values: Sequence[Any]) -> Iterator[Any]:
-    known: dict[Any, Any] = {None: ""}
-    for value in values:
-        if isinstance(value, str):
-            if value not in known:
-                known[value] = safe_cell(value)
-                if len(known) > 100_000:
-                    known = {None: "", value: known[value]}
-            yield known[value]
-        else:
-            yield _cell(value)
+def _texts(values: Sequence[Any]) -> list[Any]:
+    return [
+        (value if value[:1] not in _FIRST else safe_cell(value)) if type(value) is str else _cell(value)
+        for value in values
+    ]
 
 
 def _cell(value: Any) -> Any:  # noqa: ANN401 - any value has a cell
