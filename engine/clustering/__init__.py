@@ -66,7 +66,7 @@ _ALL = (
            "engine.clustering.hdbscan", "HDBSCAN"),
     Method("temi", "TEMI", "Learns from each image's nearest neighbours; better than k-means where those mostly agree.",
            "engine.clustering.temi", "TEMI", kind="deep"),
-    Method("four_term", "Four-term head", "One small network made sure, stable and balanced; a simple relative of TEMI.",
+    Method("four_term", "Four-term head", "One small network made sure, stable and balanced; a relative of TEMI.",
            "engine.clustering.four_term", "FourTermHead", kind="deep"),
     Method("hadis", "HaDis", "Trains its own network on your images, without pretrained weights: for other than photographs.",
            "engine.clustering.hadis", "HaDis", kind="deep", takes="images"),

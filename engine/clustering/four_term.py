@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from engine.clustering.base import Labels, Vectors, check_embeddings
 from engine.clustering.kmeans import mean_directions
-from engine.clustering.presets import DeepSettings, batch_for, check_enough, steps_per_epoch, unchanged
+from engine.clustering.presets import DeepSettings, batch_for, check_enough, raised_batch, steps_per_epoch, unchanged
 from engine.clustering.training_estimator import DeepEstimator, graph_for
 from engine.clustering.training_labels import SMOOTH_NEIGHBORS, WarmStart, starting_labels
 from engine.errors import CheckpointError
@@ -67,10 +67,7 @@ def resolve(settings: FourTermHeadSettings, n: int, device: str) -> FourTermHead
     given = settings
     if given.preset == "data" and device == "cpu":
         settings = settings.changed(**{name: value for name, value in FOR_CPU.items() if unchanged(given, name)})
-    published = settings.batch_size
-    if given.preset == "data" and unchanged(given, "batch_size"):
-        published = max(published, min(2 * settings.n_clusters, n // 2))
-    batch = batch_for(given.preset, published, n, n_clusters=settings.n_clusters)
+    batch = batch_for(given.preset, settings.batch_size, n, n_clusters=settings.n_clusters, per_cluster=2)
     n_epochs = settings.n_epochs
     if given.preset == "data" and unchanged(given, "n_epochs"):
         needed = -(-settings.min_steps // steps_per_epoch(n, batch))
@@ -122,6 +119,7 @@ class FourTermHead(DeepEstimator):
         self.notes_, self.extra_ = [], {}
         device = training_device(self.settings.device, progress, self.notes_)
         settings = self.resolved_ = resolve(self.settings, len(array), device.type)
+        self._note(raised_batch(self.settings.batch_size, settings.batch_size, settings.n_clusters), progress)
         graph = (
             graph_for(array, neighbors, SMOOTH_NEIGHBORS, device=device.type, progress=progress)
             if self.wants_graph
@@ -131,7 +129,7 @@ class FourTermHead(DeepEstimator):
         with seeded(settings.random_state, device):
             task = self._task(features)
             self._train(task, array, graph, device, progress, checkpoints)
-        self._note(did_not_train(self.losses_, starting_loss=plateau(settings.n_clusters), least_change=0.1), progress)
+        self._note(did_not_train(self.losses_, starting_loss=self._starting_loss, least_change=0.1), progress)
         self._model = task.model.eval().requires_grad_(False)
         classes, self.confidence_ = assign(self._model, features, settings.temperature)
         self._finish(array, classes, settings.n_clusters, graph, progress)
@@ -217,6 +215,9 @@ class FourTermHead(DeepEstimator):
             task, plan_of(settings, len(array)), n=len(array), method="four_term", settings=settings, device=device,
             data=fingerprint(array), seed=settings.random_state, progress=progress, checkpoints=checkpoints,
         )  # fmt: skip
+        if not run.resumed:
+            run.measure_start()
+        self._starting_loss = run.starting_loss
         self.start_labels_ = starting_labels(
             settings.warm_start, array, graph, n_clusters=settings.n_clusters, random_state=settings.random_state,
             given=self._given,
@@ -255,8 +256,3 @@ def plan_of(settings: FourTermHeadSettings, n: int) -> Plan:
         final_factor=0.1,
         clip=1.0,
     )
-
-
-def plateau(n_clusters: int) -> float:
-    """Return the loss at uniform probabilities: (1 + 2 - 1.5) ln K."""
-    return 1.5 * float(np.log(n_clusters))

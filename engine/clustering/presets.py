@@ -78,6 +78,13 @@ def batch_for(preset: Preset, published: int, n: int, *, n_clusters: int, per_cl
     return batch
 
 
+def raised_batch(given: int, batch: int, n_clusters: int) -> str | None:
+    """Return a sentence when the preset raised the batch above what was given, else None."""
+    if batch <= given:
+        return None
+    return f"The batch was raised from {given:,} to {batch:,} so that it can show each of the {n_clusters:,} clusters."
+
+
 def neighbors_for(preset: Preset, published: int, n: int, n_clusters: int) -> int:
     """Return k for `n` images: min(published, n // (2 K)), at least 5 and below n.
 

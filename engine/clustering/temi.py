@@ -14,6 +14,7 @@ from engine.clustering.presets import (
     batch_for,
     check_enough,
     neighbors_for,
+    raised_batch,
     steps_per_epoch,
     unchanged,
     warmup_for,
@@ -92,10 +93,7 @@ def resolve(settings: TEMISettings, n: int, device: str) -> TEMISettings:
     if given.preset == "data":
         wanted = FOR_DATA | (FOR_CPU if device == "cpu" else {})
         settings = settings.changed(**{name: value for name, value in wanted.items() if unchanged(given, name)})
-    published = settings.batch_size
-    if given.preset == "data" and unchanged(given, "batch_size"):
-        published = max(published, min(2 * settings.n_clusters, n // 2))
-    batch = batch_for(given.preset, published, n, n_clusters=settings.n_clusters)
+    batch = batch_for(given.preset, settings.batch_size, n, n_clusters=settings.n_clusters, per_cluster=2)
     n_epochs = settings.n_epochs
     if given.preset == "data" and unchanged(given, "n_epochs"):
         needed = -(-settings.min_steps // steps_per_epoch(n, batch))
@@ -169,6 +167,7 @@ class TEMI(DeepEstimator):
         self.notes_, self.extra_ = [], {}
         device = training_device(self.settings.device, progress, self.notes_)
         settings = self.resolved_ = resolve(self.settings, len(array), device.type)
+        self._note(raised_batch(self.settings.batch_size, settings.batch_size, settings.n_clusters), progress)
         graph = graph_for(
             array, neighbors, max(settings.n_neighbors, SMOOTH_NEIGHBORS), device=device.type, progress=progress
         )
@@ -177,7 +176,7 @@ class TEMI(DeepEstimator):
         with seeded(settings.random_state, device):
             task = self._task(features, graph)
             run = self._train(task, array, graph, device, progress, checkpoints)
-        self._note(did_not_train(self.losses_, starting_loss=plateau(settings.n_clusters, settings.beta)), progress)
+        self._note(did_not_train(self.losses_, starting_loss=self._starting_loss), progress)
         self._model, self.head_ = run.teacher, int(task.head_losses().argmin())  # type: ignore[assignment]
         found = assign(self._model, features, self.head_, settings.temperature)
         self.confidence_ = found.confidence
@@ -268,6 +267,9 @@ class TEMI(DeepEstimator):
             task, plan_of(settings, len(array)), n=len(array), method="temi", settings=settings, device=device,
             data=fingerprint(array), seed=settings.random_state, progress=progress, checkpoints=checkpoints,
         )  # fmt: skip
+        if not run.resumed:
+            run.measure_start()
+        self._starting_loss = run.starting_loss
         self.start_labels_ = starting_labels(
             settings.warm_start, array, graph, n_clusters=settings.n_clusters, random_state=settings.random_state,
             given=self._given,
@@ -309,8 +311,3 @@ def plan_of(settings: TEMISettings, n: int) -> Plan:
         warmup_steps=settings.warmup_epochs * steps_per_epoch(n, settings.batch_size),
         ema=settings.ema,
     )
-
-
-def plateau(n_clusters: int, beta: float) -> float:
-    """Return the loss at random weights: every probability 1/K gives -2 (1 - beta) ln(K) / K."""
-    return -2 * (1 - beta) * float(np.log(n_clusters)) / n_clusters

@@ -96,6 +96,8 @@ class Trainer:
         The run's own random draws, checkpointed.
     resumed : bool
         A checkpoint was loaded.
+    starting_loss : float or None
+        What `measure_start` saw.
 
     Raises
     ------
@@ -132,6 +134,7 @@ class Trainer:
         self.parts = plan.accumulate
         self.losses: list[float] = []
         self.notes: list[str] = []
+        self.starting_loss: float | None = None
         self._waiting: list[Terms] = []
         self._snapshot_seconds = 0.0
         self._estimated = False
@@ -152,6 +155,21 @@ class Trainer:
         """Make the teacher an exact copy of the student (after a warm start)."""
         if self.teacher is not None:
             self.teacher.load_state_dict(self.model.state_dict())
+
+    def measure_start(self) -> None:
+        """Keep the loss of one batch at random weights as `starting_loss`; nothing else changes.
+
+        Call it before a warm start, so that "did not train" is judged against where nothing was learned.
+        """
+        states = generator_states(self.device, self.rng, self.generator)
+        buffers = [buffer.clone() for buffer in self.model.buffers()]
+        self.model.train()
+        with torch.no_grad():
+            rows = torch.arange(self.order.n)[: self.order.batch_size]
+            self.starting_loss = float(self.task.loss(rows, self)["loss"])
+            for buffer, before in zip(self.model.buffers(), buffers, strict=True):
+                buffer.copy_(before)
+        restore_generators(states, self.device, self.rng, self.generator)
 
     def train(self) -> Outcome:
         """Train until the plan's end or until the person asks to stop.
@@ -336,6 +354,7 @@ class Trainer:
             "order": self.order.state(),
             "rng": generator_states(self.device, self.rng, self.generator),
             "losses": torch.tensor(self.losses),
+            "starting_loss": self.starting_loss,
             "task": self.task.state(),
         }
 
@@ -356,6 +375,7 @@ class Trainer:
         self.task.load_state(loaded["task"])
         self.step, self.parts = int(loaded["step"]), int(loaded["parts"])
         self.losses = loaded["losses"].tolist()
+        self.starting_loss = loaded["starting_loss"]
         other = "" if loaded["device"] == self.device.type else f", made on {loaded['device']}: not bit for bit"
         self._tell(f"Resumed at step {self.step:,} of {self.total_steps:,}{other}.")
         return True

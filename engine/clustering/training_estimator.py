@@ -31,6 +31,7 @@ class DeepEstimator(ClusterEstimator):
     kind: ClassVar[str] = "deep"
     losses_: NDArray[np.float32]
     start_labels_: Labels | None = None
+    _starting_loss: float | None = None
     _given: Labels | None = None
     _place: NDArray[np.int32]
 
