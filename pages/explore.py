@@ -185,7 +185,7 @@ def page() -> None:
     words = f"{escape(board.run.name)}: {count(len(board.state.clusters), 'group')}, {count(len(board.rows), 'image')}"
     with heading("Explore", words):
         undo_redo(board)
-    left, middle, right = st.columns([36, 42, 42], gap="small")
+    left, middle, right = st.columns([34, 43, 43], gap="small")
     with left:
         clusters = cluster_table(board, key="explore_clusters", height=520)
         if len(clusters) == 1:

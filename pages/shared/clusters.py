@@ -7,7 +7,7 @@ import streamlit as st
 
 from pages.shared.board import Board
 
-_SHOWN = 3
+_SHOWN = 2
 
 
 def cluster_table(board: Board, *, key: str, height: int = 560) -> list[int]:
@@ -35,11 +35,11 @@ def cluster_table(board: Board, *, key: str, height: int = 560) -> list[int]:
         selection_mode="multi-row",
         key=f"{key}_{board.state.version}_{text}",
         column_config={
-            "looks": st.column_config.ImageColumn("", width=132, help="Typical images, then unlike ones"),
-            "name": st.column_config.TextColumn("Cluster", width=104),
-            "images": st.column_config.NumberColumn("Images", format="localized", width=64),
+            "looks": st.column_config.ImageColumn("", width=92, help="Typical images, then unlike ones"),
+            "name": st.column_config.TextColumn("Cluster", width=88),
+            "images": st.column_config.NumberColumn("Images", format="localized", width=60),
             "quality": st.column_config.ProgressColumn(
-                "Quality", min_value=0.0, max_value=1.0, format="%.2f", width=90,
+                "Quality", min_value=0.0, max_value=0.6, format="%.2f", width=70,
                 help="Mean silhouette: how much nearer its images are to their own cluster than to the next one",
             ),
         },

@@ -40,6 +40,7 @@ SCREENS = (
     Screen("pages/explore.py", "Explore", "explore"),
     Screen("pages/label.py", "Label", "label"),
     Screen("pages/compare.py", "Compare", "compare"),
+    Screen("pages/export.py", "Export", "export"),
 )
 
 _ICONS = {
