@@ -1,0 +1,284 @@
+"""Gaussian mixture by expectation and maximisation in torch: soft clusters of different widths.
+
+Diagonal, tied and spherical covariances on the embeddings, full ones on 64 principal axes; every step is
+matrix products over blocks of rows, on a GPU when there is one.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import numpy as np
+
+from engine.clustering.base import ClusterEstimator, Labels, Vectors, check_embeddings
+from engine.clustering.kmeans import assign, mean_directions, train_kmeans
+from engine.clustering.reduce import Reduce, Space, reduce_embeddings, reduce_setting
+from engine.device import choose_device, threads
+from engine.errors import TrainingError
+from engine.neighbors import NeighborGraph
+from engine.progress import SILENT, Progress
+from engine.settings import Settings, setting
+
+if TYPE_CHECKING:
+    import torch
+
+DOUBLE_DIMENSIONS = 128
+FULL_DIMENSIONS = 64
+
+
+class GaussianMixtureSettings(Settings):
+    """Settings of the Gaussian mixture."""
+
+    n_clusters: int = setting(10, "How many Gaussians to fit.", ge=1, le=1000, log=True, search=(2, 300))
+    covariance_type: Literal["diag", "tied", "spherical", "full"] = setting(
+        "diag", "Shape of a cluster: own widths, one shared shape, a ball, or a shape of its own (on 64 axes)."
+    )
+    reduce: Reduce = reduce_setting("none")
+    max_iter: int = setting(50, "Rounds of expectation and maximisation at most.", ge=1, le=1000, advanced=True)
+    tol: float = setting(
+        1e-5, "Stops when the likelihood grows by less than this share.", ge=1e-9, le=0.1, log=True, advanced=True
+    )
+    regularisation: float = setting(
+        1e-3, "Least variance of a cluster, as a share of the data's own.", ge=1e-6, le=1, log=True, advanced=True
+    )
+    random_state: int = setting(0, "Seed of the k-means start.", ge=0, le=2**31 - 1, advanced=True)
+    device: str = setting("auto", "Where to compute: auto, cpu, cuda.", runtime=True, advanced=True)
+
+
+class GaussianMixture(ClusterEstimator):
+    """Gaussian mixture model.
+
+    Attributes
+    ----------
+    labels_ : (n,) int32
+        The most likely Gaussian, 0..K-1 in falling size; no noise.
+    confidence_ : (n,) float32
+        Its posterior probability.
+    log_likelihood_ : float
+        Mean per image, in the space worked in.
+
+    References
+    ----------
+    Dempster, Laird and Rubin, Maximum likelihood from incomplete data via the EM algorithm, 1977.
+    """
+
+    settings_class = GaussianMixtureSettings
+    settings: GaussianMixtureSettings
+    log_likelihood_: float
+
+    @property
+    def wants_graph(self) -> bool:
+        """Only a UMAP reduction reads the graph."""
+        return self.settings.reduce.startswith("umap")
+
+    def fit(
+        self,
+        embeddings: Vectors,
+        *,
+        neighbors: NeighborGraph | None = None,
+        progress: Progress = SILENT,
+        checkpoints: Path | None = None,
+    ) -> Self:
+        """Cluster `embeddings` (n, d); see `ClusterEstimator.fit`.
+
+        Raises
+        ------
+        TrainingError
+            When the likelihood is not a number.
+        """
+        import torch
+
+        settings = self.settings
+        array = check_embeddings(embeddings, settings.n_clusters)
+        how, self.notes_ = settings.reduce, []
+        if settings.covariance_type == "full" and how == "none" and array.shape[1] > FULL_DIMENSIONS:
+            how = f"pca-{FULL_DIMENSIONS}"
+            self.notes_.append("Full covariances are fitted on 64 principal axes.")
+        self._space = space = reduce_embeddings(
+            array, how, graph=neighbors, random_state=settings.random_state, cache=self.cache, progress=progress
+        )
+        torch.set_num_threads(threads())
+        self.resolved_ = settings.changed(reduce=how)
+        centers = train_kmeans(
+            space.vectors, settings.n_clusters, spherical=space.spherical, max_iter=10,
+            random_state=settings.random_state,
+        )  # fmt: skip
+        start, _ = assign(space.vectors, centers)
+        self._model = Mixture(space.vectors, settings)
+        self._model.start(space.vectors, start)
+        last = -np.inf
+        for round_number in range(settings.max_iter):
+            likelihood = self._model.step(space.vectors)
+            if not np.isfinite(likelihood):
+                raise TrainingError(
+                    "The Gaussian mixture broke down: its likelihood is not a number.",
+                    "Ask for fewer clusters, raise the regularisation or reduce to fewer dimensions.",
+                )
+            progress.update(round_number + 1, settings.max_iter, phase="mixture", unit="rounds", likelihood=likelihood)
+            if likelihood - last < settings.tol * abs(likelihood):
+                break
+            last = likelihood
+        self.log_likelihood_ = likelihood
+        labels, self.confidence_ = self._model.posterior(space.vectors)
+        counts = np.bincount(labels, minlength=settings.n_clusters)
+        order = np.argsort(-counts, kind="stable")[: int((counts > 0).sum())]
+        self._place = np.full(settings.n_clusters, -1, dtype=np.int32)
+        self._place[order] = np.arange(len(order), dtype=np.int32)
+        self.labels_ = self._place[labels]
+        self.centers_ = mean_directions(space.original, self.labels_, len(order))
+        if len(order) < settings.n_clusters:
+            self.notes_.append(f"{settings.n_clusters - len(order)} of the Gaussians hold no image.")
+        return self
+
+    def predict(self, embeddings: Vectors) -> Labels:
+        """Return the most likely Gaussian that holds images for each of (m, d) unseen embeddings."""
+        return self._place[self._model.posterior(self._space.place(embeddings), self._place >= 0)[0]]
+
+    _space: Space
+    _model: Mixture
+    _place: Labels
+
+
+class Mixture:
+    """The parameters of a mixture and the two steps that improve them.
+
+    Parameters
+    ----------
+    vectors : (n, c) float32
+        Only its mean and overall variance are read here.
+    settings : GaussianMixtureSettings
+    """
+
+    def __init__(self, vectors: Vectors, settings: GaussianMixtureSettings) -> None:
+        import torch
+
+        self.kind = settings.covariance_type
+        self.device = choose_device(settings.device)
+        small = vectors.shape[1] <= DOUBLE_DIMENSIONS and self.device != "mps"
+        self.dtype = torch.float64 if small else torch.float32
+        self.count, self.width = vectors.shape
+        self.k = settings.n_clusters
+        self.rows = max(256, min(8192, 2**24 // max(self.k, self.width)))
+        if self.kind == "full":
+            self.rows = max(64, min(self.rows, 2**25 // max(1, self.k * self.width)))
+        # One variance for the whole cloud, in float64: the scale that regularisation is a share of.
+        self.mean = vectors.mean(axis=0, dtype=np.float64)
+        power = sum(float(np.einsum("ij,ij->", vectors[i : i + 8192], vectors[i : i + 8192], dtype=np.float64))
+                    for i in range(0, self.count, 8192))  # fmt: skip
+        spread = power / self.count - float(self.mean @ self.mean)
+        self.floor = settings.regularisation * max(spread, 1e-12) / self.width
+
+    def _blocks(self, vectors: Vectors) -> Any:  # noqa: ANN401 - a generator of slices and tensors
+        import torch
+
+        for at in range(0, len(vectors), self.rows):
+            part = np.asarray(vectors[at : at + self.rows]) - self.mean
+            yield slice(at, at + len(part)), torch.as_tensor(part, dtype=self.dtype, device=self.device)
+
+    def start(self, vectors: Vectors, labels: Labels) -> None:
+        """Maximise from hard labels."""
+        import torch
+
+        sums = self._empty()
+        for rows, x in self._blocks(vectors):
+            chosen = torch.as_tensor(labels[rows].astype(np.int64), device=self.device)
+            self._gather(sums, x, torch.nn.functional.one_hot(chosen, self.k).to(self.dtype))
+        self._maximise(sums)
+
+    def step(self, vectors: Vectors) -> float:
+        """Expect and maximise once; return the mean log likelihood before the step."""
+        sums, total = self._empty(), 0.0
+        for _, x in self._blocks(vectors):
+            joint = self._joint(x)
+            norm = joint.logsumexp(dim=1, keepdim=True)
+            total += float(norm.double().sum()) if self.device != "mps" else float(norm.sum())
+            self._gather(sums, x, (joint - norm).exp())
+        self._maximise(sums)
+        return total / len(vectors)
+
+    def posterior(self, vectors: Vectors, allowed: np.ndarray[Any, Any] | None = None) -> tuple[Labels, Vectors]:
+        """Return the most likely component of each row and its probability, among the allowed ones."""
+        import torch
+
+        labels, confidence = np.empty(len(vectors), np.int32), np.empty(len(vectors), np.float32)
+        for rows, x in self._blocks(vectors):
+            joint = self._joint(x)
+            if allowed is not None:
+                joint[:, torch.as_tensor(~allowed, device=self.device)] = -torch.inf
+            best, where = joint.softmax(dim=1).max(dim=1)
+            labels[rows], confidence[rows] = where.cpu().numpy(), best.cpu().numpy()
+        return labels, confidence
+
+    def _empty(self) -> list[torch.Tensor]:
+        """Return zeroed sums of weight, x and x squared (or x xT)."""
+        import torch
+
+        kind = torch.float32 if self.device == "mps" else torch.float64
+        second = {"diag": (self.k, self.width), "spherical": (self.k,), "tied": (self.width, self.width),
+                  "full": (self.k, self.width * self.width)}[self.kind]  # fmt: skip
+        shapes: list[tuple[int, ...]] = [(self.k,), (self.k, self.width), second]
+        return [torch.zeros(shape, dtype=kind, device=self.device) for shape in shapes]
+
+    def _gather(self, sums: list[torch.Tensor], x: torch.Tensor, weight: torch.Tensor) -> None:
+        sums[0] += weight.sum(dim=0)
+        sums[1] += weight.T @ x
+        if self.kind == "diag":
+            sums[2] += weight.T @ (x * x)
+        elif self.kind == "spherical":
+            sums[2] += weight.T @ (x * x).sum(dim=1)
+        elif self.kind == "tied":
+            sums[2] += x.T @ x
+        else:
+            sums[2] += weight.T @ (x[:, :, None] * x[:, None, :]).flatten(1)
+
+    def _maximise(self, sums: list[torch.Tensor]) -> None:
+        """Set weights, means and the precision in the form that `_joint` multiplies with."""
+        import torch
+
+        mass, first, second = sums
+        safe = mass.clamp_min(1e-6)
+        mean = first / safe[:, None]
+        eye = torch.eye(self.width, dtype=mean.dtype, device=self.device)
+        if self.kind == "diag":
+            variance = (second / safe[:, None] - mean * mean).clamp_min(self.floor)
+            scale, log_scale = variance.rsqrt(), variance.log().sum(dim=1)
+        elif self.kind == "spherical":
+            variance = ((second / safe - (mean * mean).sum(dim=1)) / self.width).clamp_min(self.floor)
+            scale, log_scale = variance.rsqrt(), self.width * variance.log()
+        elif self.kind == "tied":
+            covariance = (second - (mean * mass[:, None]).T @ mean) / mass.sum()
+            scale, log_scale = self._whiten(covariance + self.floor * eye)
+        else:
+            covariance = second.view(self.k, self.width, self.width) / safe[:, None, None]
+            covariance = covariance - mean[:, :, None] * mean[:, None, :]
+            scale, log_scale = self._whiten(covariance + self.floor * eye)
+        self.log_weight = (mass / mass.sum()).clamp_min(1e-30).log() - 0.5 * log_scale
+        self.centers, self.scale = mean.to(self.dtype), scale.to(self.dtype)
+        self.log_weight = (self.log_weight - 0.5 * self.width * float(np.log(2 * np.pi))).to(self.dtype)
+
+    def _whiten(self, covariance: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the inverse Cholesky factors, transposed, and the log determinants; eigenvalues floored."""
+        import torch
+
+        values, vectors = torch.linalg.eigh((covariance + covariance.mT) / 2)
+        values = values.clamp_min(self.floor)
+        return vectors * values.rsqrt().unsqueeze(-2), values.log().sum(dim=-1)
+
+    def _joint(self, x: torch.Tensor) -> torch.Tensor:
+        """Return (b, K) log weight + log density."""
+        import torch
+
+        if self.kind == "diag":
+            precision = self.scale**2
+            centers = self.centers
+            square = (x * x) @ precision.T - 2 * (x @ (precision * centers).T) + (precision * centers**2).sum(dim=1)
+        elif self.kind == "spherical":
+            square = torch.cdist(x, self.centers).square() * self.scale**2
+        elif self.kind == "tied":
+            square = torch.cdist(x @ self.scale, self.centers @ self.scale).square()
+        else:
+            moved = torch.einsum("nd,kde->kne", x, self.scale)
+            shift = torch.einsum("kd,kde->ke", self.centers, self.scale)
+            square = (moved - shift[:, None]).square().sum(dim=2).T
+        return self.log_weight - 0.5 * square.clamp_min(0)

@@ -1,0 +1,136 @@
+"""Spectral clustering on the shared graph: groups that hang together through neighbours, of any shape.
+
+A self-tuning affinity on the graph's edges, the leading eigenvectors of its normalised Laplacian, k-means there.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.clustering.base import ClusterEstimator, Labels, Vectors, check_embeddings, unit
+from engine.clustering.hdbscan import nearest_in
+from engine.clustering.kmeans import assign, mean_directions, train_kmeans
+from engine.clustering.reduce import Reduce, Space, reduce_embeddings, reduce_setting
+from engine.neighbors import NeighborGraph
+from engine.progress import SILENT, Progress
+from engine.settings import Settings, setting
+from engine.vectors import blocks
+
+DENSE = 1000
+
+
+class SpectralSettings(Settings):
+    """Settings of spectral clustering."""
+
+    n_clusters: int = setting(10, "How many clusters to make.", ge=2, le=500, log=True, search=(2, 100))
+    n_neighbors: int = setting(15, "Neighbours that hold an image.", ge=2, le=64, search=(5, 64))
+    reduce: Reduce = reduce_setting("none")
+    random_state: int = setting(0, "Seed.", ge=0, le=2**31 - 1, advanced=True)
+
+
+class Spectral(ClusterEstimator):
+    """Spectral clustering.
+
+    Attributes
+    ----------
+    labels_ : (n,) int32
+        0..K-1 in falling size, no noise.
+    confidence_ : (n,) float32
+        Share of an image's neighbour affinity that lies in its own cluster.
+
+    References
+    ----------
+    Ng, Jordan and Weiss, On spectral clustering: analysis and an algorithm, 2001.
+    Zelnik-Manor and Perona, Self-tuning spectral clustering, 2004.
+    """
+
+    settings_class = SpectralSettings
+    settings: SpectralSettings
+
+    def fit(
+        self,
+        embeddings: Vectors,
+        *,
+        neighbors: NeighborGraph | None = None,
+        progress: Progress = SILENT,
+        checkpoints: Path | None = None,
+    ) -> Self:
+        """Cluster `embeddings` (n, d); see `ClusterEstimator.fit`."""
+        settings = self.settings
+        array = check_embeddings(embeddings, settings.n_clusters)
+        self._space = space = reduce_embeddings(
+            array, settings.reduce, graph=neighbors, random_state=settings.random_state, cache=self.cache,
+            progress=progress,
+        )  # fmt: skip
+        self.resolved_, self.notes_ = settings, []
+        progress.update(0, 2, phase="spectral")
+        indices, distances = space.neighbors(settings.n_neighbors, progress)
+        affinity, weights = _affinity(indices, distances)
+        rows = unit(_leading(affinity, settings.n_clusters, settings.random_state))
+        progress.update(1, 2, phase="spectral")
+        lost = np.linalg.norm(rows, axis=1) < 0.5
+        centers = train_kmeans(rows, settings.n_clusters, spherical=True, n_init=3, random_state=settings.random_state)
+        raw, _ = assign(rows, centers)
+        counts = np.bincount(raw, minlength=settings.n_clusters)
+        order = np.argsort(-counts, kind="stable")[: int((counts > 0).sum())]
+        place = np.full(settings.n_clusters, -1, dtype=np.int32)
+        place[order] = np.arange(len(order), dtype=np.int32)
+        self.labels_ = place[raw]
+        same = self.labels_[indices] == self.labels_[:, None]
+        self.confidence_ = ((weights * same).sum(axis=1) / np.maximum(weights.sum(axis=1), 1e-12)).astype(np.float32)
+        self.confidence_ = np.clip(self.confidence_, 0, 1)
+        self.centers_ = mean_directions(space.original, self.labels_, len(order))
+        if lost.any():
+            self.notes_.append(f"{int(lost.sum()):,} images lie outside all leading eigenvectors.")
+        if len(order) < settings.n_clusters:
+            self.notes_.append(f"{settings.n_clusters} clusters were asked for; {len(order)} hold images.")
+        progress.update(2, 2, phase="spectral")
+        return self
+
+    def predict(self, embeddings: Vectors) -> Labels:
+        """Return the cluster that most of the nearest known images of each of (m, d) embeddings are in."""
+        placed = self._space.place(embeddings)
+        labels = np.empty(len(placed), dtype=np.int32)
+        n_clusters = int(self.labels_.max()) + 1
+        k = min(self.settings.n_neighbors, len(self.labels_))
+        for rows in blocks(len(placed)):
+            indices, distances = nearest_in(self._space, placed[rows], k)
+            weights = np.exp(-((distances / np.maximum(distances[:, -1:], 1e-12)) ** 2))
+            votes = np.zeros((len(indices), n_clusters))
+            np.add.at(votes, (np.arange(len(indices))[:, None], self.labels_[indices]), weights)
+            labels[rows] = votes.argmax(axis=1)
+        return labels
+
+    _space: Space
+
+
+def _affinity(indices: NDArray[Any], distances: NDArray[Any]) -> tuple[Any, NDArray[np.float64]]:
+    """Return the symmetric sparse affinity exp(-d^2 / (s_i s_j)), s the distance to the 7th neighbour."""
+    from scipy.sparse import csr_array
+
+    count, k = indices.shape
+    scale = np.maximum(np.asarray(distances[:, min(6, k - 1)], dtype=np.float64), 1e-6)
+    weights = np.exp(-(np.asarray(distances, dtype=np.float64) ** 2) / (scale[:, None] * scale[indices]))
+    rows = np.repeat(np.arange(count), k)
+    directed = csr_array((weights.ravel(), (rows, np.asarray(indices).ravel())), shape=(count, count))
+    return directed.maximum(directed.T).tocsr(), weights
+
+
+def _leading(affinity: Any, n_clusters: int, random_state: int) -> Vectors:  # noqa: ANN401 - SciPy has no types
+    """Return (n, K) leading eigenvectors of the normalised affinity."""
+    from scipy.sparse import diags_array
+    from scipy.sparse.linalg import eigsh
+
+    count = affinity.shape[0]
+    root = 1 / np.sqrt(np.maximum(affinity.sum(axis=1), 1e-12))
+    normal = diags_array(root) @ affinity @ diags_array(root)
+    if count <= DENSE or n_clusters >= count - 1:
+        values, columns = np.linalg.eigh(normal.toarray())
+        return np.asarray(columns[:, np.argsort(-values)[:n_clusters]], dtype=np.float32)
+    start = np.random.default_rng(random_state).random(count)
+    _, columns = eigsh(normal, k=n_clusters, which="LA", v0=start, tol=1e-3, ncv=min(count - 1, 2 * n_clusters + 20))
+    return np.asarray(columns, dtype=np.float32)

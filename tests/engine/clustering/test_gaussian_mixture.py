@@ -1,0 +1,59 @@
+"""The mixture beside scikit-learn's likelihood, its stability in small dimensions, and its probabilities."""
+
+import numpy as np
+import pytest
+from sklearn.mixture import GaussianMixture as Reference
+
+from engine.clustering.gaussian_mixture import GaussianMixture, GaussianMixtureSettings
+from engine.clustering.reduce import reduce_embeddings
+from engine.evaluation import ari
+
+
+def stretched(rng, n=900):
+    """Three long thin clouds on the plane, far from the origin so that unit rows keep their shape."""
+    truth = np.repeat(np.arange(3), n // 3)
+    centers = np.array([[0, 0, 10], [2.0, 0, 10], [0, 2.5, 10]])
+    widths = np.array([[0.8, 0.05, 0.01], [0.05, 0.9, 0.01], [0.2, 0.2, 0.01]])
+    return (centers[truth] + widths[truth] * rng.standard_normal((n, 3))).astype(np.float32), truth
+
+
+@pytest.mark.parametrize("kind", ["diag", "tied", "spherical", "full"])
+def test_the_likelihood_reaches_scikit_learns(kind, rng):
+    x, _ = stretched(rng)
+    settings = GaussianMixtureSettings(
+        n_clusters=3, covariance_type=kind, reduce="pca-2", max_iter=300, tol=1e-9, regularisation=1e-6
+    )
+    ours = GaussianMixture(settings).fit(x)
+    space = reduce_embeddings(x, "pca-2").vectors.astype(np.float64)
+    theirs = Reference(3, covariance_type=kind, n_init=5, max_iter=500, tol=1e-9, random_state=0, reg_covar=1e-12).fit(
+        space
+    )
+    assert ours.log_likelihood_ >= theirs.score(space) - 0.02
+
+
+def test_long_clouds_need_their_own_widths(rng):
+    x, truth = stretched(rng)
+    diag = GaussianMixture(GaussianMixtureSettings(n_clusters=3, reduce="pca-2", max_iter=200)).fit(x)
+    ball = GaussianMixture(GaussianMixtureSettings(n_clusters=3, reduce="pca-2", covariance_type="spherical")).fit(x)
+    assert ari(truth, diag.labels_) > ari(truth, ball.labels_) + 0.1
+
+
+def test_confidence_is_the_posterior_and_predict_agrees(rng):
+    x, _ = stretched(rng)
+    model = GaussianMixture(GaussianMixtureSettings(n_clusters=3, reduce="pca-2")).fit(x)
+    assert np.array_equal(model.predict(x), model.labels_)
+    assert model.confidence_.min() > 1 / 3 - 1e-6 and model.confidence_.max() > 0.99
+
+
+def test_full_covariances_go_to_principal_axes_and_say_so(rng):
+    x = rng.standard_normal((300, 90)).astype(np.float32)
+    model = GaussianMixture(GaussianMixtureSettings(n_clusters=3, covariance_type="full", max_iter=5)).fit(x)
+    assert "64 principal axes" in model.notes_[0] and model.resolved_.reduce == "pca-64"
+
+
+def test_nothing_collapses_on_few_duplicated_images(rng):
+    x = np.repeat(rng.standard_normal((4, 40)).astype(np.float32), 3, axis=0)
+    for kind in ("diag", "full", "tied"):
+        model = GaussianMixture(GaussianMixtureSettings(n_clusters=8, covariance_type=kind)).fit(x)
+        assert np.isfinite(model.confidence_).all() and len(set(model.labels_.tolist())) <= 4
+        assert "hold no image" in model.notes_[-1]
