@@ -151,7 +151,7 @@ class FolderSource:
 
     def _entry(self, name: bytes, child: os.DirEntry[bytes]) -> Entry | None:
         try:
-            if child.is_symlink() and not self._inside(child.path):
+            if child.is_symlink() and self._real(child.path) is None:
                 self.problems.append((name, "A link that leads out of the folder; it is not followed."))
                 return None
             found = child.stat()
@@ -163,9 +163,10 @@ class FolderSource:
             return None
         return Entry(name, found.st_size, found.st_mtime_ns)
 
-    def _inside(self, path: bytes) -> bool:
-        real = os.path.realpath(path, strict=True)
-        return Path(os.fsdecode(real)).is_relative_to(self.root)
+    def _real(self, path: bytes) -> Path | None:
+        """Return where a path leads, None when that is outside the folder."""
+        real = Path(os.fsdecode(os.path.realpath(path, strict=True)))
+        return real if real.is_relative_to(self.root) else None
 
     def path(self, name: bytes) -> Path:
         """Return where an entry really lies.
@@ -176,11 +177,12 @@ class FolderSource:
             It is gone, or a name or a link would leave the folder.
         """
         try:
-            if not self._inside(os.path.join(self._root, name)):
-                raise ReadError("The file lies outside the folder of the data set; it is not read.")
+            real = self._real(os.path.join(self._root, name))
         except (OSError, ValueError) as error:
             raise ReadError(f"The file cannot be read: {_why(error)}.") from error
-        return Path(os.fsdecode(os.path.realpath(os.path.join(self._root, name))))
+        if real is None:
+            raise ReadError("The file lies outside the folder of the data set; it is not read.")
+        return real
 
     def read(self, name: bytes) -> bytes:
         """Return the bytes of one file; never blocks on a pipe, never leaves the folder."""
