@@ -52,7 +52,7 @@ export class PointGrid {
   }
 
   /**
-   * The busiest places of a box: it is cut into tiles, and of each tile that is fuller than its neighbours the point
+   * The busiest places of a box: it is cut into tiles, and of the fullest ones that do not touch each other the point
    * nearest to the tile's middle of mass is taken.
    */
   peaks(x0, y0, x1, y1, columns, rows, most, keep = null) {
@@ -72,29 +72,24 @@ export class PointGrid {
       sums[2 * t] += this.xy[2 * i];
       sums[2 * t + 1] += this.xy[2 * i + 1];
     });
-    const chosen = [];
-    for (let t = 0; t < counts.length; t++) {
-      if (counts[t] > 0 && isPeak(counts, t, columns, rows)) chosen.push(t);
-    }
-    chosen.sort((a, b) => counts[b] - counts[a]);
+    const chosen = spread(counts, columns, most);
     const [rx, ry] = [(x1 - x0) / columns, (y1 - y0) / rows];
     const points = chosen
-      .slice(0, most)
       .map((t) => this.nearest(sums[2 * t] / counts[t], sums[2 * t + 1] / counts[t], rx, ry, keep))
       .filter((i) => i >= 0);
     return { points, total };
   }
 }
 
-function isPeak(counts, t, columns, rows) {
-  const [row, column] = [Math.floor(t / columns), t % columns];
-  for (let dr = -1; dr <= 1; dr++) {
-    for (let dc = -1; dc <= 1; dc++) {
-      const [r, c] = [row + dr, column + dc];
-      if ((dr === 0 && dc === 0) || r < 0 || c < 0 || r >= rows || c >= columns) continue;
-      const other = counts[r * columns + c];
-      if (other > counts[t] || (other === counts[t] && r * columns + c < t)) return false;
-    }
+/** The fullest tiles, fullest first, no two of them touching. */
+function spread(counts, columns, most) {
+  const order = [...counts.keys()].filter((t) => counts[t] > 0).sort((a, b) => counts[b] - counts[a]);
+  const chosen = [];
+  for (const t of order) {
+    if (chosen.length >= most) break;
+    const [row, column] = [Math.floor(t / columns), t % columns];
+    const touches = (c) => Math.abs(Math.floor(c / columns) - row) <= 1 && Math.abs((c % columns) - column) <= 1;
+    if (!chosen.some(touches)) chosen.push(t);
   }
-  return true;
+  return chosen;
 }

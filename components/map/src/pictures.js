@@ -4,8 +4,8 @@ import { h, icon, iconButton } from "../../shared/dom.js";
 import { ring } from "./lasso.js";
 
 const CARD = 168;
-const TILE = 118; // px between pictures at peaks
-const MOST = 28;
+const TILE = 66; // px; pictures stand two tiles apart
+const MOST = 32;
 const ZOOMED = 1.8;
 
 export class Pictures {

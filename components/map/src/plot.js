@@ -49,6 +49,7 @@ export class Plot {
       opacityBy: "valueB",
       opacity: [DIM, 0.85],
       pointSize: 4,
+      pointScaleMode: "constant",
       spatialIndexUseWorker: false,
       ...(this.view ? { cameraView: this.view } : {}),
     });
