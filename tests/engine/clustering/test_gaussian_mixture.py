@@ -5,6 +5,7 @@ import pytest
 from sklearn.mixture import GaussianMixture as Reference
 
 from engine.clustering.gaussian_mixture import GaussianMixture, GaussianMixtureSettings
+from engine.clustering.kmeans import KMeans, KMeansSettings
 from engine.clustering.reduce import reduce_embeddings
 from engine.evaluation import ari
 
@@ -31,11 +32,13 @@ def test_the_likelihood_reaches_scikit_learns(kind, rng):
     assert ours.log_likelihood_ >= theirs.score(space) - 0.02
 
 
-def test_long_clouds_need_their_own_widths(rng):
-    x, truth = stretched(rng)
-    diag = GaussianMixture(GaussianMixtureSettings(n_clusters=3, reduce="pca-2", max_iter=200)).fit(x)
-    ball = GaussianMixture(GaussianMixtureSettings(n_clusters=3, reduce="pca-2", covariance_type="spherical")).fit(x)
-    assert ari(truth, diag.labels_) > ari(truth, ball.labels_) + 0.1
+def test_a_narrow_cloud_inside_a_wide_one_is_found_where_k_means_cannot(rng):
+    truth = np.repeat([0, 1], 500)
+    width = np.where(truth == 0, 0.05, 0.8)[:, None] * np.array([1, 1, 0.01])
+    x = (np.array([0, 0, 10.0]) + width * rng.standard_normal((1000, 3))).astype(np.float32)
+    model = GaussianMixture(GaussianMixtureSettings(n_clusters=2, reduce="pca-2", max_iter=300, tol=1e-8)).fit(x)
+    assert ari(truth, model.labels_) > 0.9
+    assert ari(truth, KMeans(KMeansSettings(n_clusters=2, reduce="pca-2")).fit(x).labels_) < 0.5
 
 
 def test_confidence_is_the_posterior_and_predict_agrees(rng):
