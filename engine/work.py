@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,14 +11,22 @@ from engine import runs
 from engine.embeddings.encoders import find_encoder
 from engine.errors import InputError
 from engine.evaluation import scores
+from engine.files import save_arrays
+from engine.ids import to_hex
 from engine.images.decode import PreprocessSettings
 from engine.images.scan import scan
+from engine.images.thumbnails import thumbnail
+from engine.labels.events import LabelHistory
+from engine.labels.pseudo_labels import PseudoLabelSettings
 from engine.pipeline import cluster, settings_of, write_csv
 from engine.progress import SILENT, Progress
 from engine.projection import ProjectionSettings
-from engine.rows import Rows, align, embed_dataset, graph_of, load_rows, map_of, rows_of_run
+from engine.rows import Rows, align, embed_dataset, graph_of, load_rows, map_of, rows_of_run, truth_codes
 from engine.settings import Settings
 from engine.workspace import Workspace
+
+if TYPE_CHECKING:
+    from engine.export.pseudo_labels import Written
 
 
 def scan_task(workspace: Workspace, folder: Path, config: dict[str, Any], progress: Progress) -> dict[str, Any]:
@@ -102,3 +110,55 @@ def distil_run(
         contents=rows.contents, settings=settings, output_dir=run.folder / "distillation", progress=progress,
     )  # fmt: skip
     return made.results
+
+
+def pseudo_label_run(
+    workspace: Workspace, run: runs.Run, settings: PseudoLabelSettings, *, progress: Progress = SILENT
+) -> Written:
+    """Write the pseudo-label files of a run: a person's labels vote, else the truth.
+
+    Raises
+    ------
+    InputError
+        No label is known at all, or the embeddings are gone.
+    """
+    from engine.export.pseudo_labels import write_pseudo_labels
+
+    rows = rows_of_run(workspace, run)
+    labels, _ = align(run, rows)
+    state = LabelHistory(workspace, rows.dataset.id).state(rows.contents, labels, run=run.folder.name)
+    return write_pseudo_labels(
+        run.folder, rows.vectors, labels, contents=rows.contents, paths=rows.paths, split=rows.split,
+        truth=rows.truth, given=state.given_labels, settings=settings,
+        picture=None if rows.dataset.kind == "vectors" else lambda row: thumbnail(workspace, int(rows.ids[row])),
+        progress=progress,
+    )  # fmt: skip
+
+
+def draw_run(
+    workspace: Workspace, run: runs.Run, rows: Rows, kind: str = "umap", *, progress: Progress = SILENT
+) -> list[Path]:
+    """Write the run's figures: the map by cluster beside truth, and the cluster sizes."""
+    from engine.figures import draw_maps, draw_sizes
+
+    labels, _ = align(run, rows)
+    xy = map_of(workspace, rows, ProjectionSettings.parse({"kind": kind}), progress=progress)
+    truth = truth_codes(rows.truth)
+    names = sorted({name for name in rows.truth if name is not None})
+    folder = run.folder / "figures"
+    return [*draw_maps(folder, xy, labels, truth, names, title=run.name), *draw_sizes(folder, labels)]
+
+
+def save_features(run: runs.Run, rows: Rows) -> list[Path]:
+    """Write the embeddings into the run, train and test apart, with ids and truth: `--vectors` reads them again."""
+    test = np.array([part == "test" for part in rows.split], dtype=bool)
+    written = []
+    for name, chosen in (("train", ~test), ("test", test)):
+        if chosen.any():
+            arrays = {"vectors": rows.vectors[chosen], "ids": np.array(to_hex(rows.contents[chosen]))}
+            if any(rows.truth):
+                arrays["labels"] = np.array([truth or "" for truth in rows.truth])[chosen]
+            path = run.folder / "features" / f"{name}_features.npz"
+            save_arrays(path, **arrays)
+            written.append(path)
+    return written

@@ -6,6 +6,8 @@ A command module has `add_arguments(parser, given)` and `main(arguments) -> exit
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("engine.commands.run", "cluster a data set, a folder or vectors into a run folder"),
     "job": ("engine.commands.job", "do the work that a job's folder describes (the app starts these)"),
+    "analyze": ("engine.commands.analyze", "recompute everything a run says about itself"),
+    "pseudo-label": ("engine.commands.pseudo_label", "label clusters by the samples nearest to their centres"),
     "distil": ("engine.commands.distil", "make a small set that trains almost as well, and measure it"),
     "export": ("engine.commands.export", "write a run's labels for other tools"),
 }

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from engine.clustering import METHODS, find_method
 from engine.commands.console import ConsoleProgress, add_data_arguments, embed_data, finish, load_data, peek
+from engine.errors import InputError
+from engine.labels.pseudo_labels import PseudoLabelSettings
 from engine.settings import Settings, add_flags, from_flags
 from engine.workspace import Workspace
 
@@ -26,6 +28,13 @@ def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None
     parser.add_argument("--method", choices=[*METHODS], default="kmeans", help="the clustering method")
     parser.add_argument("--results-dir", type=Path, help="where the run folder goes (default: the library)")
     parser.add_argument("--experiment-name", default="", help="what the run is called")
+    parser.add_argument("--load-features", type=Path, help="cluster these saved features instead (same as --vectors)")
+    parser.add_argument("--save-features", action="store_true", help="keep the embeddings in the run folder")
+    parser.add_argument("--resume-from", type=Path, help="go on in this run folder from its checkpoints")
+    parser.add_argument("--plot", action="store_true", help="draw the figures")
+    parser.add_argument("--viz-method", choices=["umap", "tsne", "pca"], default="umap", help="the map of the figures")
+    parser.add_argument("--generate-pseudo-labels", action="store_true", help="label the clusters by vote")
+    add_flags(parser, PseudoLabelSettings)
     method = peek(given, "--method") or "kmeans"
     if method in METHODS:
         add_flags(parser, find_method(method).settings_class, skip={"device"})
@@ -34,8 +43,11 @@ def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None
 def main(arguments: argparse.Namespace) -> int:
     """Run the whole way and print the run folder."""
     from engine import pipeline, runs
+    from engine.work import draw_run, pseudo_label_run, save_features
 
     workspace, progress = Workspace.open(arguments.workspace), ConsoleProgress()
+    if arguments.load_features is not None and arguments.vectors is None:
+        arguments.vectors = arguments.load_features
     began = time.perf_counter()
     dataset = load_data(arguments, workspace, progress)
     seconds = {"scan": time.perf_counter() - began}
@@ -45,7 +57,11 @@ def main(arguments: argparse.Namespace) -> int:
     settings = method_settings(arguments, rows)
     n_clusters = getattr(settings, "n_clusters", None)
     parent = arguments.results_dir or workspace.runs
-    folder = runs.new_folder(parent, runs.folder_name(arguments.method, dataset.name, n_clusters))
+    folder = arguments.resume_from
+    if folder is None:
+        folder = runs.new_folder(parent, runs.folder_name(arguments.method, dataset.name, n_clusters))
+    elif not folder.is_dir():
+        raise InputError(f"{folder} is not a run folder.", "Name the folder of the run to go on with.")
     run = pipeline.cluster(
         workspace, rows, arguments.method, settings, folder,
         title=arguments.experiment_name, progress=progress, seconds=seconds,
@@ -53,6 +69,13 @@ def main(arguments: argparse.Namespace) -> int:
     pipeline.write_csv(run, rows, workspace)
     for sentence in run.results["notes"]:
         progress.say(sentence)
+    if arguments.save_features:
+        save_features(run, rows)
+    if arguments.generate_pseudo_labels:
+        settings_of_vote = PseudoLabelSettings.parse(from_flags(arguments, PseudoLabelSettings))
+        pseudo_label_run(workspace, run, settings_of_vote, progress=progress)
+    if arguments.plot:
+        draw_run(workspace, run, rows, arguments.viz_method, progress=progress)
     return finish(folder)
 
 

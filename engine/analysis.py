@@ -1,0 +1,133 @@
+"""Everything a finished run says about itself, recomputed from its folder without clustering again.
+
+In flow a run and, where they still exist, the rows it was made on; out come metrics for train and test, how
+the images spread over the clusters and, in detail, every class and cluster. analysis.json keeps it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.evaluation import accuracy, ari, contingency, encode, nmi, per_class, per_cluster, random_accuracy, scores
+from engine.files import read_json, write_json
+from engine.rows import Rows, align
+from engine.runs import Run
+
+
+def distribution(labels: NDArray[np.int32], n_clusters: int) -> dict[str, Any]:
+    """Return how the images spread over the clusters.
+
+    Parameters
+    ----------
+    labels : (n,) int32
+        -1 is noise.
+    n_clusters : int
+        Clusters that were asked for or found; those without images count as empty.
+    """
+    sizes = np.bincount(labels[labels >= 0], minlength=n_clusters)
+    active = sizes[sizes > 0]
+    if not len(active):
+        return {"active": 0, "empty": int(len(sizes)), "mean": None, "std": None, "min": None, "max": None, "cv": None}
+    return {
+        "active": int(len(active)),
+        "empty": int((sizes == 0).sum()),
+        "mean": float(active.mean()),
+        "std": float(active.std()),
+        "min": int(active.min()),
+        "max": int(active.max()),
+        "cv": float(active.std() / active.mean()),
+        "noise_share": float(np.mean(labels < 0)),
+    }
+
+
+def _agreement(labels: NDArray[np.int32], truth: NDArray[np.int32]) -> dict[str, Any]:
+    known = truth >= 0
+    if not known.any():
+        return {}
+    labels, truth = labels[known], truth[known]
+    return {
+        "accuracy": accuracy(truth, labels),
+        "nmi": nmi(truth, labels),
+        "ari": ari(truth, labels),
+        "random_accuracy": random_accuracy(truth, len(np.unique(labels[labels >= 0]))),
+    }
+
+
+def analyze(run: Run, rows: Rows | None = None, *, detailed: bool = False) -> dict[str, Any]:
+    """Return the analysis of a run.
+
+    Parameters
+    ----------
+    rows : Rows, optional
+        The images with their vectors; without them there is no silhouette, and the result says so.
+    detailed : bool
+        Also every class, every cluster and the contingency table.
+
+    Raises
+    ------
+    StorageError
+        predictions.npz is missing or damaged.
+    """
+    found = run.predictions
+    labels = run.assignments
+    truth, names = encode(found["labels"].tolist()) if "labels" in found else (np.full(len(labels), -1, np.int32), [])
+    split = found.get("split", np.full(len(labels), ""))
+    n_clusters = int(run.config.get("resolved", {}).get("n_clusters") or labels.max(initial=-1) + 1)
+    result: dict[str, Any] = {
+        "run": run.folder.name,
+        "method": run.method,
+        "images": len(labels),
+        "classes": names,
+        "notes": list(run.results.get("notes", [])),
+    }
+    parts = {"train": split != "test", "test": split == "test"}
+    if not parts["train"].any():
+        parts = {"train": parts["test"], "test": parts["train"]}
+    for name, chosen in parts.items():
+        result[name] = None
+        if chosen.any():
+            result[name] = {
+                **_agreement(labels[chosen], truth[chosen]),
+                "distribution": distribution(labels[chosen], n_clusters),
+            }
+    if rows is None:
+        result["notes"].append("The embeddings are not in the cache, so there is no silhouette.")
+    else:
+        _add_silhouettes(result, run, rows)
+    if detailed and names:
+        chosen = parts["train"] & (truth >= 0)
+        result["per_class"] = [
+            {**row, "class": names[int(row["class"])]} for row in per_class(truth[chosen], labels[chosen])
+        ]
+        result["per_cluster"] = [
+            {**row, "class": names[int(row["class"])] if row["class"] >= 0 else None}
+            for row in per_cluster(truth[chosen], labels[chosen])
+        ]
+        result["contingency"] = contingency(truth[chosen], labels[chosen])
+    return result
+
+
+def _add_silhouettes(result: dict[str, Any], run: Run, rows: Rows) -> None:
+    aligned, _ = align(run, rows)
+    test = np.array([part == "test" for part in rows.split], dtype=bool)
+    for name, chosen in (("train", ~test), ("test", test)):
+        if result[name] is not None and chosen.any():
+            found = scores(rows.vectors[chosen], aligned[chosen])
+            result[name] |= {key: found[key] for key in ("silhouette", "balance", "composite", "largest_share")}
+
+
+def kept_analysis(run: Run, rows: Rows | None = None) -> dict[str, Any]:
+    """Return the detailed analysis, from analysis.json where it is newer than the predictions."""
+    path: Path = run.folder / "analysis.json"
+    made = run.folder / "predictions.npz"
+    if path.exists() and path.stat().st_mtime >= made.stat().st_mtime:
+        kept: dict[str, Any] = read_json(path)
+        if rows is None or "silhouette" in (kept.get("train") or {}):
+            return kept
+    found = analyze(run, rows, detailed=True)
+    write_json(path, found)
+    return found
