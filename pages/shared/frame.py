@@ -41,6 +41,7 @@ SCREENS = (
     Screen("pages/label.py", "Label", "label"),
     Screen("pages/compare.py", "Compare", "compare"),
     Screen("pages/export.py", "Export", "export"),
+    Screen("pages/distil.py", "Distil", "distil"),
 )
 
 _ICONS = {

@@ -1,0 +1,134 @@
+"""Distil: a small set on which a classifier trains almost as well, measured against honest baselines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+
+from engine.distillation.settings import TITLES, DistilSettings
+from engine.errors import KindredError
+from engine.export.csv import path_text, write_csv
+from engine.files import read_json
+from engine.ids import positions
+from engine.runs import Run
+from pages.shared import forms
+from pages.shared.board import rows_of
+from pages.shared.frame import first_do, heading, watch
+from pages.shared.pictures import strip
+from pages.shared.state import Current, current, escape, show_error
+from pages.shared.tasks import newest, start_job
+from pages.shared.words import count
+
+
+def _chart(results: dict[str, Any]) -> None:
+    found = [("Full data", results["full"], "#6B7078")]
+    found += [(TITLES[name], values, "#2F6FED") for name, values in results["distilled"].items()]
+    found += [(TITLES[name], values, "#B7791F") for name, values in results["baselines"].items()]
+    found = [(name, values, color) for name, values, color in found if values.get("mean") is not None]
+    if not found:
+        return
+    figure = go.Figure(
+        go.Bar(
+            x=[values["mean"] for _, values, _ in found],
+            y=[name for name, _, _ in found],
+            error_x={"array": [values["std"] for _, values, _ in found]},
+            orientation="h",
+            marker_color=[color for _, _, color in found],
+            hovertemplate="%{y}: %{x:.1%}<extra></extra>",
+        )
+    )
+    figure.update_layout(height=40 * len(found) + 70, margin={"l": 0, "r": 0, "t": 8, "b": 0})
+    figure.update_xaxes(tickformat=".0%", title=f"test accuracy ({results.get('measured_against', 'labels')})")
+    figure.update_yaxes(autorange="reversed")
+    st.plotly_chart(figure, width="stretch", config={"displayModeBar": False}, alt="Test accuracy of each set")
+
+
+def _result(now: Current, run: Run) -> None:
+    folder = run.folder / "distillation"
+    if not (folder / "results.json").exists():
+        return
+    results = read_json(folder / "results.json")
+    cells = st.columns(4)
+    cells[0].metric("Images kept", f"{results['images']['distilled']:,}", help=f"of {results['images']['train']:,}")
+    cells[1].metric("Compression", f"{results['compression']:,.0f} times")
+    if results.get("retention") is not None:
+        cells[2].metric("Retention", f"{results['retention']:.0%}", help="Accuracy kept, distilled against full data")
+    cells[3].metric("Best method", TITLES[results["chosen"]])
+    _chart(results)
+    for sentence in results.get("notes", []):
+        st.caption(escape(sentence))
+    _nearest(now, run, folder / f"{results['chosen']}.npz")
+
+
+def _nearest(now: Current, run: Run, path: Any) -> None:  # noqa: ANN401 - a path
+    """Show the real image nearest to each distilled row, one line per cluster."""
+    if now.configuration is None or not path.exists():
+        return
+    rows = rows_of(now, now.configuration)
+    with np.load(path, allow_pickle=False) as arrays:
+        if "nearest_contents" not in arrays.files or rows.dataset.kind == "vectors":
+            return
+        at, labels = positions(rows.contents, arrays["nearest_contents"]), arrays["labels"]
+    st.markdown("##### The images nearest to the distilled ones")
+    for cluster in np.unique(labels)[:20]:
+        members = at[(labels == cluster) & (at >= 0)]
+        strip(rows.ids[np.unique(members)][:20], size=56)
+
+    def listed() -> bytes:
+        target = now.workspace.cache / "exports" / f"{run.folder.name}-distilled.csv"
+        kept = np.unique(at[at >= 0])
+        write_csv(target, {"path": [path_text(rows.paths[row]) for row in kept]})
+        return target.read_bytes()
+
+    st.download_button(
+        "List of these images",
+        listed,
+        f"{run.folder.name}-distilled.csv",
+        icon=":material/download:",
+        on_click="ignore",
+    )
+
+
+def page() -> None:
+    """Draw the screen."""
+    now = current()
+    heading("Distil", "Keep a few images per cluster on which a classifier trains almost as well.")
+    if now.dataset is None or now.run is None:
+        first_do(now, "Keep a clustering first.", "pages/cluster.py", "Cluster")
+        return
+    run = now.run
+    job = newest(now.workspace, "distil", now.dataset)
+    st.caption(f"From {escape(run.name)}, {count(int(run.results['train']['n_clusters']), 'cluster')}")
+    if job is not None and job.active:
+
+        @st.fragment(run_every=1.0)
+        def live() -> None:
+            again = newest(now.workspace, "distil", now.dataset)  # type: ignore[arg-type]
+            if again is None or not again.active:
+                st.rerun()
+                return
+            watch(again)
+
+        live()
+        return
+    if job is not None and job.state == "failed":
+        show_error(KindredError(job.sentence, job.hint), detail=job.detail)
+    with st.container(border=True):
+        try:
+            settings = forms.draw(DistilSettings, key="distil", columns=3, skip={"methods", "device"})
+        except KindredError as error:
+            show_error(error)
+            return
+        if st.button("Distil", type="primary", icon=":material/compress:"):
+            start_job(
+                now.workspace, "distil", "Distilling", now.dataset, run=str(run.folder),
+                settings=settings.model_dump(mode="json"),
+            )  # fmt: skip
+            st.rerun()
+    _result(now, run)
+
+
+page()
