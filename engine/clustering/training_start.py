@@ -28,6 +28,7 @@ def fit_to_labels(
     n_steps: int = 200,
     learning_rate: float = 1e-3,
     weight_decay: float = 0.0,
+    label_smoothing: float = 0.0,
 ) -> float:
     """Fit the network to a clustering by cross-entropy, then make the teacher its copy.
 
@@ -41,6 +42,8 @@ def fit_to_labels(
         (b,) row numbers -> (..., b, K) logits with gradient; leading axes (heads) are averaged over.
     n_steps : int
         Steps of AdamW at `learning_rate`, cosine to zero.
+    label_smoothing : float
+        Share of each target spread over all clusters; bounds the logits.
 
     Returns
     -------
@@ -65,7 +68,9 @@ def fit_to_labels(
         with run.autocast():
             found = logits(rows, run)
         target = wanted[rows.to(run.device)].expand(found.shape[:-1])
-        loss = functional.cross_entropy(found.float().flatten(0, -2), target.reshape(-1))
+        loss = functional.cross_entropy(
+            found.float().flatten(0, -2), target.reshape(-1), label_smoothing=label_smoothing
+        )
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
