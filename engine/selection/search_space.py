@@ -1,0 +1,114 @@
+"""What a hyper-parameter search tries: from a method's settings, or from what a person gives in their place.
+
+A list is choices, a tuple (low, high) a range, on a logarithmic scale where the setting says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from engine.errors import InputError
+from engine.settings import Control, Settings, controls
+
+Space = Mapping[str, Sequence[Any] | tuple[float, float]]
+GRID_POINTS = 4
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """One searched setting: `choices`, or a range from `low` to `high`."""
+
+    name: str
+    choices: tuple[Any, ...] = ()
+    low: float = 0.0
+    high: float = 0.0
+    whole: bool = False
+    log: bool = False
+
+    def suggest(self, trial: Any) -> Any:  # noqa: ANN401 - an Optuna trial; a setting's value
+        """Ask an Optuna trial for a value."""
+        if self.choices:
+            return trial.suggest_categorical(self.name, list(self.choices))
+        if self.whole:
+            return trial.suggest_int(self.name, int(self.low), int(self.high), log=self.log)
+        return trial.suggest_float(self.name, self.low, self.high, log=self.log)
+
+    def grid(self) -> list[Any]:
+        """Return every choice, or `GRID_POINTS` values over the range, both ends included."""
+        if self.choices:
+            return list(self.choices)
+        spaced = np.geomspace if self.log else np.linspace
+        points = spaced(self.low, self.high, GRID_POINTS)
+        if self.whole:
+            return sorted({round(float(point)) for point in points})
+        return [float(point) for point in points]
+
+
+def default_space(model: type[Settings], n: int) -> dict[str, Sequence[Any] | tuple[float, float]]:
+    """Return the method's own space for `n` images: at most n // 2 clusters and n - 1 neighbours."""
+    space: dict[str, Sequence[Any] | tuple[float, float]] = {}
+    ceilings = {"n_clusters": max(2, n // 2), "n_neighbors": max(2, n - 1)}
+    for control in controls(model):
+        if control.search is None:
+            continue
+        if isinstance(control.search, tuple) and control.name in ceilings:
+            low, high = control.search
+            top = min(high, ceilings[control.name])
+            space[control.name] = (min(low, top), top)
+        else:
+            space[control.name] = control.search
+    return space
+
+
+def dimensions(model: type[Settings], base: Settings, space: Space) -> list[Dimension]:
+    """Check a space against a settings model.
+
+    Raises
+    ------
+    InputError
+        Unknown setting, empty choices, a range the wrong way round or outside the setting's bounds.
+    """
+    if not space:
+        raise InputError(
+            f"{model.__name__} has nothing to search.", "Give a space: a list of choices or a (low, high) range."
+        )
+    known = {control.name: control for control in controls(model)}
+    found = []
+    for name, wanted in space.items():
+        if name not in known:
+            raise InputError(f"There is no setting {name!r} to search.", f"Known: {', '.join(known)}.")
+        found.append(_dimension(known[name], base, wanted))
+    return found
+
+
+def _dimension(control: Control, base: Settings, wanted: Any) -> Dimension:  # noqa: ANN401 - choices or a range
+    if isinstance(wanted, tuple):
+        if len(wanted) != 2 or isinstance(wanted[0], str) or not wanted[0] <= wanted[1]:
+            raise InputError(f"{control.name}: a range is a pair (low, high), not {wanted!r}.")
+        if control.kind not in ("int", "float"):
+            raise InputError(f"{control.name} has no range; give a list of choices.")
+        low, high = wanted
+        ends: Sequence[Any] = (int(low), int(high)) if control.kind == "int" else wanted
+        _check(base, control.name, ends)
+        log = control.log and low > 0
+        return Dimension(control.name, low=low, high=high, whole=control.kind == "int", log=log)
+    choices = tuple(wanted)
+    if not choices:
+        raise InputError(f"{control.name}: there is no choice to try.")
+    _check(base, control.name, choices)
+    return Dimension(control.name, choices=choices)
+
+
+def _check(base: Settings, name: str, values: Sequence[Any]) -> None:
+    for value in values:
+        base.changed(**{name: value})
+
+
+def grid_of(found: Sequence[Dimension]) -> list[dict[str, Any]]:
+    """Return every combination of the grid."""
+    return [dict(zip([d.name for d in found], values, strict=True)) for values in product(*(d.grid() for d in found))]
