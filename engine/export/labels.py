@@ -51,6 +51,10 @@ class LabelTable:
         Purity proven by an audit of the image's cluster, NaN without one.
     truth, split : list
         As the catalog has them.
+    width, height : (m,) int32
+        Pixels, 0 where unknown.
+    size : (m,) int64
+        Bytes of the file.
     """
 
     paths: list[bytes]
@@ -64,6 +68,9 @@ class LabelTable:
     audit_bound: NDArray[np.float32]
     truth: list[str | None] = field(default_factory=list)
     split: list[str] = field(default_factory=list)
+    width: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
+    height: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
+    size: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -73,7 +80,10 @@ class LabelTable:
         at = np.arange(len(self))[np.asarray(chosen)] if len(self) else np.empty(0, np.int64)
         values: dict[str, Any] = {}
         for name, column in vars(self).items():
-            values[name] = column[at] if isinstance(column, np.ndarray) else [column[i] for i in at]
+            if len(column):  # the last columns are empty in a table that was read from a file
+                values[name] = column[at] if isinstance(column, np.ndarray) else [column[i] for i in at]
+            else:
+                values[name] = column
         return LabelTable(**values)
 
     def columns(self) -> dict[str, Any]:
@@ -158,6 +168,9 @@ def label_table(
         audit_bound=labels.bound[rows],
         truth=[item.truth for item in chosen],
         split=[item.split for item in chosen],
+        width=np.array([item.width or 0 for item in chosen], np.int32),
+        height=np.array([item.height or 0 for item in chosen], np.int32),
+        size=np.array([item.size for item in chosen], np.int64),
     )
 
 

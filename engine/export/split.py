@@ -1,0 +1,120 @@
+"""Train, validation and test parts that never separate near-duplicates.
+
+Images that look alike are one group (connected in the neighbour graph above a similarity), a group goes to one part
+whole, and every part gets each label in its share as nearly as the groups allow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.errors import InputError
+from engine.neighbors import NeighborGraph
+
+PARTS = ("train", "val", "test")
+
+
+def near_duplicate_groups(graph: NeighborGraph, *, threshold: float = 0.95) -> NDArray[np.int64]:
+    """Return (n,) group numbers: images linked by chains of neighbours at least `threshold` similar share one.
+
+    Parameters
+    ----------
+    graph : NeighborGraph
+        Cosine similarities.
+    threshold : float
+        In [-1, 1].
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    near = graph.similarities >= threshold
+    rows, columns = np.nonzero(near)[0], graph.indices[near]
+    n = len(graph)
+    links = coo_array((np.ones(len(rows), np.int8), (rows, columns)), shape=(n, n))
+    return connected_components(links, directed=False)[1].astype(np.int64)
+
+
+def split_groups(
+    groups: NDArray[np.integer[Any]],
+    labels: Sequence[str | None],
+    *,
+    fractions: tuple[float, float, float] = (0.8, 0.1, 0.1),
+    random_state: int = 0,
+) -> list[str]:
+    """Return "train", "val" or "test" for each image; equal groups get equal parts.
+
+    Parameters
+    ----------
+    groups : (n,) int
+        From `near_duplicate_groups`; negative ones stand alone.
+    labels : sequence of str or None, length n
+        Each label is divided in the given shares, images without one too.
+    fractions : (train, val, test)
+        At least 0, with a sum of 1; a part with 0 stays empty.
+    random_state : int
+        Same seed and input, same parts.
+
+    Raises
+    ------
+    InputError
+        Fractions that do not sum to 1, different lengths.
+
+    Notes
+    -----
+    Groups are placed largest first, each where its labels are missing most. Single images, nearly all of
+    most data sets, then fill every label's shares exactly but for rounding.
+    """
+    n = len(groups)
+    shares = np.array(fractions, np.float64)
+    if len(labels) != n:
+        raise InputError(f"{n:,} images need as many labels, not {len(labels):,}.")
+    if shares.shape != (3,) or (shares < 0).any() or abs(shares.sum() - 1) > 1e-6:
+        raise InputError("The shares of train, validation and test must add up to 1.")
+    table: dict[str | None, int] = {}
+    codes = np.array([table.setdefault(label, len(table)) for label in labels], np.int64)
+    wanted = np.bincount(codes, minlength=len(table))[:, None] * shares
+    alone = np.asarray(groups, np.int64).copy()
+    alone[alone < 0] = alone.max(initial=0) + 1 + np.arange(np.count_nonzero(alone < 0))
+    _, group = np.unique(alone, return_inverse=True)
+    size = np.bincount(group)
+    rng = np.random.default_rng(random_state)
+    part = np.full(n, -1, np.int64)
+    order = np.argsort(group, kind="stable")
+    starts = np.cumsum(size) - size
+    several = np.flatnonzero(size > 1)
+    several = several[rng.permutation(len(several))]
+    for number in several[np.argsort(-size[several], kind="stable")].tolist():
+        rows = order[starts[number] : starts[number] + size[number]]
+        held, counts = np.unique(codes[rows], return_counts=True)
+        gain = (np.minimum(wanted[held], counts[:, None])).sum(axis=0)
+        gain[shares == 0] = -np.inf
+        best = int(np.lexsort((-wanted[held].sum(axis=0), -gain))[0])
+        part[rows] = best
+        wanted[held, best] -= counts
+    singles = order[np.repeat(size == 1, size)]
+    singles = singles[rng.permutation(len(singles))]
+    singles = singles[np.argsort(codes[singles], kind="stable")]
+    found, first, counts = np.unique(codes[singles], return_index=True, return_counts=True)
+    for code, start, count in zip(found.tolist(), first.tolist(), counts.tolist(), strict=True):
+        part[singles[start : start + count]] = np.repeat(np.arange(3), _amounts(wanted[code], shares, count, rng))
+    return [PARTS[index] for index in part.tolist()]
+
+
+def _amounts(
+    wanted: NDArray[np.float64], shares: NDArray[np.float64], count: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Return how many of `count` images go to each part: what is missing, rounded at random so that it adds up."""
+    missing = np.where(shares > 0, np.maximum(wanted, 0), 0)
+    total = missing.sum()
+    exact = (missing if total > 0 else shares) * (count / (total if total > 0 else shares.sum()))
+    amounts = np.floor(exact + 1e-9).astype(np.int64)
+    left = count - int(amounts.sum())
+    if left:
+        rest = np.maximum(exact - amounts, 0)
+        chosen = rng.choice(3, left, replace=False, p=rest / rest.sum())
+        amounts[chosen] += 1
+    return amounts

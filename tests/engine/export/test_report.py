@@ -1,0 +1,79 @@
+"""The HTML report: names are text, pictures are inside, nothing runs."""
+
+from __future__ import annotations
+
+import base64
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+
+from engine.export.report import write_report
+from engine.images.thumbnails import make_thumbnail
+
+from .conftest import png
+
+
+class Seen(HTMLParser):
+    """Collects tags, attributes and text."""
+
+    def __init__(self):
+        super().__init__(convert_charrefs=True)
+        self.tags, self.images, self.text = [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        if tag == "img":
+            self.images.append(dict(attrs))
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def report(scene, tmp_path, **more):
+    jpeg = make_thumbnail(png((200, 30, 30)))
+    path = tmp_path / "report.html"
+    options = {"title": "<script>alert(1)</script>", "paths": scene.images.paths, "thumbnail": lambda content: jpeg}
+    write_report(path, scene.state(), **options | more)
+    seen = Seen()
+    seen.feed(path.read_text(encoding="utf-8"))
+    return seen, path.read_text(encoding="utf-8"), jpeg
+
+
+def test_hostile_names_are_text_and_pictures_are_inlined(scene, tmp_path):
+    scene.history.rename(scene.state(), 1, '"><img src=x onerror=alert(1)> قط')
+    seen, text, jpeg = report(scene, tmp_path, facts={"<b>Method": "k & k"})
+    assert "script" not in seen.tags
+    assert "b" not in seen.tags
+    assert all(image["src"].startswith("data:image/jpeg;base64,") for image in seen.images)
+    assert base64.b64decode(seen.images[0]["src"].split(",")[1]) == jpeg
+    assert "<script>alert(1)</script>" in seen.text
+    assert '"><img src=x onerror=alert(1)> قط' in seen.text
+    assert "default-src 'none'" in text
+    assert not re.search(r"(src|href)=\"?http", text)
+    assert "caf\\xe9.png" in [image["alt"] for image in seen.images], "bytes that are no text are visible"
+
+
+def test_clusters_come_largest_first_with_their_sizes_and_bounds(scene, tmp_path):
+    scene.history.audit(scene.state(), 0, checked=4, wrong=1)
+    seen, _, _ = report(scene, tmp_path)
+    text = " ".join(seen.text)
+    assert text.index("cat") < text.index("Cluster 1")
+    assert "4 images, audited: 4 images at least 75% pure" in text
+    assert len(seen.images) == 7
+
+
+def test_the_most_typical_are_shown_and_the_rest_counted(scene, tmp_path):
+    typicality = np.arange(8, dtype=np.float32)
+    seen, text, _ = report(scene, tmp_path, typicality=typicality, samples=1, max_clusters=1)
+    assert len(seen.images) == 1
+    from engine.images.sources import shown
+
+    assert seen.images[0]["alt"] == shown(scene.images.paths[3])
+    assert "1 smaller clusters with 3 images are not shown" in text
+
+
+def test_without_pictures_the_report_still_lists(scene, tmp_path):
+    seen, _, _ = report(scene, tmp_path, thumbnail=lambda content: None)
+    assert seen.images == []
+    assert "cat" in seen.text
