@@ -63,16 +63,17 @@ def walk(page, folder, label):
     page.locator(".k-map canvas").first.wait_for(timeout=180_000)
     page.locator(".k-gallery img").first.wait_for(timeout=120_000)
     page.get_by_role("link", name="Label").click()
-    page.get_by_text("What is this?").wait_for(timeout=120_000)
+    page.get_by_role("button", name="Name it").wait_for(timeout=120_000)
     box = page.get_by_role("combobox", name="Name")
     box.fill(label)
     page.keyboard.press("Enter")
     press(page, "Name it")
     page.get_by_text(re.compile("clusters? named")).wait_for()
     page.get_by_role("link", name="Export").click()
-    page.get_by_role("button", name="CSV").wait_for(timeout=120_000)
+    button = page.get_by_test_id("stDownloadButton").filter(has_text="CSV")
+    button.wait_for(timeout=120_000)
     with page.expect_download() as download:
-        page.get_by_role("button", name="CSV").click()
+        button.click()
     with Path(download.value.path()).open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
