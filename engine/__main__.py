@@ -5,34 +5,48 @@ Bad input ends with status 2 and one sentence on stderr; the last line on stdout
 
 from __future__ import annotations
 
-import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 
 from engine.commands import COMMANDS
+from engine.commands.parser import Parser
 from engine.errors import KindredError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status: 0 done, 2 bad input, 130 interrupted."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    parser = argparse.ArgumentParser(prog="python -m engine", description=__doc__.splitlines()[0])
-    choices = parser.add_subparsers(dest="command", required=True, metavar="command")
-    for name, (_, sentence) in COMMANDS.items():
-        choices.add_parser(name, help=sentence, add_help=False)
-    known, rest = parser.parse_known_args(given[:1])
-    module = import_module(COMMANDS[known.command][0])
-    command = argparse.ArgumentParser(prog=f"python -m engine {known.command}", description=module.__doc__)
     try:
-        module.add_arguments(command, given[1:])
-        status: int = module.main(command.parse_args(given[1:]))
+        return _command(given)
     except KindredError as error:
         print(error, file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
         print("Interrupted; what is on disk stays, and the same command goes on from it.", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # whoever read stdout has gone; Python would complain once more when it closes it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        where = f"{os.fspath(error.filename)!r}: " if error.filename is not None else ""
+        print(f"{where}{error.strerror or error}.", file=sys.stderr)
+    except MemoryError:
+        print("The machine ran out of memory. Close other programs or use fewer images.", file=sys.stderr)
+    return 2
+
+
+def _command(given: list[str]) -> int:
+    """Choose the command by the first word and run it on the rest."""
+    parser = Parser(prog="python -m engine", description=__doc__.splitlines()[0])
+    choices = parser.add_subparsers(dest="command", required=True, metavar="command")
+    for name, (_, sentence) in COMMANDS.items():
+        choices.add_parser(name, help=sentence, add_help=False)
+    known, _ = parser.parse_known_args(given[:1])
+    module = import_module(COMMANDS[known.command][0])
+    command = Parser(prog=f"python -m engine {known.command}", description=module.__doc__)
+    rest = module.expand(given[1:]) if hasattr(module, "expand") else given[1:]
+    module.add_arguments(command, rest)
+    status: int = module.main(command.parse_args(rest))
     return status
 
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from engine import runs
 from engine.clustering import Method, find_method
-from engine.clustering.base import ClusterEstimator, Labels
+from engine.clustering.base import ClusterEstimator, Labels, Vectors
+from engine.clustering.kmeans import mean_directions
 from engine.errors import InputError
 from engine.evaluation import scores
 from engine.images.pixels import natural_side, read_pixels
@@ -20,6 +21,7 @@ from engine.neighbors import cached_graph
 from engine.progress import SILENT, Progress
 from engine.rows import Rows, graph_of, truth_codes
 from engine.settings import Settings
+from engine.vectors import blocks, unit
 from engine.workspace import Workspace
 
 
@@ -57,12 +59,46 @@ def fit(
     estimator.fit(known, neighbors=graph, progress=progress, checkpoints=checkpoints)
     labels = np.empty(len(rows), dtype=np.int32)
     labels[train] = estimator.labels_
-    labels[test] = estimator.predict(rows.vectors[test])
-    confidence = np.zeros(len(rows), dtype=np.float32)
+    confidence = np.empty(len(rows), dtype=np.float32)
     confidence[train] = estimator.confidence_
-    confidence[test] = np.where(labels[test] >= 0, 1.0, 0.0)
+    labels[test], confidence[test] = label_unseen(estimator, known, rows.vectors[test])
     estimator.extra_ = {name: _spread(values, train, len(rows)) for name, values in estimator.extra_.items()}
     return estimator, labels, confidence
+
+
+def label_unseen(estimator: ClusterEstimator, known: Vectors, unseen: Vectors) -> tuple[Labels, NDArray[np.float32]]:
+    """Label embeddings that the estimator was not fitted on.
+
+    Parameters
+    ----------
+    known : (n, d) float32
+        What it was fitted on.
+    unseen : (m, d) float32
+
+    Returns
+    -------
+    labels (m,) int32, confidence (m,) float32
+        The method's own confidence where it has one, else 1 - (cosine distance to the own centre / to the
+        nearest other), in [0, 1]; 0 for noise.
+    """
+    if hasattr(estimator, "predict_confidence"):
+        labels, confidence = estimator.predict_confidence(unseen)
+        return labels, confidence
+    labels = estimator.predict(unseen)
+    centers = mean_directions(known, estimator.labels_, int(estimator.labels_.max(initial=-1)) + 1)
+    confidence = np.zeros(len(labels), dtype=np.float32)
+    inside = np.flatnonzero(labels >= 0)
+    if len(centers) == 1:
+        confidence[inside] = 1.0
+    elif len(inside):
+        for part in blocks(len(inside)):
+            rows = inside[part]
+            distance = np.maximum(1 - unit(unseen[rows]) @ centers.T, 0)
+            line = np.arange(len(rows))
+            own = distance[line, labels[rows]]
+            distance[line, labels[rows]] = np.inf
+            confidence[rows] = np.clip(1 - own / np.maximum(distance.min(axis=1), 1e-12), 0, 1)
+    return labels, confidence
 
 
 def _fit_images(
@@ -115,7 +151,7 @@ def cluster(
     progress: Progress = SILENT,
     seconds: dict[str, float] | None = None,
 ) -> runs.Run:
-    """Cluster the rows and write the run folder.
+    """Cluster the rows and write the run folder; its config.json is there from the start, for a resume.
 
     Parameters
     ----------
@@ -128,6 +164,8 @@ def cluster(
     """
     method = find_method(method_name)
     began = time.perf_counter()
+    known = (config or {}) | _configuration(rows, method, settings, title)
+    runs.save_config(folder, known)
     estimator, labels, confidence = fit(
         method, settings, rows, workspace, progress=progress, checkpoints=folder / "checkpoints"
     )
@@ -139,7 +177,7 @@ def cluster(
     times["score"] = time.perf_counter() - began - times["cluster"]
     return runs.save_run(
         folder,
-        config=(config or {}) | _configuration(rows, method, settings, estimator, title),
+        config=known | {"resolved": getattr(estimator, "resolved_", settings).model_dump(mode="json")},
         results=results,
         contents=rows.contents,
         paths=rows.paths,
@@ -151,9 +189,7 @@ def cluster(
     )
 
 
-def _configuration(
-    rows: Rows, method: Method, settings: Settings, estimator: ClusterEstimator, title: str
-) -> dict[str, Any]:
+def _configuration(rows: Rows, method: Method, settings: Settings, title: str) -> dict[str, Any]:
     return {
         "title": title or f"{method.title}, {rows.dataset.name}",
         "created": time.time(),
@@ -161,7 +197,6 @@ def _configuration(
         "embedding": {"config_key": rows.embedding.config_key, "key": rows.embedding.key},
         "method": method.name,
         "settings": settings.model_dump(mode="json"),
-        "resolved": getattr(estimator, "resolved_", settings).model_dump(mode="json"),
         "python": platform.python_version(),
     }
 

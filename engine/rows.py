@@ -7,7 +7,7 @@ these rows come from the cache or are made now.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from engine import runs
 from engine.clustering.base import Labels, Vectors
 from engine.embeddings.pipeline import EmbeddingSet, embed, load_set
-from engine.errors import StorageError
+from engine.errors import InputError, StorageError
 from engine.files import load_array
 from engine.ids import Ids, positions
 from engine.images.datasets import Dataset, find_dataset, load_images
@@ -24,6 +24,7 @@ from engine.neighbors import NeighborGraph, cached_graph
 from engine.progress import SILENT, Progress
 from engine.projection import ProjectionSettings, cached_projection
 from engine.settings import Settings
+from engine.splits import stratified_split
 from engine.workspace import Workspace
 
 
@@ -75,7 +76,7 @@ def load_rows(workspace: Workspace, dataset_id: str, config_key: str) -> Rows:
 
 
 def rows_of_run(workspace: Workspace, run: runs.Run) -> Rows:
-    """Return the rows that a run was made on, as far as they still exist.
+    """Return the rows that a run was made on, as far as they still exist, split as the run split them.
 
     Raises
     ------
@@ -83,7 +84,40 @@ def rows_of_run(workspace: Workspace, run: runs.Run) -> Rows:
         The data set or its embeddings are gone.
     """
     embedding = load_set(workspace, run.dataset, str(run.config["embedding"]["config_key"]), only=run.contents)
-    return _rows(workspace, embedding, run.dataset)
+    rows = _rows(workspace, embedding, run.dataset)
+    if "split" not in run.predictions:
+        return rows
+    split = run.predictions["split"][positions(run.contents, rows.contents)]
+    return replace(rows, split=[str(part) for part in split.tolist()])
+
+
+def with_test_fraction(rows: Rows, fraction: float) -> Rows:
+    """Set a share of the rows aside as the test part, each class its share, by content hash.
+
+    Parameters
+    ----------
+    fraction : float
+        Above 0 and below 1.
+
+    Raises
+    ------
+    InputError
+        The data have a test part already, the fraction is out of range, or there are too few rows.
+    """
+    if not 0 < fraction < 1:
+        raise InputError(f"The test fraction must lie between 0 and 1, not at {fraction:g}.")
+    if "test" in rows.split:
+        raise InputError(
+            f"{rows.dataset.name} has a test part of its own.", "Leave the test fraction out to use that one."
+        )
+    codes = truth_codes(rows.truth)
+    strata = np.zeros(len(rows), np.int64) if codes is None else codes.astype(np.int64)
+    _, test = stratified_split(rows.contents, strata, fraction)
+    split = np.full(len(rows), "train", dtype="U5")
+    split[test] = "test"
+    if len(test) in (0, len(rows)):
+        raise InputError(f"{len(rows):,} images are too few to set a test part aside.")
+    return replace(rows, split=split.tolist())
 
 
 def _rows(workspace: Workspace, embedding: EmbeddingSet, dataset_id: str) -> Rows:

@@ -7,6 +7,7 @@ per file. Runs live in library/runs or wherever `--results-dir` pointed; they ar
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import time
@@ -20,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import InputError, StorageError
-from engine.files import read_json, save_arrays, write_json
+from engine.files import read_json, save_arrays, told_when_full, write_json
 from engine.ids import Ids, from_hex, to_hex
 from engine.workspace import Workspace
 
@@ -103,17 +104,53 @@ def folder_name(method: str, dataset: str, n_clusters: int | None) -> str:
     return f"{method}_{slug}_{count}_{time.strftime('%Y%m%d-%H%M%S')}"
 
 
+def make_parent(parent: Path) -> None:
+    """Make sure that runs can be written into `parent`.
+
+    Raises
+    ------
+    InputError
+        It is a file, or lies below one.
+    StorageError
+        No permission, or the disk is full.
+    """
+    try:
+        with told_when_full(parent):
+            parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise InputError(
+            f"{parent} is not a folder.", "Name a folder for the results; it is made if needed."
+        ) from error
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise StorageError(f"No permission to write {parent}.", "Choose another folder or change its permissions.")
+
+
 def new_folder(parent: Path, name: str) -> Path:
-    """Create `parent/name`, with a counter behind it when it is taken."""
-    parent.mkdir(parents=True, exist_ok=True)
+    """Create `parent/name`, with a counter behind it when it is taken.
+
+    Raises
+    ------
+    InputError
+        `parent` is no folder.
+    StorageError
+        No permission, or too many runs of that name.
+    """
+    make_parent(parent)
     for attempt in range(1000):
         folder = parent / (name if attempt == 0 else f"{name}_{attempt + 1}")
-        try:
-            folder.mkdir()
-        except FileExistsError:
-            continue
+        with told_when_full(folder):
+            try:
+                folder.mkdir()
+            except FileExistsError:
+                continue
         return folder
     raise StorageError(f"{parent} holds too many runs called {name}.")
+
+
+def drop_empty(folder: Path) -> None:
+    """Remove a run folder that holds nothing but its configuration: the run was refused before it began."""
+    if {item.name for item in folder.iterdir()} <= {"config.json"}:
+        shutil.rmtree(folder)
 
 
 def save_run(
@@ -147,10 +184,15 @@ def save_run(
     }
     if any(name is not None for name in truth):
         arrays["labels"] = np.array([name or "" for name in truth])
-    write_json(folder / "config.json", config | {"format": FORMAT})
+    save_config(folder, config)
     save_arrays(folder / "predictions.npz", **arrays, **(extra or {}))
     write_json(folder / "results.json", results)
     return Run(folder, config)
+
+
+def save_config(folder: Path, config: dict[str, Any]) -> None:
+    """Write config.json."""
+    write_json(folder / "config.json", config | {"format": FORMAT})
 
 
 def open_run(folder: Path) -> Run:

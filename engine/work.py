@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine import runs
 from engine.embeddings.encoders import find_encoder
@@ -21,7 +22,17 @@ from engine.labels.pseudo_labels import PseudoLabelSettings
 from engine.pipeline import cluster, settings_of, write_csv
 from engine.progress import SILENT, Progress
 from engine.projection import ProjectionSettings
-from engine.rows import Rows, align, embed_dataset, graph_of, load_rows, map_of, rows_of_run, truth_codes
+from engine.rows import (
+    Rows,
+    align,
+    embed_dataset,
+    graph_of,
+    load_rows,
+    map_of,
+    rows_of_run,
+    truth_codes,
+    with_test_fraction,
+)
 from engine.settings import Settings
 from engine.workspace import Workspace
 
@@ -63,6 +74,8 @@ def map_task(workspace: Workspace, folder: Path, config: dict[str, Any], progres
 def cluster_task(workspace: Workspace, folder: Path, config: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Cluster one configuration's embeddings into this run folder."""
     rows = load_rows(workspace, config["dataset"]["id"], config["config_key"])
+    if config.get("test_fraction"):
+        rows = with_test_fraction(rows, float(config["test_fraction"]))
     listen_with_scores(progress, rows)
     run = cluster(
         workspace, rows, config["method"], settings_of(config), folder,
@@ -73,15 +86,17 @@ def cluster_task(workspace: Workspace, folder: Path, config: dict[str, Any], pro
 
 
 def listen_with_scores(progress: Progress, rows: Rows) -> None:
-    """Let a job's listener score snapshots without labels: silhouette and balance."""
-    if hasattr(progress, "score"):
-        progress.score = (
-            lambda labels: {  # only the rows a method was fitted on are scored
-                name: value
-                for name, value in scores(rows.vectors[: len(labels)], labels).items()
-                if name in ("silhouette", "balance", "n_clusters", "largest_share")
-            }
-        )
+    """Let a job's listener score snapshots without labels; only the rows that a method is fitted on are scored."""
+    if not hasattr(progress, "score"):
+        return
+    train = np.array([part != "test" for part in rows.split], dtype=bool)
+
+    def score(labels: NDArray[np.int32]) -> dict[str, Any]:
+        fitted = rows.vectors[train] if len(labels) == train.sum() else rows.vectors[: len(labels)]
+        found = scores(fitted, labels)
+        return {name: found[name] for name in ("silhouette", "balance", "n_clusters", "largest_share")}
+
+    progress.score = score
 
 
 def distil_task(workspace: Workspace, folder: Path, config: dict[str, Any], progress: Progress) -> dict[str, Any]:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.clustering import find_method
 from engine.embeddings.encoders import ENCODERS, find_encoder
 from engine.errors import InputError
-from engine.settings import add_flags, from_flags
+from engine.settings import Settings, add_flags, from_flags
 from engine.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -135,3 +136,16 @@ def embed_data(
     return embed_dataset(
         workspace, dataset.id, name, entry.settings_class.parse(values), device=arguments.device, progress=progress
     )
+
+
+def method_settings(arguments: argparse.Namespace, rows: Rows) -> Settings:
+    """Build the chosen method's settings; the number of clusters defaults to the number of known classes."""
+    model = find_method(arguments.method).settings_class
+    values = from_flags(arguments, model)
+    if "n_clusters" in model.model_fields and "n_clusters" not in values:
+        classes = rows.dataset.n_classes or len({name for name in rows.truth if name is not None})
+        if classes > 1:
+            values["n_clusters"] = classes
+    if "device" in model.model_fields:
+        values["device"] = arguments.device
+    return model.parse(values)

@@ -12,14 +12,40 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.clustering import METHODS, find_method
-from engine.commands.console import ConsoleProgress, add_data_arguments, embed_data, finish, load_data, peek
+from engine.commands.console import (
+    ConsoleProgress,
+    add_data_arguments,
+    embed_data,
+    finish,
+    load_data,
+    method_settings,
+    peek,
+)  # fmt: skip
 from engine.errors import InputError
 from engine.labels.pseudo_labels import PseudoLabelSettings
-from engine.settings import Settings, add_flags, from_flags
+from engine.settings import add_flags, from_flags
 from engine.workspace import Workspace
 
 if TYPE_CHECKING:
     from engine.rows import Rows
+    from engine.runs import Run
+
+
+def expand(given: Sequence[str]) -> list[str]:
+    """Return the flags, those of the run to be resumed first: `run --resume-from FOLDER` alone is enough.
+
+    Raises
+    ------
+    InputError
+        The folder holds no run.
+    """
+    folder = peek(given, "--resume-from")
+    if folder is None:
+        return list(given)
+    from engine.runs import open_run
+
+    kept = open_run(Path(folder)).config.get("arguments", [])
+    return [str(word) for word in kept] + list(given) if isinstance(kept, list) else list(given)
 
 
 def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None:
@@ -28,9 +54,14 @@ def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None
     parser.add_argument("--method", choices=[*METHODS], default="kmeans", help="the clustering method")
     parser.add_argument("--results-dir", type=Path, help="where the run folder goes (default: the library)")
     parser.add_argument("--experiment-name", default="", help="what the run is called")
+    parser.add_argument(
+        "--test-fraction", type=float, help="set this share aside as the test part, by class and content hash"
+    )
     parser.add_argument("--load-features", type=Path, help="cluster these saved features instead (same as --vectors)")
     parser.add_argument("--save-features", action="store_true", help="keep the embeddings in the run folder")
-    parser.add_argument("--resume-from", type=Path, help="go on in this run folder from its checkpoints")
+    parser.add_argument(
+        "--resume-from", type=Path, help="go on in this run folder from its checkpoints, with the flags of its start"
+    )
     parser.add_argument("--plot", action="store_true", help="draw the figures")
     parser.add_argument("--viz-method", choices=["umap", "tsne", "pca"], default="umap", help="the map of the figures")
     parser.add_argument("--generate-pseudo-labels", action="store_true", help="label the clusters by vote")
@@ -38,54 +69,72 @@ def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None
     method = peek(given, "--method") or "kmeans"
     if method in METHODS:
         add_flags(parser, find_method(method).settings_class, skip={"device"})
+    parser.set_defaults(given=list(given))
 
 
 def main(arguments: argparse.Namespace) -> int:
     """Run the whole way and print the run folder."""
     from engine import pipeline, runs
-    from engine.work import draw_run, pseudo_label_run, save_features
+    from engine.work import save_features
 
     workspace, progress = Workspace.open(arguments.workspace), ConsoleProgress()
     if arguments.load_features is not None and arguments.vectors is None:
         arguments.vectors = arguments.load_features
-    began = time.perf_counter()
-    dataset = load_data(arguments, workspace, progress)
-    seconds = {"scan": time.perf_counter() - began}
-    began = time.perf_counter()
-    rows = embed_data(arguments, workspace, dataset, progress)
-    seconds["embed"] = time.perf_counter() - began
-    settings = method_settings(arguments, rows)
-    n_clusters = getattr(settings, "n_clusters", None)
     parent = arguments.results_dir or workspace.runs
+    runs.make_parent(parent)
+    seconds: dict[str, float] = {}
+    rows = read(arguments, workspace, progress, seconds)
+    settings = method_settings(arguments, rows)
     folder = arguments.resume_from
     if folder is None:
-        folder = runs.new_folder(parent, runs.folder_name(arguments.method, dataset.name, n_clusters))
-    elif not folder.is_dir():
-        raise InputError(f"{folder} is not a run folder.", "Name the folder of the run to go on with.")
-    run = pipeline.cluster(
-        workspace, rows, arguments.method, settings, folder,
-        title=arguments.experiment_name, progress=progress, seconds=seconds,
-    )  # fmt: skip
+        n_clusters = getattr(settings, "n_clusters", None)
+        folder = runs.new_folder(parent, runs.folder_name(arguments.method, rows.dataset.name, n_clusters))
+    try:
+        run = pipeline.cluster(
+            workspace, rows, arguments.method, settings, folder, title=arguments.experiment_name,
+            config={"arguments": arguments.given, "test_fraction": arguments.test_fraction},
+            progress=progress, seconds=seconds,
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        progress.say(f"To go on from what is there: python -m engine run --resume-from {folder}")
+        raise
+    except InputError:
+        runs.drop_empty(folder)
+        raise
     pipeline.write_csv(run, rows, workspace)
     for sentence in run.results["notes"]:
         progress.say(sentence)
     if arguments.save_features:
         save_features(run, rows)
-    if arguments.generate_pseudo_labels:
-        settings_of_vote = PseudoLabelSettings.parse(from_flags(arguments, PseudoLabelSettings))
-        pseudo_label_run(workspace, run, settings_of_vote, progress=progress)
-    if arguments.plot:
-        draw_run(workspace, run, rows, arguments.viz_method, progress=progress)
+    further(arguments, workspace, run, rows, progress)
     return finish(folder)
 
 
-def method_settings(arguments: argparse.Namespace, rows: Rows) -> Settings:
-    """Build the method's settings; the number of clusters defaults to the number of known classes."""
-    model = find_method(arguments.method).settings_class
-    values = from_flags(arguments, model)
-    classes = len({name for name in rows.truth if name is not None})
-    if "n_clusters" in model.model_fields and "n_clusters" not in values and classes > 1:
-        values["n_clusters"] = classes
-    if "device" in model.model_fields:
-        values["device"] = arguments.device
-    return model.parse(values)
+def read(
+    arguments: argparse.Namespace, workspace: Workspace, progress: ConsoleProgress, seconds: dict[str, float]
+) -> Rows:
+    """Scan, embed and split the data that the flags name; the times go into `seconds`."""
+    from engine.rows import with_test_fraction
+
+    if arguments.test_fraction is not None and not 0 < arguments.test_fraction < 1:
+        raise InputError(f"The test fraction must lie between 0 and 1, not at {arguments.test_fraction:g}.")
+    began = time.perf_counter()
+    dataset = load_data(arguments, workspace, progress)
+    seconds["scan"] = time.perf_counter() - began
+    began = time.perf_counter()
+    rows = embed_data(arguments, workspace, dataset, progress)
+    seconds["embed"] = time.perf_counter() - began
+    return rows if arguments.test_fraction is None else with_test_fraction(rows, arguments.test_fraction)
+
+
+def further(
+    arguments: argparse.Namespace, workspace: Workspace, run: Run, rows: Rows, progress: ConsoleProgress
+) -> None:
+    """Do what was asked for beside the clustering: pseudo-labels and figures."""
+    from engine.work import draw_run, pseudo_label_run
+
+    if arguments.generate_pseudo_labels:
+        settings = PseudoLabelSettings.parse(from_flags(arguments, PseudoLabelSettings))
+        pseudo_label_run(workspace, run, settings, progress=progress)
+    if arguments.plot:
+        draw_run(workspace, run, rows, arguments.viz_method, progress=progress)

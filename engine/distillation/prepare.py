@@ -17,6 +17,9 @@ from engine.distillation.settings import DistilSettings
 from engine.errors import InputError
 from engine.files import content_id
 from engine.ids import Ids, pack
+from engine.splits import stratified_split
+
+__all__ = ["Prepared", "cluster_to_class", "prepare", "stratified_split"]
 
 Rows = NDArray[np.int64]
 
@@ -133,29 +136,6 @@ def _check_size(labels: Rows, settings: DistilSettings, notes: list[str]) -> Non
     small = int((counts < settings.images_per_class).sum())
     if small:
         notes.append(f"{small:,} clusters have fewer than {settings.images_per_class:,} images; they keep all theirs.")
-
-
-def stratified_split(contents: Ids, strata: NDArray[np.int64], fraction: float) -> tuple[NDArray[np.int64], ...]:
-    """Split rows so that each stratum gives `fraction` of its rows to the test side, by content hash.
-
-    Parameters
-    ----------
-    contents : (n,) S16
-        Content ids; being hashes, their order is random but the same on every machine.
-    strata : (n,) int64
-        The class of each row.
-
-    Returns
-    -------
-    (train, test) : sorted int64 row numbers
-        A stratum of one row stays in train; one of two or more gives at least one.
-    """
-    order = np.lexsort((contents, strata))
-    _, first, counts = np.unique(strata[order], return_index=True, return_counts=True)
-    rank = np.arange(len(strata)) - np.repeat(first, counts)
-    wanted = np.where(counts > 1, np.maximum(np.round(fraction * counts), 1), 0)
-    in_test = rank < np.repeat(wanted, counts)
-    return np.sort(order[~in_test]), np.sort(order[in_test])
 
 
 def cluster_to_class(labels: NDArray[np.int64], truth: NDArray[np.int64]) -> NDArray[np.int64]:
