@@ -191,7 +191,9 @@ class _Dual:
         return self.total
 
 
-def conditional_rate(z: Tensor, membership: Tensor, *, epsilon2: float = 0.1, chunk: int | None = None) -> Tensor:
+def conditional_rate(
+    z: Tensor, membership: Tensor, *, epsilon2: float = 0.1, chunk: int | None = None, packed: bool | None = None
+) -> Tensor:
     """Return Rc(Z, G) = sum_j s_j / 2n logdet(I + d / (s_j e2) Z diag(G_j) Z^T), differentiable in both.
 
     Parameters
@@ -203,9 +205,12 @@ def conditional_rate(z: Tensor, membership: Tensor, *, epsilon2: float = 0.1, ch
         Squared distortion.
     chunk : int, optional
         Columns per batched Cholesky; from a fixed memory budget when absent.
+    packed : bool, optional
+        For d <= n: keep the outer products of all rows, as triangles; where they fit a budget when absent.
     """
     n, d = z.shape
-    packed = d <= n and n * d * (d + 1) // 2 * z.element_size() <= PACKED_BYTES
+    if packed is None:
+        packed = n * d * (d + 1) // 2 * z.element_size() <= PACKED_BYTES
     if chunk is None:
         per_column = (6 * d * d if packed else 3 * n * d + 4 * d * d if d <= n else 6 * n * n) * z.element_size()
         chunk = max(1, CHUNK_BYTES // per_column)
