@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 # on the leading axes it does. v-prediction lost its start with few steps, x0-prediction kept it.
 FOR_DATA = {"use_v_prediction": False, "normalise": "principal"}
 FOR_CPU = {
-    "batch_diffusion": 2, "sampling_steps": 8, "prediction_steps": 10, "n_samples": 8, "width": 96, "min_steps": 400,
+    "batch_diffusion": 2, "sampling_steps": 8, "prediction_steps": 10, "n_samples": 8, "width": 96, "min_steps": 200,
 }  # fmt: skip
 LEAST_EPOCHS = 3
 # Without it the warm start leaves a few images with outlying logits, which the loss's softmax over the batch then
@@ -101,7 +101,7 @@ class CLUDISettings(DeepSettings):
         "l2", "How inputs are scaled, in training and prediction alike; principal: leading axes only.", advanced=True
     )
     n_components: int = setting(64, "Axes of the principal scaling.", ge=2, le=4096, log=True, advanced=True)
-    warm_start_steps: int = setting(150, "Cross-entropy steps of the warm start.", ge=1, le=10_000, advanced=True)
+    warm_start_steps: int = setting(250, "Cross-entropy steps of the warm start.", ge=1, le=10_000, advanced=True)
     warm_start_rate: float = setting(1e-3, "Step size of the warm start.", ge=1e-6, le=1e-1, log=True, advanced=True)
 
 
