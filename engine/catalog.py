@@ -61,8 +61,11 @@ def connect(path: Path) -> sqlite3.Connection:
     StorageError
         Locked for more than ten seconds, damaged, or written by a newer Kindred.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    db = sqlite3.connect(path, timeout=10, isolation_level=None)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        db = sqlite3.connect(path, timeout=10, isolation_level=None)
+    except (OSError, sqlite3.Error) as error:
+        raise StorageError(f"{path} cannot be opened.", "Check the library folder and its permissions.") from error
     try:
         db.execute("PRAGMA foreign_keys = ON")
         version = db.execute("PRAGMA user_version").fetchone()[0]

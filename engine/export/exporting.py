@@ -40,7 +40,7 @@ class ExportSettings(Settings):
     val: float = setting(0.1, "Share of the validation part.", ge=0.0, le=1.0, step=0.05)
     test: float = setting(0.1, "Share of the test part.", ge=0.0, le=1.0, step=0.05)
     near_duplicate: float = setting(
-        0.95, "Images at least so similar count as near-duplicates.", ge=0.5, le=1.0, step=0.01, advanced=True
+        0.98, "Images at least so similar count as near-duplicates.", ge=0.5, le=1.0, step=0.01, advanced=True
     )
     random_state: int = setting(0, "Seed of the split.", ge=0, le=2**31 - 1, advanced=True)
 
@@ -67,11 +67,14 @@ class Prepared:
         With the new split in place of the catalog's where one was asked for.
     plan : Plan or None
         Where images go; None for one file.
+    notes : tuple of str
+        Sentences worth reading before it is written.
     """
 
     settings: ExportSettings
     table: LabelTable
     plan: Plan | None
+    notes: tuple[str, ...] = ()
 
     def tree(self) -> list[str]:
         """Return the dry run, line by line."""
@@ -97,11 +100,13 @@ def prepare(table: LabelTable, settings: ExportSettings, *, groups: NDArray[np.i
     InputError
         A format that needs a split, labels that are not there.
     """
-    splits = None
+    splits: list[str] | None = None
+    notes: tuple[str, ...] = ()
     if settings.split:
         parts = table.rows if groups is None else np.asarray(groups)[table.rows]
         fractions = (settings.train, settings.val, settings.test)
         splits = split_groups(parts, table.label, fractions=fractions, random_state=settings.random_state)
+        notes = _notes(parts)
     elif any(table.split) and set(table.split) <= set(PARTS):
         splits = table.split
     if splits is not None:
@@ -109,12 +114,23 @@ def prepare(table: LabelTable, settings: ExportSettings, *, groups: NDArray[np.i
     if settings.is_file:
         if settings.labelled_only:
             table = table.take(np.array([label is not None for label in table.label], bool))
-        return Prepared(settings, table, None)
+        return Prepared(settings, table, None, notes)
     if settings.format == "folders":
-        return Prepared(
-            settings, table, plan_folders(table, splits=splits, include_unlabelled=settings.include_unlabelled)
-        )
-    return Prepared(settings, table, find_format(settings.format).plan(table, splits))
+        plan = plan_folders(table, splits=splits, include_unlabelled=settings.include_unlabelled)
+    else:
+        plan = find_format(settings.format).plan(table, splits)
+    return Prepared(settings, table, plan, notes)
+
+
+def _notes(parts: NDArray[np.integer[Any]]) -> tuple[str, ...]:
+    """Return a warning where one group is so large that it distorts the shares."""
+    largest = int(np.unique(parts, return_counts=True)[1].max(initial=0))
+    if largest <= max(10, len(parts) // 20):
+        return ()
+    return (
+        f"The largest group of near-duplicates holds {largest:,} of {len(parts):,} files and goes to one part whole; "
+        "raise the similarity if they are not alike.",
+    )
 
 
 def export(

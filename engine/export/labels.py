@@ -77,7 +77,8 @@ class LabelTable:
 
     def take(self, chosen: NDArray[Any] | Sequence[int]) -> LabelTable:
         """Return some lines, by number or mask."""
-        at = np.arange(len(self))[np.asarray(chosen)] if len(self) else np.empty(0, np.int64)
+        wanted = np.asarray(chosen)
+        at = np.arange(len(self))[wanted] if wanted.size else np.empty(0, np.int64)
         values: dict[str, Any] = {}
         for name, column in vars(self).items():
             if len(column):  # the last columns are empty in a table that was read from a file

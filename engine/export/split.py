@@ -18,7 +18,7 @@ from engine.neighbors import NeighborGraph
 PARTS = ("train", "val", "test")
 
 
-def near_duplicate_groups(graph: NeighborGraph, *, threshold: float = 0.95) -> NDArray[np.int64]:
+def near_duplicate_groups(graph: NeighborGraph, *, threshold: float = 0.98) -> NDArray[np.int64]:
     """Return (n,) group numbers: images linked by chains of neighbours at least `threshold` similar share one.
 
     Parameters
@@ -26,7 +26,8 @@ def near_duplicate_groups(graph: NeighborGraph, *, threshold: float = 0.95) -> N
     graph : NeighborGraph
         Cosine similarities.
     threshold : float
-        In [-1, 1].
+        In [-1, 1]. Chains grow fast where all images are alike: on photographs of hands with MobileNetV2 vectors
+        0.95 already links a quarter of them, 0.97 none.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components

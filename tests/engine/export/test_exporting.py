@@ -49,6 +49,14 @@ def test_a_split_keeps_groups_and_duplicates_together(scene, tmp_path):
     assert len({alone.split[line] for line in twins}) == 1
 
 
+def test_one_huge_group_is_worth_a_warning(scene):
+    table = scene.table().take(np.tile(np.arange(9), 3))
+    settings = ExportSettings(split=True)
+    (note,) = prepare(table, settings, groups=np.zeros(8, int)).notes
+    assert note.startswith("The largest group of near-duplicates holds 27 of 27 files")
+    assert prepare(table, settings).notes == ()
+
+
 @pytest.mark.parametrize("kind", sorted(FORMATS))
 def test_folders_by_every_format(scene, tmp_path, kind):
     prepared = prepare(scene.table(), ExportSettings(format=kind, split=True, train=0.5, val=0.5, test=0.0))

@@ -59,10 +59,11 @@ def test_another_seed_gives_other_parts():
 def test_near_duplicates_are_chained():
     similarities = np.array([[0.99, 0.2], [0.99, 0.96], [0.96, 0.1], [0.94, 0.1], [0.94, 0.3]], np.float32)
     indices = np.array([[1, 2], [0, 2], [1, 3], [4, 2], [3, 0]], np.int32)
-    groups = near_duplicate_groups(NeighborGraph(indices, similarities))
+    graph = NeighborGraph(indices, similarities)
+    groups = near_duplicate_groups(graph, threshold=0.95)
     assert groups[0] == groups[1] == groups[2]
     assert len({groups[0], groups[3], groups[4]}) == 3
-    assert len(set(near_duplicate_groups(NeighborGraph(indices, similarities), threshold=0.9).tolist())) == 2
+    assert len(set(near_duplicate_groups(graph, threshold=0.9).tolist())) == 2
 
 
 @pytest.mark.parametrize("fractions", [(0.5, 0.1, 0.1), (1.2, -0.1, -0.1)])

@@ -156,3 +156,15 @@ def test_the_history_survives_a_restart(workspace, history, contents, base):
     history.rename(history.state(contents, base, run="a"), 0, "cat")
     reopened = LabelHistory(Workspace.open(workspace.root), history.dataset)
     assert reopened.state(contents, base, run="a").labels[0] == "cat"
+
+
+def test_a_library_that_cannot_be_opened_is_told(workspace, history):
+    place = workspace.root / "not a folder"
+    place.write_text("")
+    with pytest.raises(StorageError, match="cannot be opened"):
+        LabelHistory(Workspace(place), history.dataset).version()
+    catalog = workspace.catalog
+    catalog.rename(catalog.with_name("away"))
+    catalog.mkdir()
+    with pytest.raises(StorageError, match="cannot be opened"):
+        history.version()
