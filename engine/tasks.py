@@ -50,7 +50,11 @@ _ALL = (
     Task("embed", "engine.work:embed_task"),
     Task("map", "engine.work:map_task", waits=False),
     Task("cluster", "engine.work:cluster_task"),
+    Task("sweep", "engine.work:sweep_task"),
+    Task("count", "engine.work:count_task"),
+    Task("search", "engine.work:search_task"),
     Task("distil", "engine.work:distil_task"),
+    Task("export", "engine.work:export_task", waits=False),
 )
 
 TASKS: dict[str, Task] = {task.name: task for task in _ALL}

@@ -12,7 +12,7 @@ from engine import runs
 from engine.embeddings.encoders import find_encoder
 from engine.errors import InputError
 from engine.evaluation import scores
-from engine.files import save_arrays
+from engine.files import save_arrays, write_json
 from engine.ids import to_hex
 from engine.images.decode import PreprocessSettings
 from engine.images.scan import scan
@@ -37,6 +37,9 @@ from engine.settings import Settings
 from engine.workspace import Workspace
 
 if TYPE_CHECKING:
+    from engine.export.exporting import ExportSettings
+    from engine.export.folders import ExportReport
+    from engine.export.labels import LabelTable
     from engine.export.pseudo_labels import Written
 
 
@@ -177,3 +180,90 @@ def save_features(run: runs.Run, rows: Rows) -> list[Path]:
             save_arrays(path, **arrays)
             written.append(path)
     return written
+
+
+def sweep_task(workspace: Workspace, folder: Path, config: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Sweep one configuration's embeddings; the board lies in the job's folder."""
+    from engine.export.csv import path_text
+    from engine.selection.sweep import Sweep, SweepSettings
+
+    rows = load_rows(workspace, config["dataset"]["id"], config["config_key"])
+    result = Sweep(SweepSettings.parse(config.get("settings", {}))).run(
+        rows.vectors, output_dir=folder, graph=graph_of(workspace, rows, progress=progress),
+        paths=[path_text(path) for path in rows.paths], progress=progress,
+    )  # fmt: skip
+    return {"ranked": len(result.ranked), "best": result.best.title if result.best else None}
+
+
+def count_task(workspace: Workspace, folder: Path, config: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Weigh the evidence for the number of clusters; count.json lies in the job's folder."""
+    from dataclasses import asdict
+
+    from engine.selection.cluster_count import cluster_count
+
+    rows = load_rows(workspace, config["dataset"]["id"], config["config_key"])
+    found = cluster_count(rows.vectors, progress=progress)
+    write_json(folder / "count.json", asdict(found))
+    return {"n_clusters": found.n_clusters, "verdict": found.verdict}
+
+
+def search_task(workspace: Workspace, folder: Path, config: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Search a method's settings; the study and trials.json lie in the job's folder."""
+    from engine.selection.hyperparameters import HyperparameterSearch
+
+    rows = load_rows(workspace, config["dataset"]["id"], config["config_key"])
+    metric = config.get("metric", "silhouette")
+    truth = None if metric == "silhouette" else truth_codes(rows.truth)
+    if metric != "silhouette" and truth is None:
+        raise InputError(f"The metric {metric} needs known classes, and there are none.", "Search by silhouette.")
+    search = HyperparameterSearch(config["method"], metric=metric, folder=folder).search(
+        rows.vectors, truth, method=config.get("how", "random"), n_trials=int(config.get("trials", 20)),
+        n_epochs=int(config.get("epochs", 50)), neighbors=graph_of(workspace, rows, progress=progress),
+        progress=progress,
+    )  # fmt: skip
+    found = {
+        "metric": metric,
+        "best_score": search.best_score_,
+        "best_params": search.best_params_,
+        "best_settings": search.best_settings_.model_dump(mode="json"),
+        "trials": search.trials_,
+        "importances": search.importances(),
+    }
+    write_json(folder / "trials.json", found)
+    return {"best_score": search.best_score_, "best_params": search.best_params_}
+
+
+def labelled_files(workspace: Workspace, run: runs.Run, rows: Rows) -> LabelTable:
+    """Return every file of a run with its cluster and label as they stand: the run with the label history over it."""
+    from engine.export.labels import label_table
+
+    labels, confidence = align(run, rows)
+    state = LabelHistory(workspace, rows.dataset.id).state(rows.contents, labels, run=run.folder.name)
+    return label_table(workspace, rows.dataset.id, rows.contents, labels, confidence, state=state)
+
+
+def export_run(
+    workspace: Workspace, run: runs.Run, settings: ExportSettings, target: Path, *, progress: Progress = SILENT
+) -> ExportReport:
+    """Write a run's labels as a table or as folders in another tool's format; originals are only read."""
+    from engine.export.exporting import export, prepare
+    from engine.export.split import near_duplicate_groups
+
+    rows = rows_of_run(workspace, run)
+    groups = None
+    if settings.split:
+        groups = near_duplicate_groups(graph_of(workspace, rows, progress=progress), threshold=settings.near_duplicate)
+    prepared = prepare(labelled_files(workspace, run, rows), settings, groups=groups)
+    source = None if rows.dataset.kind == "vectors" else rows.dataset.source()
+    return export(prepared, target, source=source, vectors=lambda: rows.vectors, progress=progress)
+
+
+def export_task(workspace: Workspace, folder: Path, config: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Export a run of the library."""
+    from engine.export.exporting import ExportSettings
+
+    settings = ExportSettings.parse(config["settings"])
+    report = export_run(
+        workspace, runs.open_run(Path(config["run"])), settings, Path(config["target"]), progress=progress
+    )
+    return {"target": str(report.target), "written": report.written, "failed": report.failed[:200]}

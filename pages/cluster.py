@@ -10,8 +10,10 @@ from engine.errors import KindredError
 from engine.runs import Run, delete_run, update_config
 from pages.shared.actions import tell
 from pages.shared.frame import first_do, heading
+from pages.shared.how_many import how_many
 from pages.shared.method_card import method_card
 from pages.shared.state import Current, choose, current, escape, show_error
+from pages.shared.sweep_board import sweep_board
 
 
 def _figures(run: Run) -> dict[str, object]:
@@ -89,7 +91,11 @@ def page() -> None:
         first_do(now, "Embed the images first.", "pages/embed.py", "Embed")
         return
     try:
+        sweep_board(now)
+        st.markdown("##### Or choose a method yourself")
         method_card(now)
+        with st.expander("How many clusters are there?", icon=":material/query_stats:"):
+            how_many(now)
     except KindredError as error:
         show_error(error)
     _runs(now)

@@ -1,51 +1,140 @@
-"""Export: take the labels out, as tables or folders, with what is known of their quality."""
+"""Export: take the labels out, as tables or as folders for other tools, with what is known of their quality."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
 import pandas as pd
 import streamlit as st
 
 from engine.errors import KindredError
-from engine.export.csv import write_csv
-from engine.export.labels import LabelTable, label_table, write_labels_json
+from engine.export.exporting import ExportSettings, export, prepare
+from engine.export.folders import undo_export
+from engine.export.formats import FORMATS
+from engine.export.labels import LabelTable
+from engine.export.report import write_report
+from engine.export.split import near_duplicate_groups
+from engine.images.thumbnails import ThumbnailStore
+from engine.work import labelled_files
+from pages.shared import forms
 from pages.shared.actions import tell
-from pages.shared.board import Board, open_board
-from pages.shared.frame import first_do, heading
+from pages.shared.board import Board, graph_for, open_board
+from pages.shared.frame import first_do, heading, watch
 from pages.shared.state import current, escape, show_error
+from pages.shared.tasks import newest, start_job
 from pages.shared.words import count
 
 
-def _table(board: Board) -> LabelTable:
-    return label_table(
-        board.now.workspace,
-        board.rows.dataset.id,
-        board.rows.contents,
-        board.base,
-        board.confidence,
-        state=board.state,
-    )
+def _file(board: Board, table: LabelTable, suffix: str, **settings: bool) -> Callable[[], bytes]:
+    """Return a function that makes one table file when its button is pressed."""
+
+    def make() -> bytes:
+        target = board.now.workspace.cache / "exports" / f"{board.rows.dataset.id}{suffix}"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        chosen = ExportSettings.parse({"format": suffix.strip("."), **settings})
+        export(prepare(table, chosen), target, vectors=lambda: board.rows.vectors)
+        return target.read_bytes()
+
+    return make
+
+
+def _report(board: Board) -> Callable[[], bytes]:
+    def make() -> bytes:
+        target = board.now.workspace.cache / "exports" / f"{board.rows.dataset.id}.html"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        store = ThumbnailStore(board.now.workspace.thumbnails)
+        found = board.run.results["train"]
+        write_report(
+            target, board.state, title=f"{board.rows.dataset.name}: {board.run.name}", paths=board.rows.paths,
+            thumbnail=store.get, typicality=board.prototypes.typicality,
+            facts={name.replace("_", " "): value for name, value in found.items() if value is not None},
+        )  # fmt: skip
+        return target.read_bytes()
+
+    return make
 
 
 def _downloads(board: Board, table: LabelTable) -> None:
-    """Offer the tables as files; each is made when its button is pressed."""
-    folder = board.now.workspace.cache / "exports"
-    name = board.rows.dataset.id
+    name, icon = board.rows.dataset.id, ":material/download:"
+    with st.container(horizontal=True):
+        for title, suffix, options in (
+            ("CSV", ".csv", {}),
+            ("Parquet", ".parquet", {}),
+            ("Parquet with vectors", ".parquet", {"vectors": True}),
+            ("JSON", ".json", {}),
+        ):
+            kind = "primary" if suffix == ".csv" else "secondary"
+            make = _file(board, table, suffix, **options)
+            st.download_button(
+                title, make, f"{name}{suffix}", type=kind, icon=icon, on_click="ignore", key=f"get_{title}"
+            )
+        st.download_button("Report", _report(board), f"{name}.html", "text/html", icon=icon, on_click="ignore")
 
-    def csv() -> bytes:
-        write_csv(folder / f"{name}.csv", table.columns())
-        return (folder / f"{name}.csv").read_bytes()
 
-    def json() -> bytes:
-        write_labels_json(folder / f"{name}.json", table)
-        return (folder / f"{name}.json").read_bytes()
+def _folders(board: Board, table: LabelTable) -> None:
+    """Write images into folders: settings, the tree with counts first, then a job."""
+    now = board.now
+    st.markdown(
+        "##### Images in folders, for other tools", help="Copies or links; originals are never moved or changed"
+    )
+    job = newest(now.workspace, "export", board.rows.dataset)
+    if job is not None and job.active:
 
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.download_button(
-            "CSV", csv, f"{name}.csv", "text/csv", type="primary", icon=":material/download:", on_click="ignore"
+        @st.fragment(run_every=0.5)
+        def live() -> None:
+            again = newest(now.workspace, "export", board.rows.dataset)
+            if again is None or not again.active:
+                st.rerun()
+                return
+            watch(again)
+
+        live()
+        return
+    if job is not None and job.state == "failed":
+        show_error(KindredError(job.sentence, job.hint), detail=job.detail)
+    if job is not None and job.state == "done" and Path(job.result["target"]).is_dir():
+        _written(job.result)
+    try:
+        chosen = st.selectbox("Format", list(FORMATS), format_func=lambda key: FORMATS[key].title)
+        st.caption(FORMATS[str(chosen)].sentence)
+        values = forms.draw(
+            ExportSettings, key="export", columns=3, skip={"format", "labelled_only", "vectors"},
+            values={"format": chosen},
+        )  # fmt: skip
+        groups = (
+            near_duplicate_groups(graph_for(now, board.rows), threshold=values.near_duplicate) if values.split else None
         )
-        st.download_button(
-            "JSON", json, f"{name}.json", "application/json", icon=":material/download:", on_click="ignore"
-        )
+        prepared = prepare(table, values, groups=groups)
+    except KindredError as error:
+        show_error(error)
+        return
+    st.code("\n".join(prepared.tree()[:40]), language=None)
+    left, right = st.columns([4, 1], vertical_alignment="bottom")
+    target = left.text_input("Into this folder (new or empty)", key="export_target", placeholder="/home/me/labelled")
+    if right.button("Write", type="primary", icon=":material/drive_file_move:", width="stretch") and target.strip():
+        start_job(
+            now.workspace, "export", "Exporting", board.rows.dataset, run=str(board.run.folder),
+            settings=values.model_dump(mode="json"), target=str(Path(target.strip()).expanduser()),
+        )  # fmt: skip
+        st.rerun()
+
+
+def _written(result: dict[str, object]) -> None:
+    target = Path(str(result["target"]))
+    st.success(f"{count(int(str(result['written'])), 'image')} written to {escape(target)}", icon=":material/check:")
+    failed = result.get("failed")
+    if failed:
+        with st.expander("Could not be written"):
+            st.dataframe(pd.DataFrame(failed, columns=["file", "reason"]), hide_index=True)
+    if st.button("Undo this export", icon=":material/undo:", help="Removes what was written and not changed since"):
+        try:
+            report = undo_export(target)
+            st.session_state["told"] = (escape(f"{count(report.removed, 'file')} removed."), ":material/check:")
+        except KindredError as error:
+            st.session_state["told"] = (escape(error), ":material/error:")
+        st.rerun()
 
 
 def page() -> None:
@@ -57,20 +146,17 @@ def page() -> None:
     if board is None:
         first_do(now, "Cluster the images first; then their labels can be exported.", "pages/cluster.py", "Cluster")
         return
-    try:
-        table = _table(board)
-    except KindredError as error:
-        show_error(error)
-        return
+    table = labelled_files(now.workspace, board.run, board.rows)
     labelled = sum(label is not None for label in table.label)
     st.markdown(
         f"**{count(len(table), 'file')}** in {count(len(board.state.clusters), 'cluster')}, "
         f"**{labelled:,}** with a label. :gray[{escape(board.run.name)}]"
     )
     _downloads(board, table)
-    st.dataframe(
-        pd.DataFrame(table.take(range(min(200, len(table)))).columns()), hide_index=True, width="stretch", height=320
-    )
+    first = table.take(np.arange(min(200, len(table))))
+    st.dataframe(pd.DataFrame(first.columns()), hide_index=True, width="stretch", height=300)
+    if board.rows.dataset.kind != "vectors":
+        _folders(board, table)
 
 
 page()

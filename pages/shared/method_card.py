@@ -26,6 +26,7 @@ from pages.shared import forms
 from pages.shared.board import rows_of
 from pages.shared.frame import watch
 from pages.shared.pictures import strip
+from pages.shared.search_panel import search_panel
 from pages.shared.state import Current, choose, escape, show_error
 from pages.shared.tasks import newest, start_clustering
 from pages.shared.words import count
@@ -76,13 +77,15 @@ def method_card(now: Current) -> None:
         except KindredError as error:
             show_error(error)
             return
-        if _is_live(method, settings, rows):
+        if is_live(method, settings, rows):
             _live(now, rows, method, settings)
         else:
             _in_a_job(now, rows, method, settings)
+        with st.expander("Search for the best settings", icon=":material/manage_search:"):
+            search_panel(now, method)
 
 
-def _is_live(method: Method, settings: Settings, rows: Rows) -> bool:
+def is_live(method: Method, settings: Settings, rows: Rows) -> bool:
     """Return whether the method answers within about two seconds."""
     reduces = str(getattr(settings, "reduce", "none")).startswith("umap")
     return method.kind == "fast" and len(rows) <= (3_000 if reduces else _LIVE_IMAGES)

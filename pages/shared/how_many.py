@@ -1,0 +1,75 @@
+"""How many clusters? Three curves on one page, what each further split separates, and the answer in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from plotly.subplots import make_subplots
+
+from engine.errors import KindredError
+from engine.files import read_json
+from engine.rows import Rows
+from pages.shared.board import rows_of
+from pages.shared.frame import watch
+from pages.shared.pictures import strip
+from pages.shared.state import Current, escape, show_error
+from pages.shared.tasks import newest, start_job
+
+
+def how_many(now: Current) -> None:
+    """Draw the panel."""
+    assert now.dataset is not None and now.configuration is not None
+    job = newest(now.workspace, "count", now.dataset, config_key=now.configuration.key)
+    if job is not None and job.active:
+
+        @st.fragment(run_every=1.0)
+        def live() -> None:
+            again = newest(now.workspace, "count", now.dataset, config_key=now.configuration.key)  # type: ignore[arg-type, union-attr]
+            if again is None or not again.active:
+                st.rerun()
+                return
+            watch(again)
+
+        live()
+        return
+    if job is not None and job.state == "failed":
+        show_error(KindredError(job.sentence, job.hint), detail=job.detail)
+    if job is None or job.state != "done":
+        st.markdown(
+            ":gray[Coding length, silhouette and stability over the number of clusters, beside structureless data.]"
+        )
+    if st.button("How many clusters?", icon=":material/query_stats:"):
+        start_job(now.workspace, "count", "How many clusters", now.dataset, config_key=now.configuration.key)
+        st.rerun()
+    if job is not None and (job.folder / "count.json").exists():
+        _show(read_json(job.folder / "count.json"), rows_of(now, now.configuration))
+
+
+def _show(found: dict[str, Any], rows: Rows) -> None:
+    st.markdown(f"**{escape(found['verdict'])}**")
+    evidence = found["evidence"]
+    figure = make_subplots(cols=len(evidence), subplot_titles=[item["kind"] for item in evidence])
+    for at, item in enumerate(evidence, start=1):
+        figure.add_scatter(x=item["ks"], y=item["values"], mode="lines+markers", line_color="#2F6FED", row=1, col=at)
+        if item["reference"] is not None:
+            figure.add_scatter(x=item["ks"], y=item["reference"], mode="lines", line_color="#9AA0A8", row=1, col=at)
+        figure.add_vline(x=item["best"], line_dash="dot", line_color="#B7791F", row=1, col=at)
+    figure.update_layout(height=260, showlegend=False, margin={"l": 0, "r": 0, "t": 30, "b": 0})
+    figure.update_xaxes(title="clusters")
+    st.plotly_chart(
+        figure, width="stretch", config={"displayModeBar": False}, alt="Evidence for the number of clusters"
+    )
+    st.caption("Blue: these images. Grey: structureless data of the same shape. Dotted: what each curve would choose.")
+    for item in evidence:
+        st.caption(f"{escape(item['kind'])}: {escape(item['sentence'])}")
+    if found["splits"] and rows.dataset.kind != "vectors":
+        if st.toggle("Show what each further split separates"):
+            for split in found["splits"]:
+                st.caption(f"From {split['before']} to {split['after']} clusters: {split['size']:,} images divide into")
+                left, right = st.columns(2)
+                with left:
+                    strip(rows.ids[np.array(split["left"], dtype=np.int64)][:8], size=52)
+                with right:
+                    strip(rows.ids[np.array(split["right"], dtype=np.int64)][:8], size=52)

@@ -1,0 +1,100 @@
+"""Hyper-parameter search: settings to try, the trials as they come, what mattered, and the best trained in full."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from engine import jobs
+from engine.clustering import Method, find_method
+from engine.errors import KindredError
+from engine.files import read_json
+from pages.shared.frame import watch
+from pages.shared.state import Current, escape, show_error
+from pages.shared.tasks import newest, start_clustering, start_job
+
+
+def search_panel(now: Current, method: Method) -> None:
+    """Draw the panel of one method."""
+    assert now.dataset is not None and now.configuration is not None
+    job = newest(now.workspace, "search", now.dataset, config_key=now.configuration.key, method=method.name)
+    if job is not None and job.active:
+        _running(job)
+        return
+    if job is not None and job.state == "failed":
+        show_error(KindredError(job.sentence, job.hint), detail=job.detail)
+    cells = st.columns([2, 2, 2, 2, 2], vertical_alignment="bottom")
+    how = cells[0].selectbox("How", ["random", "bayesian", "grid"], key=f"search_how_{method.name}")
+    trials = cells[1].number_input("Trials", 2, 500, 20, key=f"search_trials_{method.name}")
+    epochs = cells[2].number_input(
+        "Epochs each", 1, 1000, 50, key=f"search_epochs_{method.name}", disabled=method.kind == "fast"
+    )
+    metric = cells[3].selectbox(
+        "Metric", ["silhouette", "accuracy", "nmi", "ari"], key=f"search_metric_{method.name}",
+        help="Silhouette needs no truth; it counts clusterings with a balance of at least 0.3",
+    )  # fmt: skip
+    if cells[4].button("Search", icon=":material/manage_search:", key=f"search_start_{method.name}", width="stretch"):
+        start_job(
+            now.workspace, "search", f"Searching settings of {method.title}", now.dataset,
+            config_key=now.configuration.key, method=method.name, how=how, trials=int(trials), epochs=int(epochs),
+            metric=metric,
+        )  # fmt: skip
+        st.rerun()
+    if job is not None and (job.folder / "trials.json").exists():
+        _show(now, method, read_json(job.folder / "trials.json"))
+
+
+def _running(job: jobs.JobStatus) -> None:
+    @st.fragment(run_every=1.0)
+    def live() -> None:
+        again = jobs.status(job.folder)
+        if not again.active:
+            st.rerun()
+        watch(again)
+
+    live()
+
+
+def _show(now: Current, method: Method, found: dict[str, Any]) -> None:
+    trials = pd.DataFrame(found["trials"]).dropna(axis="columns", how="all")
+    st.markdown(f"**Best {escape(found['metric'])}: {found['best_score']:.3f}**")
+    names = [name for name in found["best_params"] if name in trials.columns]
+    finished = trials.dropna(subset=["score"]) if "score" in trials else trials.iloc[:0]
+    if len(finished) > 1 and names:
+        dimensions = [_dimension(finished[name], name) for name in [*names, "score"]]
+        figure = go.Figure(
+            go.Parcoords(line={"color": finished["score"], "colorscale": "Viridis"}, dimensions=dimensions)
+        )
+        figure.update_layout(height=280, margin={"l": 60, "r": 40, "t": 40, "b": 10})
+        st.plotly_chart(
+            figure, width="stretch", config={"displayModeBar": False}, alt="Settings and scores of all trials"
+        )
+    if found.get("importances"):
+        bars = go.Figure(go.Bar(x=list(found["importances"].values()), y=list(found["importances"]), orientation="h"))
+        bars.update_layout(height=32 * len(found["importances"]) + 60, margin={"l": 0, "r": 0, "t": 8, "b": 0})
+        bars.update_xaxes(title="share of the score's variance that the setting explains")
+        st.plotly_chart(bars, width="stretch", config={"displayModeBar": False}, alt="Which settings mattered")
+    st.dataframe(trials, hide_index=True, width="stretch", height=240)
+    if st.button(
+        "Train the best in full", type="primary", icon=":material/play_arrow:", key=f"train_best_{method.name}"
+    ):
+        assert now.dataset is not None and now.configuration is not None
+        settings = find_method(method.name).settings_class.parse(found["best_settings"])
+        start_clustering(now.workspace, now.dataset, now.configuration.key, method, settings)
+        st.rerun()
+
+
+def _dimension(column: Any, name: str) -> dict[str, Any]:  # noqa: ANN401 - a pandas column
+    """Return one axis of the parallel coordinates; choices become numbered ticks."""
+    if column.dtype.kind in "fiu":
+        return {"label": name.replace("_", " "), "values": column}
+    codes, texts = pd.factorize(column.astype(str))
+    return {
+        "label": name.replace("_", " "),
+        "values": codes,
+        "tickvals": list(range(len(texts))),
+        "ticktext": list(texts),
+    }

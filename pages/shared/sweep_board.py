@@ -1,0 +1,183 @@
+"""Find good clusters: the one button, the sweep while it runs, and the ranked board with pictures."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from engine import jobs
+from engine.clustering import METHODS, find_method
+from engine.errors import KindredError
+from engine.prototypes import prototypes
+from engine.rows import Rows
+from engine.selection.ranking import LeaderboardRow
+from engine.selection.sweep import SweepResult, SweepSettings, load_sweep
+from pages.shared import forms
+from pages.shared.board import rows_of
+from pages.shared.frame import watch
+from pages.shared.method_card import is_live, keep
+from pages.shared.state import Current, choose, escape, show_error
+from pages.shared.tasks import newest, start_clustering, start_job
+from pages.shared.words import count
+
+_SHOWN = {"mode", "target_cluster_size", "max_clusters"}
+_LARGEST = 4
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _load(folder: str, ended: float) -> SweepResult:
+    from pathlib import Path
+
+    return load_sweep(Path(folder))
+
+
+@st.cache_resource(show_spinner=False, max_entries=64)
+def _looks(_rows: Rows, _result: SweepResult, _row: LeaderboardRow, folder: str, rank: int) -> list[int]:
+    """Return the most typical image of each of the largest clusters."""
+    labels = _result.labels(_row)
+    found = prototypes(_rows.vectors, labels, count=1)
+    sizes = pd.Series(labels[labels >= 0]).value_counts()
+    wanted = [int(cluster) for cluster in sizes.index[:_LARGEST]]
+    return [int(_rows.ids[found.rows_of(cluster, 1)[0]]) for cluster in wanted]
+
+
+def sweep_board(now: Current) -> None:
+    """Draw the button, or the running sweep, and the newest board."""
+    assert now.dataset is not None and now.configuration is not None
+    job = newest(now.workspace, "sweep", now.dataset, config_key=now.configuration.key)
+    with st.container(border=True):
+        left, right = st.columns([3, 2], vertical_alignment="center")
+        left.markdown(
+            "**Find good clusters** :gray[Tries many methods and settings and ranks what they find. "
+            "No parameter needs to be known.]"
+        )
+        if job is not None and job.active:
+            _running(job)
+            return
+        with right.popover("Settings", icon=":material/tune:"):
+            hidden = {name for name in SweepSettings.model_fields if name not in _SHOWN}
+            try:
+                settings = forms.draw(SweepSettings, key="sweep", columns=1, skip=hidden)
+            except KindredError as error:
+                show_error(error)
+                return
+        if left.button("Find good clusters", type="primary", icon=":material/auto_awesome:"):
+            start_job(
+                now.workspace, "sweep", "Finding good clusters", now.dataset, config_key=now.configuration.key,
+                settings=settings.model_dump(mode="json"),
+            )  # fmt: skip
+            st.rerun()
+        if job is not None and job.state == "failed":
+            show_error(KindredError(job.sentence, job.hint), detail=job.detail)
+        elif job is not None and job.state in ("interrupted", "cancelled"):
+            st.warning(f"The last search was {job.state}. What it had tried is kept; resume it from the list of jobs.")
+        if job is not None and (job.folder / "clustering_summary.json").exists():
+            _board(now, rows_of(now, now.configuration), _load(str(job.folder), job.folder.stat().st_mtime))
+
+
+def _running(job: jobs.JobStatus) -> None:
+    @st.fragment(run_every=1.0)
+    def live() -> None:
+        again = jobs.status(job.folder)
+        if not again.active:
+            st.rerun()
+        watch(again)
+        if st.button("Cancel", icon=":material/close:", type="tertiary", key="cancel_sweep"):
+            jobs.cancel(job.folder)
+            st.rerun()
+
+    live()
+
+
+def _board(now: Current, rows: Rows, result: SweepResult) -> None:
+    if not result.ranked:
+        st.info("No structure was found: no candidate does better than its own labels shuffled.")
+        return
+    kept = [row for row in result.ranked if row.folder]
+    pictures = rows.dataset.kind != "vectors"
+    table = pd.DataFrame(
+        [
+            {
+                "rank": row.rank,
+                "looks": f"/strip/{'-'.join(map(str, _looks(rows, result, row, str(result.folder), row.rank)))}"
+                if pictures
+                else None,
+                "method": METHODS[row.algorithm].title if row.algorithm in METHODS else row.algorithm,
+                "settings": _told(row),
+                "clusters": row.n_clusters,
+                "sizes": list(row.sizes[:40]),
+                "score": row.composite,
+                "silhouette": row.silhouette,
+                "balance": row.balance,
+                "stability": row.stability,
+                "largest": row.largest_share,
+                "set aside": row.noise_share,
+            }
+            for row in kept
+        ]
+    ).dropna(axis="columns", how="all")
+    percent = st.column_config.NumberColumn(format="percent")
+    event = st.dataframe(
+        table,
+        hide_index=True,
+        width="stretch",
+        row_height=44 if pictures else None,
+        on_select="rerun",
+        selection_mode="single-row",
+        key=f"board_{result.folder.name}",
+        column_config={
+            "looks": st.column_config.ImageColumn("", width=180, help="The most typical image of the largest clusters"),
+            "sizes": st.column_config.BarChartColumn("sizes", help="Cluster sizes, largest first"),
+            "score": st.column_config.ProgressColumn(
+                "score", min_value=0.0, max_value=1.0, format="%.2f", help="Silhouette, balance and little noise in one"
+            ),
+            "silhouette": st.column_config.NumberColumn(format="%.3f"),
+            "balance": st.column_config.NumberColumn(format="%.2f"),
+            "stability": st.column_config.NumberColumn(
+                format="%.2f", help="How alike two clusterings of different parts of the images are (ARI)"
+            ),
+            "largest": percent,
+            "set aside": percent,
+        },
+    )
+    others = len(result.unstructured) + len(result.failed) + len(result.set_aside)
+    if others:
+        with st.expander(f"{count(others, 'candidate')} not ranked"):
+            reasons = [*result.unstructured, *result.failed, *result.set_aside]
+            st.dataframe(
+                pd.DataFrame({"candidate": [row.title for row in reasons], "why": [row.reason for row in reasons]}),
+                hide_index=True,
+                width="stretch",
+            )
+    chosen = event["selection"]["rows"]
+    best = kept[chosen[0]] if chosen and chosen[0] < len(kept) else kept[0]
+    if st.button(f"Use rank {best.rank}", icon=":material/check:", key="use_rank"):
+        _use(now, rows, best)
+
+
+def _told(row: LeaderboardRow) -> str:
+    hidden = {"random_state", "n_init", "max_iter"}
+    return ", ".join(
+        f"{name.replace('_', ' ')} {value}" for name, value in row.parameters.items() if name not in hidden
+    )
+
+
+def _use(now: Current, rows: Rows, row: LeaderboardRow) -> None:
+    """Make a run of a ranked candidate: the same method with the same settings and seed."""
+    assert now.dataset is not None and now.configuration is not None
+    method = find_method(row.algorithm)
+    settings = method.settings_class.parse(row.parameters)
+    try:
+        if is_live(method, settings, rows):
+            with st.spinner("Clustering"):
+                run = keep(now, rows, method, settings)
+            choose(run=run.folder.name)
+            st.switch_page("pages/explore.py", query_params=now.parameters | {"run": run.folder.name})
+        start_clustering(now.workspace, now.dataset, now.configuration.key, method, settings)
+        st.session_state["told"] = (
+            escape("It is being made; it appears under Kept clusterings."),
+            ":material/hourglass:",
+        )
+        st.rerun()
+    except KindredError as error:
+        show_error(error)
