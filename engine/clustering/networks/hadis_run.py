@@ -17,14 +17,12 @@ from engine.clustering.networks.parallel import Team, TeamProgress
 from engine.clustering.presets import steps_per_epoch
 from engine.clustering.training import Group, Plan, Trainer, training_device
 from engine.clustering.training_checkpoints import fingerprint, seeded
-from engine.clustering.training_start import collapse
+from engine.clustering.training_start import collapse, did_not_train
 from engine.embeddings.encoders.resnet_network import Backbone, save_backbone
 from engine.progress import Progress
 
 if TYPE_CHECKING:
     from engine.clustering.hadis import HaDis, HaDisSettings
-
-NO_DECAY = ("*norm*", "*bias", "projector.1.*", "predictor.1.*")
 
 
 def make_plan(settings: HaDisSettings, n: int) -> Plan:
@@ -76,8 +74,8 @@ def train_hadis(
         estimator.labels_[train] = task.pseudo
         estimator.history_ = task.sizes
         estimator.backbone_ = backbone_of(task)
-        fallen = collapse(task.pseudo, settings.n_clusters)
-        estimator.notes_ = [*notes, *outcome.notes, *([fallen] if fallen else [])]
+        judged = (collapse(task.pseudo, settings.n_clusters), did_not_train(outcome.losses))
+        estimator.notes_ = [*notes, *outcome.notes, *(sentence for sentence in judged if sentence)]
         if checkpoints is not None and team.rank == 0:
             save_backbone(checkpoints / BACKBONE_FILE, estimator.backbone_)
     finally:
