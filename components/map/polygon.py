@@ -28,28 +28,41 @@ def inside(polygon: ArrayLike, xy: NDArray[np.floating[Any]]) -> NDArray[np.bool
 
     Notes
     -----
-    Points are sorted by their y once, so that each edge looks only at the points of its own height:
-    about n log n + (points in the polygon's box) x (edges at their height).
+    Points of the polygon's box are grouped into 65,536 bands of height (a radix sort), so that each edge looks only at
+    the points of its own bands.
     """
     corners = np.asarray(polygon, dtype=np.float64).reshape(-1, 2)
     mask = np.zeros(len(xy), dtype=bool)
     if len(corners) < 3 or len(xy) == 0 or not np.isfinite(corners).all():
         return mask
     low, high = corners.min(axis=0), corners.max(axis=0)
+    if not (high > low).all():
+        return mask
     x, y = xy[:, 0], xy[:, 1]
     rows = np.flatnonzero((x >= low[0]) & (x <= high[0]) & (y >= low[1]) & (y <= high[1]))
-    by_height = np.argsort(y[rows], kind="stable")
-    rows = rows[by_height]
-    px, py = x[rows].astype(np.float64), y[rows].astype(np.float64)
+    heights = y[rows].astype(np.float64)
+    bands = _band(heights, low[1], high[1])
+    grouped = np.argsort(bands, kind="stable")
+    rows, bands = rows[grouped], bands[grouped]
+    px, py = x[rows].astype(np.float64), heights[grouped]
     odd = np.zeros(len(rows), dtype=bool)
     ends = np.roll(corners, -1, axis=0)
-    bottoms = np.searchsorted(py, np.minimum(corners[:, 1], ends[:, 1]), side="left")
-    tops = np.searchsorted(py, np.maximum(corners[:, 1], ends[:, 1]), side="left")
-    for (ax, ay), (bx, by), start, stop in zip(corners, ends, bottoms, tops, strict=True):
-        if start < stop:
-            odd[start:stop] ^= px[start:stop] < (bx - ax) / (by - ay) * (py[start:stop] - ay) + ax
+    lower, upper = np.minimum(corners[:, 1], ends[:, 1]), np.maximum(corners[:, 1], ends[:, 1])
+    starts = np.searchsorted(bands, _band(lower, low[1], high[1]), side="left")
+    stops = np.searchsorted(bands, _band(upper, low[1], high[1]), side="right")
+    for (ax, ay), (bx, by), start, stop in zip(corners, ends, starts, stops, strict=True):
+        if start < stop and ay != by:
+            height = py[start:stop]
+            odd[start:stop] ^= ((ay > height) != (by > height)) & (
+                px[start:stop] < (bx - ax) / (by - ay) * (height - ay) + ax
+            )
     mask[rows[odd]] = True
     return mask
+
+
+def _band(heights: NDArray[np.float64], low: float, high: float) -> NDArray[np.uint16]:
+    """Number the bands of height; grows with the height, so a range of heights is a range of bands."""
+    return ((heights - low) * (65535.0 / (high - low))).astype(np.uint16)
 
 
 @dataclass(frozen=True)

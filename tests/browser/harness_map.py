@@ -30,6 +30,7 @@ if __name__ == "__main__":
             kind = st.segmented_control("colour by", ["cluster", "confidence", "nothing"], default="cluster")
             marked = st.toggle("highlight cluster 3")
             hidden = st.toggle("hide map")
+            st.button("rerun")
             if st.button("focus on 7"):
                 focus_on_map("m", 7)
             if st.button("clear map"):

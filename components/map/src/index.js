@@ -10,6 +10,8 @@ import { Legend } from "./legend.js";
 import { Pictures } from "./pictures.js";
 import { hasWebGL, Plot } from "./plot.js";
 
+// Safari has no idle callbacks.
+const { requestIdleCallback = (work) => setTimeout(work, 60), cancelIdleCallback = clearTimeout } = globalThis;
 const NEAR = 9; // px within which a point is under the pointer
 const HELP = [
   ["L, B, V", "lasso, box, move"],
@@ -90,6 +92,7 @@ class ScatterMap {
     this.resizing.disconnect();
     this.stop();
     this.memory.view = this.plot.view;
+    cancelIdleCallback(this.painting);
     this.plot.destroy();
     cancelAnimationFrame(this.frame);
   }
@@ -119,12 +122,21 @@ class ScatterMap {
       this.codes = colors?.codes ?? null;
       this.mask = marks ? unpackBits(marks.bits, this.n) : null;
       this.coloring = colorPoints({ n: this.n, codes: this.codes, range: data.range, legend: data.legend, palette: data.palette, noise: data.noise, rampColors: data.ramp, accent: this.accent() });
-      if (this.n) this.plot.paint(this.coloring.list, this.coloring.index, this.mask).then((done) => done && this.drawn(look));
+      if (this.n) this.paintSoon(look);
       this.legend.draw();
       this.count();
       this.pictures.place();
     }
     memory.version = data.version;
+  }
+
+  /** Repaint when the browser has a moment: the gallery beside the map is quicker to answer and goes first. */
+  paintSoon(look) {
+    cancelIdleCallback(this.painting);
+    this.painting = requestIdleCallback(
+      () => this.plot.paint(this.coloring.list, this.coloring.index, this.mask).then((done) => done && this.drawn(look)),
+      { timeout: this.plot.list ? 200 : 1 },
+    );
   }
 
   adopt(data, geometry) {
