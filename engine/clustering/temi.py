@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from engine.clustering.training_data import Normaliser
 
 # What the preset "data" puts in the place of published values; chosen by benchmarks/deep_quality.py.
-FOR_DATA = {"learning_rate": 1e-3, "normalise": "principal"}
+FOR_DATA = {"learning_rate": 3e-3, "beta": 0.8, "n_neighbors": 10, "normalise": "principal"}
 FOR_CPU = {"n_heads": 4, "hidden_dim": 256, "bottleneck_dim": 128, "batch_size": 256}
 LEAST_EPOCHS = 3
 
@@ -53,7 +53,7 @@ class TEMISettings(DeepSettings):
     n_heads: int = setting(50, "Heads trained side by side; the one with the lowest loss is used.", ge=1, le=200)
     n_epochs: int = setting(200, "Passes over the images.", ge=1, le=100_000)
     min_steps: int = setting(
-        600, "Optimiser steps that the preset makes at least, however few images there are.", ge=1, le=100_000,
+        500, "Optimiser steps that the preset makes at least, however few images there are.", ge=1, le=100_000,
         advanced=True,
     )  # fmt: skip
     batch_size: int = setting(512, "Images per optimiser step.", ge=2, le=65_536, log=True)

@@ -1,0 +1,97 @@
+"""Accuracy, NMI and ARI of deep methods by their default presets beside k-means and umap-10 + k-means, over seeds.
+
+    python benchmarks/deep_quality.py --methods temi four_term --sets digits --seeds 5
+
+Prints one line per method and set: the mean and the range over the seeds, the random floor, and the time as a
+multiple of k-means' own. The npz sets (vectors, labels) are looked for in `--data`; a set that is not there is
+left out and said.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import numpy as np
+
+from engine.clustering import find_method
+from engine.evaluation import accuracy, ari, nmi, random_accuracy
+from engine.neighbors import build_graph
+
+NPZ = {"sign_digits": "sign_digits_mobilenetv2.npz", "clothing_341": "clothing_341_mobilenetv2.npz"}
+REFERENCES = ("kmeans", "umap-10+kmeans")
+
+
+def load(name: str, folder: Path) -> tuple[np.ndarray, np.ndarray] | None:
+    if name == "digits":
+        from sklearn.datasets import load_digits
+
+        pixels, truth = load_digits(return_X_y=True)
+        return (pixels / 16).astype(np.float32), truth
+    path = folder / NPZ[name]
+    if not path.exists():
+        print(f"{name}: {path.name} is not in {folder}, left out")
+        return None
+    stored = np.load(path, allow_pickle=False)
+    return stored["vectors"].astype(np.float32), np.unique(stored["labels"], return_inverse=True)[1]
+
+
+def settings_of(name: str, n_clusters: int, seed: int, changes: dict[str, str]) -> tuple[str, object]:
+    """Return (registered method, settings) of a name in the table."""
+    method = "kmeans" if name in REFERENCES else name
+    values: dict[str, object] = {"n_clusters": n_clusters, "random_state": seed}
+    if name == "umap-10+kmeans":
+        values["reduce"] = "umap-10"
+    if name not in REFERENCES:
+        values |= changes
+    return method, find_method(method).settings_class.parse(values)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--methods", nargs="+", default=["temi", "four_term"])
+    parser.add_argument("--sets", nargs="+", default=["digits", *NPZ])
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--data", type=Path, default=Path(__file__).resolve().parent.parent.parent / "shared" / "data")
+    parser.add_argument(
+        "--set", nargs="*", default=[], metavar="NAME=VALUE", help="changed settings of the deep methods"
+    )
+    parser.add_argument("--clusters", type=int, help="K, when not the number of classes")
+    arguments = parser.parse_args()
+    changes = dict(text.split("=", 1) for text in arguments.set)
+    for name in arguments.sets:
+        loaded = load(name, arguments.data)
+        if loaded is None:
+            continue
+        vectors, truth = loaded
+        classes = len(np.unique(truth))
+        print(f"\n{name}: {vectors.shape[0]:,} x {vectors.shape[1]}, {classes} classes")
+        graph = build_graph(vectors)
+        unit_time = None
+        for method in (*REFERENCES, *arguments.methods):
+            rows, seconds = [], []
+            for seed in range(arguments.seeds):
+                registered, settings = settings_of(method, arguments.clusters or classes, seed, changes)
+                began = time.perf_counter()
+                labels = find_method(registered).build(settings).fit(vectors, neighbors=graph).labels_
+                seconds.append(time.perf_counter() - began)
+                rows.append((accuracy(truth, labels), nmi(truth, labels), ari(truth, labels)))
+            unit_time = unit_time or float(np.median(seconds))
+            table = np.array(rows)
+            parts = [
+                f"{label} {table[:, i].mean():.3f} [{table[:, i].min():.3f}, {table[:, i].max():.3f}]"
+                for i, label in enumerate(("ACC", "NMI", "ARI"))
+            ]
+            print(
+                f"  {method:15s} {'  '.join(parts)}  floor {random_accuracy(truth, arguments.clusters or classes):.3f}"
+                f"  median {np.median(seconds):6.1f} s ({np.median(seconds) / unit_time:.0f}x k-means)",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
