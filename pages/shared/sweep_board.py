@@ -46,22 +46,22 @@ def sweep_board(now: Current) -> None:
     assert now.dataset is not None and now.configuration is not None
     job = newest(now.workspace, "sweep", now.dataset, config_key=now.configuration.key)
     with st.container(border=True):
-        left, right = st.columns([3, 2], vertical_alignment="center")
-        left.markdown(
+        st.markdown(
             "**Find good clusters** :gray[Tries many methods and settings and ranks what they find. "
             "No parameter needs to be known.]"
         )
         if job is not None and job.active:
             _running(job)
             return
-        with right.popover("Settings", icon=":material/tune:"):
+        buttons = st.container(horizontal=True)
+        with buttons.popover("Settings", icon=":material/tune:"):
             hidden = {name for name in SweepSettings.model_fields if name not in _SHOWN}
             try:
                 settings = forms.draw(SweepSettings, key="sweep", columns=1, skip=hidden)
             except KindredError as error:
                 show_error(error)
                 return
-        if left.button("Find good clusters", type="primary", icon=":material/auto_awesome:"):
+        if buttons.button("Find good clusters", type="primary", icon=":material/auto_awesome:"):
             start_job(
                 now.workspace, "sweep", "Finding good clusters", now.dataset, config_key=now.configuration.key,
                 settings=settings.model_dump(mode="json"),

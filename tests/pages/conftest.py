@@ -10,11 +10,12 @@ APP = Path(__file__).resolve().parents[2] / "app.py"
 
 
 @pytest.fixture
-def app(workspace):
-    """The app on an empty workspace, not run yet."""
+def app(workspace, monkeypatch):
+    """The app on an empty workspace, not run yet; no warm worker is started."""
     import streamlit as st
     from streamlit.testing.v1 import AppTest
 
+    monkeypatch.setattr("engine.jobs.prepare_worker", lambda workspace: None)
     st.cache_resource.clear()
     st.cache_data.clear()
     yield AppTest.from_file(str(APP), default_timeout=60)

@@ -1,0 +1,119 @@
+"""Wiring of the screens: every page draws on an empty and on a full workspace; errors and labels come through."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from engine import pipeline, runs
+from engine.clustering import find_method
+from engine.embeddings.encoders import find_encoder
+from engine.images.datasets import add_folder, list_datasets
+from engine.images.scan import scan
+from engine.labels.events import LabelHistory
+from engine.rows import embed_dataset
+from pages.shared.frame import SCREENS
+from pages.shared.state import escape
+from pages.shared.words import count, duration, size
+
+
+@pytest.fixture
+def clustered(workspace, tmp_path, rng):
+    """A folder of 30 pictures in three colours, embedded and clustered."""
+    folder = tmp_path / "pictures <i>of"
+    folder.mkdir()
+    for number in range(30):
+        base = np.zeros((32, 32, 3), np.uint8)
+        base[..., number % 3] = 200
+        noisy = np.clip(base + rng.integers(0, 40, base.shape), 0, 255).astype(np.uint8)
+        Image.fromarray(noisy).save(folder / f"{number:02d}.png")
+    dataset = add_folder(workspace, folder)
+    scan(workspace, dataset.id)
+    rows = embed_dataset(workspace, dataset.id, "descriptor", find_encoder("descriptor").settings_class())
+    method = find_method("kmeans")
+    target = runs.new_folder(workspace.runs, "kmeans_colours")
+    run = pipeline.cluster(workspace, rows, "kmeans", method.settings_class.parse({"n_clusters": 3}), target)
+    return workspace, rows, run
+
+
+@pytest.mark.parametrize("path", [screen.path for screen in SCREENS])
+def test_every_page_says_what_to_do_on_an_empty_workspace(app, path):
+    app.run()
+    if path != "images":
+        app.switch_page(f"pages/{path}.py").run()
+    assert not app.exception
+    assert app.title[0].value in {screen.title for screen in SCREENS}
+    if path == "images":
+        assert any("digits demo" in button.label for button in app.button)
+    else:
+        assert app.info
+
+
+@pytest.mark.parametrize("path", [screen.path for screen in SCREENS])
+def test_every_page_draws_a_clustered_folder(clustered, app, path):
+    app.run()
+    if path != "images":
+        app.switch_page(f"pages/{path}.py").run()
+    assert not app.exception
+    assert not app.error
+
+
+def test_one_click_opens_the_digits_demo(app):
+    from engine.workspace import Workspace
+
+    app.run()
+    next(button for button in app.button if "digits demo" in button.label).click().run()
+    assert [item.name for item in list_datasets(Workspace.open())] == ["Digits"]
+    assert not app.exception
+
+
+def test_a_folder_that_is_not_there_is_told_in_one_sentence(app, tmp_path):
+    app.run()
+    app.text_input(key="new_path").set_value(str(tmp_path / "nowhere"))
+    next(button for button in app.button if button.label == "Read this folder").click().run()
+    assert not app.exception
+    assert "nowhere" in app.error[0].value.replace("\\", "")
+    assert "Traceback" not in app.error[0].value
+
+
+def test_undo_on_the_label_page_takes_back_the_whole_action(clustered, app):
+    workspace, rows, run = clustered
+    history = LabelHistory(workspace, rows.dataset.id)
+    state = history.state(rows.contents, run.assignments, run=run.folder.name)
+    history.rename(state, 0, "=danger <b>")
+    app.run()
+    app.switch_page("pages/label.py").run()
+    undo = next(button for button in app.button if button.label == "Undo")
+    assert not undo.disabled
+    undo.click().run()
+    assert not app.exception
+    state = history.state(rows.contents, run.assignments, run=run.folder.name)
+    assert not any(state.labels)
+
+
+def test_the_first_screen_imports_neither_torch_nor_umap(workspace):
+    script = (
+        "import sys\n"
+        "from streamlit.testing.v1 import AppTest\n"
+        "at = AppTest.from_file('app.py', default_timeout=60).run()\n"
+        "assert not at.exception\n"
+        "names = ('torch', 'umap', 'transformers', 'open_clip', 'sklearn', 'hdbscan')\n"
+        "print('heavy:', [name for name in names if name in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert "heavy: []" in done.stdout, done.stdout + done.stderr[-2000:]
+
+
+def test_names_of_files_never_become_formatting():
+    assert escape("<b>*x*</b> $y$ :material/home:") == r"\<b\>\*x\*\</b\> \$y\$ \:material/home\:"
+    assert escape("two\nlines") == "two lines"
+
+
+def test_numbers_are_words_with_units():
+    assert (count(1, "image"), count(12480, "image")) == ("1 image", "12,480 images")
+    assert (duration(None), duration(1), duration(45), duration(240)) == (
+        "", "a moment", "about 45 seconds", "about 4 minutes",
+    )  # fmt: skip
+    assert (size(512), size(1_400_000)) == ("512 bytes", "1.4 MB")
