@@ -1,0 +1,157 @@
+"""The files of a sweep: rank folders, clustering_summary.json, all_results.parquet; and opening them again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.errors import InputError
+from engine.files import load_array, read_json, replace_file, save_array, write_json
+from engine.selection.ranking import LeaderboardRow
+
+SUMMARY = "clustering_summary.json"
+_GROUPS = {
+    "ranked": ("ranked",), "no_structure": ("no structure",), "failed": ("failed",),
+    "set_aside": ("repeated", "halved"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """A finished (or stopped) sweep.
+
+    Attributes
+    ----------
+    folder : Path
+        Holds the summary and the rank folders.
+    ranked, unstructured, failed, set_aside : list of LeaderboardRow
+        In order of rank; with the reason where not ranked. Set aside are repeats of ranked clusterings and,
+        after halving, what was not among the best quarter on the sample.
+    summary : dict
+        What clustering_summary.json holds.
+    """
+
+    folder: Path
+    ranked: list[LeaderboardRow]
+    unstructured: list[LeaderboardRow]
+    failed: list[LeaderboardRow]
+    set_aside: list[LeaderboardRow]
+    summary: dict[str, Any]
+
+    @property
+    def best(self) -> LeaderboardRow | None:
+        """The first rank, None where nothing has structure."""
+        return self.ranked[0] if self.ranked else None
+
+    def labels(self, row: LeaderboardRow) -> NDArray[np.int32]:
+        """Return the (n,) labels of a row that ran.
+
+        Raises
+        ------
+        InputError
+            The candidate failed, or only the first ranks were kept.
+        """
+        path = self.folder / row.folder / "cluster_labels.npy" if row.folder else row.labels
+        if path is None or not path.exists():
+            raise InputError(f"The labels of {row.title} were not kept.", "Run the sweep again to make them.")
+        kept: NDArray[np.int32] = load_array(path, mapped=False)
+        return kept
+
+
+def write_report(
+    folder: Path,
+    rows: Sequence[LeaderboardRow],
+    about: dict[str, Any],
+    names: Sequence[Any] | None,
+    top: int,
+) -> SweepResult:
+    """Write everything; rank folders of an earlier sweep in the same place are replaced.
+
+    Parameters
+    ----------
+    rows : sequence of LeaderboardRow
+        The ranked ones in order of rank; the others anywhere.
+    about : dict
+        Mode, settings, counts, seconds: the head of the summary.
+    names : sequence, optional
+        What each row of the embeddings is: a path (bytes or text) or an id; row numbers when absent.
+    top : int
+        How many ranks get a folder.
+    """
+    for old in folder.glob("rank_[0-9]*_*"):
+        shutil.rmtree(old)
+    placed = []
+    for row in rows:
+        name = f"rank_{row.rank:02d}_{row.algorithm}" if 0 < row.rank <= top else ""
+        placed.append(replace(row, folder=name))
+        if name:
+            _write_rank(folder / name, placed[-1], names)
+    groups = {name: [row for row in placed if row.state in states] for name, states in _GROUPS.items()}
+    summary = about | {name: [row.as_dict() for row in found] for name, found in groups.items()}
+    write_json(folder / SUMMARY, summary)
+    _write_parquet(folder / "all_results.parquet", placed)
+    return _result(folder, groups, summary)
+
+
+def _result(folder: Path, groups: dict[str, list[LeaderboardRow]], summary: dict[str, Any]) -> SweepResult:
+    return SweepResult(folder, groups["ranked"], groups["no_structure"], groups["failed"], groups["set_aside"], summary)
+
+
+def _write_rank(folder: Path, row: LeaderboardRow, names: Sequence[Any] | None) -> None:
+    from engine.export.csv import write_csv
+
+    assert row.labels is not None
+    labels = np.load(row.labels, allow_pickle=False)
+    folder.mkdir(parents=True, exist_ok=True)
+    save_array(folder / "cluster_labels.npy", labels)
+    write_json(folder / "clustering_info.json", row.as_dict())
+    rows: Sequence[Any] = list(names) if names is not None else range(len(labels))
+    write_csv(folder / "assignments.csv", {"image": rows, "cluster": labels})
+
+
+def _write_parquet(path: Path, rows: Sequence[LeaderboardRow]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    records = []
+    for row in rows:
+        record = row.as_dict()
+        for name in ("parameters", "target", "notes"):
+            record[name] = json.dumps(record[name])
+        record["sizes"] = list(record["sizes"])
+        records.append(record)
+    replace_file(path, lambda file: pq.write_table(pa.Table.from_pylist(records), file))
+
+
+def load_sweep(folder: Path) -> SweepResult:
+    """Open a finished sweep's folder.
+
+    Raises
+    ------
+    StorageError
+        There is no summary, or it is damaged.
+    InputError
+        It is JSON but not a sweep's summary.
+    """
+    summary = read_json(folder / SUMMARY)
+    known = {field.name for field in fields(LeaderboardRow)}
+
+    def rows(name: str) -> list[LeaderboardRow]:
+        found = []
+        for record in summary[name]:
+            values = {key: value for key, value in record.items() if key in known and value is not None}
+            values |= {key: tuple(values.get(key, ())) for key in ("sizes", "notes", "target")}
+            found.append(LeaderboardRow(**values))
+        return found
+
+    try:
+        return _result(folder, {name: rows(name) for name in _GROUPS}, summary)
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{folder / SUMMARY} is not the summary of a sweep.", "Run the sweep again.") from error

@@ -1,0 +1,224 @@
+"""The sweep as a whole: ranks, gate, ties, resume, limits, halving, files, and bad input."""
+
+import csv
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from sklearn.datasets import load_digits
+
+from engine.errors import InputError
+from engine.evaluation import ari
+from engine.files import read_json, save_array
+from engine.progress import Silent
+from engine.selection import sweep_bench
+from engine.selection.ranking import LeaderboardRow, around_target, break_ties, by_composite, judge, without_repeats
+from engine.selection.sweep import Sweep, SweepSettings, load_sweep
+from engine.selection.sweep_worker import score
+
+
+def settings(**values):
+    """k-means alone: with `no_umap` and 600 images these are three candidates."""
+    return SweepSettings.parse({"algorithms": ("kmeans",), "n_jobs": 2, **values})
+
+
+@pytest.fixture(scope="module")
+def digits():
+    data = load_digits()
+    return data.data.astype(np.float32)[:600], data.target[:600]
+
+
+@pytest.fixture
+def no_umap(monkeypatch):
+    """Leave out the candidates on UMAP."""
+    original = sweep_bench.candidates
+
+    def without(*args, **options):
+        return [candidate for candidate in original(*args, **options) if candidate.reduce == "none"]
+
+    monkeypatch.setattr(sweep_bench, "candidates", without)
+
+
+class Listener(Silent):
+    def __init__(self, stop_after=None):
+        self.said, self.calls, self.stop_after = [], 0, stop_after
+
+    def say(self, sentence):
+        self.said.append(sentence)
+
+    def update(self, done, total, *, phase="", unit="", **metrics):
+        self.calls += phase == "candidates"
+
+    def stop_requested(self):
+        return self.stop_after is not None and self.calls >= self.stop_after
+
+
+def test_the_whole_sweep_ranks_writes_and_opens_again(digits, tmp_path, no_umap):
+    x, truth = digits
+    paths = [f"folder/{i}.png".encode() for i in range(len(x))]
+    paths[0] = b"=1+1.png"
+    wanted = settings(algorithms=("kmeans", "hdbscan"), target_cluster_size=40, min_clusters=5)
+    pairs = [(i, j) for i in range(20) for j in range(i) if truth[i] == truth[j]]
+    result = Sweep(wanted).run(x, output_dir=tmp_path, paths=paths, validation_pairs=pairs, target=[3, 4])
+    assert result.best.rank == 1 and result.best.state == "ranked" and ari(truth, result.labels(result.best)) > 0.4
+    assert {row.algorithm for row in result.ranked} | {row.algorithm for row in result.unstructured} == {
+        "kmeans",
+        "hdbscan",
+    }
+    assert all(row.silhouette > row.floor for row in result.ranked)
+    assert result.best.largest_share <= 0.3 and 0 < result.best.pairs_together <= 1
+    assert all(0 <= row.stability <= 1 for row in result.ranked[:10])
+
+    folder = tmp_path / f"rank_01_{result.best.algorithm}"
+    labels = np.load(folder / "cluster_labels.npy", allow_pickle=False)
+    assert np.array_equal(labels, result.labels(result.best))
+    with (folder / "assignments.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert rows[0]["image"] == "'=1+1.png" and [int(row["cluster"]) for row in rows] == labels.tolist()
+    info = read_json(folder / "clustering_info.json")
+    assert info["algorithm"] == result.best.algorithm and info["composite"] == pytest.approx(result.best.composite)
+    target = info["target"][0]
+    assert target["row"] == 3 and target["cluster"] == labels[3] and target["size"] == int((labels == labels[3]).sum())
+    assert all(labels[row] == labels[3] for row in target["nearest"])
+
+    summary = read_json(tmp_path / "clustering_summary.json")
+    assert {"algorithm", "parameters", "composite", "silhouette", "balance", "noise_share", "n_clusters",
+            "largest_share", "seconds"} <= set(summary["ranked"][0])  # fmt: skip
+    table = pq.read_table(tmp_path / "all_results.parquet").to_pylist()
+    assert len(table) == summary["candidates"]
+    assert json.loads(table[0]["parameters"]) == result.best.parameters
+    opened = load_sweep(tmp_path)
+    assert [row.title for row in opened.ranked] == [row.title for row in result.ranked]
+    assert np.array_equal(opened.labels(opened.best), labels)
+    assert {path.name for path in (tmp_path / "work").iterdir()} == {"candidates"}
+
+
+def test_a_sweep_started_again_runs_nothing_twice_and_a_stopped_one_goes_on(digits, tmp_path, no_umap, monkeypatch):
+    x, _ = digits
+    stopped = Sweep(settings(n_jobs=1)).run(x, output_dir=tmp_path, progress=Listener(stop_after=1))
+    assert stopped.summary["stopped"] and len(stopped.ranked) < 3
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "work" / "candidates").glob("*.npy")}
+    assert kept
+    listener = Listener()
+    whole = Sweep(settings()).run(x, output_dir=tmp_path, progress=listener)
+    assert not whole.summary["stopped"] and whole.summary["candidates"] == 3
+    assert any("finished earlier" in sentence for sentence in listener.said)
+    assert all(path.stat().st_mtime_ns == when for path, when in kept.items())
+
+    def never(*args, **options):
+        raise AssertionError("a worker was started")
+
+    monkeypatch.setattr(sweep_bench.Workbench, "_run", never)
+    again = Sweep(settings()).run(x, output_dir=tmp_path)
+    assert [row.title for row in again.ranked] == [row.title for row in whole.ranked]
+    assert [row.stability for row in again.ranked] == [row.stability for row in whole.ranked]
+
+
+def test_a_candidate_out_of_time_is_listed_with_its_reason_and_never_replaced(digits, tmp_path, no_umap):
+    x, _ = digits
+    result = Sweep(settings(time_limit=0.1, stability=False)).run(x, output_dir=tmp_path)
+    assert result.ranked == [] and result.best is None
+    assert len(result.failed) == 3 and all("time limit of 0.1" in row.reason for row in result.failed)
+    assert read_json(tmp_path / "clustering_summary.json")["failed"][0]["reason"].startswith("It took longer")
+    with pytest.raises(InputError, match="not kept"):
+        result.labels(result.failed[0])
+    longer = Sweep(settings(stability=False)).run(x, output_dir=tmp_path)
+    assert len(longer.ranked) == 3 and longer.failed == []
+
+
+def test_above_the_limit_candidates_are_halved_on_a_sample(digits, tmp_path, no_umap):
+    x, _ = digits
+    wanted = settings(halving_above=500, halving_sample=300, min_clusters=4, stability=False,
+                      target_cluster_size=30)  # fmt: skip
+    listener = Listener()
+    result = Sweep(wanted).run(x, output_dir=tmp_path, progress=listener)
+    assert any("sample" in sentence or "run on 300 images" in sentence for sentence in listener.said)
+    assert len(result.ranked) == -(-result.summary["candidates"] // 4)
+    assert len(result.labels(result.best)) == 600
+    assert all("best quarter" in row.reason for row in result.set_aside if row.state == "halved")
+
+
+def test_planted_random_labels_never_rank_though_their_composite_is_high(digits, tmp_path):
+    x, _ = digits
+    rows = []
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        k = int(rng.integers(2, 40))
+        path = tmp_path / f"{seed}.npy"
+        save_array(path, rng.permutation(np.arange(len(x)) % k).astype(np.int32))
+        result = score(x, np.load(path), shuffles=5) | {"algorithm": "planted", "parameters": {}, "seconds": 0.0}
+        rows.append(judge(result, path, SweepSettings()))
+    assert min(row.composite for row in rows) > 0.75
+    assert all(row.state == "no structure" and "shuffled" in row.reason for row in rows)
+    assert by_composite(rows, 0.3) == []
+
+
+def row(name, composite, **values):
+    return LeaderboardRow(name, {}, state="ranked", composite=composite, **values)
+
+
+def test_stability_breaks_near_ties_only():
+    rows = [row("a", 0.80, stability=0.5), row("b", 0.79, stability=0.9), row("c", 0.77, stability=1.0)]
+    ordered = break_ties(rows, 0.02, 0.3)
+    assert [r.algorithm for r in ordered] == ["b", "a", "c"] and [r.rank for r in ordered] == [1, 2, 3]
+
+
+def test_one_overlarge_cluster_ranks_below_all_without():
+    rows = [row("big", 0.9, largest_share=0.82, stability=1.0), row("even", 0.89, largest_share=0.1, stability=0.1),
+            row("low", 0.2, largest_share=0.2)]  # fmt: skip
+    ordered = break_ties(by_composite(rows, 0.3), 0.02, 0.3)
+    assert [r.algorithm for r in ordered] == ["even", "low", "big"]
+
+
+def test_repeats_are_set_aside_and_name_the_first(tmp_path):
+    save_array(tmp_path / "a.npy", np.arange(5, dtype=np.int32))
+    rows = [row("a", 0.5, labels=tmp_path / "a.npy"), row("b", 0.5, labels=tmp_path / "a.npy")]
+    found = without_repeats(rows)
+    assert [r.state for r in found] == ["ranked", "repeated"] and "a ()" in found[1].reason
+
+
+def test_a_target_in_the_noise_has_no_cluster(rng):
+    x = rng.standard_normal((6, 3)).astype(np.float32)
+    labels = np.array([0, 0, -1, 1, 1, 0], dtype=np.int32)
+    noise, inside = around_target(x, labels, [2, 0])
+    assert noise == {"row": 2, "cluster": -1, "size": 0, "nearest": []}
+    assert inside["size"] == 3 and sorted(inside["nearest"]) == [1, 5]
+
+
+@pytest.mark.parametrize(
+    ("x", "options", "values", "sentence"),
+    [
+        (np.eye(9, dtype=np.float32), {}, {}, "at least 10 images"),
+        (np.ones((40, 4), np.float32), {}, {}, "identical"),
+        (np.full((40, 4), np.nan, np.float32), {}, {}, "NaN"),
+        (np.eye(40, dtype=np.float32), {"paths": ["a"]}, {}, "1 paths or ids"),
+        (np.eye(40, dtype=np.float32), {"target": 40}, {}, "row 40"),
+        (np.eye(40, dtype=np.float32), {"validation_pairs": [(0, 99)]}, {}, "row 99"),
+        (np.eye(40, dtype=np.float32), {}, {"mode": "gpu", "no_gpu": True}, "no GPU"),
+    ],
+)
+def test_what_cannot_be_swept_is_refused_in_a_sentence(x, options, values, sentence, tmp_path):
+    with pytest.raises(InputError, match=sentence):
+        Sweep(settings(**values)).run(x, output_dir=tmp_path, **options)
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"algorithms": ("kmeans", "magic")}, "some of kmeans"),
+        ({"algorithms": ()}, "some of"),
+        ({"min_clusters": 20, "max_clusters": 5}, "must not be above"),
+        ({"target_cluster_size": 1}, "target_cluster_size"),
+    ],
+)
+def test_bad_settings_are_told_in_a_sentence(values, sentence):
+    with pytest.raises(InputError, match=sentence):
+        settings(**values)
+
+
+def test_structureless_images_rank_nothing_or_only_what_stands_above_its_floor(rng, tmp_path, no_umap):
+    x = rng.standard_normal((120, 64)).astype(np.float32)
+    result = Sweep(settings(stability=False)).run(x, output_dir=tmp_path)
+    assert all(r.silhouette > r.floor for r in result.ranked)
+    assert len(result.ranked) + len(result.unstructured) + len(result.set_aside) == result.summary["candidates"]
