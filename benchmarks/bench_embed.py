@@ -1,0 +1,143 @@
+"""The embedding pipeline against the bare model, and asking twice.
+
+    python benchmarks/bench_embed.py [--images 256] [--encoder clip|descriptor] [--twice 10000]
+
+1. Images per second of `embed` (read, decode, letterbox, normalise, encode, commit) over those of the encoder
+   alone on uint8 batches that lie ready in memory. CLIP ViT-B-32 with random weights; the images are JPEGs of
+   640 x 480 drawn by a seed. The two take turns, and the median ratio counts.
+2. Seconds of the second `embed` of 10,000 images, which must embed nothing and open no image.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import numpy as np
+from PIL import Image
+
+from engine.device import threads
+from engine.embeddings import pipeline
+from engine.embeddings.encoders import Encoder, find_encoder
+from engine.embeddings.pipeline import embed
+from engine.images.datasets import Dataset, add_folder
+from engine.images.decode import decode_square
+from engine.images.scan import scan
+from engine.workspace import Workspace
+
+
+def draw(folder: Path, count: int, size: tuple[int, int] = (640, 480)) -> None:
+    """Write `count` JPEGs with some structure."""
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(count):
+        coarse = Image.fromarray(rng.integers(0, 255, (12, 16, 3), dtype=np.uint8)).resize(
+            size, Image.Resampling.BICUBIC
+        )
+        coarse.save(folder / f"{number:06d}.jpg", quality=85)
+
+
+def added(workspace: Workspace, folder: Path) -> Dataset:
+    """Add and scan a folder."""
+    dataset = add_folder(workspace, folder)
+    scan(workspace, dataset.id, thumbnails=False)
+    return dataset
+
+
+def random_clip(folder: Path) -> str:
+    """Save a ViT-B-32 with random weights as a checkpoint file."""
+    import open_clip
+    import torch
+
+    torch.manual_seed(0)
+    torch.save(open_clip.create_model("ViT-B-32", load_weights=False).state_dict(), folder / "random.bin")
+    return str(folder / "random.bin")
+
+
+def bare(encoder: Encoder, images: np.ndarray) -> float:
+    """Return images per second of the encoder alone."""
+    began = time.perf_counter()
+    for start in range(0, len(images), encoder.batch_size):
+        encoder.encode(images[start : start + encoder.batch_size])
+    return len(images) / (time.perf_counter() - began)
+
+
+def against_bare(name: str, count: int, rounds: int, scratch: Path) -> None:
+    """Print the ratio of pipeline to bare encoder."""
+    workspace = Workspace.open(scratch / "workspace")
+    dataset = added(workspace, _drawn(scratch, count))
+    entry = find_encoder(name)
+    values = {"pretrained": random_clip(scratch)} if name == "clip" else {}
+    settings = entry.settings_class.parse(values)
+    encoder = entry.build(settings)
+    entry.encoder_class.revision_of(settings)  # the hash of the weights is taken once in a process
+    files = sorted((scratch / f"photos-{count}").iterdir())
+    images = np.stack([decode_square(path.read_bytes(), encoder.side) for path in files])
+    pipeline.EncoderEntry.build = lambda *_, **__: encoder  # the model is loaded once for both
+    bare(encoder, images[: encoder.batch_size])
+    ratios, speeds, work = [], [], []
+    for _ in range(rounds):
+        cpu = time.process_time()
+        alone = bare(encoder, images)
+        alone_cpu = time.process_time() - cpu
+        shutil.rmtree(workspace.cache / "embeddings", ignore_errors=True)
+        began, cpu = time.perf_counter(), time.process_time()
+        embed(workspace, dataset.id, name, settings)
+        whole = count / (time.perf_counter() - began)
+        work.append(alone_cpu / (time.process_time() - cpu))
+        ratios.append(whole / alone)
+        speeds.append((whole, alone))
+    middle = int(np.argsort(ratios)[len(ratios) // 2])
+    print(
+        f"{name} on {encoder.device}, {threads()} threads, {count} images, median of {rounds}: pipeline "
+        f"{speeds[middle][0]:.1f} images/s, encoder alone {speeds[middle][1]:.1f}, ratio {ratios[middle]:.3f} "
+        f"(all: {', '.join(f'{ratio:.3f}' for ratio in ratios)}); CPU time alone over pipeline {np.median(work):.3f}"
+    )
+
+
+def twice(count: int, scratch: Path) -> None:
+    """Print the seconds of the second embedding."""
+    folder = scratch / "small"
+    folder.mkdir()
+    rng = np.random.default_rng(1)
+    for number in range(count):
+        Image.fromarray(rng.integers(0, 255, (8, 8, 3), dtype=np.uint8)).save(folder / f"{number:06d}.bmp")
+    workspace = Workspace.open(scratch / "second")
+    dataset = added(workspace, folder)
+    began = time.perf_counter()
+    first = embed(workspace, dataset.id, "descriptor")
+    middle = time.perf_counter()
+    second = embed(workspace, dataset.id, "descriptor")
+    seconds = time.perf_counter() - middle
+    assert np.array_equal(first.vectors, second.vectors)
+    print(f"{count:,} images, descriptor: first embed {middle - began:.1f} s, second {seconds:.2f} s")
+
+
+def _drawn(scratch: Path, count: int) -> Path:
+    folder = scratch / f"photos-{count}"
+    draw(folder, count)
+    return folder
+
+
+def main() -> None:
+    """Run both measurements."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=int, default=256)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--encoder", choices=["clip", "descriptor"], default="clip")
+    parser.add_argument("--twice", type=int, default=10_000, help="images of the second measurement; 0 leaves it out")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        against_bare(given.encoder, given.images, given.rounds, Path(scratch))
+        if given.twice:
+            twice(given.twice, Path(scratch))
+
+
+if __name__ == "__main__":
+    main()
