@@ -220,8 +220,10 @@ class Replay:
             part = _parts(groups)[free]
             codes = each[part]
             if naming and not exact:
-                for index in np.flatnonzero(each >= 0).tolist():
-                    self._wait("scattered", event, rows[part == index], code=int(each[index]))
+                ends = np.searchsorted(part, np.arange(len(groups)), side="right")
+                for code, chosen in zip(each.tolist(), np.split(rows, ends[:-1]), strict=True):
+                    if code >= 0:
+                        self._wait("scattered", event, chosen, code=code)
         elif naming and not exact and codes >= 0:
             self._wait("scattered", event, rows, code=codes)
         self._forget(rows, codes)

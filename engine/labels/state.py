@@ -154,7 +154,18 @@ class LabelState:
 
     def rows(self, *clusters: int) -> NDArray[np.int64]:
         """Return the images of some clusters, rising."""
-        return np.flatnonzero(np.isin(self.cluster, clusters))
+        order, places = self._members
+        parts = [order[slice(*places[cluster])] for cluster in set(clusters) if cluster in places]
+        return np.sort(np.concatenate(parts)) if parts else np.empty(0, np.int64)
+
+    @cached_property
+    def _members(self) -> tuple[NDArray[np.int64], dict[int, tuple[int, int]]]:
+        """The images in the order of their clusters, and where each cluster's stand."""
+        order = np.argsort(self.cluster, kind="stable")
+        found, starts, counts = np.unique(self.cluster[order], return_index=True, return_counts=True)
+        return order, dict(
+            zip(found.tolist(), zip(starts.tolist(), (starts + counts).tolist(), strict=True), strict=True)
+        )
 
     def named(self, label: str) -> int | None:
         """Return the largest cluster called `label`, None when no cluster is."""

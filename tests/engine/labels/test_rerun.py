@@ -217,3 +217,13 @@ def test_going_on_from_a_checkpoint_equals_a_replay_from_the_start(workspace, hi
             for run, shown in watch.items():
                 fresh = type(history)(workspace, history.dataset).state(images, base, run=run)
                 assert shown().same(fresh)
+
+
+def test_names_given_by_one_step_are_followed_one_by_one(history, images, old, new):
+    history.lock(old(), np.arange(10, 20))
+    history.name(old(), {0: "cat", 1: "dog", 3: "owl"})
+    state = new([0] * 8 + [1] * 2 + [2] * 20 + [3] * 6 + [4] * 4 + [5] * 20)
+    assert [(conflict.label, conflict.clusters, conflict.rows.tolist()) for conflict in state.conflicts] == [
+        ("cat", (0, 1), [8, 9]),
+        ("owl", (3, 4), [36, 37, 38, 39]),
+    ]
