@@ -132,7 +132,8 @@ def main() -> None:
     median = {name: float(torch.tensor(values).median()) for name, values in times.items()}
     print(
         f"TEMI step, {arguments.heads} heads, batch {arguments.batch}, D {arguments.dimension}, "
-        f"C {arguments.clusters}, {device.type}, {torch.get_num_threads()} threads, losses equal ({first['stacked']:.6f})"
+        f"C {arguments.clusters}, {device.type}, {torch.get_num_threads()} threads, "
+        f"losses equal ({first['stacked']:.6f})"
     )
     for name, value in median.items():
         print(f"  {name:16s} {1000 * value:8.1f} ms (median of {arguments.rounds})")

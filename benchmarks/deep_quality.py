@@ -3,8 +3,8 @@
     python benchmarks/deep_quality.py --methods temi four_term --sets digits --seeds 5
 
 Prints one line per method and set: the mean and the range over the seeds, the random floor, the wall time, and the
-processor time with its multiple of the first line's. The npz sets (vectors, labels) are looked for in `--data`; a set that is not there is
-left out and said.
+processor time with its multiple of the first line's. The npz sets (vectors, labels) are looked for in
+`--data`; a set that is not there is left out and said.
 """
 
 from __future__ import annotations
@@ -95,7 +95,8 @@ def main() -> None:
             ]
             print(
                 f"  {method:15s} {'  '.join(parts)}  floor {random_accuracy(truth, arguments.clusters or classes):.3f}"
-                f"  median {np.median(seconds):.1f} s, {np.median(work):.1f} CPU s ({np.median(work) / unit_time:.0f}x the first)",
+                f"  median {np.median(seconds):.1f} s, {np.median(work):.1f} CPU s "
+                f"({np.median(work) / unit_time:.0f}x the first)",
                 flush=True,
             )
 
