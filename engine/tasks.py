@@ -53,6 +53,7 @@ _ALL = (
     Task("sweep", "engine.work:sweep_task"),
     Task("count", "engine.work:count_task"),
     Task("search", "engine.work:search_task"),
+    Task("names", "engine.work:names_task"),
     Task("distil", "engine.work:distil_task"),
     Task("export", "engine.work:export_task", waits=False),
 )

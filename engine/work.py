@@ -267,3 +267,31 @@ def export_task(workspace: Workspace, folder: Path, config: dict[str, Any], prog
         workspace, runs.open_run(Path(config["run"])), settings, Path(config["target"]), progress=progress
     )
     return {"target": str(report.target), "written": report.written, "failed": report.failed[:200]}
+
+
+def names_task(workspace: Workspace, folder: Path, config: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Propose names for a run's clusters from CLIP's words; names.json lies in the job's folder."""
+    from engine.embeddings.search import encoder_of
+    from engine.labels.naming import common_nouns, name_clusters, parse_vocabulary, prompts
+
+    run = runs.open_run(Path(config["run"]))
+    rows = rows_of_run(workspace, run)
+    labels, _ = align(run, rows)
+    state = LabelHistory(workspace, rows.dataset.id).state(rows.contents, labels, run=run.folder.name)
+    words = parse_vocabulary(config["words"]) if str(config.get("words", "")).strip() else common_nouns()
+    encoder: Any = encoder_of(workspace, str(run.config["embedding"]["config_key"]))
+    sentences = prompts(words)
+    parts = []
+    for start in range(0, len(sentences), 64):
+        parts.append(encoder.encode_text(sentences[start : start + 64]))
+        progress.update(start, len(sentences), phase="reading words", unit="words")
+    found = name_clusters(rows.vectors, np.concatenate(parts), words, state.cluster, progress=progress)
+    proposals = [
+        {
+            "cluster": item.cluster, "images": item.size, "word": item.word, "score": item.score,
+            "reliable": item.reliable, "alternates": ", ".join(word for word, _ in item.alternates),
+        }
+        for item in found
+    ]  # fmt: skip
+    write_json(folder / "names.json", {"proposals": proposals})
+    return {"named": sum(item.reliable for item in found), "clusters": len(found)}

@@ -17,6 +17,7 @@ from pages.shared.actions import tell, undo_redo
 from pages.shared.board import Board, map_points, open_board
 from pages.shared.clusters import cluster_table
 from pages.shared.frame import first_do, heading
+from pages.shared.search_box import FOUND, search_box
 from pages.shared.selection_bar import keys, selection_bar
 from pages.shared.state import Current, choose, current, escape
 from pages.shared.tasks import newest, start_job
@@ -158,7 +159,7 @@ def _focus(
     board: Board, clusters: list[int], event_mask: NDArray[np.bool_] | None
 ) -> tuple[NDArray[np.int64], str, str]:
     """Return the rows to show, what names them, and the words above the gallery."""
-    looking = st.session_state.get("looking_for")
+    looking = st.session_state.get(FOUND)
     if looking:
         rows = np.array(looking["rows"], dtype=np.int64)
         return rows[rows < len(board.rows)], f"looking-{hash(tuple(looking['rows']))}", looking["words"]
@@ -184,6 +185,7 @@ def page() -> None:
         return
     words = f"{escape(board.run.name)}: {count(len(board.state.clusters), 'group')}, {count(len(board.rows), 'image')}"
     with heading("Explore", words):
+        search_box(board)
         undo_redo(board)
     left, middle, right = st.columns([34, 43, 43], gap="small")
     with left:
@@ -200,8 +202,8 @@ def page() -> None:
     with right:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f":gray[{escape(words)}]", width="content")
-            if st.session_state.get("looking_for") and st.button("Back", icon=":material/arrow_back:", type="tertiary"):
-                del st.session_state["looking_for"]
+            if st.session_state.get(FOUND) and st.button("Back", icon=":material/arrow_back:", type="tertiary"):
+                del st.session_state[FOUND]
                 st.rerun()
         chosen, ordered = _gallery(board, rows, made)
     selected = ordered[chosen.selected]

@@ -14,6 +14,7 @@ from engine.neighbors import search
 from pages.shared.actions import do, recent_labels, tell, undo_redo
 from pages.shared.board import Board, open_board
 from pages.shared.frame import first_do, heading
+from pages.shared.naming_panel import naming_panel
 from pages.shared.pictures import strip
 from pages.shared.selection_bar import keys, selection_bar
 from pages.shared.state import choose, current, escape
@@ -203,6 +204,7 @@ def page() -> None:
             _twin(board, cluster)
             _grow(board, cluster)
             _audit(board, cluster)
+        naming_panel(board)
         _conflicts(board)
         _history(board)
 

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from components.gallery import GalleryEvent, select_in_gallery
 from engine.errors import KindredError
 from engine.labels.state import LOCKED, UNSORTED
-from engine.neighbors import search
 from pages.shared.actions import do, recent_labels
 from pages.shared.board import Board
+from pages.shared.search_box import more_like, show_found
 from pages.shared.state import escape, show_error
 from pages.shared.words import count
 
@@ -54,7 +54,8 @@ def selection_bar(
             do(lambda: history.confirm(state, chosen), **done)
             st.rerun()
         if st.button("More like these", icon=":material/add_photo_alternate:", key=f"{key}_more"):
-            _more(board, chosen, gallery)
+            show_found(more_like(board, chosen), f"like {count(len(chosen), 'selected image')}")
+            select_in_gallery(gallery, board.rows.ids[chosen])
             st.rerun()
         with st.popover("More", icon=":material/more_horiz:"):
             _rarer(board, chosen, key, done)
@@ -90,17 +91,6 @@ def _groups(board: Board, chosen: NDArray[np.int64], parts: int) -> NDArray[np.i
         return None
 
 
-def _more(board: Board, chosen: NDArray[np.int64], gallery: str) -> None:
-    """Show the nearest images to the selection's centre, in the gallery."""
-    centre = board.rows.vectors[chosen].mean(axis=0, keepdims=True)
-    found, _ = search(board.rows.vectors, centre, min(len(board.rows), len(chosen) + 120))
-    st.session_state["looking_for"] = {
-        "rows": found[0].tolist(),
-        "words": f"like {count(len(chosen), 'selected image')}",
-    }
-    select_in_gallery(gallery, board.rows.ids[chosen])
-
-
 def keys(
     board: Board, event: GalleryEvent | None, chosen: NDArray[np.int64], *, gallery: str, shown: NDArray[np.int64]
 ) -> None:
@@ -125,9 +115,7 @@ def keys(
     elif event.action == "redo":
         do(history.redo, galleries=(gallery,))
     elif event.action == "neighbours" and event.position is not None:
-        row = int(shown[event.position])
-        found, _ = search(board.rows.vectors, board.rows.vectors[row : row + 1], min(len(board.rows), 121))
-        st.session_state["looking_for"] = {"rows": found[0].tolist(), "words": "neighbours of one image"}
+        show_found(more_like(board, shown[event.position : event.position + 1])[:121], "neighbours of one image")
     else:
         return
     st.rerun()

@@ -1,0 +1,64 @@
+"""Names proposed by CLIP: one word per cluster with alternates, or none where chance would do as well."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from engine.errors import KindredError
+from engine.files import read_json
+from pages.shared.actions import do
+from pages.shared.board import Board
+from pages.shared.frame import watch
+from pages.shared.state import show_error
+from pages.shared.tasks import newest, start_job
+
+
+def naming_panel(board: Board) -> None:
+    """Draw the panel; only CLIP embeddings have names."""
+    now = board.now
+    if now.configuration is None or now.configuration.encoder != "clip":
+        return
+    with st.expander("Suggest names", icon=":material/auto_awesome:"):
+        job = newest(now.workspace, "names", board.rows.dataset, run=str(board.run.folder))
+        if job is not None and job.active:
+
+            @st.fragment(run_every=1.0)
+            def live() -> None:
+                again = newest(now.workspace, "names", board.rows.dataset, run=str(board.run.folder))
+                if again is None or not again.active:
+                    st.rerun()
+                    return
+                watch(again)
+
+            live()
+            return
+        if job is not None and job.state == "failed":
+            show_error(KindredError(job.sentence, job.hint), detail=job.detail)
+        words = st.text_area(
+            "Words to choose from", placeholder="one a line; empty: common nouns", height=100, key="vocabulary"
+        )
+        if st.button("Suggest"):
+            start_job(
+                now.workspace,
+                "names",
+                "Naming the clusters",
+                board.rows.dataset,
+                run=str(board.run.folder),
+                words=words,
+            )
+            st.rerun()
+        if job is not None and (job.folder / "names.json").exists():
+            _proposals(board, read_json(job.folder / "names.json"))
+
+
+def _proposals(board: Board, found: dict[str, list[dict[str, object]]]) -> None:
+    table = pd.DataFrame(found["proposals"])
+    table.insert(0, "take", table["reliable"])
+    chosen = st.data_editor(
+        table, hide_index=True, width="stretch", disabled=[name for name in table if name != "take"]
+    )
+    names = {int(row.cluster): str(row.word) for row in chosen.itertuples() if row.take}
+    if st.button(f"Take {len(names)} names", type="primary", disabled=not names):
+        do(lambda: board.history.name(board.state, names, source="CLIP"))
+        st.rerun()
