@@ -5,6 +5,12 @@ A command module has `add_arguments(parser, given)` and `main(arguments) -> exit
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("engine.commands.run", "cluster a data set, a folder or vectors into a run folder"),
+    "scan": ("engine.commands.scan", "look at every image: readable, broken, there twice"),
+    "embed": ("engine.commands.embed", "embed the images with an encoder"),
+    "cluster": ("engine.commands.run", "the same as run: what is embedded already is used as it is"),
+    "project": ("engine.commands.project", "draw the embeddings as a flat map"),
+    "sweep": ("engine.commands.sweep", "find good clusters without knowing any parameter"),
+    "search": ("engine.commands.search", "search a method's settings"),
     "job": ("engine.commands.job", "do the work that a job's folder describes (the app starts these)"),
     "analyze": ("engine.commands.analyze", "recompute everything a run says about itself"),
     "pseudo-label": ("engine.commands.pseudo_label", "label clusters by the samples nearest to their centres"),

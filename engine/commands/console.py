@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.clustering import find_method
+from engine.device import choose_device
 from engine.embeddings.encoders import ENCODERS, find_encoder
 from engine.errors import InputError
 from engine.settings import Settings, add_flags, from_flags
@@ -66,8 +68,8 @@ def finish(line: str | Path) -> int:
     return 0
 
 
-def add_data_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None:
-    """Declare where the images or vectors come from and which encoder reads them."""
+def add_source_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare where the images or vectors come from."""
     data = parser.add_argument_group("data (one of these)")
     data.add_argument("--dataset", help="a benchmark set, such as digits")
     data.add_argument("--folder", type=Path, help="a folder of images")
@@ -77,11 +79,23 @@ def add_data_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) ->
     data.add_argument("--data-root", type=Path, help="where benchmark sets lie on this disk")
     data.add_argument("--truth-from-folders", action="store_true", help="class folders are the truth to score against")
     data.add_argument("--workspace", type=Path, help="where cache/ and library/ live")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
+
+
+def add_data_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None:
+    """Declare where the images or vectors come from, which encoder reads them and its settings."""
+    add_source_arguments(parser)
+    parser.add_argument("--device", type=device_name, default="auto", help="auto, cpu, cuda, cuda:1, mps")
     parser.add_argument("--encoder", choices=[*ENCODERS], help="what turns images into vectors (default: descriptor)")
     chosen = peek(given, "--encoder") or "descriptor"
     if chosen in ENCODERS:
         add_flags(parser, find_encoder(chosen).settings_class, prefix="encoder-")
+
+
+def device_name(text: str) -> str:
+    """Return the name of a device, checked by its form; whether it is here is found out by who computes on it."""
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", text):
+        raise argparse.ArgumentTypeError(f"no device is called {text!r}; there are auto, cpu, cuda, cuda:1 and mps")
+    return text
 
 
 def peek(given: Sequence[str], flag: str) -> str | None:
@@ -124,18 +138,51 @@ def load_data(arguments: argparse.Namespace, workspace: Workspace, progress: Con
     return dataset
 
 
+def chosen_encoder(arguments: argparse.Namespace, dataset: Dataset) -> tuple[str, Settings]:
+    """Return the encoder that the flags name, with its settings; vectors need none.
+
+    Raises
+    ------
+    InputError
+        An encoder for a file of vectors.
+    """
+    if dataset.kind == "vectors":
+        if arguments.encoder not in (None, "precomputed"):
+            raise InputError(
+                f"{dataset.name} holds vectors, not images, so the encoder {arguments.encoder} has nothing to look at.",
+                "Leave --encoder out.",
+            )
+        return "precomputed", find_encoder("precomputed").settings_class()
+    name = arguments.encoder or "descriptor"
+    model = find_encoder(name).settings_class
+    return name, model.parse(from_flags(arguments, model, prefix="encoder-"))
+
+
 def embed_data(
     arguments: argparse.Namespace, workspace: Workspace, dataset: Dataset, progress: ConsoleProgress
 ) -> Rows:
     """Embed the data with the encoder that the flags name."""
     from engine.rows import embed_dataset
 
-    name = "precomputed" if dataset.kind == "vectors" else arguments.encoder or "descriptor"
-    entry = find_encoder(name)
-    values = from_flags(arguments, entry.settings_class, prefix="encoder-") if name != "precomputed" else {}
-    return embed_dataset(
-        workspace, dataset.id, name, entry.settings_class.parse(values), device=arguments.device, progress=progress
-    )
+    name, settings = chosen_encoder(arguments, dataset)
+    return embed_dataset(workspace, dataset.id, name, settings, device=arguments.device, progress=progress)
+
+
+def check_early(arguments: argparse.Namespace) -> None:
+    """Refuse what no data can make right before anything is read: settings out of bounds, a device that is not here.
+
+    Raises
+    ------
+    InputError
+    """
+    if arguments.encoder is not None:
+        model = find_encoder(arguments.encoder).settings_class
+        model.parse(from_flags(arguments, model, prefix="encoder-"))
+    if hasattr(arguments, "method"):
+        model = find_method(arguments.method).settings_class
+        model.parse(from_flags(arguments, model))
+    if arguments.device not in ("auto", "cpu"):
+        choose_device(arguments.device)
 
 
 def method_settings(arguments: argparse.Namespace, rows: Rows) -> Settings:

@@ -15,12 +15,13 @@ from engine.clustering import METHODS, find_method
 from engine.commands.console import (
     ConsoleProgress,
     add_data_arguments,
+    check_early,
     embed_data,
     finish,
     load_data,
     method_settings,
     peek,
-)  # fmt: skip
+)
 from engine.errors import InputError
 from engine.labels.pseudo_labels import PseudoLabelSettings
 from engine.settings import add_flags, from_flags
@@ -28,7 +29,6 @@ from engine.workspace import Workspace
 
 if TYPE_CHECKING:
     from engine.rows import Rows
-    from engine.runs import Run
 
 
 def expand(given: Sequence[str]) -> list[str]:
@@ -75,11 +75,13 @@ def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None
 def main(arguments: argparse.Namespace) -> int:
     """Run the whole way and print the run folder."""
     from engine import pipeline, runs
-    from engine.work import save_features
+    from engine.work import draw_run, pseudo_label_run, save_features
 
     workspace, progress = Workspace.open(arguments.workspace), ConsoleProgress()
     if arguments.load_features is not None and arguments.vectors is None:
         arguments.vectors = arguments.load_features
+    check_early(arguments)
+    vote = PseudoLabelSettings.parse(from_flags(arguments, PseudoLabelSettings))
     parent = arguments.results_dir or workspace.runs
     runs.make_parent(parent)
     seconds: dict[str, float] = {}
@@ -106,7 +108,10 @@ def main(arguments: argparse.Namespace) -> int:
         progress.say(sentence)
     if arguments.save_features:
         save_features(run, rows)
-    further(arguments, workspace, run, rows, progress)
+    if arguments.generate_pseudo_labels:
+        pseudo_label_run(workspace, run, vote, progress=progress)
+    if arguments.plot:
+        draw_run(workspace, run, rows, arguments.viz_method, progress=progress)
     return finish(folder)
 
 
@@ -125,16 +130,3 @@ def read(
     rows = embed_data(arguments, workspace, dataset, progress)
     seconds["embed"] = time.perf_counter() - began
     return rows if arguments.test_fraction is None else with_test_fraction(rows, arguments.test_fraction)
-
-
-def further(
-    arguments: argparse.Namespace, workspace: Workspace, run: Run, rows: Rows, progress: ConsoleProgress
-) -> None:
-    """Do what was asked for beside the clustering: pseudo-labels and figures."""
-    from engine.work import draw_run, pseudo_label_run
-
-    if arguments.generate_pseudo_labels:
-        settings = PseudoLabelSettings.parse(from_flags(arguments, PseudoLabelSettings))
-        pseudo_label_run(workspace, run, settings, progress=progress)
-    if arguments.plot:
-        draw_run(workspace, run, rows, arguments.viz_method, progress=progress)

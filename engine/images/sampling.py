@@ -179,7 +179,7 @@ def draw(
     if not len(table):
         raise InputError("There is no image to choose from.", "Scan the data set first.")
     known = {row.path: row.content for row in files_of(workspace, dataset_id) if row.content and not row.failure}
-    names = _Names(known)
+    names = Names(known)
     warnings: list[str] = []
     found_targets = [one for one in (names.find(name, warnings) for name in targets) if one is not None]
     found_pairs = []
@@ -199,7 +199,7 @@ def draw(
     return Sample(dataset_id, settings, len(table), table.contents[mask], found_targets, found_pairs, warnings)
 
 
-class _Names:
+class Names:
     """Finds images by what a person calls them."""
 
     def __init__(self, known: Mapping[bytes, bytes]) -> None:

@@ -42,8 +42,8 @@ def photos(tmp_path):
     folder = tmp_path / "photos"
     folder.mkdir()
     names = [
-        b"=cmd|calc.png", b"new\nline.png", "smile \U0001f600.png".encode(), b"not utf8 \xff.png", b"a,b.png", b'q".png',
-        b"plain1.png", b"plain2.png", b"plain3.png", b"-flag.png", b"+plus.png", b"@at.png",
+        b"=cmd|calc.png", b"new\nline.png", "smile \U0001f600.png".encode(), b"not utf8 \xff.png", b"a,b.png",
+        b'q".png', b"plain1.png", b"plain2.png", b"plain3.png", b"-flag.png", b"+plus.png", b"@at.png",
     ]  # fmt: skip
     rng = np.random.default_rng(0)
     for at, name in enumerate(names):

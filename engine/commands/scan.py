@@ -1,0 +1,30 @@
+"""Look at every image of a data set: what can be read, what is broken and why, what is there twice."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from engine.commands.console import ConsoleProgress, add_source_arguments, finish, load_data
+from engine.workspace import Workspace
+
+
+def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None:
+    """Declare where the images are."""
+    add_source_arguments(parser)
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Scan and print the data set's id."""
+    from engine.images.datasets import files_of
+
+    workspace, progress = Workspace.open(arguments.workspace), ConsoleProgress()
+    dataset = load_data(arguments, workspace, progress)
+    files = files_of(workspace, dataset.id)
+    readable = [file for file in files if file.content is not None and file.failure is None]
+    distinct = len({file.content for file in readable})
+    progress.say(
+        f"{dataset.name}: {len(files):,} files, {len(readable):,} readable, {distinct:,} of them distinct, "
+        f"{len(files) - len(readable):,} broken."
+    )
+    return finish(dataset.id)
