@@ -309,3 +309,22 @@ def test_a_removed_and_added_data_set_starts_anew(workspace, history, now):
     assert history.events() == []
     add_dataset(workspace)
     assert now().labels[0] is None
+
+
+def test_rejected_images_that_are_split_off_are_rejected_no_more(history, now):
+    history.reject(now(), np.array([0, 1]))
+    history.split(now(), np.array([0, 1]), labels=["owl"])
+    state = now()
+    assert state.cluster[:2].tolist() == [3, 3]
+    assert state.statuses[:2] == ["", ""]
+    assert state.labels[:2] == ["owl", "owl"]
+
+
+def test_labels_of_single_images_do_not_rename_their_cluster(history, now):
+    history.rename(now(), 0, "cat")
+    history.label(now(), np.array([0, 1, 2]), "dog")
+    state = now()
+    assert state.find(0).name is None, "neither the one cat nor the three single dogs name it"
+    assert state.labels[:4] == ["dog", "dog", "dog", "cat"]
+    history.rename(state, 0, "dog")
+    assert now().find(0).name == "dog"
