@@ -76,7 +76,7 @@ _ALL = (
            "engine.clustering.temi", "TEMI", kind="deep"),
     Method("four_term", "Four-term head", "One small network made sure, stable and balanced; a relative of TEMI.",
            "engine.clustering.four_term", "FourTermHead", kind="deep"),
-    Method("cludi", "CLUDI", "Samples each image's cluster several times by diffusion, so it also says how unsure it is.",
+    Method("cludi", "CLUDI", "Samples each image's cluster several times by diffusion, so it knows how unsure it is.",
            "engine.clustering.cludi", "CLUDI", kind="deep"),
     Method("cpp", "CPP", "Gives every group a subspace of its own; shows how many groups there are after training.",
            "engine.clustering.cpp", "CPP", kind="deep"),

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 # What the preset "data" puts in the place of published values; chosen by measurement on several sets and seeds.
 # Noise on the sphere of 1,000 and more axes hides nothing from a network, so training drifts away from any start;
 # on the leading axes it does. v-prediction lost its start with few steps, x0-prediction kept it.
-FOR_DATA = {"use_v_prediction": False, "normalise": "principal"}
+FOR_DATA = {"use_v_prediction": False, "normalise": "principal", "learning_rate": 3e-5}
 FOR_CPU = {
     "batch_diffusion": 2, "sampling_steps": 8, "prediction_steps": 10, "n_samples": 8, "width": 96, "min_steps": 200,
 }  # fmt: skip
@@ -57,7 +57,7 @@ class CLUDISettings(DeepSettings):
     )  # fmt: skip
     batch_size: int = setting(
         256, "Images per optimiser step; several times the number of clusters, which prevents collapse.",
-        ge=4, le=65_536, log=True,
+        ge=2, le=65_536, log=True,
     )  # fmt: skip
     learning_rate: float = setting(1e-4, "Step size.", ge=1e-6, le=1e-1, log=True, search=(1e-5, 1e-3))
     warmup_epochs: int = setting(
@@ -352,4 +352,5 @@ def plan_of(settings: CLUDISettings, n: int) -> Plan:
         final_factor=1e-6 / max(settings.learning_rate, 1e-6),
         clip=4.0,
         ema=settings.ema,
+        ema_warmup=settings.warm_start == "none",
     )

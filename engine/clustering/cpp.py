@@ -57,7 +57,7 @@ class CPPSettings(DeepSettings):
     min_steps: int = setting(
         500, "Optimiser steps after the warm-up that the preset makes at least.", ge=1, le=100_000, advanced=True
     )
-    batch_size: int = setting(1024, "Images whose membership is computed in a step.", ge=4, le=16_384, log=True)
+    batch_size: int = setting(1024, "Images whose membership is computed in a step.", ge=2, le=16_384, log=True)
     learning_rate: float = setting(
         1e-4, "Step size of the features and the subspace head.", ge=1e-6, le=1.0, log=True, search=(1e-5, 1e-2)
     )

@@ -272,7 +272,7 @@ class Trainer:
     def _update_teacher(self) -> None:
         if self.teacher is None or self.plan.ema is None:
             return
-        keep = ema_momentum(self.plan.ema, self.step)
+        keep = ema_momentum(self.plan.ema, self.step) if self.plan.ema_warmup else self.plan.ema
         torch._foreach_lerp_(list(self.teacher.parameters()), list(self.model.parameters()), 1 - keep)
         for mine, theirs in zip(self.teacher.buffers(), self.model.buffers(), strict=True):
             mine.copy_(theirs)

@@ -58,6 +58,8 @@ class Plan:
         Largest gradient norm.
     ema : float, optional
         Teacher momentum; at step t it is min(ema, (1 + t) / (10 + t)). None: no teacher.
+    ema_warmup : bool
+        Off: the full momentum from the first step, for a teacher that a warm start already made good.
     checkpoint_every : int
         Epochs between checkpoints (rounded up so that a run of many short epochs writes about ten).
     accumulate : int
@@ -76,6 +78,7 @@ class Plan:
     final_factor: float = 0.0
     clip: float | None = None
     ema: float | None = None
+    ema_warmup: bool = True
     checkpoint_every: int = 20
     accumulate: int = 1
 
