@@ -174,6 +174,16 @@ def _focus(
     return np.arange(len(board.rows)), "all", "All images"
 
 
+def _narrow_switch() -> None:
+    """On a narrow screen show the map or the pictures, not both; wide screens hide the switch."""
+    with st.container(key="narrow_switch"):
+        shown = st.segmented_control(
+            "Show", ["map", "pictures"], default="pictures", required=True, key="narrow", label_visibility="collapsed"
+        )
+    hidden = "pane_pictures" if shown == "map" else "pane_map"
+    st.html(f"<style>@media (max-width: 800px) {{ .st-key-{hidden} {{ display: none; }} }}</style>")
+
+
 def page() -> None:
     """Draw the screen."""
     now = current()
@@ -187,7 +197,9 @@ def page() -> None:
     with heading("Explore", words):
         search_box(board)
         undo_redo(board)
-    left, middle, right = st.columns([34, 43, 43], gap="small")
+    _narrow_switch()
+    with st.container(key="stack_explore"):
+        left, middle, right = st.columns([34, 43, 43], gap="small")
     with left:
         clusters = cluster_table(board, key="explore_clusters", height=520)
         if len(clusters) == 1:
@@ -196,10 +208,10 @@ def page() -> None:
     if clusters:
         mask = np.isin(board.state.cluster, clusters)
         made = f"clusters-{clusters}-{board.version}"
-    with middle:
+    with middle, st.container(key="pane_map"):
         event = _map(now, board, mask, made)
     rows, made, words = _focus(board, clusters, event.mask)
-    with right:
+    with right, st.container(key="pane_pictures"):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f":gray[{escape(words)}]", width="content")
             if st.session_state.get(FOUND) and st.button("Back", icon=":material/arrow_back:", type="tertiary"):

@@ -35,7 +35,7 @@ def _pick(board: Board) -> Cluster | None:
     wanted = st.query_params.get("cluster", "")
     at = ids.index(int(wanted)) if wanted.lstrip("-").isdigit() and int(wanted) in ids else 0
     named = sum(cluster.name is not None for cluster in clusters)
-    left, previous, following, right = st.columns([5, 1, 1, 4], vertical_alignment="bottom")
+    left, previous, following, right = st.columns([5, 1.4, 1.4, 4], vertical_alignment="bottom")
     chosen = left.selectbox(
         "Cluster",
         ids,
@@ -195,7 +195,8 @@ def page() -> None:
     if cluster is None:
         st.info("Every image is unsorted. Choose another clustering, or group images on Explore.")
         return
-    main, rail = st.columns([7, 3], gap="medium")
+    with st.container(key="stack_label"):
+        main, rail = st.columns([7, 3], gap="medium")
     with main:
         _name(board, cluster)
         _members(board, cluster)

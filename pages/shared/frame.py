@@ -21,6 +21,15 @@ _STYLE = """<style>
 [data-testid="stSidebarUserContent"] { padding-top: 0.5rem; }
 .stApp { font-variant-numeric: tabular-nums; }
 img { max-width: none; }
+@media (max-width: 1100px) {
+  [class*="st-key-stack_"] [data-testid="stHorizontalBlock"]:has(> [data-testid="stColumn"]) { flex-wrap: wrap; }
+  [class*="st-key-stack_"] > div > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"],
+  [class*="st-key-stack_"] > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"] {
+    flex: 1 1 100%; min-width: 100%;
+  }
+  [data-testid="stMainBlockContainer"] { padding: 1.5rem 1rem 2rem; }
+}
+@media (min-width: 801px) { .st-key-narrow_switch { display: none; } }
 </style>"""
 
 
@@ -54,7 +63,7 @@ _ICONS = {
 
 def heading(title: str, sentence: str) -> DeltaGenerator:
     """Show the page's title and its one sentence; returns a place at the right for the page's own buttons."""
-    left, right = st.columns([5, 2], vertical_alignment="bottom")
+    left, right = st.columns([3, 2], vertical_alignment="bottom")
     left.title(title, anchor=False)
     if sentence:
         st.markdown(f":gray[{sentence}]")
