@@ -122,7 +122,7 @@ def distil(
 
     made, seeds = run_methods(ready, settings, progress, notes)
     sets = {name: _describe(ready, runs[0]) for name, runs in made.items()}
-    chosen: str = settings.methods[0]
+    chosen: str = next(iter(made))
     results = _empty_results(made)
     if settings.evaluate:
         progress.say("Measuring the distilled sets against full data and baselines.")

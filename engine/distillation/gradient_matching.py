@@ -6,26 +6,32 @@ Models", NeurIPS 2025, arXiv:2511.16674. At a tiny random classifier this is cla
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.distillation.heads import Head, initial_heads, linear_gradient, pick
-from engine.distillation.trajectory_matching import Listener, Synthetic, root_mean_square, student_batches
-from engine.errors import TrainingError
+from engine.distillation.heads import Head, initial_heads, linear_gradient
+from engine.distillation.trajectory_matching import (
+    Listener,
+    Synthetic,
+    checked,
+    root_mean_square,
+    student_batches,
+)
 
 REAL_BATCH = 2048
 RANDOM_SHARE = 0.5
 
 
 def gradient_distance(real: Head, synthetic: Head) -> Tensor:
-    """Return 1 - cosine of two gradients, all parameters as one vector; in [0, 2]."""
-    a = torch.cat([part.flatten() for part in real])
-    b = torch.cat([part.flatten() for part in synthetic])
-    return 1 - F.cosine_similarity(a, b, dim=0, eps=1e-12)
+    """Return (S,) 1 - cosine of two gradients, all parameters of a head as one vector; in [0, 2]."""
+    a = torch.cat([part.flatten(1) for part in real], dim=1)
+    b = torch.cat([part.flatten(1) for part in synthetic], dim=1)
+    return 1 - F.cosine_similarity(a, b, dim=1, eps=1e-12)
 
 
 def balanced_batch(labels: Tensor, size: int, generator: torch.Generator) -> Tensor:
@@ -40,24 +46,26 @@ def match_gradients(
     labels: Tensor,
     real_rows: Tensor,
     real_labels: Tensor,
-    path: Sequence[Head],
+    path: Head,
     *,
+    seeds: Sequence[int],
     epochs: int,
     step: float,
-    seed: int,
     listener: Listener | None = None,
 ) -> Synthetic:
-    """Optimise synthetic rows by linear gradient matching.
+    """Optimise synthetic rows by linear gradient matching, the sets of all seeds side by side.
 
     Parameters
     ----------
-    initial : (m, d) tensor
+    initial : (S, m, d) tensor
         Where the rows start.
     labels : (m,) int64 tensor
     real_rows, real_labels : (n, d), (n,) tensors
         The full set; each step draws a class-balanced batch of at most 2,048.
-    path : sequence of Head
-        Linear experts after each epoch; half of the steps use a random classifier instead.
+    path : Head with an epoch axis
+        Linear experts of all seeds; half of the steps use a random classifier instead.
+    seeds : sequence of int
+        One for each set; a set does not depend on the other seeds.
     epochs : int
         Passes; each takes one outer step for every expert, as in trajectory matching.
 
@@ -66,34 +74,44 @@ def match_gradients(
     TrainingError
         The matching loss is no longer a number.
     """
-    generator = torch.Generator().manual_seed(seed)
-    device = str(initial.device)
-    rows = initial.clone().requires_grad_()
-    optimiser = torch.optim.Adam([rows], lr=step * root_mean_square(initial))
-    experts, classes = path[0][0].shape[0], path[0][0].shape[2]
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    order = torch.Generator().manual_seed(0)
+    unit = root_mean_square(initial)
+    moving = (initial / unit).requires_grad_()
+    optimiser = torch.optim.Adam([moving], lr=step)
+    experts = path[0].shape[1] // len(seeds)
     total = epochs * experts
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, total)
     on_host = real_labels.cpu()
-    losses: list[float] = []
-    for number in range(total):
-        if float(torch.rand(1, generator=generator)) < RANDOM_SHARE:
-            head = initial_heads(1, initial.shape[1], classes, hidden=0, seed=seed * 1_000_003 + number, device=device)
-        else:
-            at = int(torch.randint(1, len(path), (1,), generator=generator))
-            head = pick(path[at], number % experts)
-        picked = balanced_batch(on_host, min(REAL_BATCH, len(on_host)), generator).to(device)
-        own = student_batches(len(rows), 1, generator)[0].to(device)
+    size = min(REAL_BATCH, len(on_host))
+    losses: list[NDArray[np.float32]] = []
+    while len(losses) < total:
+        rows = moving * unit
+        heads = [
+            _draw_head(path, i * experts + len(losses) % experts, seed * 1_000_003 + len(losses), g)
+            for i, (seed, g) in enumerate(zip(seeds, generators, strict=True))
+        ]
+        head = tuple(torch.cat(parts) for parts in zip(*heads, strict=True))
+        picked = torch.stack([balanced_batch(on_host, size, g) for g in generators]).to(rows.device)
+        own = student_batches(rows.shape[1], 1, order)[0].to(rows.device)
         loss = gradient_distance(
             linear_gradient(head, real_rows[picked], real_labels[picked]),
-            linear_gradient(head, rows[own], labels[own]),
+            linear_gradient(head, rows[:, own], labels[own]),
         )
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.sum().backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         schedule.step()
-        losses.append(float(loss.detach()))
-        if not math.isfinite(losses[-1]):
-            raise TrainingError("Gradient matching diverged.", "Lower distill_lr.")
+        losses.append(checked(loss, "Gradient matching diverged.", "Lower distill_lr."))
         if listener is not None:
-            listener(len(losses), total, losses[-1])
-    return Synthetic(rows.detach(), losses)
+            listener(len(losses), total, float(losses[-1].mean()))
+    return Synthetic((moving * unit).detach(), np.stack(losses, axis=1))
+
+
+def _draw_head(path: Head, index: int, seed: int, generator: torch.Generator) -> Head:
+    """Return a random classifier, or one partly trained expert, with a leading axis of 1."""
+    weight = path[0]
+    if float(torch.rand(1, generator=generator)) < RANDOM_SHARE:
+        return initial_heads(1, weight.shape[2], weight.shape[3], hidden=0, seed=seed, device=str(weight.device))
+    at = int(torch.randint(1, len(weight), (1,), generator=generator))
+    return tuple(part[at, index : index + 1] for part in path)

@@ -88,40 +88,56 @@ class Batches:
         return batch
 
 
+def epoch_of(path: Head, epoch: int) -> Head:
+    """Return the heads as they stood after `epoch` epochs."""
+    return tuple(part[epoch] for part in path)
+
+
+def seed_of(path: Head, index: int, experts: int) -> Head:
+    """Return the trajectories of one seed, of a path that holds `experts` heads for each."""
+    return tuple(part[:, index * experts : (index + 1) * experts] for part in path)
+
+
 def expert_trajectories(
-    rows: Tensor, labels: Tensor, classes: int, *, count: int, epochs: int, hidden: int, seed: int
-) -> list[Head]:
-    """Train `count` experts on the full set by plain SGD and keep them after every epoch.
+    rows: Tensor, labels: Tensor, classes: int, *, count: int, epochs: int, hidden: int, seeds: Sequence[int]
+) -> Head:
+    """Train `count` experts for each seed on the full set by plain SGD and keep them after every epoch.
 
     Parameters
     ----------
     rows : (n, d) float32 tensor
         Mean squared length 1.
     labels : (n,) int64 tensor
+    seeds : sequence of int
+        A seed's experts do not depend on the other seeds.
 
     Returns
     -------
-    list of Head, length epochs + 1
-        The first is the random start. An epoch is at most 200 steps of at most 256 rows.
+    tuple of (epochs + 1, len(seeds) * count, ...) tensors
+        A head with an epoch axis in front, seed by seed; epoch 0 is the random start. An epoch is
+        at most 200 steps of at most 256 rows.
     """
     n, dimension = rows.shape
-    size = max(1, min(256, max(16, n // 32), n))
-    steps = min(math.ceil(n / size), 200)
-    head = initial_heads(count, dimension, classes, hidden=hidden, seed=seed, device=str(rows.device))
-    batches = Batches(n, size, count=count, seed=seed + 1)
-    path = [head]
-    for _ in range(epochs):
-        for _ in range(steps):
-            picked = batches.next().to(rows.device)
+    size, steps = expert_schedule(n)
+    device = str(rows.device)
+    starts = [initial_heads(count, dimension, classes, hidden=hidden, seed=seed, device=device) for seed in seeds]
+    head = tuple(torch.cat(parts) for parts in zip(*starts, strict=True))
+    orders = [Batches(n, size, count=count, seed=seed + 1) for seed in seeds]
+    path = tuple(part.new_empty(epochs + 1, *part.shape) for part in head)
+    for epoch in range(epochs + 1):
+        for kept, part in zip(path, head, strict=True):
+            kept[epoch] = part
+        for _ in range(steps if epoch < epochs else 0):
+            picked = torch.cat([order.next() for order in orders]).to(rows.device)
             slopes = gradient(head, rows[picked], labels[picked], keep_graph=False)
             head = tuple((part - EXPERT_RATE * slope).detach() for part, slope in zip(head, slopes, strict=True))
-        path.append(head)
     return path
 
 
-def pick(head: Head, index: int) -> Head:
-    """Return one head of many, still with its leading axis."""
-    return tuple(part[index : index + 1] for part in head)
+def expert_schedule(n: int) -> tuple[int, int]:
+    """Return (rows of a batch, steps of an epoch) of an expert on n rows."""
+    size = max(1, min(256, max(16, n // 32), n))
+    return size, min(math.ceil(n / size), 200)
 
 
 def train_classifiers(

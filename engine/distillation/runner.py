@@ -5,7 +5,6 @@ Needs torch; `distil` imports it when work begins.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,11 +18,11 @@ from engine.device import choose_device
 from engine.distillation import baselines
 from engine.distillation.evaluate import Judge, summary
 from engine.distillation.gradient_matching import match_gradients
-from engine.distillation.heads import Head, expert_trajectories
+from engine.distillation.heads import Head, expert_schedule, expert_trajectories, seed_of
 from engine.distillation.prepare import Prepared, Rows
 from engine.distillation.selmatch import difficulty, resolve, select_window
 from engine.distillation.settings import TITLES, DistilSettings
-from engine.distillation.trajectory_matching import Listener, match_trajectories
+from engine.distillation.trajectory_matching import Listener, Synthetic, match_trajectories
 from engine.progress import Progress
 
 EXPERT_BYTES = 512 * 2**20
@@ -37,14 +36,14 @@ class Run:
     rows: Vectors
     labels: Rows
     frozen: NDArray[np.bool_]
-    losses: list[float]
+    losses: Vectors
 
 
-def affordable_experts(ready: Prepared, settings: DistilSettings, notes: list[str]) -> int:
-    """Return how many experts' snapshots fit into half a gigabyte, at least two."""
+def affordable_experts(ready: Prepared, settings: DistilSettings, seeds: int, notes: list[str]) -> int:
+    """Return how many experts' snapshots of all seeds fit into half a gigabyte, at least two."""
     width, classes = ready.rows.shape[1], len(ready.clusters)
     parameters = width * classes if settings.hidden == 0 else settings.hidden * (width + classes)
-    fit = EXPERT_BYTES // (4 * parameters * (settings.expert_epochs + 1))
+    fit = EXPERT_BYTES // (4 * parameters * (settings.expert_epochs + 1) * seeds)
     count = max(2, min(settings.n_experts, fit)) if settings.n_experts > 1 else 1
     if count < settings.n_experts:
         notes.append(f"{count} experts instead of {settings.n_experts}: more would not fit into memory.")
@@ -54,36 +53,32 @@ def affordable_experts(ready: Prepared, settings: DistilSettings, notes: list[st
 def run_methods(
     ready: Prepared, settings: DistilSettings, progress: Progress, notes: list[str]
 ) -> tuple[dict[str, list[Run]], list[int]]:
-    """Run each method with each seed, seeds outermost, so that stopping early still leaves whole seeds."""
+    """Run each method with all seeds side by side; a wish to stop is heard between two methods."""
     device = choose_device(settings.device)
     rows, labels = torch.from_numpy(ready.rows).to(device), torch.from_numpy(ready.labels).to(device)
-    count = affordable_experts(ready, settings, notes)
-    wanted = [settings.random_state + i for i in range(settings.seeds if settings.evaluate else 1)]
-    made: dict[str, list[Run]] = {name: [] for name in settings.methods}
-    seeds: list[int] = []
-    for seed in wanted:
-        if seeds and progress.stop_requested():
-            notes.append(f"Stopped after {len(seeds)} of {len(wanted)} seeds.")
+    seeds = [settings.random_state + i for i in range(settings.seeds if settings.evaluate else 1)]
+    count = affordable_experts(ready, settings, len(seeds), notes)
+    progress.update(0, 1, phase="Training experts", unit="")
+    experts = {
+        hidden: expert_trajectories(
+            rows, labels, len(ready.clusters), count=count, epochs=settings.expert_epochs, hidden=hidden, seeds=seeds
+        )
+        for hidden in sorted({0 if name == "lgm" else settings.hidden for name in settings.methods})
+    }
+    made: dict[str, list[Run]] = {}
+    for name in settings.methods:
+        if made and progress.stop_requested():
+            notes.append(f"Stopped after {len(made)} of {len(settings.methods)} methods.")
             break
-        progress.update(len(seeds), len(wanted), phase="Training experts", unit="seeds")
-        experts = {
-            hidden: expert_trajectories(
-                rows, labels, len(ready.clusters), count=count, epochs=settings.expert_epochs, hidden=hidden, seed=seed
-            )
-            for hidden in sorted({0 if name == "lgm" else settings.hidden for name in settings.methods})
-        }
-        for name in settings.methods:
-            path = experts[0 if name == "lgm" else settings.hidden]
-            listener = _listener(progress, TITLES[name], len(seeds), len(wanted))
-            made[name].append(_run(name, rows, labels, path, settings, seed, listener))
-        seeds.append(seed)
+        path = experts[0 if name == "lgm" else settings.hidden]
+        made[name] = _run(name, rows, labels, path, settings, seeds, _listener(progress, TITLES[name]))
     return made, seeds
 
 
-def _listener(progress: Progress, phase: str, seed: int, seeds: int) -> Listener:
+def _listener(progress: Progress, phase: str) -> Listener:
     def listen(done: int, total: int, loss: float) -> None:
         if done % 10 == 0 or done == total:
-            progress.update(seed * total + done, seeds * total, phase=phase, unit="steps", loss=loss)
+            progress.update(done, total, phase=phase, unit="steps", loss=loss)
 
     return listen
 
@@ -92,41 +87,57 @@ def _run(
     name: str,
     rows: torch.Tensor,
     labels: torch.Tensor,
-    path: Sequence[Head],
+    path: Head,
     settings: DistilSettings,
-    seed: int,
+    seeds: Sequence[int],
     listener: Listener,
-) -> Run:
-    own = labels.cpu().numpy()
-    free: torch.Tensor | None = None
-    frozen = np.zeros(0, dtype=bool)
-    if name == "selmatch":
-        alpha, beta = resolve(settings.images_per_class, settings.alpha, settings.beta)
-        window = select_window(
-            difficulty(path, rows, labels), own, images_per_class=settings.images_per_class, alpha=alpha, beta=beta
-        )
-        chosen, free = window.chosen, torch.from_numpy(window.free)
-        frozen = ~np.isin(np.arange(len(chosen)), window.free)
+) -> list[Run]:
+    """Return one run for each seed."""
+    chosen, free = _start(name, rows, labels, path, settings, seeds)
+    frozen = ~np.isin(np.arange(chosen.shape[1]), free)
+    own = labels.cpu().numpy()[chosen[0]]  # class by class, so the same for every seed
+    start, start_labels = rows[torch.from_numpy(chosen)], torch.from_numpy(own).to(rows.device)
+    common: dict[str, Any] = {
+        "seeds": seeds,
+        "epochs": settings.distill_epochs,
+        "step": settings.distill_lr,
+        "listener": listener,
+    }
+    if frozen.all():
+        made = Synthetic(start, np.zeros((len(seeds), 0), np.float32))
+    elif name == "lgm":
+        made = match_gradients(start, start_labels, rows, labels, path, **common)
     else:
-        chosen = baselines.random_rows(own, settings.images_per_class, seed=seed)
-        frozen = np.zeros(len(chosen), dtype=bool)
-    start, start_labels = rows[torch.from_numpy(chosen)], labels[torch.from_numpy(chosen)]
-    if name == "lgm":
-        made = match_gradients(
-            start, start_labels, rows, labels, path,
-            epochs=settings.distill_epochs, step=settings.distill_lr, seed=seed, listener=listener,
-        )  # fmt: skip
-    elif free is not None and len(free) == 0:
-        return Run(start.cpu().numpy(), start.cpu().numpy(), own[chosen], frozen, [])
-    else:
-        n = len(rows)
         made = match_trajectories(
-            start, start_labels, path,
-            epochs=settings.distill_epochs, step=settings.distill_lr, inner_steps=settings.inner_epochs,
-            match_epochs=settings.match_epochs, expert_steps=min(math.ceil(n / max(16, min(256, n // 32))), 200),
-            seed=seed, free=free, listener=listener,
+            start, start_labels, path, inner_steps=settings.inner_epochs, match_epochs=settings.match_epochs,
+            expert_steps=expert_schedule(len(rows))[1], free=torch.from_numpy(free), **common,
         )  # fmt: skip
-    return Run(start.cpu().numpy(), made.rows.cpu().numpy(), own[chosen], frozen, made.losses)
+    begin, end = start.cpu().numpy(), made.rows.cpu().numpy()
+    return [Run(begin[i], end[i], own, frozen, made.losses[i]) for i in range(len(seeds))]
+
+
+def _start(
+    name: str,
+    rows: torch.Tensor,
+    labels: torch.Tensor,
+    path: Head,
+    settings: DistilSettings,
+    seeds: Sequence[int],
+) -> tuple[Rows, Rows]:
+    """Return the real rows that each seed starts from, (S, m), and the positions that may move, (f,)."""
+    own, count = labels.cpu().numpy(), settings.images_per_class
+    if name != "selmatch":
+        chosen = np.stack([baselines.random_rows(own, count, seed=seed) for seed in seeds])
+        return chosen, np.arange(chosen.shape[1])
+    alpha, beta = resolve(count, settings.alpha, settings.beta)
+    experts = path[0].shape[1] // len(seeds)
+    windows = [
+        select_window(
+            difficulty(seed_of(path, i, experts), rows, labels), own, images_per_class=count, alpha=alpha, beta=beta
+        )
+        for i in range(len(seeds))
+    ]
+    return np.stack([window.chosen for window in windows]), windows[0].free
 
 
 def score_everything(

@@ -7,7 +7,6 @@ Initialization and Partial Updates by Trajectory Matching", ICML 2024, arXiv:240
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.distillation.heads import Head, logits
+from engine.distillation.heads import Head, epoch_of, logits
 
 # images per class from which a row holds: (alpha, beta) of the paper on CIFAR-100
 PUBLISHED: tuple[tuple[int, float, float], ...] = (
@@ -36,7 +35,7 @@ def resolve(images_per_class: int, alpha: float | None, beta: float | None) -> t
 
 
 @torch.no_grad()
-def difficulty(path: Sequence[Head], rows: Tensor, labels: Tensor, *, chunk: int = 8192) -> NDArray[np.float32]:
+def difficulty(path: Head, rows: Tensor, labels: Tensor, *, chunk: int = 8192) -> NDArray[np.float32]:
     """Return how late and unsurely experts learn each row: 1 - probability of its label, averaged over snapshots.
 
     Returns
@@ -46,10 +45,10 @@ def difficulty(path: Sequence[Head], rows: Tensor, labels: Tensor, *, chunk: int
     found = np.zeros(len(rows), dtype=np.float32)
     for begin in range(0, len(rows), chunk):
         part, own = rows[begin : begin + chunk], labels[begin : begin + chunk]
-        for head in path[1:]:
-            sure = torch.softmax(logits(head, part), dim=-1).mean(dim=0)
+        for epoch in range(1, len(path[0])):
+            sure = torch.softmax(logits(epoch_of(path, epoch), part), dim=-1).mean(dim=0)
             found[begin : begin + chunk] += (1 - sure.gather(1, own[:, None])[:, 0]).cpu().numpy()
-    return (found / max(len(path) - 1, 1)).astype(np.float32)
+    return (found / max(len(path[0]) - 1, 1)).astype(np.float32)
 
 
 @dataclass(frozen=True)

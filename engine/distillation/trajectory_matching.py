@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.distillation.heads import EXPERT_RATE, Head, gradient, pick
+from engine.distillation.heads import EXPERT_RATE, Head, gradient
 from engine.errors import TrainingError
 
 Listener = Callable[[int, int, float], None]
@@ -27,16 +29,17 @@ class Synthetic:
 
     Attributes
     ----------
-    rows : (m, d) tensor
-    losses : list of float
+    rows : (S, m, d) tensor
+        One set for each seed.
+    losses : (S, steps) float32
         The matching loss of every outer step.
-    inner_rate : float or None
+    inner_rate : (S,) float32 or None
         The student's step size, learned with the rows; None where the method has no student.
     """
 
     rows: Tensor
-    losses: list[float] = field(default_factory=list)
-    inner_rate: float | None = None
+    losses: NDArray[np.float32]
+    inner_rate: NDArray[np.float32] | None = None
 
 
 def inner_loop(head: Head, rows: Tensor, labels: Tensor, rate: Tensor, batches: Sequence[Tensor]) -> Head:
@@ -46,24 +49,25 @@ def inner_loop(head: Head, rows: Tensor, labels: Tensor, rate: Tensor, batches: 
     ----------
     head : Head
         The student's start.
-    rows : (m, d) tensor
+    rows : (m, d) or (S, m, d) tensor
+        One set for all students or one for each.
     labels : (m,) int64 tensor
-    rate : scalar tensor
+    rate : scalar or (S, 1, 1) tensor
         Step size; differentiable.
     batches : sequence of int64 tensors
         Row numbers of each step.
     """
     for batch in batches:
-        slopes = gradient(head, rows[batch], labels[batch])
+        slopes = gradient(head, rows[..., batch, :], labels[batch])
         head = tuple(part - rate * slope for part, slope in zip(head, slopes, strict=True))
     return head
 
 
 def matching_loss(student: Head, start: Head, goal: Head) -> Tensor:
-    """Return |student - goal|^2 / |start - goal|^2 over all parameters; 1 for a student that stood still."""
-    missed = torch.stack([(a - b).square().sum() for a, b in zip(student, goal, strict=True)]).sum()
-    way = torch.stack([(a - b).square().sum() for a, b in zip(start, goal, strict=True)]).sum()
-    return missed / way.clamp_min(1e-12)
+    """Return (S,) |student - goal|^2 / |start - goal|^2 over all parameters; 1 for a student that stood still."""
+    missed = torch.stack([(a - b).square().sum(dim=(1, 2)) for a, b in zip(student, goal, strict=True)]).sum(dim=0)
+    way = torch.stack([(a - b).square().sum(dim=(1, 2)) for a, b in zip(start, goal, strict=True)]).sum(dim=0)
+    return missed / way.detach().clamp_min(1e-12)
 
 
 def student_batches(count: int, steps: int, generator: torch.Generator) -> list[Tensor]:
@@ -77,39 +81,37 @@ def student_batches(count: int, steps: int, generator: torch.Generator) -> list[
     return found[:steps]
 
 
-def root_mean_square(rows: Tensor) -> float:
-    """Return the root mean square of the coordinates: the unit of the outer step."""
-    return float(rows.square().mean().sqrt())
-
-
-def _raw_rate(rate: float) -> float:
-    return math.log(math.expm1(rate))
+def root_mean_square(rows: Tensor) -> Tensor:
+    """Return (S, 1, 1) root mean square of each set's coordinates: the unit of its outer step."""
+    return rows.square().mean(dim=(1, 2), keepdim=True).sqrt()
 
 
 def match_trajectories(
     initial: Tensor,
     labels: Tensor,
-    path: Sequence[Head],
+    path: Head,
     *,
+    seeds: Sequence[int],
     epochs: int,
     step: float,
     inner_steps: int,
     match_epochs: int,
     expert_steps: int,
-    seed: int,
     free: Tensor | None = None,
     listener: Listener | None = None,
 ) -> Synthetic:
-    """Optimise synthetic rows by trajectory matching.
+    """Optimise synthetic rows by trajectory matching, the sets of all seeds side by side.
 
     Parameters
     ----------
-    initial : (m, d) tensor
+    initial : (S, m, d) tensor
         Where the rows start.
     labels : (m,) int64 tensor
         Their classes; fixed.
-    path : sequence of Head
-        Experts after each epoch, from `expert_trajectories`.
+    path : Head with an epoch axis
+        Experts of all seeds, from `expert_trajectories`.
+    seeds : sequence of int
+        One for each set; a set does not depend on the other seeds.
     epochs : int
         Passes; each takes one outer step for every expert.
     step : float
@@ -126,35 +128,47 @@ def match_trajectories(
     TrainingError
         The matching loss is no longer a number.
     """
-    generator = torch.Generator().manual_seed(seed)
-    free = torch.arange(len(initial)) if free is None else free
-    free = free.to(initial.device)
-    moving = initial[free].clone().requires_grad_()
+    sets, device = len(seeds), initial.device
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    order = torch.Generator().manual_seed(0)
+    free = (torch.arange(initial.shape[1]) if free is None else free).to(device)
+    unit = root_mean_square(initial)
+    moving = (initial[:, free] / unit).requires_grad_()
     first = min(2.0, EXPERT_RATE * match_epochs * expert_steps / inner_steps)
-    raw = torch.tensor(_raw_rate(first), device=initial.device, requires_grad=True)
-    optimiser = torch.optim.Adam(
-        [{"params": [moving], "lr": step * root_mean_square(initial)}, {"params": [raw], "lr": 0.02}]
-    )
-    experts, total = path[0][0].shape[0], epochs * path[0][0].shape[0]
+    raw = torch.full((sets, 1, 1), math.log(math.expm1(first)), device=device, requires_grad=True)
+    optimiser = torch.optim.Adam([{"params": [moving], "lr": step}, {"params": [raw], "lr": 0.02}])
+    experts = path[0].shape[1] // sets
+    total = epochs * experts
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, total)
-    latest = max(0, (len(path) - 1) // 2 - match_epochs)
-    losses: list[float] = []
-    for _ in range(epochs):
-        for expert in torch.randperm(experts, generator=generator).tolist():
-            at = int(torch.randint(latest + 1, (1,), generator=generator))
-            start, goal = pick(path[at], expert), pick(path[at + match_epochs], expert)
-            rows = initial.index_copy(0, free, moving)
-            batches = student_batches(len(rows), inner_steps, generator)
-            student = inner_loop(start, rows, labels, F.softplus(raw), batches)
-            loss = matching_loss(student, start, goal)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-            schedule.step()
-            losses.append(float(loss.detach()))
-            if not math.isfinite(losses[-1]):
-                raise TrainingError("Trajectory matching diverged.", "Lower distill_lr or inner_epochs.")
-            if listener is not None:
-                listener(len(losses), total, losses[-1])
-    rows = initial.index_copy(0, free, moving.detach())
-    return Synthetic(rows, losses, float(F.softplus(raw.detach())))
+    latest = max(0, (path[0].shape[0] - 1) // 2 - match_epochs)
+    offset = torch.arange(sets) * experts
+    losses: list[NDArray[np.float32]] = []
+    turns = torch.empty(sets, 0, dtype=torch.int64)
+    while len(losses) < total:
+        if not len(losses) % experts:
+            turns = torch.stack([torch.randperm(experts, generator=g) for g in generators])
+        at = torch.cat([torch.randint(latest + 1, (1,), generator=g) for g in generators])
+        head = turns[:, len(losses) % experts] + offset
+        start, goal = (tuple(part[when, head] for part in path) for when in (at, at + match_epochs))
+        rows = initial.index_copy(1, free, moving * unit)
+        batches = student_batches(rows.shape[1], inner_steps, order)
+        student = inner_loop(start, rows, labels, F.softplus(raw), batches)
+        loss = matching_loss(student, start, goal)
+        optimiser.zero_grad(set_to_none=True)
+        loss.sum().backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        schedule.step()
+        losses.append(checked(loss, "Trajectory matching diverged.", "Lower distill_lr or inner_epochs."))
+        if listener is not None:
+            listener(len(losses), total, float(losses[-1].mean()))
+    rows = initial.index_copy(1, free, moving.detach() * unit)
+    rates = F.softplus(raw.detach()).flatten().cpu().numpy()
+    return Synthetic(rows, np.stack(losses, axis=1), rates)
+
+
+def checked(loss: Tensor, sentence: str, hint: str) -> NDArray[np.float32]:
+    """Return (S,) losses on the CPU, or raise when one is no longer a number."""
+    found: NDArray[np.float32] = loss.detach().cpu().numpy()
+    if not np.isfinite(found).all():
+        raise TrainingError(sentence, hint)
+    return found

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from engine.distillation.gradient_matching import balanced_batch, gradient_distance, match_gradients
-from engine.distillation.heads import expert_trajectories, initial_heads, linear_gradient, pick
+from engine.distillation.heads import expert_trajectories, initial_heads, linear_gradient, seed_of
 from engine.distillation.selmatch import difficulty, resolve, select_window
 from engine.distillation.trajectory_matching import inner_loop, match_trajectories, matching_loss, student_batches
 from tests.engine.distillation.test_heads import blobs
@@ -23,7 +23,7 @@ def test_inner_loop_gradient_equals_a_finite_difference(hidden):
 
     def outer(z, r):
         start = tuple(p.clone() for p in heads[0])
-        return matching_loss(inner_loop(start, z, labels, r, batches), heads[0], heads[1])
+        return matching_loss(inner_loop(start, z, labels, r, batches), heads[0], heads[1]).sum()
 
     def value(z, r):
         return outer(z, r).detach().item()
@@ -65,32 +65,32 @@ def test_large_sets_step_on_batches_without_repeats():
 @pytest.fixture(scope="module")
 def matched():
     rows, labels = blobs(n=200)
-    path = expert_trajectories(rows, labels, 3, count=3, epochs=8, hidden=0, seed=0)
+    path = expert_trajectories(rows, labels, 3, count=3, epochs=8, hidden=0, seeds=[0])
     start = torch.cat([torch.nonzero(labels == k)[:4, 0] for k in range(3)])
     return rows, labels, path, start
 
 
 def trajectory(matched, **options):
     rows, labels, path, start = matched
-    settings = {"epochs": 30, "step": 0.1, "inner_steps": 5, "match_epochs": 2, "expert_steps": 12, "seed": 0}
-    return match_trajectories(rows[start], labels[start], path, **(settings | options))
+    settings = {"epochs": 30, "step": 0.1, "inner_steps": 5, "match_epochs": 2, "expert_steps": 12, "seeds": [0]}
+    return match_trajectories(rows[start][None], labels[start], path, **(settings | options))
 
 
 def test_trajectory_matching_moves_the_rows_and_its_loss_falls(matched):
     rows, _, _, start = matched
     made = trajectory(matched)
-    way = (made.rows - rows[start]).norm(dim=1)
+    way = (made.rows[0] - rows[start]).norm(dim=1)
     assert float(way.min()) > 0.01
-    assert len(made.losses) == 90
-    assert np.mean(made.losses[-10:]) < 0.5 * np.mean(made.losses[:10])
-    assert made.inner_rate is not None and made.inner_rate > 0
+    assert made.losses.shape == (1, 90)
+    assert made.losses[0, -10:].mean() < 0.5 * made.losses[0, :10].mean()
+    assert made.inner_rate is not None and made.inner_rate[0] > 0
 
 
 def test_trajectory_matching_is_reproducible_by_seed(matched):
     one, two, other = (
         trajectory(matched, epochs=3),
         trajectory(matched, epochs=3),
-        trajectory(matched, epochs=3, seed=1),
+        trajectory(matched, epochs=3, seeds=[1]),
     )
     assert torch.equal(one.rows, two.rows)
     assert not torch.equal(one.rows, other.rows)
@@ -100,18 +100,39 @@ def test_frozen_rows_stay_bit_for_bit(matched):
     rows, _, _, start = matched
     free = torch.tensor([1, 2, 7])
     made = trajectory(matched, free=free, epochs=3)
-    moved = (made.rows != rows[start]).any(dim=1)
+    moved = (made.rows[0] != rows[start]).any(dim=1)
     assert torch.nonzero(moved)[:, 0].tolist() == free.tolist()
 
 
-def test_gradient_matching_moves_the_rows_and_its_loss_falls(matched):
+def gradients(matched, **options):
     rows, labels, path, start = matched
-    options = {"epochs": 40, "step": 0.1}
-    made = match_gradients(rows[start], labels[start], rows, labels, path, **options, seed=0)
-    assert float((made.rows - rows[start]).norm(dim=1).min()) > 0.01
-    assert np.mean(made.losses[-20:]) < 0.5 * np.mean(made.losses[:20])
-    again = match_gradients(rows[start], labels[start], rows, labels, path, **options, seed=0)
-    assert torch.equal(made.rows, again.rows)
+    settings = {"epochs": 40, "step": 0.1, "seeds": [0]}
+    return match_gradients(rows[start][None], labels[start], rows, labels, path, **(settings | options))
+
+
+def test_gradient_matching_moves_the_rows_and_its_loss_falls(matched):
+    rows, _, _, start = matched
+    made = gradients(matched)
+    assert float((made.rows[0] - rows[start]).norm(dim=1).min()) > 0.01
+    assert made.losses[0, -20:].mean() < 0.5 * made.losses[0, :20].mean()
+    assert torch.equal(made.rows, gradients(matched).rows)
+
+
+def test_seeds_side_by_side_equal_each_alone(matched):
+    rows, labels, _, start = matched
+    path = expert_trajectories(rows, labels, 3, count=2, epochs=8, hidden=0, seeds=[0, 5])
+    other = start.flip(0).view(3, 4).flip(0).reshape(-1)  # other rows, the same classes
+    initial = torch.stack([rows[start], rows[other]])
+    options = {"epochs": 3, "step": 0.1}
+    steps = {"inner_steps": 5, "match_epochs": 2, "expert_steps": 12}
+    for i, seed in enumerate([0, 5]):
+        own, one = seed_of(path, i, 2), initial[i : i + 1]
+        both = match_trajectories(initial, labels[start], path, seeds=[0, 5], **options, **steps).rows[i]
+        alone = match_trajectories(one, labels[start], own, seeds=[seed], **options, **steps).rows[0]
+        torch.testing.assert_close(both, alone, rtol=1e-3, atol=1e-4)
+        both = match_gradients(initial, labels[start], rows, labels, path, seeds=[0, 5], **options).rows[i]
+        alone = match_gradients(one, labels[start], rows, labels, own, seeds=[seed], **options).rows[0]
+        torch.testing.assert_close(both, alone, rtol=1e-3, atol=1e-4)
 
 
 def test_gradient_matching_at_a_tiny_classifier_points_to_the_class_means():
@@ -153,9 +174,9 @@ def test_difficulty_is_the_mean_missing_probability(matched):
     rows, labels, path, _ = matched
     found = difficulty(path, rows, labels, chunk=37)
     expected = torch.zeros(len(rows))
-    for head in path[1:]:
+    for epoch in range(1, 9):
         for expert in range(3):
-            one = pick(head, expert)
-            sure = torch.softmax(rows @ one[0][0] + one[1][0], dim=-1)[torch.arange(len(rows)), labels]
-            expected += (1 - sure) / (3 * (len(path) - 1))
+            weight, bias = path[0][epoch, expert], path[1][epoch, expert]
+            sure = torch.softmax(rows @ weight + bias, dim=-1)[torch.arange(len(rows)), labels]
+            expected += (1 - sure) / 24
     np.testing.assert_allclose(found, expected.numpy(), atol=1e-5)
