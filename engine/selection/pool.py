@@ -60,6 +60,7 @@ class _Worker:
     task: Task | None = None
     began: float = 0.0
     ready: bool = False
+    imports_mb: float = 0.0
 
 
 class Pool:
@@ -75,6 +76,11 @@ class Pool:
         What they run.
     use_gpu : bool
         Whether they may see a GPU.
+
+    Attributes
+    ----------
+    peak_mb, peak_mb_above_imports : float
+        Most memory that all workers together had of their own, whole and beyond what each had when it started.
     """
 
     def __init__(
@@ -83,7 +89,7 @@ class Pool:
         self.folder, self.count, self.module, self.use_gpu = folder, max(1, workers), module, use_gpu
         self._workers: list[_Worker] = []
         self._started = 0
-        self.peak_mb = 0.0
+        self.peak_mb = self.peak_mb_above_imports = 0.0
 
     def __enter__(self) -> Pool:
         return self
@@ -156,9 +162,11 @@ class Pool:
     def _collect(self) -> list[Outcome]:
         """Return the outcomes of tasks that answered, died or passed a limit."""
         outcomes = []
-        total = 0.0
+        total = above = 0.0
         for worker in list(self._workers):
-            total += own_memory_mb(worker.process.pid) if worker.process.poll() is None else 0.0
+            memory = own_memory_mb(worker.process.pid) if worker.process.poll() is None else 0.0
+            total += memory
+            above += max(0.0, memory - worker.imports_mb) if worker.ready else 0.0
             if worker.task is None:
                 continue
             outcome = self._look(worker)
@@ -169,6 +177,7 @@ class Pool:
                     _end(worker)
                     self._workers.remove(worker)
         self.peak_mb = max(self.peak_mb, total)
+        self.peak_mb_above_imports = max(self.peak_mb_above_imports, above)
         return outcomes
 
     def _look(self, worker: _Worker) -> Outcome | None:
@@ -179,6 +188,7 @@ class Pool:
             line = worker.answers.get_nowait()
             if line is not None and not worker.ready:
                 worker.ready, worker.began = True, time.monotonic()
+                worker.imports_mb = own_memory_mb(worker.process.pid)
                 return None
         except queue.Empty:
             if not worker.ready and seconds < STARTING:

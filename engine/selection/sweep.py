@@ -100,7 +100,7 @@ class Sweep:
 
     def __init__(self, settings: SweepSettings | None = None) -> None:
         self.settings = settings or SweepSettings()
-        self.peak_mb = 0.0
+        self.peak_mb = self.peak_mb_above_imports = 0.0
 
     def run(
         self,
@@ -146,7 +146,7 @@ class Sweep:
         try:
             rows = bench.try_all(pairs)
         finally:
-            self.peak_mb = bench.peak_mb
+            self.peak_mb, self.peak_mb_above_imports = bench.peak_mb, bench.peak_mb_above_imports
         rows = without_repeats(rows)
         ranked = by_composite(rows, settings.max_largest_share)
         if settings.stability and not bench.stopped:

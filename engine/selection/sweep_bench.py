@@ -53,7 +53,7 @@ class Workbench:
         self.array, self.graph, self.settings, self.progress = array, graph, settings, progress
         (self.work / "candidates").mkdir(parents=True, exist_ok=True)
         self.data_key = content_key(array)
-        self.stopped, self.peak_mb = False, 0.0
+        self.stopped, self.peak_mb, self.peak_mb_above_imports = False, 0.0, 0.0
         workers = 1 if settings.no_parallel else (settings.n_jobs or threads())
         self.workers = 1 if settings.mode == "gpu" else workers
         self.limits = Limits(settings.time_limit, settings.memory_limit_mb)
@@ -171,6 +171,7 @@ class Workbench:
                 done += 1
                 yield outcome
             self.peak_mb = max(self.peak_mb, pool.peak_mb)
+            self.peak_mb_above_imports = max(self.peak_mb_above_imports, pool.peak_mb_above_imports)
         self.stopped = self.stopped or done < len(tasks)
 
     # ------------------------------------------------------------------------------------------ data

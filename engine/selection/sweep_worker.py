@@ -145,6 +145,11 @@ def main(folder: Path) -> None:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     threading.Thread(target=_follow_parent, daemon=True).start()
+    import faiss
+    import scipy.linalg
+    import scipy.sparse.csgraph  # noqa: F401 - imported before a task's time runs
+
+    faiss.omp_set_num_threads(1)
     bench = Bench(folder)
     answers.write('{"ready": true}\n')
     answers.flush()
