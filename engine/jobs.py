@@ -284,7 +284,22 @@ def read_progress(folder: Path) -> list[dict[str, Any]]:
     return lines
 
 
-def list_jobs(workspace: Workspace, *, since: float = 0.0) -> list[JobStatus]:
+_ENDED: dict[Path, tuple[float, JobStatus]] = {}  # jobs that ended do not change until they are started again
+
+
+def _kept_status(folder: Path) -> JobStatus:
+    outcome = folder / "outcome.json"
+    ended = outcome.stat().st_mtime if outcome.exists() else 0.0
+    kept = _ENDED.get(folder)
+    if kept is not None and ended and kept[0] == ended:
+        return kept[1]
+    found = status(folder)
+    if ended:
+        _ENDED[folder] = (ended, found)
+    return found
+
+
+def list_jobs(workspace: Workspace) -> list[JobStatus]:
     """Return the jobs of the cache and of the runs, newest first."""
     found = []
     for parent in (workspace.jobs, workspace.runs):
@@ -293,6 +308,6 @@ def list_jobs(workspace: Workspace, *, since: float = 0.0) -> list[JobStatus]:
         for folder in parent.iterdir():
             config = folder / "config.json"
             with contextlib.suppress(OSError, StorageError):
-                if (folder / "started").exists() and config.stat().st_mtime >= since:
-                    found.append(status(folder))
+                if (folder / "started").exists() and config.exists():
+                    found.append(_kept_status(folder))
     return sorted(found, key=lambda job: job.created, reverse=True)

@@ -63,13 +63,17 @@ def prototypes(embeddings: Vectors, labels: NDArray[np.int32], *, count: int = 4
     random_state : int
         Seeds the sample of members from which the diverse ones are chosen.
     """
+    from scipy.sparse import csr_array
+
     clusters, codes = np.unique(labels[labels >= 0], return_inverse=True)
     sums = np.zeros((len(clusters), embeddings.shape[1]), dtype=np.float64)
     place = np.full(len(labels), -1, dtype=np.int64)
     place[labels >= 0] = codes
     for part in blocks(len(labels)):
-        inside = place[part] >= 0
-        np.add.at(sums, place[part][inside], unit(embeddings[part][inside]))
+        inside = np.flatnonzero(place[part] >= 0) + part.start
+        ones = np.ones(len(inside), dtype=np.float32)
+        members_of = csr_array((ones, (place[inside], np.arange(len(inside)))), shape=(len(clusters), len(inside)))
+        sums += members_of @ unit(embeddings[inside])
     centers = unit(sums)
     typicality = np.full(len(labels), np.nan, dtype=np.float32)
     for part in blocks(len(labels)):

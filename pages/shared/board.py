@@ -5,6 +5,7 @@ Everything that is large is read once and kept by key for the server; nothing he
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,12 +80,12 @@ def _base(_run: Run, _rows: Rows, run: str, made: float, key: str) -> tuple[NDAr
 
 
 @st.cache_resource(show_spinner=False, max_entries=6)
-def _prototypes(_rows: Rows, _labels: NDArray[np.int32], key: str, run: str, version: int) -> Prototypes:
+def _prototypes(_rows: Rows, _labels: NDArray[np.int32], key: str, clusters: str) -> Prototypes:
     return prototypes(_rows.vectors, _labels)
 
 
 @st.cache_resource(show_spinner=False, max_entries=6)
-def _quality(_rows: Rows, _labels: NDArray[np.int32], key: str, run: str, version: int) -> dict[int, float]:
+def _quality(_rows: Rows, _labels: NDArray[np.int32], key: str, clusters: str) -> dict[int, float]:
     chosen = None
     if len(_labels) > _SCORED:
         chosen = np.sort(np.random.default_rng(0).choice(len(_labels), _SCORED, replace=False)).astype(np.int64)
@@ -122,18 +123,19 @@ class Board:
         return f"{self.run.folder.name}-{self.rows.embedding.key}-{self.state.version}"
 
     @property
+    def _clusters(self) -> str:
+        """Names who is in which cluster; a new name for a cluster leaves it as it is."""
+        return hashlib.blake2b(self.state.cluster.tobytes(), digest_size=16).hexdigest()
+
+    @property
     def prototypes(self) -> Prototypes:
         """The rows that stand for each cluster."""
-        return _prototypes(
-            self.rows, self.state.cluster, self.rows.embedding.key, self.run.folder.name, self.state.version
-        )
+        return _prototypes(self.rows, self.state.cluster, self.rows.embedding.key, self._clusters)
 
     @property
     def quality(self) -> dict[int, float]:
         """Mean silhouette of each cluster."""
-        return _quality(
-            self.rows, self.state.cluster, self.rows.embedding.key, self.run.folder.name, self.state.version
-        )
+        return _quality(self.rows, self.state.cluster, self.rows.embedding.key, self._clusters)
 
 
 def open_board(now: Current) -> Board | None:
