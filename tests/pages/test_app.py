@@ -3,38 +3,20 @@
 import subprocess
 import sys
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from engine import pipeline, runs
-from engine.clustering import find_method
-from engine.embeddings.encoders import find_encoder
-from engine.images.datasets import add_folder, list_datasets
-from engine.images.scan import scan
+from engine.images.datasets import list_datasets
 from engine.labels.events import LabelHistory
-from engine.rows import embed_dataset
 from pages.shared.frame import SCREENS
 from pages.shared.state import escape
 from pages.shared.words import count, duration, size
+from tests.seed import clustered_pictures, coloured_pictures
 
 
 @pytest.fixture
-def clustered(workspace, tmp_path, rng):
+def clustered(workspace, tmp_path):
     """A folder of 30 pictures in three colours, embedded and clustered."""
-    folder = tmp_path / "pictures <i>of"
-    folder.mkdir()
-    for number in range(30):
-        base = np.zeros((32, 32, 3), np.uint8)
-        base[..., number % 3] = 200
-        noisy = np.clip(base + rng.integers(0, 40, base.shape), 0, 255).astype(np.uint8)
-        Image.fromarray(noisy).save(folder / f"{number:02d}.png")
-    dataset = add_folder(workspace, folder)
-    scan(workspace, dataset.id)
-    rows = embed_dataset(workspace, dataset.id, "descriptor", find_encoder("descriptor").settings_class())
-    method = find_method("kmeans")
-    target = runs.new_folder(workspace.runs, "kmeans_colours")
-    run = pipeline.cluster(workspace, rows, "kmeans", method.settings_class.parse({"n_clusters": 3}), target)
+    rows, run = clustered_pictures(workspace, coloured_pictures(tmp_path / "pictures <i>of"))
     return workspace, rows, run
 
 

@@ -1,0 +1,92 @@
+"""The screens in a real Chromium over a seeded workspace: lasso, keys, undo, two windows, a refresh during a job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine import jobs
+from engine.labels.events import LabelHistory
+from engine.workspace import Workspace
+from tests.seed import clustered_pictures, coloured_pictures
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+
+APP = Path(__file__).resolve().parents[2] / "app.py"
+LONG = 120_000
+
+
+@pytest.fixture
+def seeded(serve, tmp_path):
+    """A served app over three clusters of coloured pictures, with its workspace."""
+    workspace = Workspace.open(tmp_path / "workspace")
+    rows, run = clustered_pictures(workspace, coloured_pictures(tmp_path / "pictures"), with_map=True)
+    url = serve(APP, env={"KINDRED_WORKSPACE": str(workspace.root)}, fresh=True)
+    return url, workspace, rows, run
+
+
+def labels_of(workspace, rows, run):
+    history = LabelHistory(workspace, rows.dataset.id)
+    return history.state(rows.contents, run.assignments, run=run.folder.name).labels
+
+
+def name_it(page, text):
+    page.get_by_role("button", name="Name it").wait_for(timeout=LONG)
+    box = page.get_by_role("combobox", name="Name")
+    box.fill(text)
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Name it").click()
+
+
+def test_two_windows_see_each_other_and_undo_takes_back_whole_actions(seeded, visit):
+    url, workspace, rows, run = seeded
+    first, second = visit(f"{url}/label"), visit(f"{url}/label")
+    second.get_by_role("button", name="Name it").wait_for(timeout=LONG)
+    name_it(first, "红色 🙂 a/b")
+    first.get_by_text("1 of 3 clusters named").wait_for(timeout=LONG)
+    assert labels_of(workspace, rows, run).count("红色 🙂 a/b") == 10
+    second.reload()
+    second.get_by_text("1 of 3 clusters named").wait_for(timeout=LONG)
+    second.get_by_role("button", name="Undo").click()
+    second.get_by_text("0 of 3 clusters named").wait_for(timeout=LONG)
+    assert not any(labels_of(workspace, rows, run))
+    first.get_by_role("button", name="Redo").click()
+    first.get_by_text("1 of 3 clusters named").wait_for(timeout=LONG)
+
+
+def test_a_lasso_selects_and_the_selection_can_be_labelled(seeded, visit):
+    url, workspace, rows, run = seeded
+    page = visit(f"{url}/explore")
+    canvas = page.locator(".k-map canvas").first
+    canvas.wait_for(timeout=LONG)
+    page.wait_for_timeout(3000)
+    box = canvas.bounding_box()
+    corners = [(0.02, 0.02), (0.98, 0.02), (0.98, 0.98), (0.02, 0.98), (0.02, 0.03)]
+    spots = [(box["x"] + box["width"] * x, box["y"] + box["height"] * y) for x, y in corners]
+    page.mouse.move(*spots[0])
+    page.mouse.down()
+    for spot in spots[1:]:
+        page.mouse.move(*spot, steps=8)
+    page.mouse.up()
+    page.get_by_text("30 images selected").wait_for(timeout=LONG)
+    page.get_by_role("button", name="Confirm").click()
+    page.get_by_text("30 images confirmed").wait_for(timeout=LONG)
+
+
+def test_a_refresh_in_the_middle_of_a_job_loses_nothing(seeded, visit):
+    url, workspace, rows, run = seeded
+    folder = jobs.create(workspace.jobs, "count", "A long count", {"dataset": {"id": rows.dataset.id}})
+    (folder / "started").touch()
+    with jobs.holding(folder / "lock", timeout=5):
+        (folder / "progress.jsonl").write_text(
+            '{"at": 1, "phase": "counting", "done": 3, "total": 10, "unit": "steps"}\n'
+        )
+        page = visit(f"{url}/images")
+        page.get_by_text("A long count").first.wait_for(timeout=LONG)
+        page.reload()
+        page.get_by_text("A long count").first.wait_for(timeout=LONG)
+    page.reload()
+    page.get_by_text("A long count: interrupted").wait_for(timeout=LONG)
+    page.get_by_role("button", name="Dismiss").click()
+    page.get_by_text("A long count").first.wait_for(state="detached", timeout=LONG)
