@@ -14,7 +14,7 @@ from engine import runs
 from engine.clustering import Method, find_method
 from engine.clustering.base import ClusterEstimator, Labels, Vectors
 from engine.clustering.kmeans import mean_directions
-from engine.errors import InputError
+from engine.errors import InputError, KindredError
 from engine.evaluation import scores
 from engine.images.pixels import natural_side, read_pixels
 from engine.neighbors import cached_graph
@@ -165,10 +165,16 @@ def cluster(
     method = find_method(method_name)
     began = time.perf_counter()
     known = (config or {}) | _configuration(rows, method, settings, title)
+    before = runs.kept_config(folder)
     runs.save_config(folder, known)
-    estimator, labels, confidence = fit(
-        method, settings, rows, workspace, progress=progress, checkpoints=folder / "checkpoints"
-    )
+    try:
+        estimator, labels, confidence = fit(
+            method, settings, rows, workspace, progress=progress, checkpoints=folder / "checkpoints"
+        )
+    except KindredError:
+        if before is not None:  # a refused resume leaves the run as it was
+            runs.save_config(folder, before)
+        raise
     times = dict(seconds or {}) | {"cluster": time.perf_counter() - began}
     progress.update(0, 1, phase="scoring")
     results = measure(rows, labels) | {"seconds": times, "notes": estimator.notes_}

@@ -190,6 +190,15 @@ def save_run(
     return Run(folder, config)
 
 
+def kept_config(folder: Path) -> dict[str, Any] | None:
+    """Return what config.json says now, None where there is none."""
+    path = folder / "config.json"
+    if not path.exists():
+        return None
+    found: dict[str, Any] = read_json(path)
+    return found
+
+
 def save_config(folder: Path, config: dict[str, Any]) -> None:
     """Write config.json."""
     write_json(folder / "config.json", config | {"format": FORMAT})

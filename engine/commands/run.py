@@ -22,7 +22,7 @@ from engine.commands.console import (
     method_settings,
     peek,
 )
-from engine.errors import InputError
+from engine.errors import InputError, KindredError
 from engine.labels.pseudo_labels import PseudoLabelSettings
 from engine.settings import add_flags, from_flags
 from engine.workspace import Workspace
@@ -100,7 +100,7 @@ def main(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         progress.say(f"To go on from what is there: python -m engine run --resume-from {folder}")
         raise
-    except InputError:
+    except KindredError:
         runs.drop_empty(folder)
         raise
     pipeline.write_csv(run, rows, workspace)
