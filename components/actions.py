@@ -1,7 +1,8 @@
 """What a key or a button in the gallery or on the map asks of the page.
 
-Streamlit keeps only the last of several triggers that arrive while a run is busy. So the browser sends every action
-that Python has not acknowledged, numbered by time, and each is handed to the page exactly once and in order.
+Streamlit keeps only the last of several triggers that arrive while a run is busy, and none of a run that a newer click
+ended early. So the browser sends every action, with its time, until Python acknowledges it, and each is handed to the
+page once and in order.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ unchanged is neither packed nor sent again.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -119,6 +120,21 @@ def pack(header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> bytes
     text = json.dumps({**header, "arrays": table}).encode()
     text += b" " * (-len(text) % 8)
     return b"".join([_MAGIC, len(text).to_bytes(4, "little"), text, *buffers])
+
+
+def version_of(array: NDArray[Any] | None, version: str) -> str:
+    """Name the content of an optional array: the given version, a digest where none was given, "" for no array.
+
+    Parameters
+    ----------
+    array : ndarray or None
+    version : str
+    """
+    if array is None:
+        return ""
+    if version:
+        return f"given:{version}"
+    return hashlib.blake2b(np.ascontiguousarray(array).tobytes(), digest_size=16).hexdigest()
 
 
 def publish(channel: str, version: str, arrays: Mapping[str, NDArray[Any]]) -> None:

@@ -113,6 +113,7 @@ def gallery(
     neighbours: Mapping[int, Sequence[int]] | None = None,
     keys: Mapping[str, str] = DEFAULT_KEYS,
     buttons: Mapping[str, str] = DEFAULT_BUTTONS,
+    on_action: Callable[[Action], None] | None = None,
     height: int = 620,
     label: str = "Images",
     empty: str = "No images here.",
@@ -134,7 +135,7 @@ def gallery(
     badges : ndarray of int, shape (n,), or None
         Code 0..255 of a small mark per image; 0 is none, code c is ``badge_names[c - 1]`` in palette colour c - 1.
     badges_version : str
-        Names the content of `badges`.
+        Names the content of `badges`; without it the content is hashed at every run.
     badge_names : sequence of str
         Meaning of the codes 1, 2, ..., shown on hover.
     reasons : mapping of int to str or None
@@ -149,6 +150,9 @@ def gallery(
         Keys that become actions, and the action they name.
     buttons : mapping of str to str
         Actions offered on each image (full screen view), and their titles.
+    on_action : callable or None
+        Called with each new action at once. What is done here is done even if the person's next click ends this run
+        of the page before it looks at `GallerySelection.actions`.
     height : int
         Height of the grid in px, without the tool bar.
     label : str
@@ -170,13 +174,19 @@ def gallery(
         raise ValueError(f"badges has {len(badges)} entries, ids has {len(ids)}")
     memory = _memory(key)
     order_ids = _remember(memory, version, ids)
+    badges_version = transfer.version_of(badges, badges_version)
+    state = _state(key)
+    actions = _actions(memory, version, order_ids, state.get("event"))
+    if on_action is not None:
+        for action in actions:
+            on_action(action)
     data = {
         "key": key,
         "version": version,
         "n": int(order_ids.size),
-        "captions": _captions(captions, _window(_state(key), version, order_ids.size)),
+        "captions": _captions(captions, _window(state, version, order_ids.size)),
         "wantCaptions": captions is not None,
-        "badges": badges_version if badges is not None else None,
+        "badges": badges_version or None,
         "badgeNames": list(badge_names),
         "palette": list(palette.CATEGORIES),
         "reasons": {str(image): reason for image, reason in (reasons or {}).items()},
@@ -196,10 +206,11 @@ def gallery(
     with st.container(gap=None):
         transfer.send_code("gallery", key)
         transfer.publish(f"{key}:ids", version, {"ids": order_ids})
-        if badges is not None:
-            transfer.publish(f"{key}:badges", badges_version, {"codes": badges.astype(np.uint8)})
+        codes = np.empty(0, dtype=np.uint8) if badges is None else badges.astype(np.uint8)
+        transfer.publish(f"{key}:badges", badges_version, {"codes": codes})
         result = _component()(key=key, data=data, **transfer.named(*_STATES))
-    return _resolve(memory, version, order_ids, result, order)
+    actions += _actions(memory, version, order_ids, result.get("event"))
+    return _resolve(memory, version, order_ids, result, order, actions)
 
 
 def _remember(memory: dict[str, Any], version: str, ids: NDArray[np.integer[Any]]) -> NDArray[np.int32]:
@@ -244,18 +255,28 @@ def _command(memory: dict[str, Any], version: str, ids: NDArray[np.int32]) -> di
     return {"nonce": memory["nonce"], **encode(memory["command_mask"])}
 
 
-def _resolve(
-    memory: dict[str, Any], version: str, ids: NDArray[np.int32], result: Mapping[str, Any], order: str
-) -> GallerySelection:
-    """Turn the newest of what the browser said into a selection of these ids."""
-    actions: list[Action] = []
-    payload = memory.get("payload")
-    for action, item in fresh_actions(memory, result.get("event")):
+def _actions(memory: dict[str, Any], version: str, ids: NDArray[np.int32], event: object) -> list[Action]:
+    """Read new actions, each with the ids that were selected at its moment; the last selection becomes the newest."""
+    actions = []
+    for action, item in fresh_actions(memory, event):
         said = item.get("selection")
         if isinstance(said, Mapping):
             action = replace(action, ids=ids[_mask(memory, version, ids, said)])
-            payload = _newer(memory, payload, said)
+            memory["payload"] = _newer(memory, memory.get("payload"), said)
         actions.append(action)
+    return actions
+
+
+def _resolve(
+    memory: dict[str, Any],
+    version: str,
+    ids: NDArray[np.int32],
+    result: Mapping[str, Any],
+    order: str,
+    actions: Sequence[Action],
+) -> GallerySelection:
+    """Turn the newest of what the browser said into a selection of these ids."""
+    payload = memory.get("payload")
     payload = _newer(memory, payload, result.get("selection"))
     if payload is not None:
         memory["command"] = None

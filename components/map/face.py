@@ -15,11 +15,12 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from components import palette, transfer
-from components.actions import DEFAULT_KEYS, fresh_actions
+from components.actions import DEFAULT_KEYS, Action, fresh_actions
 from components.map.colors import Coloring, encode_colors
 from components.map.events import LegendEntry, MapEvent
 from components.map.polygon import read_regions, select
 
+_OWN_ACTIONS = ("open", "category")
 _STATES = ("regions", "pinned", "webgl", "event")
 
 
@@ -83,6 +84,7 @@ def scatter_map(
     highlight_version: str = "",
     tool: str = "lasso",
     keys: Mapping[str, str] = DEFAULT_KEYS,
+    on_action: Callable[[Action], None] | None = None,
     thumbnails: bool = True,
     height: int = 560,
     label: str = "Map of the images",
@@ -105,7 +107,7 @@ def scatter_map(
         Integers: category codes 0..65534 (code c is ``legend[c]``; -1 or a `noise` entry is grey).
         Floats: values, drawn on the sequential ramp from their smallest to their largest; NaN is grey.
     colors_version : str
-        Names the content of `colors`; sent again only when it changes.
+        Names the content of `colors`; sent again only when it changes. Without it the content is hashed at every run.
     legend : sequence of LegendEntry
         One per code, in code order. Empty shows no legend for categories.
     color_label : str
@@ -113,11 +115,14 @@ def scatter_map(
     highlight : ndarray of bool, shape (n,), or None
         The others turn grey at 15% opacity, and the legend counts "47 / 412". None highlights the drawn regions.
     highlight_version : str
-        Names the content of `highlight`.
+        Names the content of `highlight`; without it the content is hashed at every run.
     tool : str
         ``pan``, ``lasso`` or ``box`` at first drawing.
     keys : mapping of str to str
         Keys that become actions (`MapEvent.activated`), and the action they name.
+    on_action : callable or None
+        Called with each new action at once. What is done here is done even if the person's next click ends this run
+        of the page before it looks at `MapEvent.actions`.
     thumbnails : bool
         Whether pictures appear on hover and at density peaks.
     height : int
@@ -145,6 +150,7 @@ def scatter_map(
     if memory.get("version") != version:
         points = np.ascontiguousarray(xy, dtype=np.float32).reshape(-1, 2)
         memory.update(version=version, points=points, mask=None, made=None, pinned_at=None)
+    colors_version = transfer.version_of(colors, colors_version)
     coloring = None if colors is None else _coloring(memory, colors, colors_version)
     if memory.get("webgl") is False:
         from components.map.fallback import plotly_map
@@ -159,22 +165,29 @@ def scatter_map(
             highlight=highlight,
             height=height,
         )
-    state = st.session_state.get(key)
-    drawn = resolve_regions(memory, state.get("regions") if isinstance(state, Mapping) else None)
+    said = st.session_state.get(key)
+    state = said if isinstance(said, Mapping) else {}
+    actions = [action for action, _item in fresh_actions(memory, state.get("event"))]
+    if on_action is not None:
+        for action in actions:
+            if action.action not in _OWN_ACTIONS:
+                on_action(action)
+    drawn = resolve_regions(memory, state.get("regions"))
     if highlight is None and drawn is not None:
         highlight, highlight_version = drawn, f"regions:{memory['made']}"
+    highlight_version = transfer.version_of(highlight, highlight_version)
     data: dict[str, Any] = {
         "key": key,
         "version": version,
         "n": n,
-        "colors": colors_version if coloring is not None else None,
+        "colors": colors_version or None,
         "range": None if coloring is None or coloring.low is None else [coloring.low, coloring.high],
         "colorLabel": color_label,
         "legend": [[e.name, e.color or palette.category_color(c), e.noise] for c, e in enumerate(legend)],
         "palette": list(palette.CATEGORIES),
         "noise": palette.NOISE,
         "ramp": list(palette.RAMP),
-        "highlight": highlight_version if highlight is not None else None,
+        "highlight": highlight_version or None,
         "tool": tool,
         "keys": dict(keys),
         "thumbnails": bool(thumbnails and ids is not None),
@@ -188,16 +201,16 @@ def scatter_map(
     with st.container(gap=None):
         transfer.send_code("map", key)
         transfer.publish(f"{key}:geometry", version, _geometry(memory["points"], ids))
-        if coloring is not None:
-            transfer.publish(f"{key}:colors", colors_version, {"codes": coloring.codes})
-        if highlight is not None:
-            bits = np.packbits(np.asarray(highlight, dtype=bool), bitorder="little")
-            transfer.publish(f"{key}:highlight", highlight_version, {"bits": bits})
+        codes = np.empty(0, dtype=np.uint16) if coloring is None else coloring.codes
+        transfer.publish(f"{key}:colors", colors_version, {"codes": codes})
+        lit = np.empty(0, dtype=bool) if highlight is None else np.asarray(highlight, dtype=bool)
+        transfer.publish(f"{key}:highlight", highlight_version, {"bits": np.packbits(lit, bitorder="little")})
         result = _component()(key=key, data=data, **transfer.named(*_STATES))
     if result.get("webgl") is False:
         memory["webgl"] = False
         st.rerun()
-    return _event(memory, result, n)
+    actions += [action for action, _item in fresh_actions(memory, result.get("event"))]
+    return _event(memory, result, n, actions)
 
 
 def _geometry(points: NDArray[np.float32], ids: NDArray[np.integer[Any]] | None) -> dict[str, NDArray[Any]]:
@@ -248,7 +261,7 @@ def _row(value: object, n: int) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < n else None
 
 
-def _event(memory: dict[str, Any], result: Mapping[str, Any], n: int) -> MapEvent:
+def _event(memory: dict[str, Any], result: Mapping[str, Any], n: int, actions: Sequence[Action]) -> MapEvent:
     had = memory.get("had_regions", False)
     mask = resolve_regions(memory, result.get("regions"))
     memory["had_regions"] = mask is not None
@@ -257,7 +270,6 @@ def _event(memory: dict[str, Any], result: Mapping[str, Any], n: int) -> MapEven
     pinned = _row(pin.get("row"), n)
     clicked = pinned if pin.get("t") != memory.get("pinned_at") else None
     memory["pinned_at"] = pin.get("t")
-    actions = [action for action, _item in fresh_actions(memory, result.get("event"))]
     rows = {action.action: action.position for action in actions}
     return MapEvent(
         regions=memory["regions"] if mask is not None else (),
@@ -266,7 +278,7 @@ def _event(memory: dict[str, Any], result: Mapping[str, Any], n: int) -> MapEven
         pinned=pinned,
         opened=_row(rows.get("open"), n),
         category=rows.get("category"),
-        actions=tuple(action for action in actions if action.action not in ("open", "category")),
+        actions=tuple(action for action in actions if action.action not in _OWN_ACTIONS),
         cleared=had and mask is None,
         webgl=True,
     )

@@ -27,22 +27,40 @@ export function stamp() {
   return performance.timeOrigin + performance.now();
 }
 
+const RESEND = 1500; // ms; doubled with each try
+
 /**
- * Actions on their way to Python. Streamlit drops all but the last trigger of a busy moment, so each message carries
- * every action that was not acknowledged (components/actions.py).
+ * Actions on their way to Python. Streamlit drops triggers of a busy moment: of several it keeps the last, and those of
+ * a run that a newer click ended are gone. So each message carries every action that was not acknowledged, and is sent
+ * again until it is; Python takes each action once (components/actions.py).
  */
 export class Outbox {
-  constructor() {
+  constructor(say) {
+    this.say = say;
     this.waiting = [];
+    this.pause = RESEND;
   }
 
   acknowledge(time) {
     this.waiting = this.waiting.filter((action) => action.t > time);
+    if (this.waiting.length === 0) this.stop();
   }
 
-  send(say, action) {
+  send(action) {
     this.waiting.push({ t: stamp(), ...action });
-    say?.setTriggerValue("event", this.waiting);
+    this.stop();
+    this.deliver();
+  }
+
+  deliver() {
+    this.say()?.setTriggerValue("event", this.waiting);
+    this.timer = setTimeout(() => this.deliver(), this.pause);
+    this.pause *= 2;
+  }
+
+  stop() {
+    clearTimeout(this.timer);
+    this.pause = RESEND;
   }
 }
 

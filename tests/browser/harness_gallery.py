@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import numpy as np
 import streamlit as st
@@ -24,6 +25,9 @@ if __name__ == "__main__":
                 select_in_gallery("g", np.arange(1, 11))
             if st.button("clear"):
                 clear_gallery("g")
+        if "slow" in st.query_params:
+            time.sleep(1)  # a run that a newer click ends before it reaches the gallery
+            st.caption("slow")
         ids = np.arange(1, n + 1, dtype=np.int32)
         if half:
             ids = ids[ids % 2 == 0]

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.browser
 def grid(visit, serve):
     """Open the gallery harness and wait for its first pictures."""
 
-    def open_grid(n: int = 1000, **options):
+    def open_grid(n: int | str = 1000, **options):
         page = visit(f"{serve('harness_gallery.py')}/?n={n}", **options)
         page.wait_for_selector(".cell img.here" if n else ".k-empty:not(.k-hidden)")
         report(page)
@@ -157,6 +157,17 @@ def test_a_key_right_after_a_click_carries_the_newest_selection(grid):
     cell(page, 3).click(modifiers=["Shift"])
     page.keyboard.press("1")
     assert report(page, "r.events.length === 1")["events"] == [["label", "1", 4, 4]]
+
+
+def test_an_action_survives_a_click_that_ends_its_run(grid):
+    page = grid("200&slow=1")
+    cell(page, 0).click()
+    report(page, "r.count === 1")
+    page.keyboard.press("1")
+    page.wait_for_timeout(500)  # Python's run with this key is under way
+    cell(page, 3).click()
+    seen = report(page, "r.events.length === 1", "r.count === 1 && r.first === 4")
+    assert seen["events"] == [["label", "1", 1, 1]]
 
 
 def test_python_selects_and_clears(grid):

@@ -140,11 +140,13 @@ def test_a_box_has_four_corners_and_says_so(scatter):
 
 def test_the_region_stays_over_reruns_and_returns_with_the_map(scatter):
     view = scatter()
+    view.page.locator(".k-map").evaluate("e => { e.dataset.mark = 'same element'; }")
     view.draw(view.around(4))
     count = report(view.page, "r.count > 0")["count"]
     view.page.get_by_text("confidence").click()
     assert report(view.page, "r.runs > 2")["count"] == count
     assert view.page.locator(".shape").count() == 1
+    assert view.page.locator(".k-map").get_attribute("data-mark") == "same element"
     view.page.get_by_text("hide map").click()
     view.page.wait_for_selector(".k-map", state="detached")
     view.page.get_by_text("hide map").click()

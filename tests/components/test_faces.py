@@ -20,7 +20,15 @@ def gallery_page() -> None:
     if "order_ids" in st.session_state:
         select_in_gallery("g", st.session_state.pop("order_ids"))
     st.session_state.before = (gallery_order("g", "first"), gallery_viewing("g"))
-    st.session_state.seen = gallery("g", ids, version=str(ids.tolist()), orders={"first": "First"}, order="first")
+    done = st.session_state.setdefault("done", [])
+    st.session_state.seen = gallery(
+        "g",
+        ids,
+        version=str(ids.tolist()),
+        orders={"first": "First"},
+        order="first",
+        on_action=lambda action: done.append((action.action, action.ids.tolist())),
+    )
 
 
 def map_page() -> None:
@@ -130,9 +138,11 @@ def test_an_action_carries_the_selection_of_its_moment(page):
     }
     seen = run(said)
     assert [(a.action, a.ids.tolist()) for a in seen.actions] == [("label", [10]), ("reject", [30, 40])]
+    assert run.app.session_state["done"] == [("label", [10]), ("reject", [30, 40])]
     assert seen.activated.key == "x"
     assert seen.selected_ids.tolist() == [30, 40]
     assert run(said).actions == ()
+    assert len(run.app.session_state["done"]) == 2
 
 
 def test_opening_is_reported_once_and_viewing_as_long_as_it_lasts(page):

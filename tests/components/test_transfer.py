@@ -48,3 +48,11 @@ def test_pack_copes_with_strides_and_foreign_byte_order():
 def test_pack_refuses_what_the_browser_cannot_view(array):
     with pytest.raises(ValueError, match="must be 1-D"):
         transfer.pack({}, {"x": array})
+
+
+def test_an_array_without_a_version_is_known_by_its_content():
+    one, two = np.array([1, 2], dtype=np.uint8), np.array([2, 1], dtype=np.uint8)
+    assert transfer.version_of(one, "") == transfer.version_of(one.copy(), "") != transfer.version_of(two, "")
+    assert transfer.version_of(one, "a") == transfer.version_of(two, "a") != transfer.version_of(one, "b")
+    assert transfer.version_of(None, "a") == ""
+    assert transfer.version_of(np.array([True, False]), "") != ""

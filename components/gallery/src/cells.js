@@ -53,7 +53,8 @@ export class Cells {
       clearTimeout(this.settle);
       this.settle = setTimeout(() => this.draw(), 90);
     }
-    g.list.setAttribute("aria-activedescendant", this.nodes.has(g.focus) ? `c${g.focus}` : "");
+    if (this.nodes.has(g.focus)) g.list.setAttribute("aria-activedescendant", `c${g.focus}`);
+    else g.list.removeAttribute("aria-activedescendant");
   }
 
   hurried() {

@@ -27,7 +27,7 @@ class Gallery {
     this.focus = 0;
     this.size = this.memory.size ?? 128;
     this.fit = this.memory.fit ?? "whole";
-    this.outbox = new Outbox();
+    this.outbox = new Outbox(() => this.say);
     this.captions = new Map();
     this.failed = (this.memory.failed ??= new Map());
     Object.assign(this, { reasons: new Map(), neighbours: {}, keys: {}, buttons: [], orders: [], order: "", badges: null, badgeNames: [], palette: ["#888"], label: "Images" });
@@ -81,6 +81,7 @@ class Gallery {
 
   destroy() {
     this.resizing.disconnect();
+    this.outbox.stop();
     this.stop();
     this.cells.clear();
     if (this.viewer.dialog.open) this.viewer.dialog.close();
@@ -120,7 +121,7 @@ class Gallery {
     if (fresh) this.cells.clear();
     this.resize();
     this.cells.rename();
-    this.viewer.refresh();
+    this.viewer.follow(fresh);
     this.reportWindow();
   }
 
@@ -137,6 +138,7 @@ class Gallery {
     this.n = ids.length;
     this.index = null;
     this.captions.clear();
+    this.failed.clear(); // other data is a reason to ask again
     const at = focused === undefined ? -1 : ids.indexOf(focused);
     this.focus = Math.max(0, at);
     this.anchor = this.focus;
@@ -180,7 +182,7 @@ class Gallery {
 
   // ---- selection and focus
 
-  pick(position, { toggle = false, range = false }) {
+  pick(position, { toggle = false, range = false, reveal = true }) {
     if (position < 0 || position >= this.n) return;
     const { selection } = this;
     if (range) {
@@ -193,7 +195,7 @@ class Gallery {
       selection.set(position, on);
       this.anchor = position;
     }
-    this.focusOn(position);
+    this.focusOn(position, reveal);
     this.changed({});
   }
 
@@ -220,13 +222,15 @@ class Gallery {
     }
   }
 
-  focusOn(position) {
+  /** Move the keyboard's place; `reveal` scrolls it into view, which a click must not (a second one would miss). */
+  focusOn(position, reveal = true) {
     this.focus = position;
     this.memory.focused = this.ids[position];
     const top = Math.floor(position / this.grid.columns) * this.grid.pitch;
+    const bottom = top + this.grid.pitch + GAP;
     const { scroll } = this;
-    if (top < scroll.top) scroll.to(top);
-    else if (top + this.grid.pitch + GAP > scroll.top + scroll.view) scroll.to(top + this.grid.pitch + GAP - scroll.view);
+    if (reveal && top < scroll.top) scroll.to(top);
+    else if (reveal && bottom > scroll.top + scroll.view) scroll.to(bottom - scroll.view);
     this.cells.draw();
   }
 
@@ -253,7 +257,7 @@ class Gallery {
   act(action, key, position, id = this.ids[position]) {
     clearTimeout(this.sending);
     const shown = position >= 0 && position < this.n;
-    this.outbox.send(this.say, { action, key, id: id ?? null, position: shown ? position : null, selection: this.message() });
+    this.outbox.send({ action, key, id: id ?? null, position: shown ? position : null, selection: this.message() });
   }
 
   viewing(id) {

@@ -28,6 +28,10 @@ export function pointer(g) {
 
   g.list.addEventListener("pointermove", (event) => {
     if (!press) return;
+    if (event.buttons === 0) {
+      end(event); // released outside of the grid
+      return;
+    }
     const now = place(event);
     if (!press.drag) {
       if (Math.hypot(now.x - press.x, now.y - press.y) < START) return;
@@ -84,7 +88,7 @@ export function pointer(g) {
       return;
     }
     if (event.type !== "pointerup" || was.position < 0) return;
-    g.pick(was.position, was);
+    g.pick(was.position, { ...was, reveal: false });
   };
   g.list.addEventListener("pointerup", end);
   g.list.addEventListener("pointercancel", end);

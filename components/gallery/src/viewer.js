@@ -68,7 +68,20 @@ export class Viewer {
     this.note.classList.remove("k-hidden");
   }
 
-  /** Bring captions, tick, buttons and neighbours up to date; called after each run of the page. */
+  /** After each run of the page: stay with the image; if it left the view (it was labelled), go on with the next. */
+  follow(moved) {
+    const { g } = this;
+    if (this.id === null) return;
+    if (moved && this.position >= 0) {
+      const at = g.positionOf(this.id);
+      if (at >= 0) this.position = at;
+      else if (g.n === 0) this.dialog.close();
+      else this.open(Math.min(this.position, g.n - 1));
+    }
+    this.refresh();
+  }
+
+  /** Bring captions, tick, buttons and neighbours up to date; the strip follows. */
   refresh() {
     const { g } = this;
     if (this.id === null) return;

@@ -2,9 +2,10 @@
 
 import { arrays, listen, memoryOf, Outbox, register, stamp } from "../../shared/channels.js";
 import { count, h, helpDialog, iconButton } from "../../shared/dom.js";
-import { nameOf, pageKeys } from "../../shared/keys.js";
+import { pageKeys } from "../../shared/keys.js";
 import { colorPoints, MISSING, unpackBits } from "./colors.js";
 import { PointGrid } from "./index-grid.js";
+import { HELP, keyboard } from "./keys.js";
 import { Shapes } from "./lasso.js";
 import { Legend } from "./legend.js";
 import { Pictures } from "./pictures.js";
@@ -13,18 +14,6 @@ import { hasWebGL, Plot } from "./plot.js";
 // Safari has no idle callbacks.
 const { requestIdleCallback = (work) => setTimeout(work, 60), cancelIdleCallback = clearTimeout } = globalThis;
 const NEAR = 9; // px within which a point is under the pointer
-const HELP = [
-  ["L, B, V", "lasso, box, move"],
-  ["Drag with lasso or box", "select; the tool stays armed"],
-  ["Shift + drag", "add to the selection"],
-  ["Alt + drag", "take away from the selection"],
-  ["Wheel, + and -", "zoom"],
-  ["Drag with move or Space held, arrows", "move the map"],
-  ["Click a point", "pin its picture"],
-  ["Enter, double click", "open the pinned image"],
-  ["F or 0", "fit everything"],
-  ["Esc", "clear the selection, then unpin"],
-];
 const TOOLS = [["pan", "Move (V)"], ["lasso", "Lasso (L)"], ["box", "Box (B)"]];
 const maps = new WeakMap();
 
@@ -37,7 +26,7 @@ class ScatterMap {
     this.data = data;
     this.n = 0;
     this.mask = null;
-    this.outbox = new Outbox();
+    this.outbox = new Outbox(() => this.say);
     this.build();
   }
 
@@ -77,9 +66,7 @@ class ScatterMap {
     this.holder.addEventListener("pointermove", (event) => this.hover(event));
     this.holder.addEventListener("pointerleave", () => this.pictures.hover(-1, [0, 0]));
     this.holder.addEventListener("dblclick", () => this.pictures.pinned >= 0 && this.open(this.pictures.pinned));
-    this.holder.addEventListener("keydown", (event) => this.keyed(event));
-    this.holder.addEventListener("keyup", (event) => event.key === " " && this.moving(false));
-    this.holder.addEventListener("blur", () => this.held && this.moving(false));
+    keyboard(this);
     this.resizing = new ResizeObserver(() => {
       this.plot.resize();
       this.viewed();
@@ -90,6 +77,7 @@ class ScatterMap {
 
   destroy() {
     this.resizing.disconnect();
+    this.outbox.stop();
     this.stop();
     this.memory.view = this.plot.view;
     cancelIdleCallback(this.painting);
@@ -221,7 +209,7 @@ class ScatterMap {
   }
 
   chooseCategory(code) {
-    if (code >= 0) this.outbox.send(this.say, { action: "category", position: code });
+    if (code >= 0) this.outbox.send({ action: "category", position: code });
   }
 
   clear() {
@@ -243,37 +231,6 @@ class ScatterMap {
     this.say?.setStateValue("regions", { v: this.version, c: this.memory.nonce ?? 0, t: stamp(), regions: this.shapes.regions });
   }
 
-  keyed(event) {
-    if (event.composedPath()[0] !== this.holder) return;
-    const { plot } = this;
-    const [x, y] = plot.toUnit(this.holder.clientWidth / 2, this.holder.clientHeight / 2);
-    const step = 0.2 / plot.zoom;
-    const own = {
-      l: () => this.setTool("lasso"),
-      b: () => this.setTool("box"),
-      v: () => this.setTool("pan"),
-      f: () => plot.fit(),
-      0: () => plot.fit(),
-      "+": () => plot.setView(plot.zoom * 1.3, x, y),
-      "=": () => plot.setView(plot.zoom * 1.3, x, y),
-      "-": () => plot.setView(plot.zoom / 1.3, x, y),
-      ArrowLeft: () => plot.setView(plot.zoom, x - step, y),
-      ArrowRight: () => plot.setView(plot.zoom, x + step, y),
-      ArrowUp: () => plot.setView(plot.zoom, x, y + step),
-      ArrowDown: () => plot.setView(plot.zoom, x, y - step),
-      Escape: () => this.clear(),
-      Enter: () => this.pictures.pinned >= 0 && this.open(this.pictures.pinned),
-      "?": () => this.showHelp(),
-    };
-    const name = nameOf(event);
-    if (own[name]) own[name]();
-    else if (name === " ") this.moving(true);
-    else if (this.data.keys[name]) this.act(this.data.keys[name], name);
-    else return;
-    event.preventDefault();
-    event.stopPropagation();
-  }
-
   /** While the space bar is held, dragging moves the map whatever the tool. */
   moving(on) {
     this.held = on;
@@ -286,7 +243,7 @@ class ScatterMap {
   }
 
   send(action, key, row) {
-    this.outbox.send(this.say, { action, key, position: row >= 0 ? row : null, id: row >= 0 && this.ids ? this.ids[row] : null });
+    this.outbox.send({ action, key, position: row >= 0 ? row : null, id: row >= 0 && this.ids ? this.ids[row] : null });
   }
 
   showHelp() {

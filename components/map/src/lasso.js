@@ -72,14 +72,15 @@ export class Shapes {
       this.onclick(start, event);
       return;
     }
-    if (!path || path.length < 3) {
+    const nothing = this.operation === "remove" && this.regions.length === 0;
+    if (!path || path.length < 3 || nothing) {
       this.draw();
       return;
     }
     const every = Math.ceil(path.length / MAX_CORNERS);
     const polygon = path.filter((_, i) => i % every === 0).map(([x, y]) => this.toData([x, y]));
     const region = { kind: this.tool(), op: this.operation, polygon: polygon.flat() };
-    this.regions = region.op === "new" || this.regions.length === 0 ? [{ ...region, op: region.op === "remove" ? "remove" : "new" }] : [...this.regions, region];
+    this.regions = region.op === "new" || this.regions.length === 0 ? [{ ...region, op: "new" }] : [...this.regions, region];
     this.draw();
     this.ondone();
   }
