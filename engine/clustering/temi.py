@@ -13,6 +13,7 @@ from engine.clustering.presets import (
     DeepSettings,
     batch_for,
     check_enough,
+    multiplications_per_second,
     neighbors_for,
     raised_batch,
     steps_per_epoch,
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 FOR_DATA = {"learning_rate": 3e-3, "beta": 0.8, "n_neighbors": 10, "normalise": "principal"}
 FOR_CPU = {"n_heads": 4, "hidden_dim": 256, "bottleneck_dim": 128, "batch_size": 256}
 LEAST_EPOCHS = 3
+# What a training step reaches of a plain matrix product's rate on a CPU.
+CPU_EFFICIENCY = 0.25
 
 
 class TEMISettings(DeepSettings):
@@ -280,6 +283,17 @@ class TEMI(DeepEstimator):
         self.losses_ = outcome.losses
         self.notes_ += outcome.notes
         return run
+
+
+def estimated_seconds(settings: TEMISettings, n: int, dimension: int) -> float:
+    """Return roughly how long a fit of (n, dimension) embeddings takes on this CPU, warm start included."""
+    found = resolve(settings, n, "cpu")
+    width = min(dimension, found.n_components) if found.normalise == "principal" else dimension
+    per_image = 3 * width * found.hidden_dim + 4 * found.bottleneck_dim * (found.hidden_dim + found.n_clusters)
+    steps = found.n_epochs * steps_per_epoch(n, found.batch_size)
+    steps += found.warm_start_steps // 2 if found.warm_start != "none" else 0
+    work = 2 * steps * 2 * found.batch_size * found.n_heads * per_image
+    return work / (CPU_EFFICIENCY * multiplications_per_second())
 
 
 def build_heads(settings: TEMISettings, n_in: int) -> StackedHeads:

@@ -12,7 +12,7 @@ from sklearn.datasets import load_digits
 from engine.clustering import METHODS
 from engine.clustering.networks.temi import StackedHeads, TemiTask, temi_loss
 from engine.clustering.presets import batch_for, epochs_for, neighbors_for, warmup_for
-from engine.clustering.temi import TEMI, TEMISettings, plan_of, resolve
+from engine.clustering.temi import TEMI, TEMISettings, estimated_seconds, plan_of, resolve
 from engine.clustering.training import Trainer
 from engine.clustering.training_data import Features
 from engine.clustering.training_labels import neighbor_agreement, smoothed, starting_labels
@@ -193,7 +193,7 @@ def test_fit_recovers_planted_groups_and_keeps_the_contract(fitted):
     assert ((model.confidence_ > 0) & (model.confidence_ <= 1)).all()
     assert model.extra_["confidence_mean"].shape == (150,)
     np.testing.assert_allclose(np.linalg.norm(model.centers_, axis=1), 1, rtol=1e-5)
-    assert model.settings.n_neighbors == 50 and model.resolved_.n_neighbors == 25
+    assert model.settings.n_neighbors == 50 and model.resolved_.n_neighbors == 10
     assert {"loss", "pmi", "weight"} <= set(listener.metrics[0]) and listener.shown
     assert model.get_params()["n_clusters"] == 3
 
@@ -238,7 +238,7 @@ def test_a_stopped_fit_resumes_to_the_same_labels(fitted, tmp_path):
     np.testing.assert_array_equal(resumed.losses_, model.losses_)
     np.testing.assert_array_equal(resumed.confidence_, model.confidence_)
     assert resumed.head_ == model.head_
-    with pytest.raises(CheckpointError, match="beta was 0.6, now it is 0.9"):
+    with pytest.raises(CheckpointError, match="beta was 0.8, now it is 0.9"):
         TEMI(model.settings.changed(beta=0.9)).fit(table, checkpoints=tmp_path)
 
 
@@ -327,6 +327,14 @@ def test_the_preset_fits_published_values_to_the_data_and_keeps_what_a_person_ch
     assert resolve(paper, 1797, "cuda") == paper
     assert resolve(TEMISettings(), 50_000, "cuda").n_epochs == 200
     assert resolve(TEMISettings(n_clusters=600), 5000, "cpu").batch_size == 1200
+
+
+def test_the_estimate_before_training_grows_with_what_makes_training_long():
+    small = estimated_seconds(TEMISettings(), 2000, 768)
+    assert 0.1 < small < 600
+    assert estimated_seconds(TEMISettings(n_heads=40), 2000, 768) == pytest.approx(10 * small)
+    assert estimated_seconds(TEMISettings(preset="paper"), 2000, 768) > 20 * small
+    assert estimated_seconds(TEMISettings(warm_start="none"), 2000, 768) < small
 
 
 def test_preset_rules_follow_the_specification():
