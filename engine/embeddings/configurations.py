@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
+
+import numpy as np
 
 from engine.embeddings.encoders import ENCODERS, EncoderEntry
 from engine.embeddings.store import EmbeddingStore
@@ -23,6 +27,8 @@ from engine.settings import Settings
 from engine.workspace import Workspace
 
 State = Literal["complete", "partial", "stale"]
+_RECORDED = {"encoder", "settings", "settings_key", "revision", "preprocess", "decoder", "dtype", "made"}
+_Signature = frozenset[tuple[str, int, int]]
 
 
 @dataclass(frozen=True)
@@ -88,20 +94,36 @@ def key_of(config: Mapping[str, Any]) -> str:
 
 def stores(workspace: Workspace) -> Iterator[EmbeddingStore]:
     """Yield every store of the cache that can say what it holds."""
+    for path in _folders(workspace):
+        store = _open(path)
+        if store is not None:
+            yield store
+
+
+def _folders(workspace: Workspace) -> list[Path]:
+    """Return the stores' folders, those among them whose exchange of generations a crash cut short."""
     folder = workspace.cache / "embeddings"
-    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-        if "." in path.name or not (path / "config.json").exists():
-            continue
-        try:
-            yield EmbeddingStore(path)
-        except StorageError:
-            continue  # config.json is damaged: nobody can say what these vectors are, and embedding makes them anew
+    names = {path.name.split(".")[0] for path in folder.iterdir()} if folder.is_dir() else set()
+    return [folder / name for name in sorted(names)]
+
+
+def _open(path: Path) -> EmbeddingStore | None:
+    """Open a store; None where config.json is damaged or missing: nobody can say what such vectors are."""
+    try:
+        store = EmbeddingStore(path)
+    except StorageError:
+        return None
+    return store if _RECORDED <= store.settings.keys() else None
 
 
 def list_configurations(workspace: Workspace, dataset_id: str) -> list[Configuration]:
-    """Return the cached configurations that hold vectors of this data set, the newest first."""
+    """Return the cached configurations that hold vectors of this data set, the newest first.
+
+    What a store holds is counted once and remembered until one of its files changes, so that pages may ask often.
+    """
     contents = load_images(workspace, dataset_id).contents
-    found = [_configuration(store, contents) for store in stores(workspace)]
+    digest = hashlib.blake2b(np.ascontiguousarray(contents).tobytes(), digest_size=16).digest()
+    found = [_configuration(path, contents, digest) for path in _folders(workspace)]
     return sorted((item for item in found if item is not None), key=lambda item: -item.made)
 
 
@@ -122,27 +144,66 @@ def find_without_weights(
     return max(found, key=lambda store: float(store.settings["made"]), default=None)
 
 
-def _configuration(store: EmbeddingStore, contents: Ids) -> Configuration | None:
-    config = store.settings
-    holds = store.holds(contents)
-    have = int(holds.sum())
-    if not have:
+@dataclass(frozen=True)
+class _Count:
+    """What a store holds of a data set's images."""
+
+    config: dict[str, Any]
+    have: int
+    failed: int
+    dimension: int | None
+    damaged: list[str]
+
+
+_counts: dict[tuple[Path, bytes], tuple[_Signature, _Count]] = {}
+
+
+def _signature(path: Path) -> _Signature:
+    """Return the names, sizes and times of a store's files; equal means unchanged."""
+    try:
+        with os.scandir(path) as entries:
+            stats = [(entry.name, entry.stat()) for entry in entries]
+    except FileNotFoundError:
+        return frozenset()
+    return frozenset((name, found.st_size, found.st_mtime_ns) for name, found in stats)
+
+
+def _count(path: Path, contents: Ids, digest: bytes) -> _Count | None:
+    signature = _signature(path)
+    known = _counts.get((path, digest))
+    if known is not None and signature and known[0] == signature:
+        return known[1]
+    store = _open(path)
+    if store is None:
         return None
+    holds = store.holds(contents)
     failures = store.failures(final=True)
     failed = sum(key in failures for key in to_bytes(contents[~holds])) if failures else 0
-    state, reason = _state(config, have, len(contents) - failed, store.damaged)
+    counted = _Count(store.settings, int(holds.sum()), failed, store.dimension, list(store.damaged))
+    if len(_counts) >= 256:
+        _counts.clear()
+    _counts[path, digest] = signature, counted
+    return counted
+
+
+def _configuration(path: Path, contents: Ids, digest: bytes) -> Configuration | None:
+    counted = _count(path, contents, digest)
+    if counted is None or not counted.have:
+        return None
+    config = counted.config
+    state, reason = _state(config, counted.have, len(contents) - counted.failed, counted.damaged)
     return Configuration(
-        key=store.folder.name,
+        key=path.name,
         encoder=config["encoder"],
         settings=config["settings"],
         preprocess=config["preprocess"],
         revision=config["revision"],
-        have=have,
+        have=counted.have,
         want=len(contents),
-        failed=failed,
+        failed=counted.failed,
         state=state,
         reason=reason,
-        dimension=store.dimension,
+        dimension=counted.dimension,
         made=float(config["made"]),
     )
 

@@ -49,6 +49,32 @@ class Encoder(Protocol):
 
 
 @dataclass(frozen=True)
+class KnownModel:
+    """A model that the page offers by name.
+
+    Attributes
+    ----------
+    name : str
+        What stands in the settings: an architecture or a hub id.
+    title : str
+    megabytes : int
+        Approximate size of the download.
+    dimension : int
+    side : int
+        Pixels it was trained with.
+    gated : bool
+        The hub asks to accept terms first.
+    """
+
+    name: str
+    title: str
+    megabytes: int
+    dimension: int
+    side: int = 224
+    gated: bool = False
+
+
+@dataclass(frozen=True)
 class EncoderEntry:
     """An encoder as pages, command line and tests see it; its settings are `<class>Settings` beside it."""
 
@@ -69,6 +95,11 @@ class EncoderEntry:
         """Import and return the settings model; never imports torch."""
         found: type[Settings] = getattr(import_module(self.module), f"{self.encoder}Settings")
         return found
+
+    @property
+    def models(self) -> tuple[KnownModel, ...]:
+        """The models that a page offers for the setting `model`; empty where there is no such choice."""
+        return getattr(import_module(self.module), "MODELS", ())
 
     def build(self, settings: Settings, *, device: str = "auto") -> Encoder:
         """Load the weights and return the encoder.

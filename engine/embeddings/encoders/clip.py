@@ -12,11 +12,13 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.embeddings.encoders.clip_models import Place, locate
+from engine.embeddings.encoders.clip_models import MODELS, Place, locate
 from engine.embeddings.encoders.clip_towers import HubTower, OpenClipTower
 from engine.embeddings.encoders.vision import VisionEncoder, VisionSettings
 from engine.progress import SILENT, Progress
 from engine.settings import setting
+
+__all__ = ["MODELS", "Clip", "ClipSettings"]
 
 
 class ClipSettings(VisionSettings):

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from engine.embeddings.encoders import KnownModel
 from engine.embeddings.encoders.fingerprint import fingerprint
-from engine.embeddings.encoders.vision import KnownModel
 from engine.embeddings.encoders.weights import NotOnHubError, Wanted, Weights, find_weights
 from engine.errors import InputError, WeightsError
 from engine.progress import SILENT, Progress

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -21,32 +20,6 @@ from engine.settings import Settings, setting
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CLIP = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 _BATCH = {"cuda": 256, "mps": 64, "cpu": 16}
-
-
-@dataclass(frozen=True)
-class KnownModel:
-    """A model that the page offers by name.
-
-    Attributes
-    ----------
-    name : str
-        What stands in the settings: an architecture or a hub id.
-    title : str
-    megabytes : int
-        Approximate size of the download.
-    dimension : int
-    side : int
-        Pixels it was trained with.
-    gated : bool
-        The hub asks to accept terms first.
-    """
-
-    name: str
-    title: str
-    megabytes: int
-    dimension: int
-    side: int = 224
-    gated: bool = False
 
 
 class VisionSettings(Settings):

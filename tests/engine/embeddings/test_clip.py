@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
+from engine.embeddings.encoders import ENCODERS
 from engine.embeddings.encoders.clip import Clip, ClipSettings
 from engine.embeddings.encoders.clip_models import DEFAULTS, MODELS, Place, locate
 from engine.errors import InputError, WeightsError
@@ -182,6 +183,12 @@ def test_absent_weights_are_told_in_one_sentence(name, monkeypatch, tmp_path):
     monkeypatch.setenv("KINDRED_WEIGHTS", str(tmp_path / "weights"))
     with pytest.raises(WeightsError, match=r"put .*safetensors.* \([\d,]+ MB\) into"):
         build(model=name)
+
+
+def test_the_registry_offers_the_models():
+    names = {name: [model.name for model in entry.models] for name, entry in ENCODERS.items()}
+    assert names["clip"][:4] == ["ViT-B-32", "ViT-B-16", "ViT-L-14", "ViT-H-14"]
+    assert "facebook/dinov2-giant" in names["dino"] and names["descriptor"] == []
 
 
 def test_default_trainings_are_the_ones_open_clip_publishes():

@@ -238,6 +238,32 @@ def test_configurations_are_listed_newest_first_and_only_where_they_hold_somethi
     assert list_configurations(workspace, add_folder(workspace, tmp_path / "empty").id) == []
 
 
+def test_listing_again_opens_no_store_until_something_changes(workspace, tiny, added, pictures, monkeypatch):
+    from engine.embeddings import configurations
+
+    dataset = added(3)
+    embed(workspace, dataset.id, "tiny", TinySettings())
+    before = list_configurations(workspace, dataset.id)
+    with monkeypatch.context() as patch:
+        patch.setattr(configurations, "EmbeddingStore", lambda path: pytest.fail("a store was opened"))
+        assert list_configurations(workspace, dataset.id) == before
+    pictures(1, start=70)
+    scan(workspace, dataset.id)
+    assert list_configurations(workspace, dataset.id)[0].state == "partial"
+    embed(workspace, dataset.id, "tiny", TinySettings())
+    assert list_configurations(workspace, dataset.id)[0].have == 4
+
+
+def test_a_configuration_whose_exchange_was_cut_short_is_still_listed(workspace, tiny, added):
+    dataset = added(3)
+    found = embed(workspace, dataset.id, "tiny", TinySettings())
+    folder = workspace.embeddings(found.config_key)
+    folder.rename(folder.with_name(f"{folder.name}.old"))
+    assert [item.key for item in list_configurations(workspace, dataset.id)] == [found.config_key]
+    (folder / "config.json").write_text("{}")
+    assert list_configurations(workspace, dataset.id) == []
+
+
 def test_a_damaged_shard_is_told_and_embedded_again(workspace, tiny, added, recorder):
     dataset = added(5)
     first = embed(workspace, dataset.id, "tiny", TinySettings())
