@@ -11,6 +11,8 @@ import os
 import re
 import shutil
 import time
+import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,6 +28,7 @@ from engine.ids import Ids, from_hex, to_hex
 from engine.workspace import Workspace
 
 FORMAT = 1
+_AGAIN = "Run the clustering again."
 
 
 @dataclass(frozen=True)
@@ -79,17 +82,35 @@ class Run:
         try:
             with np.load(path, allow_pickle=False) as arrays:
                 found = {name: arrays[name] for name in arrays.files}
-        except (OSError, ValueError, EOFError, KeyError) as error:
-            raise StorageError(f"{path} cannot be read.", "Run the clustering again.") from error
+        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+            raise StorageError(f"{path} cannot be read.", _AGAIN) from error
         missing = {"ids", "assignments"} - found.keys()
         if missing:
-            raise StorageError(f"{path} lacks {', '.join(sorted(missing))}.", "Run the clustering again.")
+            raise StorageError(f"{path} lacks {', '.join(sorted(missing))}.", _AGAIN)
+        n = len(np.atleast_1d(found["ids"]))
+        for name in ("assignments", "confidence", "labels", "split", "paths"):
+            if name in found and found[name].shape != (n,):
+                raise StorageError(f"{path}: {name} has shape {found[name].shape} for {n:,} ids.", _AGAIN)
+        found.setdefault("confidence", np.full(n, np.nan, np.float32))
         return found
 
     @property
     def contents(self) -> Ids:
-        """Content ids of the rows, (n,) S16."""
-        return from_hex(self.predictions["ids"].tolist())
+        """Content ids of the rows, (n,) S16.
+
+        Raises
+        ------
+        StorageError
+            They are not content ids.
+        """
+        texts = self.predictions["ids"].tolist()
+        try:
+            found = from_hex(texts)
+        except (ValueError, TypeError):
+            found = from_hex([])
+        if len(found) != len(texts):
+            raise StorageError(f"{self.folder / 'predictions.npz'}: the ids are not content ids.", _AGAIN)
+        return found
 
     @property
     def assignments(self) -> NDArray[np.int32]:
@@ -218,7 +239,9 @@ def open_run(folder: Path) -> Run:
     config = read_json(path)
     if not isinstance(config, dict):
         raise StorageError(f"{path} is not a run's configuration.", "It was edited; restore it or run again.")
-    if int(config.get("format", FORMAT)) > FORMAT:
+    if not isinstance(config.get("format", FORMAT), int):
+        raise StorageError(f"{path} has no readable format number.", "It was edited; restore it or run again.")
+    if config.get("format", FORMAT) > FORMAT:
         raise InputError(f"{folder.name} was written by a newer Kindred.", "Update Kindred to open it.")
     return Run(folder, config)
 
@@ -262,6 +285,6 @@ def delete_run(workspace: Workspace, run: Run) -> Path:
     """Move the run into the library's bin and return where it lies now."""
     bin_folder = workspace.library / "bin"
     bin_folder.mkdir(parents=True, exist_ok=True)
-    target = bin_folder / f"{run.folder.name}_{int(time.time())}"
+    target = bin_folder / f"{run.folder.name}_{time.time_ns()}"
     shutil.move(run.folder, target)
     return target

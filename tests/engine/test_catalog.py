@@ -1,0 +1,129 @@
+"""The catalog opens at the current schema, keeps a backup before it changes an old one, and tells what it cannot do."""
+
+import sqlite3
+
+import pytest
+
+from engine import catalog
+from engine.catalog import MIGRATIONS, connect, open_catalog
+from engine.errors import StorageError
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "library" / "catalog.sqlite"
+
+
+def add(db, id="d", location=b"/x"):
+    db.execute(
+        "INSERT INTO dataset (id, name, kind, location, created) VALUES (?, 'n', 'folder', ?, 0)", (id, location)
+    )
+
+
+def test_a_new_catalog_is_current_in_wal_with_foreign_keys(path):
+    db = connect(path)
+    assert db.execute("PRAGMA user_version").fetchone()[0] == len(MIGRATIONS)
+    assert db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+    assert db.execute("PRAGMA foreign_keys").fetchone()[0] == 1
+    assert {row["name"] for row in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")} >= {
+        "dataset", "image", "event",
+    }  # fmt: skip
+    db.close()
+    assert not list(path.parent.glob("catalog-v*"))  # nothing to back up
+
+
+def test_what_was_written_is_there_and_an_error_takes_everything_back(path):
+    with open_catalog(path, write=True) as db:
+        add(db)
+    with pytest.raises(ZeroDivisionError), open_catalog(path, write=True) as db:
+        add(db, "e")
+        raise ZeroDivisionError
+    with open_catalog(path) as db:
+        assert [row["id"] for row in db.execute("SELECT id FROM dataset")] == ["d"]
+
+
+def test_images_and_events_go_with_their_data_set(path):
+    with open_catalog(path, write=True) as db:
+        add(db)
+        db.execute("INSERT INTO image (dataset, path, size, mtime_ns) VALUES ('d', ?, 1, 1)", (b"a.png",))
+        db.execute("INSERT INTO event (dataset, made, kind) VALUES ('d', 0, 'rename')")
+    with open_catalog(path, write=True) as db:
+        db.execute("DELETE FROM dataset")
+        assert db.execute("SELECT count(*) FROM image").fetchone()[0] == 0
+        assert db.execute("SELECT count(*) FROM event").fetchone()[0] == 0
+    with pytest.raises(StorageError), open_catalog(path, write=True) as db:
+        db.execute("INSERT INTO image (dataset, path, size, mtime_ns) VALUES ('nobody', x'00', 1, 1)")
+
+
+def test_integer_ids_are_never_given_twice(path):
+    with open_catalog(path, write=True) as db:
+        add(db)
+        insert = "INSERT INTO image (dataset, path, size, mtime_ns) VALUES ('d', ?, 1, 1)"
+        first = db.execute(insert, (b"a",)).lastrowid
+        db.execute("DELETE FROM image")
+        assert db.execute(insert, (b"a",)).lastrowid > first
+
+
+def test_an_older_catalog_is_backed_up_then_migrated(path, monkeypatch):
+    with open_catalog(path, write=True) as db:
+        add(db)
+    monkeypatch.setattr(catalog, "MIGRATIONS", (*MIGRATIONS, "ALTER TABLE dataset ADD COLUMN colour TEXT;"))
+    with open_catalog(path) as db:
+        assert db.execute("SELECT id, colour FROM dataset").fetchone()["colour"] is None
+        assert db.execute("PRAGMA user_version").fetchone()[0] == len(MIGRATIONS) + 1
+    (backup,) = path.parent.glob(f"catalog-v{len(MIGRATIONS)}-*.sqlite")
+    kept = sqlite3.connect(backup)
+    assert kept.execute("SELECT id FROM dataset").fetchall() == [("d",)]
+    assert kept.execute("PRAGMA user_version").fetchone()[0] == len(MIGRATIONS)
+    kept.close()
+
+
+def test_a_migration_that_fails_changes_nothing(path, monkeypatch):
+    with open_catalog(path, write=True) as db:
+        add(db)
+    broken = "ALTER TABLE dataset ADD COLUMN colour TEXT;\nALTER TABLE nowhere ADD COLUMN x TEXT;"
+    monkeypatch.setattr(catalog, "MIGRATIONS", (*MIGRATIONS, broken))
+    with pytest.raises(StorageError):
+        connect(path)
+    monkeypatch.undo()
+    with open_catalog(path) as db:
+        assert "colour" not in db.execute("SELECT * FROM dataset").fetchone().keys()  # noqa: SIM118 - a row's columns
+
+
+def test_a_newer_catalog_is_refused(path):
+    connect(path).close()
+    raw = sqlite3.connect(path)
+    raw.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+    raw.close()
+    with pytest.raises(StorageError, match="newer Kindred"):
+        connect(path)
+
+
+def test_a_locked_catalog_is_told(path, monkeypatch):
+    connect(path).close()
+    real = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *words, **options: real(*words, **options | {"timeout": 0.05}))
+    with open_catalog(path, write=True) as holder:
+        add(holder)
+        with pytest.raises(StorageError, match="in use by another process"), open_catalog(path, write=True):
+            pass
+        with open_catalog(path) as reader:  # readers do not wait
+            assert reader.execute("SELECT count(*) FROM dataset").fetchone()[0] == 0
+
+
+def test_a_file_that_is_no_catalog_is_told(path):
+    path.parent.mkdir()
+    path.write_bytes(b"this is no database at all, but long enough to look like one" * 20)
+    with pytest.raises(StorageError, match="damaged"):
+        connect(path)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("database or disk is full", "disk is full"), ("attempt to write a readonly database", "cannot be written"),
+        ("database disk image is malformed", "damaged"), ("something else", "something else"),
+    ],
+)  # fmt: skip
+def test_every_refusal_of_sqlite_is_a_sentence(path, words, sentence):
+    assert sentence in catalog.told(sqlite3.OperationalError(words), path).sentence
