@@ -97,7 +97,8 @@ def membership_factors(c: Vectors, eta: float, *, half_steps: int = 5) -> tuple[
     The same five half-steps as in training, rows first and last, so rows of n Pi sum to 1; the kernel is
     exp((|c c^T| - 1) / eta), which cannot overflow.
     """
-    kernel = np.abs(c @ c.T, out=np.empty((len(c), len(c)), dtype=np.float32))
+    kernel = c @ c.T
+    np.abs(kernel, out=kernel)
     kernel -= 1.0
     kernel /= eta
     np.exp(kernel, out=kernel)
@@ -115,10 +116,10 @@ def _exact(c: Vectors, n_vectors: int, eta: float, random_state: int) -> Vectors
     kernel, left, right = membership_factors(c, eta)
 
     def symmetric(x: NDArray[Any]) -> Doubles:
+        # The kernel is symmetric, so both halves of (Pi + Pi^T) / 2 are one pass over it.
         x = x.ravel()
-        forward = left * (kernel @ (right * x).astype(np.float32))
-        backward = right * (kernel @ (left * x).astype(np.float32))
-        return 0.5 * (forward + backward)
+        reached = kernel @ np.stack([right * x, left * x], axis=1).astype(np.float32)
+        return 0.5 * (left * reached[:, 0] + right * reached[:, 1])
 
     root = 1.0 / np.sqrt(symmetric(np.ones(n)))
     if n_vectors >= n - 1:
