@@ -143,6 +143,17 @@ def test_the_averaged_teacher_is_what_is_used(fitted):
     assert not student._model.training and not any(p.requires_grad for p in student._model.parameters())
 
 
+@pytest.mark.parametrize(("warm_start", "momentum"), [("graph", 0.9), ("none", 0.1)])
+def test_the_teacher_of_a_warm_start_is_slow_from_its_first_step(warm_start, momentum):
+    """A random start must leave the teacher soon; a fitted one must not."""
+    task, run = trainer(warm_start=warm_start, ema=0.9, n_epochs=1, warmup_epochs=0, learning_rate=1e-3)
+    before = [parameter.clone() for parameter in run.teacher.parameters()]
+    run.progress = Listener(1)
+    run.train()
+    for old, teacher, student in zip(before, run.teacher.parameters(), run.model.parameters(), strict=True):
+        torch.testing.assert_close(teacher, momentum * old + (1 - momentum) * student, rtol=1e-4, atol=1e-6)
+
+
 def test_start_without_training_reproduces_the_given_labels():
     table, truth = groups()
     given = np.where(np.arange(150) < 20, -1, truth).astype(np.int32)
