@@ -111,6 +111,8 @@ def _folders(board: Board, table: LabelTable) -> None:
         show_error(error)
         return
     st.code("\n".join(prepared.tree()[:40]), language=None)
+    for sentence in prepared.notes:
+        st.caption(escape(sentence))
     left, right = st.columns([4, 1], vertical_alignment="bottom")
     target = left.text_input("Into this folder (new or empty)", key="export_target", placeholder="/home/me/labelled")
     if right.button("Write", type="primary", icon=":material/drive_file_move:", width="stretch") and target.strip():

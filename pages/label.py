@@ -129,6 +129,9 @@ def _audit(board: Board, cluster: Cluster) -> None:
     wrong = st.number_input("How many of these are wrong", 0, size, 0, key=f"{key}_wrong")
     bound = purity_bound(len(sample), int(wrong), population=len(rows))
     st.markdown(f"At least **{bound:.0%}** of this cluster is right, with 95% confidence.")
+    if st.button("Keep this result", icon=":material/verified:", help="The bound is exported with these labels"):
+        do(lambda: board.history.audit(board.state, cluster.id, checked=len(sample), wrong=int(wrong)))
+        st.rerun()
 
 
 def _grow(board: Board, cluster: Cluster) -> None:
