@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.errors import StorageError
 from engine.evaluation import accuracy, ari, contingency, encode, nmi, per_class, per_cluster, random_accuracy, scores
 from engine.files import read_json, write_json
 from engine.rows import Rows, align
@@ -30,8 +31,10 @@ def distribution(labels: NDArray[np.int32], n_clusters: int) -> dict[str, Any]:
     """
     sizes = np.bincount(labels[labels >= 0], minlength=n_clusters)
     active = sizes[sizes > 0]
+    noise_share = float(np.mean(labels < 0)) if len(labels) else None
     if not len(active):
-        return {"active": 0, "empty": int(len(sizes)), "mean": None, "std": None, "min": None, "max": None, "cv": None}
+        nothing = dict.fromkeys(("mean", "std", "min", "max", "cv"))
+        return {"active": 0, "empty": int(len(sizes)), **nothing, "noise_share": noise_share}
     return {
         "active": int(len(active)),
         "empty": int((sizes == 0).sum()),
@@ -40,7 +43,7 @@ def distribution(labels: NDArray[np.int32], n_clusters: int) -> dict[str, Any]:
         "min": int(active.min()),
         "max": int(active.max()),
         "cv": float(active.std() / active.mean()),
-        "noise_share": float(np.mean(labels < 0)),
+        "noise_share": noise_share,
     }
 
 
@@ -120,13 +123,24 @@ def _add_silhouettes(result: dict[str, Any], run: Run, rows: Rows) -> None:
             result[name] |= {key: found[key] for key in ("silhouette", "balance", "composite", "largest_share")}
 
 
+def _read_kept(path: Path) -> dict[str, Any] | None:
+    """Return the kept detailed analysis; None where it is damaged, edited or not detailed, and so made again."""
+    try:
+        kept = read_json(path)
+    except StorageError:
+        return None
+    if not isinstance(kept, dict) or not isinstance(kept.get("train"), dict):
+        return None
+    return kept if "contingency" in kept or not kept.get("classes") else None
+
+
 def kept_analysis(run: Run, rows: Rows | None = None) -> dict[str, Any]:
     """Return the detailed analysis, from analysis.json where it is newer than the predictions."""
     path: Path = run.folder / "analysis.json"
     made = run.folder / "predictions.npz"
-    if path.exists() and path.stat().st_mtime >= made.stat().st_mtime:
-        kept: dict[str, Any] = read_json(path)
-        if rows is None or "silhouette" in (kept.get("train") or {}):
+    if path.exists() and made.exists() and path.stat().st_mtime >= made.stat().st_mtime:
+        kept = _read_kept(path)
+        if kept is not None and (rows is None or "silhouette" in kept["train"]):
             return kept
     found = analyze(run, rows, detailed=True)
     write_json(path, found)
