@@ -13,10 +13,11 @@ from components.map import LegendEntry, MapEvent, focus_on_map, scatter_map
 from engine.images.sources import shown as readable
 from engine.labels.state import UNSORTED
 from engine.projection import ProjectionSettings
-from pages.shared.actions import tell, undo_redo
+from pages.shared.actions import do, tell, undo_redo
 from pages.shared.board import Board, map_points, open_board
 from pages.shared.clusters import cluster_table
 from pages.shared.frame import first_do, heading
+from pages.shared.pictures import strip
 from pages.shared.search_box import FOUND, search_box
 from pages.shared.selection_bar import keys, selection_bar
 from pages.shared.state import Current, choose, current, escape
@@ -174,6 +175,29 @@ def _focus(
     return np.arange(len(board.rows)), "all", "All images"
 
 
+def _cluster_actions(board: Board, clusters: list[int]) -> None:
+    """What can be done with the clusters chosen in the list: open one, or merge several after a look at them."""
+    if len(clusters) == 1:
+        choose(cluster=str(clusters[0]))
+        if clusters[0] != UNSORTED and st.button("Name and correct it", icon=":material/label:"):
+            st.switch_page("pages/label.py", query_params=board.now.parameters | {"cluster": str(clusters[0])})
+        return
+    chosen = [cluster for cluster in clusters if cluster != UNSORTED]
+    if len(chosen) < 2:
+        return
+    size = len(board.state.rows(*chosen))
+    with st.popover(f"Merge {count(len(chosen), 'cluster')}", icon=":material/merge:"):
+        st.markdown(f"They become one cluster of {count(size, 'image')}.")
+        for cluster in chosen[:8]:
+            st.caption(escape(board.state.title(cluster)))
+            if board.rows.dataset.kind != "vectors":
+                strip(board.rows.ids[board.prototypes.rows_of(cluster, 6)], size=44)
+        name = st.text_input("Name", placeholder="keep the name there is", key=f"merge_name_{chosen}")
+        if st.button("Merge", type="primary"):
+            do(lambda: board.history.merge(board.state, chosen, label=name.strip() or None), galleries=(GALLERY,))
+            st.rerun()
+
+
 def _narrow_switch() -> None:
     """On a narrow screen show the map or the pictures, not both; wide screens hide the switch."""
     with st.container(key="narrow_switch"):
@@ -202,8 +226,7 @@ def page() -> None:
         left, middle, right = st.columns([34, 43, 43], gap="small")
     with left:
         clusters = cluster_table(board, key="explore_clusters", height=520)
-        if len(clusters) == 1:
-            choose(cluster=str(clusters[0]))
+        _cluster_actions(board, clusters)
     mask, made = None, ""
     if clusters:
         mask = np.isin(board.state.cluster, clusters)
