@@ -58,7 +58,7 @@ __all__ = [
     "stability",
 ]
 
-_DOUBLE_PRECISION_WORK = 4e10
+_DOUBLE_PRECISION_WORK = 2e9
 
 
 class CompositeSettings(Settings):
@@ -114,7 +114,7 @@ def silhouette_samples(embeddings: NDArray[Any], labels: Integers, *, rows: Inte
     heavy = len(asked) * float(sums.size) > _DOUBLE_PRECISION_WORK
     kind = np.float32 if heavy else np.float64
     means = (sums / counts[:, None]).T.astype(kind)
-    for part in blocks(len(asked), max(256, int(2**24 / max(means.shape)))):
+    for part in blocks(len(asked), max(256, int(2**21 / max(means.shape)))):
         chosen = asked[part]
         own = labels[chosen]
         vectors = unit(embeddings[chosen]).astype(kind)
@@ -147,7 +147,7 @@ def _cluster_sums(embeddings: NDArray[Any], labels: NDArray[np.int32], n_cluster
     from scipy.sparse import csr_array
 
     sums = np.zeros((n_clusters, embeddings.shape[1]))
-    for part in blocks(len(labels), 16_384):
+    for part in blocks(len(labels), 4096):
         own = labels[part]
         inside = np.flatnonzero(own >= 0)
         ones = np.ones(len(inside))

@@ -171,8 +171,11 @@ def seeds(rows: Vectors, n_clusters: int, rng: np.random.Generator, *, spherical
     """
     size = min(len(rows), max(SEED_SAMPLE, 4 * n_clusters))
     chosen = np.sort(rng.choice(len(rows), size, replace=False)) if size < len(rows) else np.arange(len(rows))
-    sample = np.ascontiguousarray(rows[chosen], dtype=np.float32)
-    flat = fit_pca(sample, SEED_DIMENSIONS)(sample) if sample.shape[1] > 2 * SEED_DIMENSIONS else sample
+    if rows.shape[1] > 2 * SEED_DIMENSIONS:
+        pca = fit_pca(rows[chosen[:: max(1, size // 5000)]], SEED_DIMENSIONS)
+        flat = np.concatenate([pca(rows[chosen[part]]) for part in blocks(size)])
+    else:
+        flat = np.ascontiguousarray(rows[chosen], dtype=np.float32)
     squares = np.einsum("ij,ij->i", flat, flat)
     trials = 2 + int(np.log(n_clusters))
     picked = [int(rng.integers(size))]
@@ -188,7 +191,8 @@ def seeds(rows: Vectors, n_clusters: int, rng: np.random.Generator, *, spherical
         best = int(distances.sum(axis=1).argmin())
         picked.append(int(drawn[best]))
         closest = distances[best]
-    return unit(sample[picked]) if spherical else sample[picked]
+    found = np.asarray(rows[chosen[picked]], dtype=np.float32)
+    return unit(found) if spherical else found
 
 
 def assign(vectors: NDArray[Any], centers: Vectors) -> tuple[Labels, Vectors]:
@@ -196,7 +200,7 @@ def assign(vectors: NDArray[Any], centers: Vectors) -> tuple[Labels, Vectors]:
     squares = np.einsum("ij,ij->i", centers, centers)
     labels = np.empty(len(vectors), dtype=np.int32)
     confidence = np.ones(len(vectors), dtype=np.float32)
-    for rows in blocks(len(vectors), max(256, 2**24 // max(1, len(centers)))):
+    for rows in blocks(len(vectors), max(256, min(8192, 2**21 // max(1, len(centers))))):
         part = np.asarray(vectors[rows], dtype=np.float32)
         distances = squares - 2 * (part @ centers.T)
         labels[rows] = distances.argmin(axis=1)

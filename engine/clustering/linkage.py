@@ -20,6 +20,7 @@ from engine.vectors import blocks
 Indices = NDArray[np.int64]
 _SMALLEST = 1e-6
 REFINED = 200_000
+CHUNK = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -258,6 +259,11 @@ def spanning_tree(
         The finest dense groups are also linked that way (up to `REFINED` images): a group larger than k has
         all its neighbours inside, so the graph alone knows its distance to other groups badly.
 
+    Notes
+    -----
+    Edges join a few neighbours at a time: the tree of (the tree so far and the next edges) is the tree of all,
+    and memory stays small.
+
     Returns
     -------
     first, second : (n - 1,) int64
@@ -268,10 +274,16 @@ def spanning_tree(
     from scipy.sparse.csgraph import connected_components
 
     count, k = indices.shape
-    rows = np.repeat(np.arange(count, dtype=np.int64), k)
-    columns = np.asarray(indices, dtype=np.int64).ravel()
-    weight = np.maximum(np.asarray(distances, dtype=np.float64).ravel(), np.maximum(core[rows], core[columns]))
-    first, second, kept = _minimum(rows, columns, weight, count)
+    first = second = np.empty(0, dtype=np.int64)
+    kept = np.empty(0)
+    width = max(8, CHUNK // count)
+    for start in range(0, k, width):
+        columns = np.asarray(indices[:, start : start + width])
+        weight = np.maximum(distances[:, start : start + width], np.maximum(core[:, None], core[columns]))
+        rows = np.repeat(np.arange(count, dtype=np.int64), columns.shape[1])
+        first, second, kept = _minimum(
+            np.r_[first, rows], np.r_[second, columns.ravel()], np.r_[kept, weight.ravel()], count
+        )
     parts = count - len(first)
     while len(first) < count - 1:
         _, part = connected_components(_sparse(first, second, kept, count), directed=False)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
+from engine.clustering import linkage
 from engine.clustering.hdbscan import HDBSCAN, HDBSCANSettings, cut_tree
 from engine.clustering.linkage import LinkageTree, single_linkage, spanning_tree
 from engine.errors import InputError, StorageError
@@ -84,6 +85,16 @@ def test_a_complete_graph_gives_the_minimum_spanning_tree(rng):
         total += part.min()
         inside.append(outside[int(part.min(axis=0).argmin())])
     assert parts == 1 and weight.sum() == pytest.approx(total, rel=1e-6)
+
+
+def test_edges_joined_a_few_at_a_time_give_the_same_tree(digits, monkeypatch):
+    x, _ = digits
+    graph = build_graph(x)
+    whole = HDBSCAN(raw()).fit(x, neighbors=graph)
+    monkeypatch.setattr(linkage, "CHUNK", 1)
+    few = HDBSCAN(raw()).fit(x, neighbors=graph)
+    np.testing.assert_allclose(few.tree_.height, whole.tree_.height)
+    assert ari(whole.labels_ + 1, few.labels_) > 0.99
 
 
 def test_recutting_needs_only_the_kept_tree_and_equals_a_fresh_fit(digits, tmp_path):
