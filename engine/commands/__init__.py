@@ -10,6 +10,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "cluster": ("engine.commands.run", "the same as run: what is embedded already is used as it is"),
     "project": ("engine.commands.project", "draw the embeddings as a flat map"),
     "sweep": ("engine.commands.sweep", "find good clusters without knowing any parameter"),
+    "experiment": ("engine.commands.experiment", "compare models and resolutions on the same images"),
     "search": ("engine.commands.search", "search a method's settings"),
     "job": ("engine.commands.job", "do the work that a job's folder describes (the app starts these)"),
     "analyze": ("engine.commands.analyze", "recompute everything a run says about itself"),

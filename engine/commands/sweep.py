@@ -23,8 +23,9 @@ from engine.commands.console import (
     finish,
     load_data,
 )
+from engine.commands.sampled import add_sampling_arguments, pairs_of, sampling_of
 from engine.errors import InputError
-from engine.images.sampling import Names, Sample, SampleSettings, choose, draw, read_pairs
+from engine.images.sampling import Names, Sample, SampleSettings, choose, draw
 from engine.selection.sweep import Sweep, SweepSettings
 from engine.settings import add_flags, from_flags
 from engine.workspace import Workspace
@@ -70,12 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None
     parser.add_argument("image_paths", nargs="?", type=Path, help="image_paths.json, a list of n paths")
     add_data_arguments(parser, given)
     parser.add_argument("--output-dir", type=Path, help="where the ranked clusterings go (default: the library)")
-    parser.add_argument("--dataset-sample", type=float, help="percent of the images to take")
-    parser.add_argument("--sample-count", type=int, help="how many images to take instead of a percentage")
-    parser.add_argument("--target-image", nargs="+", default=[], help="images whose cluster is reported for each rank")
-    parser.add_argument(
-        "--validation-pairs", type=Path, help="JSON or CSV of two image names each that belong into one cluster"
-    )
+    add_sampling_arguments(parser)
     add_flags(parser, SweepSettings)
 
 
@@ -86,8 +82,7 @@ def main(arguments: argparse.Namespace) -> int:
     workspace, progress = Workspace.open(arguments.workspace), ConsoleProgress()
     check_early(arguments)
     settings = SweepSettings.parse(from_flags(arguments, SweepSettings))
-    sampling = _sampling(arguments, settings.random_state)
-    pairs = read_pairs(arguments.validation_pairs) if arguments.validation_pairs is not None else []
+    sampling, pairs = sampling_of(arguments, settings.random_state), pairs_of(arguments)
     if arguments.output_dir is not None:
         make_parent(arguments.output_dir)
     if arguments.embeddings is not None:
@@ -122,15 +117,6 @@ def board(result: SweepResult) -> list[str]:
         f"{len(result.ranked):,} ranked, {len(result.unstructured):,} without structure, {len(result.failed):,} failed."
     )
     return lines
-
-
-def _sampling(arguments: argparse.Namespace, seed: int) -> SampleSettings:
-    values: dict[str, Any] = {"random_state": seed}
-    if arguments.dataset_sample is not None:
-        values["rate"] = arguments.dataset_sample
-    if arguments.sample_count is not None:
-        values["count"] = arguments.sample_count
-    return SampleSettings.parse(values)
 
 
 def read_table(

@@ -1,0 +1,74 @@
+"""`experiment`: a model's name finds its encoder, each resolution is a configuration, all see the same images."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from engine.commands import experiment
+from engine.commands.experiment import chosen, encoder_of
+
+
+@pytest.mark.parametrize(
+    ("model", "encoder", "values"),
+    [
+        ("ViT-B-32", "clip", {"model": "ViT-B-32", "pretrained": ""}),
+        ("ViT-B-32:openai", "clip", {"model": "ViT-B-32", "pretrained": "openai"}),
+        ("openai/clip-vit-base-patch32", "clip", {"model": "openai/clip-vit-base-patch32", "pretrained": ""}),
+        ("hf-hub:laion/CLIP-ViT-B-32", "clip", {"model": "hf-hub:laion/CLIP-ViT-B-32", "pretrained": ""}),
+        ("facebook/dinov2-small", "dino", {"model": "facebook/dinov2-small"}),
+    ],
+)
+def test_a_models_name_finds_its_encoder(model, encoder, values):
+    found, settings = encoder_of(model, 224)
+    assert found == encoder
+    assert settings.resolution == 224
+    assert {name: getattr(settings, name) for name in values} == values
+
+
+def test_every_model_has_every_resolution_but_the_descriptor_has_one():
+    found = [(model, resolution) for model, resolution, _, _ in chosen(["descriptor", "ViT-B-32"], [224, 336])]
+    assert found == [("descriptor", 0), ("ViT-B-32", 224), ("ViT-B-32", 336)]
+
+
+@pytest.fixture
+def photos(tmp_path):
+    folder = tmp_path / "photos"
+    for kind in ("a", "b"):
+        (folder / kind).mkdir(parents=True)
+        for at in range(8):
+            pixels = np.random.default_rng(at).integers(0, 99, (24, 24, 3), dtype=np.uint8)
+            Image.fromarray(pixels + (100 if kind == "a" else 0)).save(folder / kind / f"{at}.png")
+    return folder
+
+
+class Seen(Exception):
+    """Carries what the comparison was given; it has tests of its own."""
+
+
+def test_all_configurations_see_the_same_sample_with_its_pairs(engine, photos, tmp_path, monkeypatch):
+    def stop(configurations, **options):
+        raise Seen(configurations, options)
+
+    monkeypatch.setattr(experiment, "run_experiments", stop)
+    (tmp_path / "pairs.csv").write_text("a/0.png,a/1.png\n")
+    with pytest.raises(Seen) as seen:
+        engine(
+            "experiment", "--folder", photos, "--truth-from-folders", "--models", "descriptor", "ViT-B-32:openai",
+            "--resolutions", 224, 336, "--sample-count", 10, "--validation-pairs", tmp_path / "pairs.csv",
+            "--output-dir", tmp_path / "OUT",
+        )  # fmt: skip
+    configurations, options = seen.value.args
+    assert [one.name for one in configurations] == ["descriptor_0", "ViT-B-32_openai_224", "ViT-B-32_openai_336"]
+    names = [path.decode() for path in options["paths"]]
+    assert 10 <= len(names) <= 12
+    vectors = configurations[0].load()
+    assert len(vectors) == len(configurations[0].graph()) == len(names)
+    assert options["truth"] == [name[0] for name in names]
+    assert [[names[row] for row in pair] for pair in options["validation_pairs"]] == [["a/0.png", "a/1.png"]]
+    assert (tmp_path / "OUT" / "sample.json").exists()
+
+
+def test_experiments_refuse_vectors_and_impossible_resolutions(refused, vectors, photos):
+    assert "images" in refused("experiment", "--vectors", vectors)
+    assert "resolution" in refused("experiment", "--folder", photos, "--resolutions", 5)
+    assert "--resolutions" in refused("experiment", "--folder", photos, "--resolutions", "big")
