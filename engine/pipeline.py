@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import platform
 import time
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,9 @@ from engine.rows import Rows, graph_of, truth_codes
 from engine.settings import Settings
 from engine.vectors import blocks, unit
 from engine.workspace import Workspace
+
+if TYPE_CHECKING:
+    from engine.export.labels import LabelTable
 
 
 def fit(
@@ -227,10 +231,15 @@ def settings_of(rows_config: dict[str, Any]) -> Settings:
 
 
 def write_csv(run: runs.Run, rows: Rows, workspace: Workspace) -> Path:
-    """Write labels.csv of a run: one line per file, duplicates included."""
+    """Write labels.csv of a run: one line per file, duplicates included, split as the run was."""
     from engine.export.labels import label_table, write_labels_csv
 
     table = label_table(workspace, rows.dataset.id, rows.contents, run.assignments, run.predictions["confidence"])
     path = run.folder / "labels.csv"
-    write_labels_csv(path, table)
+    write_labels_csv(path, split_as(table, rows))
     return path
+
+
+def split_as(table: LabelTable, rows: Rows) -> LabelTable:
+    """Return the table with the split of the rows it was made from in place of the catalog's."""
+    return replace(table, split=[rows.split[row] for row in table.rows.tolist()])

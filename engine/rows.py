@@ -83,7 +83,10 @@ def rows_of_run(workspace: Workspace, run: runs.Run) -> Rows:
     InputError
         The data set or its embeddings are gone.
     """
-    embedding = load_set(workspace, run.dataset, str(run.config["embedding"]["config_key"]), only=run.contents)
+    key = str(run.config.get("embedding", {}).get("config_key", ""))
+    if not key.isalnum():
+        raise InputError(f"{run.folder.name} does not say on which embeddings it was made.", "Run it again.")
+    embedding = load_set(workspace, run.dataset, key, only=run.contents)
     rows = _rows(workspace, embedding, run.dataset)
     if "split" not in run.predictions:
         return rows

@@ -28,6 +28,7 @@ from engine.ids import Ids, from_hex, to_hex
 from engine.workspace import Workspace
 
 FORMAT = 1
+_KINDS = {"dataset": dict, "embedding": dict, "settings": dict, "resolved": dict, "created": (int, float)}
 _AGAIN = "Run the clustering again."
 
 
@@ -243,6 +244,9 @@ def open_run(folder: Path) -> Run:
         raise StorageError(f"{path} has no readable format number.", "It was edited; restore it or run again.")
     if config.get("format", FORMAT) > FORMAT:
         raise InputError(f"{folder.name} was written by a newer Kindred.", "Update Kindred to open it.")
+    wrong = [name for name, kind in _KINDS.items() if name in config and not isinstance(config[name], kind)]
+    if wrong:
+        raise StorageError(f"{path}: {wrong[0]} is not what it should be.", "It was edited; restore it or run again.")
     return Run(folder, config)
 
 

@@ -19,7 +19,7 @@ from engine.images.scan import scan
 from engine.images.thumbnails import thumbnail
 from engine.labels.events import LabelHistory
 from engine.labels.pseudo_labels import PseudoLabelSettings
-from engine.pipeline import cluster, settings_of, write_csv
+from engine.pipeline import cluster, settings_of, split_as, write_csv
 from engine.progress import SILENT, Progress
 from engine.projection import ProjectionSettings
 from engine.rows import (
@@ -239,7 +239,8 @@ def labelled_files(workspace: Workspace, run: runs.Run, rows: Rows) -> LabelTabl
 
     labels, confidence = align(run, rows)
     state = LabelHistory(workspace, rows.dataset.id).state(rows.contents, labels, run=run.folder.name)
-    return label_table(workspace, rows.dataset.id, rows.contents, labels, confidence, state=state)
+    table = label_table(workspace, rows.dataset.id, rows.contents, labels, confidence, state=state)
+    return split_as(table, rows)
 
 
 def export_run(

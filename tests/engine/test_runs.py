@@ -83,6 +83,13 @@ def test_folders_that_are_no_run_are_told(tmp_path):
         open_run(tmp_path / "new")
 
 
+@pytest.mark.parametrize("edit", [{"dataset": "digits"}, {"embedding": None}, {"settings": []}, {"created": "today"}])
+def test_a_hand_edited_configuration_is_told_by_its_field(tmp_path, edit):
+    save(tmp_path / "run", config=edit)
+    with pytest.raises(StorageError, match=next(iter(edit))):
+        open_run(tmp_path / "run")
+
+
 def test_an_older_run_without_format_opens(tmp_path):
     save(tmp_path / "run")
     path = tmp_path / "run" / "config.json"

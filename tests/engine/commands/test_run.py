@@ -163,6 +163,10 @@ def test_a_test_fraction_is_stratified_and_kept_apart(engine, vectors, tmp_path)
     again = engine("run", "--vectors", vectors, "--test-fraction", 0.2, "--results-dir", tmp_path / "out")
     with np.load(Path(again.last) / "predictions.npz") as arrays:
         assert (held == (arrays["split"] == "test")).all()
+    exported = engine("export", ended.last)
+    for folder_of_labels in (Path(ended.last) / "labels.csv", Path(exported.last)):
+        with folder_of_labels.open(encoding="utf-8") as file:
+            assert [row["split"] == "test" for row in csv.DictReader(file)] == held.tolist()
     analysed = engine("analyze", ended.last)
     assert analysed.status == 0, analysed.err
     analysis = json.loads((Path(ended.last) / "analysis.json").read_text())
