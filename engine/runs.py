@@ -28,7 +28,13 @@ from engine.ids import Ids, from_hex, to_hex
 from engine.workspace import Workspace
 
 FORMAT = 1
-_KINDS = {"dataset": dict, "embedding": dict, "settings": dict, "resolved": dict, "created": (int, float)}
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    "dataset": dict,
+    "embedding": dict,
+    "settings": dict,
+    "resolved": dict,
+    "created": (int, float),
+}
 _AGAIN = "Run the clustering again."
 
 
