@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import math
 import sys
 import time
 from pathlib import Path
@@ -51,15 +52,14 @@ def naive_cross_entropy(teacher: Tensor, student: Tensor, weights: Tensor) -> Te
     n, k = teacher.shape[1:]
 
     def rows(logits: Tensor) -> Tensor:
-        r = functional.softmax(logits / 0.1, dim=2)
-        return n / k * r / r.sum(dim=1, keepdim=True)
+        r = functional.log_softmax(logits / 0.1, dim=2)
+        return r - r.logsumexp(dim=1, keepdim=True) + math.log(n / k)
 
     def columns(logits: Tensor) -> Tensor:
-        q = functional.softmax(logits / 0.05, dim=1)
-        return q / q.sum(dim=2, keepdim=True)
+        return functional.softmax(functional.log_softmax(logits / 0.05, dim=1), dim=2)
 
-    forward = -(columns(teacher)[:, None] * rows(student).log()[None]).sum(dim=3).mean(dim=2)
-    backward = -(columns(student)[None] * rows(teacher).log()[:, None]).sum(dim=3).mean(dim=2)
+    forward = -(columns(teacher)[:, None] * rows(student)[None]).sum(dim=3).mean(dim=2)
+    backward = -(columns(student)[None] * rows(teacher)[:, None]).sum(dim=3).mean(dim=2)
     return 0.5 * ((weights * forward).mean() + (weights * backward).mean())
 
 
