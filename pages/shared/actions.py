@@ -13,6 +13,8 @@ from engine.labels.log import Event
 from pages.shared.board import Board
 from pages.shared.state import escape
 
+_LOOK_EVERY = 3.0  # seconds between two looks at whether another window wrote
+
 
 def do(action: Callable[[], Event], *, galleries: tuple[str, ...] = (), maps: tuple[str, ...] = ()) -> bool:
     """Carry out an action; the sentence appears after the rerun. Returns False when it was refused."""
@@ -36,8 +38,20 @@ def tell() -> None:
         st.toast(told[0], icon=told[1], duration="long")
 
 
+def follow(board: Board) -> None:
+    """Draw the page anew when another window has changed the labels."""
+
+    @st.fragment(run_every=_LOOK_EVERY)
+    def look() -> None:
+        if board.history.version() != board.state.version:
+            st.rerun()
+
+    look()
+
+
 def undo_redo(board: Board) -> None:
     """Draw the undo and redo buttons, with their keys and what they would do."""
+    follow(board)
     back, forth = board.history.next_undo(), board.history.next_redo()
     if st.button(
         "Undo",

@@ -47,11 +47,11 @@ def test_two_windows_see_each_other_and_undo_takes_back_whole_actions(seeded, vi
     name_it(first, "红色 🙂 a/b")
     first.get_by_text("1 of 3 clusters named").wait_for(timeout=LONG)
     assert labels_of(workspace, rows, run).count("红色 🙂 a/b") == np.bincount(run.assignments).max()
-    second.reload()
     second.get_by_text("1 of 3 clusters named").wait_for(timeout=LONG)
     second.get_by_role("button", name="Undo").click()
     second.get_by_text("0 of 3 clusters named").wait_for(timeout=LONG)
     assert not any(labels_of(workspace, rows, run))
+    first.get_by_text("0 of 3 clusters named").wait_for(timeout=LONG)
     first.get_by_role("button", name="Redo").click()
     first.get_by_text("1 of 3 clusters named").wait_for(timeout=LONG)
 
