@@ -71,7 +71,7 @@ def test_select_all_sends_ranges_and_survives_a_reversal_and_a_filter(grid):
     assert (seen["count"], seen["last"]) == (50_000, 2)
     page.get_by_text("evens only").click()
     assert report(page, "r.n === 100000 && r.first === 100000")["last"] == 2
-    assert "50,000 of 100,000 images selected" in page.locator(".count").inner_text()
+    assert "50,000 of 100,000 selected" in page.locator(".count").inner_text()
     cell(page, 1).click(modifiers=["Control"])  # 50,000 separate ranges now, so bits are sent
     seen = report(page, "r.count === 50001")
     assert seen["sum"] == 2 * 50_000 * 50_001 // 2 + 99_999

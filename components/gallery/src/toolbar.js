@@ -25,7 +25,7 @@ export class Toolbar {
   draw() {
     const { g } = this;
     const all = `${count(g.n)} ${g.label.toLowerCase()}`;
-    this.text.textContent = g.selection.count ? `${count(g.selection.count)} of ${all} selected` : all;
+    this.text.textContent = g.selection.count ? `${count(g.selection.count)} of ${count(g.n)} selected` : all;
     this.size.value = String(g.size);
     this.fit.setAttribute("aria-pressed", String(g.fit === "crop"));
     this.order.classList.toggle("k-hidden", g.orders.length === 0);

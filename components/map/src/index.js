@@ -47,7 +47,8 @@ class ScatterMap {
     this.legend = new Legend(this);
     this.notice = h("div", { class: "notice k-hidden", role: "status" });
     this.nothing = h("div", { class: "k-empty cover k-hidden" });
-    this.root.append(this.bar, h("div", { class: "body" }, this.holder, this.legend.element));
+    this.body = h("div", { class: "body" }, this.holder, this.legend.element);
+    this.root.append(this.bar, this.body);
     this.plot = new Plot(this.holder, { onview: () => this.viewed(), onlost: (lost) => this.lost(lost), onfail: () => this.say?.setStateValue("webgl", false) });
     this.pictures = new Pictures(this);
     this.shapes = new Shapes(this.holder, {
@@ -91,7 +92,7 @@ class ScatterMap {
     this.data = data;
     this.outbox.acknowledge(data.acted);
     const { key, memory } = this;
-    this.holder.style.height = `${data.height}px`;
+    this.body.style.height = `${data.height}px`;
     this.holder.setAttribute("aria-label", data.label);
     this.plot.setGround(this.ground());
     this.nothing.replaceChildren(h("strong", {}, data.empty), h("span", {}, data.emptyHint));

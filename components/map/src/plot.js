@@ -161,7 +161,10 @@ export class Plot {
 
   resize() {
     const { clientWidth: width, clientHeight: height } = this.holder;
-    if (width && height) this.scatter.set({ width, height });
+    if (!width || !height) return;
+    const fitted = this.fitted && this.view.every((value, i) => Math.abs(value - this.fitted[i]) < 1e-6);
+    this.scatter.set({ width, height });
+    if (fitted) this.fit(); // what was shown whole stays whole
   }
 
   get aspect() {
@@ -205,6 +208,7 @@ export class Plot {
 
   fit() {
     this.setView(Math.min(1, this.aspect), 0, 0);
+    this.fitted = this.view;
   }
 
   free() {
