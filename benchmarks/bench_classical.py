@@ -1,15 +1,14 @@
 """Each classical method beside scikit-learn's on the same 10,000 x 512 clustered vectors: seconds and ARI.
 
 The shared graph is given to the methods that read it and its time is printed by itself.
+Processor seconds.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from typing import Any
 
-from clustered_vectors import clustered
+from clustered_vectors import clustered, timed
 from sklearn.cluster import DBSCAN as SkDBSCAN
 from sklearn.cluster import KMeans as SkKMeans
 from sklearn.mixture import GaussianMixture as SkMixture
@@ -19,12 +18,6 @@ from engine.evaluation import ari
 from engine.neighbors import build_graph
 
 IMAGES, GROUPS = 10_000, 60
-
-
-def timed(work: Callable[[], Any]) -> tuple[float, Any]:
-    began = time.perf_counter()
-    result = work()
-    return time.perf_counter() - began, result
 
 
 def main() -> None:

@@ -30,11 +30,13 @@ def clustered(n: int, d: int = 512, groups: int = 240, *, seed: int = 0) -> tupl
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32), truth
 
 
+def timed(work: Callable[[], Any]) -> tuple[float, Any]:
+    """Return processor seconds (they mean something on a shared machine too) and the result."""
+    began = time.process_time()
+    result = work()
+    return time.process_time() - began, result
+
+
 def median_seconds(work: Callable[[], Any], repeats: int = 3) -> float:
-    """Return the median time of a few runs."""
-    times = []
-    for _ in range(repeats):
-        began = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - began)
-    return statistics.median(times)
+    """Return the median processor seconds of a few runs."""
+    return statistics.median(timed(work)[0] for _ in range(repeats))

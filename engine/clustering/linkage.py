@@ -334,7 +334,7 @@ def _minimum(
 
 
 def _bridges(
-    vectors: NDArray[np.float32], part: NDArray[np.int32], core: NDArray[Any], *, near: int = 12, samples: int = 256
+    vectors: NDArray[np.float32], part: NDArray[np.int32], core: NDArray[Any], *, near: int = 8, samples: int = 160
 ) -> tuple[Indices, Indices, NDArray[np.float64]]:
     """Return for each part its edges to the nearest parts, between their closest images.
 
