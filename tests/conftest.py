@@ -10,8 +10,12 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from engine.workspace import Workspace
+
+settings.register_profile("kindred", deadline=None)  # a busy machine is no failure
+settings.load_profile("kindred")
 
 SHARED_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 
