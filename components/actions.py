@@ -56,6 +56,21 @@ class Action:
     ids: NDArray[np.int32] | None = field(default=None, compare=False, repr=False)
 
 
+def take(inbox: list[Action]) -> tuple[Action, ...]:
+    """Empty the inbox and return what was in it.
+
+    A page takes its actions when it is ready to carry them out; a run that ended before that leaves them for the next.
+
+    Parameters
+    ----------
+    inbox : list of Action
+        Lives in the component's memory.
+    """
+    taken = tuple(inbox)
+    inbox.clear()
+    return taken
+
+
 def fresh_actions(memory: dict[str, Any], payload: object) -> list[tuple[Action, Mapping[str, Any]]]:
     """Read the actions that were not handed out before, in the order in which they were asked for.
 

@@ -17,12 +17,13 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from components import palette, transfer
-from components.actions import DEFAULT_KEYS, Action, fresh_actions
+from components.actions import DEFAULT_KEYS, fresh_actions
 from components.gallery.selection import GallerySelection, decode, encode
 
 DEFAULT_BUTTONS: Mapping[str, str] = MappingProxyType({"neighbours": "Neighbours", "show_on_map": "Show on map"})
 _WINDOW = 600
 _VERSIONS = 3
+_MOST_ACTIONS = 100
 _STATES = ("selection", "window", "order", "viewing", "event")
 
 
@@ -32,7 +33,9 @@ def _component() -> Callable[..., Mapping[str, Any]]:
 
 
 def _memory(key: str) -> dict[str, Any]:
-    memory: dict[str, Any] = st.session_state.setdefault(f"_kindred_gallery:{key}", {"nonce": 0, "seen": {}})
+    memory: dict[str, Any] = st.session_state.setdefault(
+        f"_kindred_gallery:{key}", {"nonce": 0, "seen": {}, "inbox": []}
+    )
     return memory
 
 
@@ -113,7 +116,6 @@ def gallery(
     neighbours: Mapping[int, Sequence[int]] | None = None,
     keys: Mapping[str, str] = DEFAULT_KEYS,
     buttons: Mapping[str, str] = DEFAULT_BUTTONS,
-    on_action: Callable[[Action], None] | None = None,
     height: int = 620,
     label: str = "Images",
     empty: str = "No images here.",
@@ -150,9 +152,6 @@ def gallery(
         Keys that become actions, and the action they name.
     buttons : mapping of str to str
         Actions offered on each image (full screen view), and their titles.
-    on_action : callable or None
-        Called with each new action at once. What is done here is done even if the person's next click ends this run
-        of the page before it looks at `GallerySelection.actions`.
     height : int
         Height of the grid in px, without the tool bar.
     label : str
@@ -176,10 +175,7 @@ def gallery(
     order_ids = _remember(memory, version, ids)
     badges_version = transfer.version_of(badges, badges_version)
     state = _state(key)
-    actions = _actions(memory, version, order_ids, state.get("event"))
-    if on_action is not None:
-        for action in actions:
-            on_action(action)
+    _actions(memory, version, order_ids, state.get("event"))
     data = {
         "key": key,
         "version": version,
@@ -209,8 +205,8 @@ def gallery(
         codes = np.empty(0, dtype=np.uint8) if badges is None else badges.astype(np.uint8)
         transfer.publish(f"{key}:badges", badges_version, {"codes": codes})
         result = _component()(key=key, data=data, **transfer.named(*_STATES))
-    actions += _actions(memory, version, order_ids, result.get("event"))
-    return _resolve(memory, version, order_ids, result, order, actions)
+    _actions(memory, version, order_ids, result.get("event"))
+    return _resolve(memory, version, order_ids, result, order)
 
 
 def _remember(memory: dict[str, Any], version: str, ids: NDArray[np.integer[Any]]) -> NDArray[np.int32]:
@@ -255,25 +251,19 @@ def _command(memory: dict[str, Any], version: str, ids: NDArray[np.int32]) -> di
     return {"nonce": memory["nonce"], **encode(memory["command_mask"])}
 
 
-def _actions(memory: dict[str, Any], version: str, ids: NDArray[np.int32], event: object) -> list[Action]:
-    """Read new actions, each with the ids that were selected at its moment; the last selection becomes the newest."""
-    actions = []
+def _actions(memory: dict[str, Any], version: str, ids: NDArray[np.int32], event: object) -> None:
+    """Read new actions into the inbox, each with the ids that were selected at its moment."""
     for action, item in fresh_actions(memory, event):
         said = item.get("selection")
         if isinstance(said, Mapping):
             action = replace(action, ids=ids[_mask(memory, version, ids, said)])
             memory["payload"] = _newer(memory, memory.get("payload"), said)
-        actions.append(action)
-    return actions
+        memory["inbox"].append(action)
+    del memory["inbox"][:-_MOST_ACTIONS]
 
 
 def _resolve(
-    memory: dict[str, Any],
-    version: str,
-    ids: NDArray[np.int32],
-    result: Mapping[str, Any],
-    order: str,
-    actions: Sequence[Action],
+    memory: dict[str, Any], version: str, ids: NDArray[np.int32], result: Mapping[str, Any], order: str
 ) -> GallerySelection:
     """Turn the newest of what the browser said into a selection of these ids."""
     payload = memory.get("payload")
@@ -297,8 +287,8 @@ def _resolve(
         mask,
         opened=opened,
         viewing=viewing,
-        actions=tuple(actions),
         order=chosen if isinstance(chosen, str) and chosen else order,
+        inbox=memory["inbox"],
     )
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from components.actions import Action
+from components.actions import Action, take
 
 MAX_RANGES = 4000
 
@@ -93,18 +93,26 @@ class GallerySelection:
         Id of the image that was just opened full screen (or stepped to); None in runs where that did not happen.
     viewing : int or None
         Id of the image that stays open full screen, over reruns.
-    actions : tuple of Action
-        Keys and buttons of this run, in order; several when the person was faster than the page. Each once only.
     order : str
         The order chosen in the menu (a key of `orders`), else the given default.
+    inbox : list of Action
+        Actions nobody has taken yet; read `actions` instead.
     """
 
     ids: NDArray[np.int32]
     mask: NDArray[np.bool_] = field(repr=False)
     opened: int | None = None
     viewing: int | None = None
-    actions: tuple[Action, ...] = ()
     order: str = ""
+    inbox: list[Action] = field(default_factory=list, repr=False)
+
+    @cached_property
+    def actions(self) -> tuple[Action, ...]:
+        """Keys and buttons that were not looked at before, in order; several when the person was faster than the page.
+
+        Reading them takes them: they are not reported again. A run that ends before leaves them for the next.
+        """
+        return take(self.inbox)
 
     @property
     def activated(self) -> Action | None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from components.actions import Action
+from components.actions import Action, take
 from components.map.polygon import Region
+
+# What the map itself sends through the same channel.
+OWN_ACTIONS = ("open", "category")
 
 
 @dataclass(frozen=True)
@@ -44,27 +48,43 @@ class MapEvent:
         Row of the point that was clicked in this run.
     pinned : int or None
         Row of the pinned point; it stays over reruns.
-    opened : int or None
-        Row of the point whose thumbnail was double-clicked or entered in this run.
-    category : int or None
-        Code of the legend entry that was clicked in this run.
-    actions : tuple of Action
-        Keys of the page that were pressed on the map in this run, in order. Each once only.
     cleared : bool
         True in the run in which the regions were removed.
     webgl : bool
         False when the plotly chart stands in.
+    inbox : list of Action
+        Actions nobody has taken yet; read `actions`, `opened` and `category` instead.
     """
 
     regions: tuple[Region, ...] = ()
     mask: NDArray[np.bool_] | None = field(default=None, repr=False)
     clicked: int | None = None
     pinned: int | None = None
-    opened: int | None = None
-    category: int | None = None
-    actions: tuple[Action, ...] = ()
     cleared: bool = False
     webgl: bool = True
+    inbox: list[Action] = field(default_factory=list, repr=False)
+
+    @cached_property
+    def _taken(self) -> tuple[Action, ...]:
+        return take(self.inbox)
+
+    def _last(self, action: str) -> int | None:
+        return next((taken.position for taken in reversed(self._taken) if taken.action == action), None)
+
+    @property
+    def actions(self) -> tuple[Action, ...]:
+        """Keys of the page pressed on the map that were not looked at before, in order; reading takes them."""
+        return tuple(action for action in self._taken if action.action not in OWN_ACTIONS)
+
+    @property
+    def opened(self) -> int | None:
+        """Row of the point that was just double-clicked or entered; reported once."""
+        return self._last("open")
+
+    @property
+    def category(self) -> int | None:
+        """Code of the legend entry that was just clicked; reported once."""
+        return self._last("category")
 
     @property
     def activated(self) -> Action | None:

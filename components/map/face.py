@@ -15,12 +15,11 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from components import palette, transfer
-from components.actions import DEFAULT_KEYS, Action, fresh_actions
+from components.actions import DEFAULT_KEYS, fresh_actions
 from components.map.colors import Coloring, encode_colors
 from components.map.events import LegendEntry, MapEvent
 from components.map.polygon import read_regions, select
 
-_OWN_ACTIONS = ("open", "category")
 _STATES = ("regions", "pinned", "webgl", "event")
 
 
@@ -37,7 +36,9 @@ def map_memory(key: str) -> dict[str, Any]:
     key : str
         The map's key.
     """
-    memory: dict[str, Any] = st.session_state.setdefault(f"_kindred_map:{key}", {"nonce": 0, "colorings": {}})
+    memory: dict[str, Any] = st.session_state.setdefault(
+        f"_kindred_map:{key}", {"nonce": 0, "colorings": {}, "inbox": []}
+    )
     return memory
 
 
@@ -84,7 +85,6 @@ def scatter_map(
     highlight_version: str = "",
     tool: str = "lasso",
     keys: Mapping[str, str] = DEFAULT_KEYS,
-    on_action: Callable[[Action], None] | None = None,
     thumbnails: bool = True,
     height: int = 560,
     label: str = "Map of the images",
@@ -120,9 +120,6 @@ def scatter_map(
         ``pan``, ``lasso`` or ``box`` at first drawing.
     keys : mapping of str to str
         Keys that become actions (`MapEvent.activated`), and the action they name.
-    on_action : callable or None
-        Called with each new action at once. What is done here is done even if the person's next click ends this run
-        of the page before it looks at `MapEvent.actions`.
     thumbnails : bool
         Whether pictures appear on hover and at density peaks.
     height : int
@@ -167,11 +164,7 @@ def scatter_map(
         )
     said = st.session_state.get(key)
     state = said if isinstance(said, Mapping) else {}
-    actions = [action for action, _item in fresh_actions(memory, state.get("event"))]
-    if on_action is not None:
-        for action in actions:
-            if action.action not in _OWN_ACTIONS:
-                on_action(action)
+    _actions(memory, state.get("event"))
     drawn = resolve_regions(memory, state.get("regions"))
     if highlight is None and drawn is not None:
         highlight, highlight_version = drawn, f"regions:{memory['made']}"
@@ -209,8 +202,8 @@ def scatter_map(
     if result.get("webgl") is False:
         memory["webgl"] = False
         st.rerun()
-    actions += [action for action, _item in fresh_actions(memory, result.get("event"))]
-    return _event(memory, result, n, actions)
+    _actions(memory, result.get("event"))
+    return _event(memory, result, n)
 
 
 def _geometry(points: NDArray[np.float32], ids: NDArray[np.integer[Any]] | None) -> dict[str, NDArray[Any]]:
@@ -257,11 +250,17 @@ def resolve_regions(memory: dict[str, Any], payload: object) -> NDArray[np.bool_
     return mask
 
 
+def _actions(memory: dict[str, Any], event: object) -> None:
+    """Read new actions into the inbox; the last hundred are kept."""
+    memory["inbox"] += [action for action, _item in fresh_actions(memory, event)]
+    del memory["inbox"][:-100]
+
+
 def _row(value: object, n: int) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < n else None
 
 
-def _event(memory: dict[str, Any], result: Mapping[str, Any], n: int, actions: Sequence[Action]) -> MapEvent:
+def _event(memory: dict[str, Any], result: Mapping[str, Any], n: int) -> MapEvent:
     had = memory.get("had_regions", False)
     mask = resolve_regions(memory, result.get("regions"))
     memory["had_regions"] = mask is not None
@@ -270,15 +269,12 @@ def _event(memory: dict[str, Any], result: Mapping[str, Any], n: int, actions: S
     pinned = _row(pin.get("row"), n)
     clicked = pinned if pin.get("t") != memory.get("pinned_at") else None
     memory["pinned_at"] = pin.get("t")
-    rows = {action.action: action.position for action in actions}
     return MapEvent(
         regions=memory["regions"] if mask is not None else (),
         mask=mask,
         clicked=clicked,
         pinned=pinned,
-        opened=_row(rows.get("open"), n),
-        category=rows.get("category"),
-        actions=tuple(action for action in actions if action.action not in _OWN_ACTIONS),
         cleared=had and mask is None,
         webgl=True,
+        inbox=memory["inbox"],
     )

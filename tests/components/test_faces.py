@@ -20,15 +20,7 @@ def gallery_page() -> None:
     if "order_ids" in st.session_state:
         select_in_gallery("g", st.session_state.pop("order_ids"))
     st.session_state.before = (gallery_order("g", "first"), gallery_viewing("g"))
-    done = st.session_state.setdefault("done", [])
-    st.session_state.seen = gallery(
-        "g",
-        ids,
-        version=str(ids.tolist()),
-        orders={"first": "First"},
-        order="first",
-        on_action=lambda action: done.append((action.action, action.ids.tolist())),
-    )
+    st.session_state.seen = gallery("g", ids, version=str(ids.tolist()), orders={"first": "First"}, order="first")
 
 
 def map_page() -> None:
@@ -138,11 +130,37 @@ def test_an_action_carries_the_selection_of_its_moment(page):
     }
     seen = run(said)
     assert [(a.action, a.ids.tolist()) for a in seen.actions] == [("label", [10]), ("reject", [30, 40])]
-    assert run.app.session_state["done"] == [("label", [10]), ("reject", [30, 40])]
     assert seen.activated.key == "x"
     assert seen.selected_ids.tolist() == [30, 40]
     assert run(said).actions == ()
-    assert len(run.app.session_state["done"]) == 2
+
+
+def test_an_action_nobody_looked_at_waits_for_the_next_run(page):
+    run = page(gallery_page)
+    run()
+    run({"event": [{"t": 1.0, "action": "label", "key": "1", "id": 10, "position": 0}]})
+    later = run({"event": None})
+    assert [action.key for action in later.actions] == ["1"]
+    assert later.activated.key == "1"
+    assert run({"event": None}).actions == ()
+
+
+def test_what_was_opened_and_chosen_on_the_map_is_reported_once(page):
+    run = page(map_page)
+    run()
+    seen = run(
+        {
+            "event": [
+                {"t": 1.0, "action": "open", "key": "", "id": 2, "position": 2},
+                {"t": 2.0, "action": "category", "position": 1},
+                {"t": 3.0, "action": "merge", "key": "m", "id": None, "position": None},
+            ]
+        }
+    )
+    assert (seen.opened, seen.category) == (2, 1)
+    assert [action.action for action in seen.actions] == ["merge"]
+    after = run({"event": None})
+    assert (after.opened, after.category, after.activated) == (None, None, None)
 
 
 def test_opening_is_reported_once_and_viewing_as_long_as_it_lasts(page):
