@@ -13,8 +13,9 @@ import numpy as np
 
 from engine.clustering.base import ClusterEstimator, Labels, Vectors, check_embeddings
 from engine.clustering.kmeans import mean_directions
-from engine.clustering.linkage import Cut, LinkageTree, single_linkage, spanning_tree
+from engine.clustering.linkage import Cut, LinkageTree, single_linkage
 from engine.clustering.reduce import Reduce, Space, reduce_embeddings, reduce_setting
+from engine.clustering.spanning import spanning_tree
 from engine.errors import InputError
 from engine.neighbors import NeighborGraph, search
 from engine.progress import SILENT, Progress

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from engine.clustering import linkage
+from engine.clustering import spanning
 from engine.clustering.hdbscan import HDBSCAN, HDBSCANSettings, cut_tree
-from engine.clustering.linkage import LinkageTree, single_linkage, spanning_tree
+from engine.clustering.linkage import LinkageTree, single_linkage
+from engine.clustering.spanning import spanning_tree
 from engine.errors import InputError, StorageError
 from engine.evaluation import ari
 from engine.neighbors import build_graph
@@ -91,7 +92,7 @@ def test_edges_joined_a_few_at_a_time_give_the_same_tree(digits, monkeypatch):
     x, _ = digits
     graph = build_graph(x)
     whole = HDBSCAN(raw()).fit(x, neighbors=graph)
-    monkeypatch.setattr(linkage, "CHUNK", 1)
+    monkeypatch.setattr(spanning, "CHUNK", 1)
     few = HDBSCAN(raw()).fit(x, neighbors=graph)
     np.testing.assert_allclose(few.tree_.height, whole.tree_.height)
     assert ari(whole.labels_ + 1, few.labels_) > 0.99
