@@ -53,7 +53,7 @@ def settings_of(name: str, n_clusters: int, seed: int, changes: dict[str, str]) 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--methods", nargs="+", default=["temi", "four_term", "cludi", "cpp"])
+    parser.add_argument("--methods", nargs="*", default=["temi", "four_term", "cludi", "cpp"])
     parser.add_argument("--sets", nargs="+", default=["digits", *NPZ])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--data", type=Path, default=Path(__file__).resolve().parent.parent.parent / "shared" / "data")

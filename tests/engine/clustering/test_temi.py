@@ -334,7 +334,7 @@ def test_the_estimate_before_training_grows_with_what_makes_training_long():
     assert 0.1 < small < 600
     assert estimated_seconds(TEMISettings(n_heads=30), 2000, 768) == pytest.approx(10 * small)
     assert estimated_seconds(TEMISettings(preset="paper"), 2000, 768) > 20 * small
-    assert estimated_seconds(TEMISettings(warm_start="none"), 2000, 768) < small
+    assert estimated_seconds(TEMISettings(warm_start="none"), 2000, 768) > 3 * small
 
 
 def test_preset_rules_follow_the_specification():
