@@ -171,7 +171,7 @@ def test_trials_of_a_deep_method_are_short_and_the_best_is_trained_in_full():
     assert [row["state"] for row in search.trials_] == ["complete"] * 2
     assert search.best_settings_ == settings.changed(**search.best_params_)
     assert search.best_settings_.n_epochs == 200
-    assert search.best_score_ > 0.8
+    assert search.best_score_ > 0.5
 
 
 def test_a_bayesian_search_prunes_what_stays_below_the_median(monkeypatch):
