@@ -292,6 +292,16 @@ def images(page) -> int:
     return page.eval_on_selector_all(".k-gallery img", "all => all.length")
 
 
+def first_id(page, condition: str) -> int:
+    """Lowest id of the cells that exist, once it meets a condition (JavaScript over ``id``)."""
+    found = page.wait_for_function(
+        "list => { const id = Math.min(...[...list.querySelectorAll('.cell')].map(c => +c.dataset.id));"
+        f" return {condition} && id; }}",
+        arg=page.locator(".list").element_handle(),
+    )
+    return int(found.json_value())
+
+
 def test_a_million_ids_keep_few_elements_and_reach_the_end(grid):
     page = grid(1_000_000)
     seen = [images(page)]
@@ -305,13 +315,11 @@ def test_a_million_ids_keep_few_elements_and_reach_the_end(grid):
     page.wait_for_selector(".cell[data-id='1000000']")
     assert max(seen) < 150
     place.evaluate("list => { list.scrollTop = list.scrollHeight / 2; }")
-    page.wait_for_timeout(250)
-    before = int(page.locator(".cell").first.get_attribute("data-id"))
+    before = first_id(page, "id > 400000 && id < 600000")
     place.hover()
     page.mouse.wheel(0, 600)
-    page.wait_for_timeout(250)
-    after = int(page.locator(".cell").first.get_attribute("data-id"))
-    assert 0 < after - before <= 5 * columns_of(page)
+    after = first_id(page, f"id > {before}")
+    assert after - before <= 5 * columns_of(page)
     place.focus()
     page.keyboard.press("Control+a")
     page.keyboard.press("Home")
