@@ -167,6 +167,7 @@ class Gallery {
       this.toolbar.draw();
       return;
     }
+    if (this.settled) this.scroll.moved(); // a scroll whose event is still on its way is not undone
     const anchorRow = Math.floor(this.scroll.top / this.grid.pitch) * this.grid.columns;
     const offset = this.scroll.top;
     const before = this.grid;
