@@ -1,6 +1,6 @@
 """One CLUDI training step against the naive one with the same mathematics.
 
-    python benchmarks/bench_cludi.py            # N 128, D 256, K 50, 4 copies, 8 sampling steps
+    python benchmarks/bench_cludi.py            # N 64, D 256, K 50; copies and sampling steps as published
 
 Naive: gradients are kept through the whole teacher sampler, the feature branch runs again at every diffusion step and
 for every copy, and the cross-entropy builds the full B x B x N x K tensor. Both start from the same weights and draw
@@ -98,12 +98,12 @@ def step(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--dimension", type=int, default=256)
     parser.add_argument("--clusters", type=int, default=50)
-    parser.add_argument("--copies", type=int, default=4)
-    parser.add_argument("--sampling-steps", type=int, default=8)
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--copies", type=int, default=8)
+    parser.add_argument("--sampling-steps", type=int, default=25)
+    parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
     torch.manual_seed(0)
     student = CludiNetwork(arguments.dimension, arguments.clusters, dropout=0.0)
