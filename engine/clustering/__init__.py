@@ -80,7 +80,7 @@ _ALL = (
            "engine.clustering.cludi", "CLUDI", kind="deep"),
     Method("cpp", "CPP", "Gives every group a subspace of its own; shows how many groups there are after training.",
            "engine.clustering.cpp", "CPP", kind="deep"),
-    Method("hadis", "HaDis", "Trains its own network on your images, without pretrained weights: for other than photographs.",
+    Method("hadis", "HaDis", "Trains its own network, without pretrained weights: for images unlike photographs.",
            "engine.clustering.hadis", "HaDis", kind="deep", takes="images"),
 )  # fmt: skip
 
