@@ -184,3 +184,15 @@ def report(page, *conditions: str) -> dict:
         f" let r; try {{ r = JSON.parse(e.textContent); }} catch {{ return false; }} return {test}; }}"
     )
     return json.loads(page.text_content("#report"))
+
+
+def eventually(probe: Callable[[], float], holds: Callable[[float], bool], seconds: float = 30) -> float:
+    """Return the first value of `probe` for which `holds`; fail with the last value after that many seconds.
+
+    For what no selector can wait for: pixels of a canvas, places on the screen.
+    """
+    end = time.monotonic() + seconds
+    while not holds(value := probe()):
+        assert time.monotonic() < end, f"still {value}"
+        time.sleep(0.1)
+    return value

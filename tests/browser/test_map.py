@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import re
+
 import numpy as np
 import pytest
+from PIL import Image
+from playwright.sync_api import expect
 
 from components.map import inside
-from tests.browser.conftest import report
+from tests.browser.conftest import eventually, report
 
 pytestmark = pytest.mark.browser
 
@@ -29,18 +34,9 @@ class Map:
         self.wait_drawn()
         self.low, self.high = self.xy.min(axis=0).astype(float), self.xy.max(axis=0).astype(float)
 
-    def wait_drawn(self, more_than: int = 0) -> int:
-        """Wait until the picture was drawn more often than that; returns how often."""
+    def wait_drawn(self) -> None:
+        """Wait for the first picture."""
         self.page.wait_for_selector(".k-map[data-drawn]")
-        handle = self.page.wait_for_function(
-            "([e, k]) => +e.dataset.drawings > k && +e.dataset.drawings",
-            arg=[self.page.locator(".k-map").element_handle(), more_than],
-        )
-        return int(handle.json_value())
-
-    @property
-    def drawings(self) -> int:
-        return int(self.page.locator(".k-map").get_attribute("data-drawings"))
 
     def screen(self, points) -> np.ndarray:
         """Window coordinates of points in data coordinates, while everything is fitted."""
@@ -74,15 +70,14 @@ class Map:
         if key:
             self.page.keyboard.up(key)
 
-    def pixel_share(self, test: str) -> float:
-        """Share of the picture's pixels for which JavaScript over ``r, g, b`` holds; takes a screenshot of the map."""
-        import io
-
-        from PIL import Image
-
+    def pixels(self) -> np.ndarray:
+        """What the canvas shows now: (height, width, 3) of 0..255."""
         image = Image.open(io.BytesIO(self.page.locator("canvas.gl").screenshot())).convert("RGB")
-        r, g, b = (np.asarray(image)[..., i].astype(int) for i in range(3))
-        return float(eval(test, {"r": r, "g": g, "b": b, "np": np}).mean())
+        return np.asarray(image).astype(int)
+
+    def colored(self) -> float:
+        """Share of the canvas that is neither grey nor ground."""
+        return float((np.ptp(self.pixels(), axis=2) > 60).mean())
 
 
 @pytest.fixture
@@ -105,9 +100,9 @@ def test_the_lasso_comes_back_as_a_polygon_in_data_coordinates_and_fills_the_gal
     assert np.abs(np.linalg.norm(polygon - view.center(2), axis=1) - 8.5).max() < 0.5
     assert seen["count"] == pytest.approx(expected, abs=2)
     assert seen["count"] == int(inside(polygon, view.xy).sum()) > 400
-    legend = view.page.locator(".entry").first.inner_text().split("\n")
-    assert legend[0] == "<i>cluster 2</i>"
-    assert legend[1] == f"{seen['count']} / {(view.codes == 2).sum()}"
+    expect(view.page.locator(".entry").first).to_have_text(
+        f"<i>cluster 2</i>{seen['count']} / {(view.codes == 2).sum()}"
+    )
 
 
 def test_the_tool_stays_armed_shift_adds_alt_takes_away_and_escape_clears(scatter):
@@ -125,7 +120,7 @@ def test_the_tool_stays_armed_shift_adds_alt_takes_away_and_escape_clears(scatte
     view.page.keyboard.press("Escape")
     seen = report(view.page, "r.regions.length === 0 && r.gallery === 5000")
     assert seen["seen"]["cleared"] is True
-    assert view.page.locator(".shape").count() == 0
+    expect(view.page.locator(".shape")).to_have_count(0)
 
 
 def test_a_box_has_four_corners_and_says_so(scatter):
@@ -145,14 +140,14 @@ def test_the_region_stays_over_reruns_and_returns_with_the_map(scatter):
     count = report(view.page, "r.count > 0")["count"]
     view.page.get_by_text("confidence").click()
     assert report(view.page, "r.runs > 2")["count"] == count
-    assert view.page.locator(".shape").count() == 1
+    expect(view.page.locator(".shape")).to_have_count(1)
     assert view.page.locator(".k-map").get_attribute("data-mark") == "same element"
     view.page.get_by_text("hide map").click()
     view.page.wait_for_selector(".k-map", state="detached")
     view.page.get_by_text("hide map").click()
     assert report(view.page, "r.count > 0")["count"] == count
     view.wait_drawn()
-    assert view.page.locator(".shape").count() == 1
+    expect(view.page.locator(".shape")).to_have_count(1)
 
 
 def test_python_clears_focuses_and_highlights(scatter):
@@ -161,18 +156,22 @@ def test_python_clears_focuses_and_highlights(scatter):
     report(view.page, "r.count > 0")
     view.page.get_by_role("button", name="clear map").click()
     report(view.page, "r.regions.length === 0 && r.gallery === 5000")
-    assert view.page.locator(".shape").count() == 0
-    before = view.drawings
+    expect(view.page.locator(".shape")).to_have_count(0)
     view.page.get_by_text("highlight cluster 3").click()
-    view.wait_drawn(before)
     total = int((view.codes == 3).sum())
-    assert view.page.locator(".k-map .count").inner_text() == f"{total} of 5,000 points"
-    assert view.page.locator(".entry").first.inner_text().split("\n")[1] == f"{total} / {total}"
+    expect(view.page.locator(".k-map .count")).to_have_text(f"{total} of 5,000 points")
+    expect(view.page.locator(".entry").first).to_have_text(f"<i>cluster 3</i>{total} / {total}")
     view.page.get_by_role("button", name="focus on 7").click()
     view.page.wait_for_selector(".ring.focused:not(.k-hidden)")
-    box, ring = view.page.locator(".holder").bounding_box(), view.page.locator(".ring.focused").bounding_box()
-    assert ring["x"] + ring["width"] / 2 == pytest.approx(box["x"] + box["width"] / 2, abs=2)
-    assert ring["y"] + ring["height"] / 2 == pytest.approx(box["y"] + box["height"] / 2, abs=2)
+
+    def off_center() -> float:
+        box, ring = (view.page.locator(name).bounding_box() for name in (".holder", ".ring.focused"))
+        return max(
+            abs(ring[at] + ring[side] / 2 - box[at] - box[side] / 2)
+            for at, side in ("x width".split(), "y height".split())
+        )
+
+    eventually(off_center, lambda distance: distance < 2)
 
 
 def test_hover_shows_the_thumbnail_and_a_click_pins_it(scatter):
@@ -182,15 +181,15 @@ def test_hover_shows_the_thumbnail_and_a_click_pins_it(scatter):
     view.page.mouse.move(*place)
     card = view.page.locator(".card:not(.pinned)")
     card.wait_for(state="visible")
-    assert card.locator("img").get_attribute("src") == f"/thumb/{row + 1}"
-    assert card.locator(".name").inner_text() == "<i>cluster 6</i>"
+    expect(card.locator("img")).to_have_attribute("src", f"/thumb/{row + 1}")
+    expect(card.locator(".name")).to_have_text("<i>cluster 6</i>")
     assert card.locator("i").count() == 0
     view.page.mouse.click(*place)
     seen = report(view.page, "r.pinned !== null")
     assert seen["pinned"] == row
     assert seen["seen"]["clicked"] == row
     pinned = view.page.locator(".card.pinned")
-    assert pinned.locator("img").get_attribute("src") == f"/thumb/{row + 1}"
+    expect(pinned.locator("img")).to_have_attribute("src", f"/thumb/{row + 1}")
     pinned.get_by_role("button", name="Open").click()
     assert report(view.page, "r.seen.opened !== undefined")["seen"]["opened"] == row
     view.page.locator(".holder").focus()
@@ -198,7 +197,7 @@ def test_hover_shows_the_thumbnail_and_a_click_pins_it(scatter):
     report(view.page, "r.activated === 'merge'")
     view.page.keyboard.press("Escape")
     report(view.page, "r.pinned === null")
-    assert not pinned.is_visible()
+    expect(pinned).not_to_be_visible()
 
 
 def test_a_legend_entry_is_a_button_for_its_category(scatter):
@@ -226,21 +225,15 @@ def test_wheel_zooms_keys_move_and_fit_comes_back(scatter):
 
 def test_colours_follow_the_choice_and_the_rest_turns_grey(scatter):
     view = scatter()
-    colored = view.pixel_share("(np.maximum(np.maximum(r, g), b) - np.minimum(np.minimum(r, g), b)) > 60")
-    assert colored > 0.02
-    before = view.drawings
+    colored = eventually(view.colored, lambda share: share > 0.02)
     view.draw(view.around(2))
-    view.wait_drawn(before)
     report(view.page, "r.count > 0")
-    lit = view.pixel_share("(np.maximum(np.maximum(r, g), b) - np.minimum(np.minimum(r, g), b)) > 60")
-    assert 0 < lit < colored / 3
+    eventually(view.colored, lambda share: 0 < share < colored / 3)
     view.page.keyboard.press("Escape")
     report(view.page, "r.gallery === 5000")
-    before = view.drawings
     view.page.get_by_text("confidence").click()
-    view.wait_drawn(before)
-    assert view.page.locator(".ramp").is_visible()
-    assert view.page.locator(".ends").inner_text().split()[0].startswith("-")
+    expect(view.page.locator(".ramp")).to_be_visible()
+    expect(view.page.locator(".ends")).to_have_text(re.compile(r"^[-\u2212]"))
 
 
 RECORD_CONTEXTS = """
@@ -256,17 +249,14 @@ HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {
 
 def test_a_lost_graphics_context_is_recovered(scatter):
     view = scatter(script=RECORD_CONTEXTS)
-    before = view.drawings
     view.draw(view.around(3))
     count = report(view.page, "r.count > 0")["count"]
-    view.wait_drawn(before)
     view.page.evaluate(
         "() => globalThis.contexts.findLast(c => !c.isContextLost()).getExtension('WEBGL_lose_context').loseContext()"
     )
     view.page.wait_for_selector(".notice:not(.k-hidden)")
     view.page.wait_for_selector(".notice.k-hidden", state="attached")
-    colored = view.pixel_share("(np.maximum(np.maximum(r, g), b) - np.minimum(np.minimum(r, g), b)) > 60")
-    assert colored > 0.001
+    eventually(view.colored, lambda share: share > 0.001)
     assert report(view.page)["count"] == count
     view.draw(view.around(6))
     assert report(view.page, f"r.count > 0 && r.count !== {count}")["webgl"] is True
@@ -296,14 +286,14 @@ def test_without_webgl_a_chart_takes_over_and_selects_too(serve, chromium_launch
 def test_it_wears_the_theme_and_fits_a_narrow_window(scatter, scheme):
     view = scatter(width=560, scheme=scheme)
     assert view.page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
-    dark = view.pixel_share("(r + g + b) < 120")
-    assert (dark > 0.8) == (scheme == "dark")
+    eventually(lambda: float((view.pixels().sum(axis=2) < 120).mean()), lambda dark: (dark > 0.8) == (scheme == "dark"))
 
 
 def test_help_lists_the_keys(scatter):
     view = scatter()
     view.page.locator(".holder").focus()
     view.page.keyboard.press("?")
-    assert "add to the selection" in view.page.locator(".k-map dialog.k-help").inner_text()
+    sheet = view.page.locator(".k-map dialog.k-help")
+    expect(sheet).to_contain_text("add to the selection")
     view.page.keyboard.press("Escape")
-    assert not view.page.locator(".k-map dialog.k-help").is_visible()
+    expect(sheet).not_to_be_visible()
