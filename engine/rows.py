@@ -20,6 +20,7 @@ from engine.files import load_array
 from engine.ids import Ids, positions
 from engine.images.datasets import Dataset, find_dataset, load_images
 from engine.images.decode import PreprocessSettings
+from engine.images.sampling import kept_sample
 from engine.neighbors import NeighborGraph, cached_graph
 from engine.progress import SILENT, Progress
 from engine.projection import ProjectionSettings, cached_projection
@@ -71,8 +72,13 @@ class Rows:
 
 
 def load_rows(workspace: Workspace, dataset_id: str, config_key: str) -> Rows:
-    """Bring together the catalog's images and the embeddings of one configuration."""
-    return _rows(workspace, load_set(workspace, dataset_id, config_key), dataset_id)
+    """Bring together the catalog's images and the embeddings of one configuration.
+
+    Where the person keeps a sample of the data set, these are the rows of the sample.
+    """
+    sample = kept_sample(workspace, dataset_id)
+    only = None if sample is None else sample.contents
+    return _rows(workspace, load_set(workspace, dataset_id, config_key, only=only), dataset_id)
 
 
 def rows_of_run(workspace: Workspace, run: runs.Run) -> Rows:
@@ -147,17 +153,14 @@ def embed_dataset(
     preprocess: PreprocessSettings | None = None,
     device: str = "auto",
     progress: Progress = SILENT,
+    force: bool = False,
+    only: Ids | None = None,
 ) -> Rows:
-    """Embed what is missing and return the rows."""
+    """Embed what is missing, with `force` everything, and return the rows; `only` takes just these content ids."""
     embedding = embed(
-        workspace,
-        dataset_id,
-        encoder,
-        settings,
-        preprocess=preprocess or PreprocessSettings(),
-        progress=progress,
-        device=device,
-    )
+        workspace, dataset_id, encoder, settings, preprocess=preprocess, progress=progress, device=device,
+        force=force, only=only,
+    )  # fmt: skip
     return _rows(workspace, embedding, dataset_id)
 
 

@@ -15,6 +15,7 @@ from engine.evaluation import scores
 from engine.files import save_arrays, write_json
 from engine.ids import to_hex
 from engine.images.decode import PreprocessSettings
+from engine.images.sampling import kept_sample
 from engine.images.scan import scan
 from engine.images.thumbnails import thumbnail
 from engine.labels.events import LabelHistory
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     from engine.export.labels import LabelTable
     from engine.export.pseudo_labels import Written
 
+LIVE_SCORES = ("silhouette", "balance", "n_clusters", "largest_share", "accuracy", "nmi", "ari")
+
 
 def scan_task(workspace: Workspace, folder: Path, config: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Scan a data set; the report is written beside the job."""
@@ -50,8 +53,9 @@ def scan_task(workspace: Workspace, folder: Path, config: dict[str, Any], progre
 
 
 def embed_task(workspace: Workspace, folder: Path, config: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """Embed a data set with one configuration."""
+    """Embed a data set, or the person's sample of it, with one configuration."""
     encoder = find_encoder(config["encoder"])
+    sample = kept_sample(workspace, config["dataset"]["id"])
     rows = embed_dataset(
         workspace,
         config["dataset"]["id"],
@@ -60,6 +64,8 @@ def embed_task(workspace: Workspace, folder: Path, config: dict[str, Any], progr
         preprocess=PreprocessSettings.parse(config.get("preprocess", {})),
         device=config.get("device", "auto"),
         progress=progress,
+        force=bool(config.get("force", False)),
+        only=None if sample is None else sample.contents,
     )
     if len(rows) == 0:
         raise InputError("None of the images could be read, so nothing was embedded.", "See the list on Images.")
@@ -89,15 +95,22 @@ def cluster_task(workspace: Workspace, folder: Path, config: dict[str, Any], pro
 
 
 def listen_with_scores(progress: Progress, rows: Rows) -> None:
-    """Let a job's listener score snapshots without labels; only the rows that a method is fitted on are scored."""
+    """Let a job's listener score snapshots of the rows that a method is fitted on, against truth where it is known.
+
+    A score also holds the cluster sizes in falling order; it is empty where a method left out images.
+    """
     if not hasattr(progress, "score"):
         return
-    train = np.array([part != "test" for part in rows.split], dtype=bool)
+    test = np.array([part == "test" for part in rows.split], dtype=bool)
+    fitted = np.arange(len(rows)) if test.all() else np.flatnonzero(~test)
+    truth = truth_codes([rows.truth[row] for row in fitted.tolist()])
 
     def score(labels: NDArray[np.int32]) -> dict[str, Any]:
-        fitted = rows.vectors[train] if len(labels) == train.sum() else rows.vectors[: len(labels)]
-        found = scores(fitted, labels)
-        return {name: found[name] for name in ("silhouette", "balance", "n_clusters", "largest_share")}
+        if len(labels) != len(fitted):
+            return {}
+        found = scores(rows.vectors if len(fitted) == len(rows) else rows.vectors[fitted], labels, truth)
+        sizes = np.sort(np.bincount(labels[labels >= 0]))[::-1]
+        return {name: found[name] for name in LIVE_SCORES if found[name] is not None} | {"sizes": sizes.tolist()}
 
     progress.score = score
 
@@ -156,9 +169,14 @@ def pseudo_label_run(
 def draw_run(
     workspace: Workspace, run: runs.Run, rows: Rows, kind: str = "umap", *, progress: Progress = SILENT
 ) -> list[Path]:
-    """Write the run's figures: the map by cluster beside truth, and the cluster sizes."""
+    """Write the run's figures: the map by cluster beside truth, and the cluster sizes.
+
+    A run that trained a network is drawn in the space that it learned.
+    """
     from engine.figures import draw_maps, draw_sizes
 
+    if "trained_embedding" in run.config:
+        rows = load_rows(workspace, run.dataset, str(run.config["trained_embedding"]))
     labels, _ = align(run, rows)
     xy = map_of(workspace, rows, ProjectionSettings.parse({"kind": kind}), progress=progress)
     truth = truth_codes(rows.truth)
@@ -183,14 +201,20 @@ def save_features(run: runs.Run, rows: Rows) -> list[Path]:
 
 
 def sweep_task(workspace: Workspace, folder: Path, config: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """Sweep one configuration's embeddings; the board lies in the job's folder."""
+    """Sweep one configuration's embeddings; the board lies in the job's folder.
+
+    The pairs that the person named weigh in the ranking, and the surroundings of the target images are reported.
+    """
     from engine.export.csv import path_text
     from engine.selection.sweep import Sweep, SweepSettings
 
+    sample = kept_sample(workspace, config["dataset"]["id"])
     rows = load_rows(workspace, config["dataset"]["id"], config["config_key"])
     result = Sweep(SweepSettings.parse(config.get("settings", {}))).run(
         rows.vectors, output_dir=folder, graph=graph_of(workspace, rows, progress=progress),
         paths=[path_text(path) for path in rows.paths], progress=progress,
+        validation_pairs=None if sample is None else sample.pair_rows(rows.contents),
+        target=None if sample is None else sample.target_rows(rows.contents).tolist(),
     )  # fmt: skip
     return {"ranked": len(result.ranked), "best": result.best.title if result.best else None}
 

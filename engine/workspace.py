@@ -9,6 +9,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.files import told_when_full
+
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 
@@ -20,11 +22,18 @@ class Workspace:
 
     @classmethod
     def open(cls, root: str | Path | None = None) -> Workspace:
-        """Open the workspace at `root`, else at KINDRED_WORKSPACE, else in the checkout; folders are created."""
+        """Open the workspace at `root`, else at KINDRED_WORKSPACE, else in the checkout; folders are created.
+
+        Raises
+        ------
+        StorageError
+            They may not be created there.
+        """
         chosen = Path(root or os.environ.get("KINDRED_WORKSPACE") or CHECKOUT).expanduser().resolve()
         workspace = cls(chosen)
         for folder in (workspace.cache, workspace.runs):
-            folder.mkdir(parents=True, exist_ok=True)
+            with told_when_full(folder):
+                folder.mkdir(parents=True, exist_ok=True)
         return workspace
 
     @property
@@ -46,6 +55,10 @@ class Workspace:
     def thumbnails(self) -> Path:
         """256 px JPEG by content id."""
         return self.cache / "thumbnails.sqlite"
+
+    def sample(self, dataset_id: str) -> Path:
+        """The sample that the person drew of a data set, with the images named as targets and pairs."""
+        return self.library / "samples" / f"{dataset_id}.json"
 
     @property
     def runs(self) -> Path:

@@ -187,6 +187,7 @@ def remove_dataset(workspace: Workspace, id: str) -> None:
     find_dataset(workspace, id)
     with open_catalog(workspace.catalog, write=True) as db:
         db.execute("DELETE FROM dataset WHERE id = ?", (id,))
+    workspace.sample(id).unlink(missing_ok=True)
 
 
 def relocate(workspace: Workspace, id: str, new_path: str | Path) -> Dataset:

@@ -82,6 +82,11 @@ class Sample:
         at = content_ids.positions(contents, self.contents)
         return np.sort(at[at >= 0])
 
+    def target_rows(self, contents: Ids) -> NDArray[np.int64]:
+        """Return the indices of the target images in `contents`; images that are gone are left out."""
+        at = content_ids.positions(contents, content_ids.pack(self.targets))
+        return at[at >= 0]
+
     def pair_rows(self, contents: Ids) -> NDArray[np.int64]:
         """Return (p, 2) indices of the validation pairs in `contents`; pairs with an end that is gone are left out."""
         if not self.pairs:
@@ -197,6 +202,30 @@ def draw(
         )
     warnings = list(dict.fromkeys(warnings))
     return Sample(dataset_id, settings, len(table), table.contents[mask], found_targets, found_pairs, warnings)
+
+
+def kept_sample(workspace: Workspace, dataset_id: str) -> Sample | None:
+    """Return the sample that the person works on; None where it is the whole data set.
+
+    Raises
+    ------
+    StorageError
+        The file was edited into something else.
+    """
+    path = workspace.sample(dataset_id)
+    return Sample.load(path) if path.exists() else None
+
+
+def keep_sample(workspace: Workspace, sample: Sample) -> None:
+    """Make this the sample that the person works on."""
+    path = workspace.sample(sample.dataset)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sample.save(path)
+
+
+def forget_sample(workspace: Workspace, dataset_id: str) -> None:
+    """Work on the whole data set again."""
+    workspace.sample(dataset_id).unlink(missing_ok=True)
 
 
 class Names:

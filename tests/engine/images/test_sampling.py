@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 from engine import ids as content_ids
 from engine.errors import InputError, StorageError
 from engine.images.datasets import add_folder, load_images
-from engine.images.sampling import Sample, SampleSettings, choose, draw, read_pairs
+from engine.images.sampling import (
+    Sample,
+    SampleSettings,
+    choose,
+    draw,
+    forget_sample,
+    keep_sample,
+    kept_sample,
+    read_pairs,
+)
 from engine.images.scan import scan
 from tests.engine.images.pictures import noise, write
 
@@ -162,3 +171,32 @@ def test_bad_pairs_are_told(tmp_path, text):
         read_pairs(path)
     with pytest.raises(InputError, match="cannot be read"):
         read_pairs(tmp_path / "none.csv")
+
+
+def test_the_kept_sample_is_what_every_step_works_on(workspace, tmp_path):
+    from engine.embeddings.encoders import find_encoder
+    from engine.images.datasets import remove_dataset
+    from engine.progress import SILENT
+    from engine.rows import embed_dataset, load_rows
+    from engine.work import embed_task
+
+    folder = tmp_path / "pictures"
+    for number in range(12):
+        write(folder / f"{number:02d}.png", noise(number, 24))
+    data = add_folder(workspace, folder)
+    scan(workspace, data.id)
+    assert kept_sample(workspace, data.id) is None
+    sample = draw(workspace, data.id, SampleSettings(count=3), targets=["00.png"], pairs=[("01.png", "02.png")])
+    keep_sample(workspace, sample)
+    found = embed_task(workspace, tmp_path, {"dataset": {"id": data.id}, "encoder": "descriptor"}, SILENT)
+    assert found["images"] == len(sample) < 12
+    rows = load_rows(workspace, data.id, found["config_key"])
+    assert rows.contents.tolist() == sample.contents.tolist()
+    assert rows.paths[int(sample.target_rows(rows.contents)[0])] == b"00.png"
+    embed_dataset(workspace, data.id, "descriptor", find_encoder("descriptor").settings_class())
+    assert len(load_rows(workspace, data.id, found["config_key"])) == len(sample)
+    forget_sample(workspace, data.id)
+    assert len(load_rows(workspace, data.id, found["config_key"])) == 12
+    keep_sample(workspace, sample)
+    remove_dataset(workspace, data.id)
+    assert kept_sample(workspace, data.id) is None
