@@ -15,12 +15,14 @@ from engine import runs
 from engine.clustering import Method, find_method
 from engine.clustering.base import ClusterEstimator, Labels, Vectors
 from engine.clustering.kmeans import mean_directions
+from engine.embeddings.encoders import find_encoder
 from engine.errors import InputError, KindredError
 from engine.evaluation import scores
 from engine.images.pixels import natural_side, read_pixels
+from engine.images.sources import shown
 from engine.neighbors import cached_graph
 from engine.progress import SILENT, Progress
-from engine.rows import Rows, graph_of, truth_codes
+from engine.rows import Rows, embed_dataset, graph_of, truth_codes
 from engine.settings import Settings
 from engine.vectors import blocks, unit
 from engine.workspace import Workspace
@@ -116,12 +118,26 @@ def _fit_images(
     test = np.array([rows.split[row] == "test" for row in pixels.rows], dtype=bool)
     train = None if not test.any() or test.all() else np.flatnonzero(~test)
     estimator.fit(pixels.images, progress=progress, checkpoints=checkpoints, train_rows=train)  # type: ignore[call-arg, arg-type]
+    if lost := sorted(set(range(len(rows))) - set(pixels.rows.tolist())):
+        named = ", ".join(shown(rows.paths[row]) for row in lost[:20]) + (", ..." if len(lost) > 20 else "")
+        estimator.notes_.append(f"{len(lost):,} images could not be read any more and have no cluster: {named}.")
     labels = np.full(len(rows), -1, dtype=np.int32)
     labels[pixels.rows] = estimator.labels_
     confidence = np.zeros(len(rows), dtype=np.float32)
     confidence[pixels.rows] = estimator.confidence_
     estimator.extra_ = {name: _spread(values, pixels.rows, len(rows)) for name, values in estimator.extra_.items()}
     return estimator, labels, confidence
+
+
+def _embed_with_trained(estimator: Any, rows: Rows, workspace: Workspace, progress: Progress) -> str:  # noqa: ANN401
+    """Embed the data set with the network that a method trained, and return the configuration's key."""
+    name, values = estimator.encoder_
+    settings = find_encoder(name).settings_class.parse(values)
+    device = str(getattr(estimator.settings, "device", "auto"))
+    made = embed_dataset(
+        workspace, rows.dataset.id, name, settings, device=device, progress=progress, only=rows.contents
+    )
+    return made.embedding.config_key
 
 
 def _spread(values: NDArray[Any], rows: NDArray[np.int64], n: int) -> NDArray[Any]:
@@ -185,10 +201,14 @@ def cluster(
     if method.kind == "deep":
         results["references"] = references(rows, workspace, len(np.unique(labels[labels >= 0])), progress=progress)
     times["score"] = time.perf_counter() - began - times["cluster"]
+    known["resolved"] = getattr(estimator, "resolved_", settings).model_dump(mode="json")
+    if getattr(estimator, "encoder_", None) is not None:
+        known["trained_embedding"] = _embed_with_trained(estimator, rows, workspace, progress)
     return runs.save_run(
         folder,
-        config=known | {"resolved": getattr(estimator, "resolved_", settings).model_dump(mode="json")},
+        config=known,
         results=results,
+        ids=rows.names,
         contents=rows.contents,
         paths=rows.paths,
         assignments=labels,

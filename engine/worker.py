@@ -29,8 +29,8 @@ class FileProgress:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.file: io.BufferedWriter = (folder / "progress.jsonl").open("ab")
-        self.last, self.phase = 0.0, ""
-        self.score: Any = None  # labels -> dict of label-free scores, set by a task that has embeddings
+        self.last, self.phase, self.done = 0.0, "", 0.0
+        self.score: Any = None  # labels -> dict of scores, set by a task that has embeddings
 
     def _append(self, line: dict[str, Any]) -> None:
         self.file.write(json.dumps({"at": time.time()} | line).encode() + b"\n")
@@ -38,7 +38,7 @@ class FileProgress:
 
     def update(self, done: float, total: float, *, phase: str = "", unit: str = "", **metrics: float) -> None:
         """Append one line unless one was written a moment ago; the first and last of a phase always count."""
-        now = time.monotonic()
+        now, self.done = time.monotonic(), float(done)
         if now - self.last < _EVERY and phase == self.phase and done < total:
             return
         self.last, self.phase = now, phase
@@ -52,10 +52,10 @@ class FileProgress:
         self._append({"say": sentence})
 
     def snapshot(self, labels: NDArray[np.int32]) -> None:
-        """Keep the newest labels beside the job and append their label-free scores."""
+        """Keep the newest labels beside the job and append their scores and the step at which they were."""
         save_array(self.folder / "snapshot.npy", np.asarray(labels, dtype=np.int32))
-        if self.score is not None:
-            self._append({"scores": self.score(labels)})
+        if self.score is not None and (found := self.score(labels)):
+            self._append({"scores": found, "step": self.done})
 
     def stop_requested(self) -> bool:
         """Return whether the file `stop` lies in the folder."""

@@ -81,6 +81,8 @@ class HaDis(ClusterEstimator):
         Unit-length projections: what a map of the learned representation draws.
     history_ : list of (epoch, sizes)
         Cluster sizes in falling order at each reassignment.
+    encoder_ : (name, settings) or None
+        The encoder that the trained backbone is, where it was written to a file.
 
     References
     ----------
@@ -94,6 +96,7 @@ class HaDis(ClusterEstimator):
     embeddings_: Vectors
     history_: list[tuple[int, list[int]]]
     backbone_: Any
+    encoder_: tuple[str, dict[str, str]] | None = None
     centers: Vectors
 
     def fit(

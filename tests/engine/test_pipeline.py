@@ -14,6 +14,7 @@ from engine.evaluation import scores
 from engine.pipeline import cluster, fit, label_unseen, measure, settings_of
 from engine.rows import align, rows_of_run, truth_codes, with_test_fraction
 from engine.runs import open_run
+from engine.work import listen_with_scores
 from tests.engine.planted import planted, rows_in
 
 METRICS = [
@@ -199,3 +200,20 @@ def test_truth_becomes_codes_in_the_order_of_the_names():
 def test_planted_groups_are_what_they_claim():
     vectors, truth = planted()
     assert vectors.argmax(axis=1).tolist() == truth.tolist()
+
+
+def test_live_scores_hold_truth_and_sizes_of_the_fitted_rows(rows):
+    class Listener:
+        score = None
+
+    listener, split = Listener(), with_test_fraction(rows, 0.2)
+    listen_with_scores(listener, split)
+    train = np.array(split.split) != "test"
+    labels = np.where(np.arange(train.sum()) % 4 == 0, 1, 0).astype(np.int32)
+    found, codes = listener.score(labels), truth_codes(split.truth)[train]
+    expected = scores(split.vectors[train], labels, codes)
+    assert all(found[name] == expected[name] for name in ("accuracy", "nmi", "ari", "silhouette", "balance"))
+    assert found["sizes"] == sorted(np.bincount(labels).tolist(), reverse=True)
+    assert listener.score(labels[:-1]) == {}  # a method that left out images: nothing to compare with
+    listen_with_scores(listener, replace(rows, truth=[None] * len(rows)))
+    assert "accuracy" not in listener.score(np.zeros(len(rows), np.int32))

@@ -58,8 +58,9 @@ def train_hadis(
         notes: list[str] = []
         device = team.device(training_device(estimator.settings.device, progress, notes))
         listener = TeamProgress(progress, team, device)
+        said = len(notes)
         settings = resolve(estimator.settings, len(train), images.shape[1], device.type, notes)
-        for note in notes[len(notes) - 2 :]:
+        for note in notes[said:]:
             listener.say(note)
         estimator.resolved_ = settings
         with seeded(settings.random_state, device):
@@ -76,8 +77,11 @@ def train_hadis(
         estimator.backbone_ = backbone_of(task)
         judged = (collapse(task.pseudo, settings.n_clusters), did_not_train(outcome.losses))
         estimator.notes_ = [*notes, *outcome.notes, *(sentence for sentence in judged if sentence)]
-        if checkpoints is not None and team.rank == 0:
-            save_backbone(checkpoints / BACKBONE_FILE, estimator.backbone_)
+        if checkpoints is not None:
+            path = checkpoints.resolve() / BACKBONE_FILE
+            if team.rank == 0:
+                save_backbone(path, estimator.backbone_)
+            estimator.encoder_ = ("hadis", {"checkpoint": str(path)})
     finally:
         team.close()
 

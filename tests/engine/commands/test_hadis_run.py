@@ -1,0 +1,79 @@
+"""HaDis from the command line: odd pictures in, a run and a trained encoder out, which embeds new pictures too."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from engine import pipeline
+from engine.clustering import find_method
+from engine.embeddings.configurations import list_configurations
+from engine.embeddings.encoders import find_encoder
+from engine.images.datasets import add_folder, list_datasets
+from engine.images.scan import scan
+from engine.rows import embed_dataset, load_rows
+from engine.runs import new_folder, open_run
+
+TOY = (
+    "--method", "hadis", "--num-clusters", 2, "--num-epochs", 2, "--min-steps", 1, "--batch-size", 8,
+    "--projector-width", 16, "--projection-dim", 8, "--device", "cpu", "--image-size", 12,
+)  # fmt: skip
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """24 pictures of 5 to 30 px, grey, coloured and with transparency: stripes across or up."""
+    folder, rng = tmp_path / "pictures", np.random.default_rng(0)
+    folder.mkdir()
+    for at in range(24):
+        height, width = rng.integers(5, 31, 2)
+        pixels = rng.integers(0, 60, (height, width, 4), dtype=np.uint8)
+        (pixels if at % 2 else pixels.transpose(1, 0, 2))[::3] += 180
+        mode = ("L", "RGB", "RGBA")[at % 3]
+        Image.fromarray(pixels, "RGBA").convert(mode).save(folder / f"{at:02d}.png")
+    return folder
+
+
+def test_the_trained_network_embeds_these_and_new_pictures(engine, workspace, pictures, tmp_path):
+    ended = engine(
+        "run", "--folder", pictures, *TOY, "--plot", "--viz-method", "pca", "--results-dir", tmp_path / "out"
+    )
+    assert ended.status == 0, ended.err
+    assert ended.err.count("No GPU was found") == 0  # the CPU was asked for
+    run = open_run(Path(ended.last))
+    (dataset,) = list_datasets(workspace)
+    newest = list_configurations(workspace, dataset.id)[0]
+    assert (newest.encoder, newest.have, newest.state) == ("hadis", 24, "complete")
+    assert run.config["trained_embedding"] == newest.key
+    learned = load_rows(workspace, dataset.id, newest.key)
+    assert np.allclose(np.linalg.norm(learned.vectors, axis=1), 1, atol=1e-2)
+    other = tmp_path / "other"
+    other.mkdir()
+    for at in range(8):
+        Image.new("L", (9 + at, 9), 30 * at).save(other / f"new{at}.png")
+    backbone = run.folder / "checkpoints" / "backbone.pt"
+    again = engine(
+        "run", "--folder", other, "--encoder", "hadis", "--encoder-checkpoint", backbone, "--method", "kmeans",
+        "--num-clusters", 2, "--results-dir", tmp_path / "out",
+    )  # fmt: skip
+    assert again.status == 0, again.err
+    assert (open_run(Path(again.last)).assignments >= 0).all()
+
+
+def test_pictures_that_vanish_before_the_training_are_listed_and_have_no_cluster(workspace, pictures, tmp_path):
+    dataset = add_folder(workspace, pictures)
+    scan(workspace, dataset.id)
+    rows = embed_dataset(workspace, dataset.id, "descriptor", find_encoder("descriptor").settings_class())
+    (pictures / "03.png").unlink()
+    (pictures / "07.png").write_bytes(b"no picture")
+    words = [str(word) for word in TOY]
+    values = {a.removeprefix("--").replace("-", "_"): b for a, b in zip(words[2::2], words[3::2], strict=True)}
+    values["n_clusters"], values["n_epochs"] = values.pop("num_clusters"), values.pop("num_epochs")
+    settings = find_method("hadis").settings_class.parse(values)
+    run = pipeline.cluster(workspace, rows, "hadis", settings, new_folder(tmp_path / "out", "run"))
+    lost = [rows.paths.index(name) for name in (b"03.png", b"07.png")]
+    assert np.flatnonzero(run.assignments < 0).tolist() == sorted(lost)
+    assert "2 images could not be read any more and have no cluster: 03.png, 07.png." in run.results["notes"]
+    assert json.loads((run.folder / "results.json").read_text())["notes"] == run.results["notes"]
