@@ -5,16 +5,23 @@ PNGs are drawn with Pillow, so that no plotting back end is needed; the interact
 
 from __future__ import annotations
 
+from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from engine.agreement import match
 from engine.files import replace_file, write_text
 from engine.palette import category_color
 
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
 _SIDE, _MARGIN, _SCALE = 640, 40, 2
+_BLUE = "#2F6FED"
 
 
 def draw_maps(
@@ -32,51 +39,90 @@ def draw_maps(
     ----------
     xy : (n, 2) float32
     labels, truth : (n,) int32
-        -1 is noise or unknown, drawn grey.
+        -1 is noise or unknown, drawn grey. A cluster has the colour of the class it is matched to.
     names : list of str
         Of the classes.
     """
-    panels = [(f"{title}: clusters", labels)] + ([("classes", truth)] if truth is not None else [])
+    panels = _panels(labels, truth)
     width = len(panels) * (_SIDE + _MARGIN) + _MARGIN
     picture = Image.new("RGB", (width * _SCALE, (_SIDE + 2 * _MARGIN) * _SCALE), "white")
     draw = ImageDraw.Draw(picture)
     low, high = xy.min(axis=0), xy.max(axis=0)
     place = (xy - low) / np.maximum(high - low, 1e-9)
-    for at, (words, codes) in enumerate(panels):
+    for at, (words, _, colors) in enumerate(panels):
         left, top = _MARGIN + at * (_SIDE + _MARGIN), _MARGIN
+        words = f"{title}: {words}" if at == 0 else words
         draw.text((left * _SCALE, 10 * _SCALE), words, fill="#1D1F23", font=ImageFont.load_default(16 * _SCALE))
         spots = np.stack([left + place[:, 0] * _SIDE, top + (1 - place[:, 1]) * _SIDE], axis=1) * _SCALE
         radius = (2.5 if len(xy) < 5000 else 1.2) * _SCALE
-        for (x, y), code in zip(spots.tolist(), codes.tolist(), strict=True):
+        for (x, y), code in zip(spots.tolist(), colors.tolist(), strict=True):
             draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=category_color(code))
     small = picture.resize((picture.width // _SCALE, picture.height // _SCALE), Image.Resampling.LANCZOS)
     replace_file(folder / "map.png", lambda file: small.save(file, "PNG", optimize=True))
-    write_text(folder / "map.html", _interactive(xy, panels, names))
+    page = map_figure(xy, labels, truth, names).to_html(include_plotlyjs=True, full_html=True)
+    write_text(folder / "map.html", str(page))
     return [folder / "map.png", folder / "map.html"]
 
 
-def _interactive(xy: NDArray[np.float32], panels: list[tuple[str, NDArray[np.int32]]], names: list[str]) -> str:
+def map_figure(
+    xy: NDArray[np.float32], labels: NDArray[np.int32], truth: NDArray[np.int32] | None, names: list[str]
+) -> Figure:
+    """Return the interactive map: by cluster and, where truth is known, beside it by class.
+
+    Parameters
+    ----------
+    xy, labels, truth, names
+        As in `draw_maps`; names are shown as text, whatever they hold.
+    """
     from plotly.subplots import make_subplots
 
-    figure = make_subplots(cols=len(panels), subplot_titles=[words for words, _ in panels])
-    for at, (words, codes) in enumerate(panels):
-        shown = [
-            (names[code] if words == "classes" and code < len(names) else f"cluster {code}") if code >= 0 else "none"
-            for code in codes.tolist()
-        ]
+    panels = _panels(labels, truth)
+    figure = make_subplots(cols=len(panels), subplot_titles=[words for words, _, _ in panels], horizontal_spacing=0.02)
+    told = [[f"cluster {code}" for code in range(int(labels.max(initial=-1)) + 1)], [escape(name) for name in names]]
+    for at, (_, codes, colors) in enumerate(panels):
+        words = [*told[at], "set aside" if at == 0 else "unknown"]
         figure.add_scattergl(
-            x=xy[:, 0], y=xy[:, 1], mode="markers", text=shown, hoverinfo="text", showlegend=False,
-            marker={"size": 4, "color": [category_color(code) for code in codes.tolist()]}, row=1, col=at + 1,
+            x=xy[:, 0], y=xy[:, 1], mode="markers", text=[words[code] for code in codes.tolist()], hoverinfo="text",
+            showlegend=False, marker={"size": 4, "color": [category_color(code) for code in colors.tolist()]},
+            row=1, col=at + 1,
         )  # fmt: skip
     figure.update_xaxes(visible=False)
     figure.update_yaxes(visible=False)
-    return str(figure.to_html(include_plotlyjs=True, full_html=True))
+    if len(panels) > 1:
+        figure.update_xaxes(matches="x")
+        figure.update_yaxes(matches="y")
+    return figure
+
+
+def _panels(
+    labels: NDArray[np.int32], truth: NDArray[np.int32] | None
+) -> list[tuple[str, NDArray[np.int32], NDArray[np.int32]]]:
+    """Return (title, codes, colour codes) of each panel; a cluster has the colour of the class it is matched to."""
+    if truth is None:
+        return [("clusters", labels, labels)]
+    n_classes = int(truth.max(initial=-1)) + 1
+    clusters = np.arange(int(labels.max(initial=-1)) + 1, dtype=np.int32)
+    color = np.append(n_classes + clusters, -1).astype(np.int32)
+    for cluster, matched in match(truth, labels).items():
+        color[cluster] = matched
+    return [("clusters", labels, color[labels]), ("classes", truth, truth)]
+
+
+def sizes_figure(labels: NDArray[np.int32]) -> Figure:
+    """Return the interactive bars: one for each cluster, largest first, its number shown on hover."""
+    import plotly.graph_objects as go
+
+    counts = np.bincount(labels[labels >= 0])
+    order = np.argsort(-counts, kind="stable")[: int((counts > 0).sum())]
+    bars = go.Bar(
+        y=counts[order], customdata=order, marker_color=_BLUE,
+        hovertemplate="cluster %{customdata}: %{y:,} images<extra></extra>",
+    )  # fmt: skip
+    return go.Figure(bars, {"xaxis": {"visible": False}, "yaxis": {"title": "images"}, "bargap": 0.15})
 
 
 def draw_sizes(folder: Path, labels: NDArray[np.int32]) -> list[Path]:
     """Write sizes.png and sizes.html: a bar for each cluster, largest first."""
-    import plotly.graph_objects as go
-
     sizes = np.sort(np.bincount(labels[labels >= 0]))[::-1] if (labels >= 0).any() else np.zeros(0, int)
     sizes = sizes[sizes > 0]
     picture = Image.new("RGB", (900, 360), "white")
@@ -86,8 +132,8 @@ def draw_sizes(folder: Path, labels: NDArray[np.int32]) -> list[Path]:
     step = 820 / max(1, len(sizes))
     for at, size in enumerate(sizes.tolist()):
         left, height = 40 + at * step, 280 * size / sizes[0]
-        draw.rectangle((left, 330 - height, left + max(1.0, 0.85 * step), 330), fill="#2F6FED")
+        draw.rectangle((left, 330 - height, left + max(1.0, 0.85 * step), 330), fill=_BLUE)
     replace_file(folder / "sizes.png", lambda file: picture.save(file, "PNG", optimize=True))
-    page = go.Figure(go.Bar(y=sizes)).to_html(include_plotlyjs=True, full_html=True)
+    page = sizes_figure(labels).to_html(include_plotlyjs=True, full_html=True)
     write_text(folder / "sizes.html", str(page))
     return [folder / "sizes.png", folder / "sizes.html"]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.figures import draw_maps, draw_sizes
+from engine.figures import draw_maps, draw_sizes, map_figure
 from engine.palette import category_color
 
 SIDE, MARGIN = 640, 40
@@ -79,3 +79,19 @@ def test_no_cluster_is_an_empty_picture(tmp_path, labels):
     png, page = draw_sizes(tmp_path, labels)
     assert Image.open(png).size == (900, 360)
     assert page.exists()
+
+
+def test_a_cluster_has_the_colour_of_its_class_and_names_stay_text(corners):
+    xy, labels = corners
+    figure = map_figure(xy, labels, np.array([2, 0, 1, -1], np.int32), ["a", "b", "<b>c</b>"])
+    clusters, classes = figure.data
+    assert clusters.marker.color == classes.marker.color
+    assert list(clusters.text) == ["cluster 0", "cluster 1", "cluster 2", "set aside"]
+    assert list(classes.text) == ["&lt;b&gt;c&lt;/b&gt;", "a", "b", "unknown"]
+
+
+def test_a_cluster_without_a_class_has_a_colour_of_its_own():
+    labels, truth = np.array([0, 0, 1, 2], np.int32), np.array([0, 0, 1, 1], np.int32)
+    clusters, classes = map_figure(np.zeros((4, 2), np.float32), labels, truth, ["a", "b"]).data
+    assert clusters.marker.color[:3] == classes.marker.color[:3]
+    assert clusters.marker.color[3] not in classes.marker.color
