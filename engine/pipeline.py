@@ -201,6 +201,8 @@ def cluster(
     if method.kind == "deep":
         results["references"] = references(rows, workspace, len(np.unique(labels[labels >= 0])), progress=progress)
     times["score"] = time.perf_counter() - began - times["cluster"]
+    if method.kind == "deep":
+        runs.keep_final_checkpoint(folder)
     known["resolved"] = getattr(estimator, "resolved_", settings).model_dump(mode="json")
     if getattr(estimator, "encoder_", None) is not None:
         known["trained_embedding"] = _embed_with_trained(estimator, rows, workspace, progress)

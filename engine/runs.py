@@ -1,8 +1,9 @@
 """A finished clustering as a folder that a colleague can open, check and continue.
 
 config.json says what was done, results.json how good it is, predictions.npz holds one row per image
-(`ids`, `paths`, `assignments`, `labels` where truth is known, `confidence`, `split`), labels.csv one line
-per file. Runs live in library/runs or wherever `--results-dir` pointed; they are opened by their folder.
+(`ids`, `paths`, `assignments`, `labels` where truth is known, `confidence`, `split`, and `contents` where the ids
+are not content ids themselves), labels.csv one line per file. Runs live in library/runs or wherever
+`--results-dir` pointed; they are opened by their folder.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ class Run:
         if missing:
             raise StorageError(f"{path} lacks {', '.join(sorted(missing))}.", _AGAIN)
         n = len(np.atleast_1d(found["ids"]))
-        for name in ("assignments", "confidence", "labels", "split", "paths"):
+        for name in ("contents", "assignments", "confidence", "labels", "split", "paths"):
             if name in found and found[name].shape != (n,):
                 raise StorageError(f"{path}: {name} has shape {found[name].shape} for {n:,} ids.", _AGAIN)
         found.setdefault("confidence", np.full(n, np.nan, np.float32))
@@ -110,7 +111,7 @@ class Run:
         StorageError
             They are not content ids.
         """
-        texts = self.predictions["ids"].tolist()
+        texts = self.predictions.get("contents", self.predictions["ids"]).tolist()
         try:
             found = from_hex(texts)
         except (ValueError, TypeError):
@@ -181,6 +182,20 @@ def drop_empty(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
+def keep_final_checkpoint(folder: Path) -> None:
+    """Give the newest checkpoint a second name that lasts, final_checkpoint.pt; a copy where the disk has no links."""
+    found = list((folder / "checkpoints").glob("checkpoint_epoch*.pt"))
+    if not found:
+        return
+    newest, target = max(found, key=lambda path: path.stat().st_mtime_ns), folder / "final_checkpoint.pt"
+    target.unlink(missing_ok=True)
+    try:
+        os.link(newest, target)
+    except OSError:
+        with told_when_full(target):
+            shutil.copyfile(newest, target)
+
+
 def save_run(
     folder: Path,
     *,
@@ -192,6 +207,7 @@ def save_run(
     confidence: NDArray[np.float32],
     truth: Sequence[str | None],
     split: Sequence[str],
+    ids: Sequence[str] | None = None,
     extra: dict[str, NDArray[Any]] | None = None,
 ) -> Run:
     """Write config.json, predictions.npz and, last, results.json: its presence says that the run is whole.
@@ -200,11 +216,14 @@ def save_run(
     ----------
     contents, paths, assignments, confidence, truth, split : length n
         One entry per analysis row.
+    ids : sequence of str, optional
+        What others know the rows by; content ids when absent.
     extra : dict, optional
         Further per-row arrays, such as an uncertainty.
     """
+    content_ids = to_hex(contents)
     arrays: dict[str, NDArray[Any]] = {
-        "ids": np.array(to_hex(contents)),
+        "ids": np.array(content_ids if ids is None else ids),
         "paths": np.array([path.decode("utf-8", "backslashreplace") for path in paths]),
         "assignments": assignments.astype(np.int32),
         "confidence": confidence.astype(np.float32),
@@ -212,6 +231,8 @@ def save_run(
     }
     if any(name is not None for name in truth):
         arrays["labels"] = np.array([name or "" for name in truth])
+    if ids is not None and list(ids) != content_ids:
+        arrays["contents"] = np.array(content_ids)
     save_config(folder, config)
     save_arrays(folder / "predictions.npz", **arrays, **(extra or {}))
     write_json(folder / "results.json", results)

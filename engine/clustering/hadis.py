@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from engine.clustering.base import ClusterEstimator, Labels, Vectors
 from engine.clustering.presets import DeepSettings, batch_for, check_enough, epochs_for
+from engine.clustering.tracking import Tracking
 from engine.errors import InputError
 from engine.neighbors import NeighborGraph
 from engine.progress import SILENT, Progress
@@ -65,6 +66,10 @@ class HaDisSettings(DeepSettings):
     projection_dim: int = setting(256, "Length of a projection.", ge=8, le=2048, advanced=True)
     reassign_every: int = setting(1, "Epochs between two rounds of pseudo-labels.", ge=1, le=100, advanced=True)
     balanced_sampling: bool = setting(False, "Draw images of small clusters more often (CIFAR-20).", advanced=True)
+    tracking: Tracking = setting(
+        "none", "Losses also to TensorBoard (files in the run) or Weights & Biases (sent to that service).",
+        runtime=True, advanced=True,
+    )  # fmt: skip
     checkpoint_every: int = setting(20, "Epochs between checkpoints.", ge=1, le=1000, runtime=True, advanced=True)
 
 
@@ -211,25 +216,3 @@ def resolve(settings: HaDisSettings, n: int, side: int, device: str, notes: list
     return settings.changed(
         image_size=view, backbone=backbone, projector_width=width, batch_size=batch, n_epochs=epochs
     )
-
-
-PUBLISHED: dict[str, HaDisSettings] = {
-    "cifar10": HaDisSettings(
-        n_clusters=10, preset="paper", backbone="resnet18", image_size=32, n_epochs=1000, batch_size=256
-    ),
-    "cifar20": HaDisSettings(
-        n_clusters=20, preset="paper", backbone="resnet18", image_size=32, n_epochs=1000, batch_size=256,
-        pcl_weight=0.05, ema_to_one=True, balanced_sampling=True,
-    ),
-    "stl10": HaDisSettings(
-        n_clusters=10, preset="paper", backbone="resnet18", image_size=96, n_epochs=1000, batch_size=128
-    ),
-    "imagenet10": HaDisSettings(
-        n_clusters=10, preset="paper", backbone="resnet18", image_size=96, n_epochs=1000, batch_size=128,
-        pcl_weight=0.05,
-    ),
-    "imagenet_dogs": HaDisSettings(
-        n_clusters=15, preset="paper", backbone="resnet18", image_size=96, n_epochs=1000, batch_size=128
-    ),
-}  # fmt: skip
-"""The paper's settings for its five data sets, by name."""

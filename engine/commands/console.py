@@ -8,15 +8,18 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.clustering import find_method
+from engine.clustering.published import read_settings
+from engine.commands.parser import Parser
 from engine.device import choose_device
 from engine.embeddings.encoders import ENCODERS, find_encoder
 from engine.errors import InputError
+from engine.images.decode import PreprocessSettings
 from engine.settings import Settings, add_flags, from_flags
 from engine.workspace import Workspace
 
@@ -38,10 +41,10 @@ class ConsoleProgress:
         fresh = phase != self.phase
         if fresh:
             self.phase, self.began = phase, now
-        if not fresh and done < total and now - self.last < (0.2 if self.terminal else 10):
+        if not fresh and (done < total or not total) and now - self.last < (0.2 if self.terminal else 10):
             return
         self.last = now
-        share = f"{100 * done / total:3.0f}%" if total else ""
+        share = f"{100 * done / total:3.0f}%" if total else f"{done:,.0f} {unit}"
         left = (now - self.began) * (total - done) / done if done and total else 0.0
         values = "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
         line = f"{phase or 'working'} {share} {values}" + (f"  about {left:.0f} s left" if left > 1 else "")
@@ -72,9 +75,9 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare where the images or vectors come from."""
     data = parser.add_argument_group("data (one of these)")
     data.add_argument("--dataset", help="a benchmark set, such as digits")
-    data.add_argument("--folder", type=Path, help="a folder of images")
+    data.add_argument("--folder", type=some_path, help="a folder of images")
     data.add_argument(
-        "--vectors", type=Path, help=".npz with `vectors` (n, d), optional `ids` and `labels`; .npy; .parquet"
+        "--vectors", type=some_path, help=".npz with `vectors` (n, d), optional `ids` and `labels`; .npy; .parquet"
     )
     data.add_argument("--data-root", type=Path, help="where benchmark sets lie on this disk")
     data.add_argument("--truth-from-folders", action="store_true", help="class folders are the truth to score against")
@@ -89,6 +92,19 @@ def add_data_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) ->
     chosen = peek(given, "--encoder") or "descriptor"
     if chosen in ENCODERS:
         add_flags(parser, find_encoder(chosen).settings_class, prefix="encoder-")
+    add_preprocess_arguments(parser)
+
+
+def add_preprocess_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare how images become the squares that an encoder takes."""
+    add_flags(parser, PreprocessSettings, prefix="preprocess-")
+
+
+def some_path(text: str) -> Path:
+    """Return the path that `text` names; an empty one, of a variable that was never set, would be the current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("the path is empty")
+    return Path(text)
 
 
 def device_name(text: str) -> str:
@@ -99,9 +115,9 @@ def device_name(text: str) -> str:
 
 
 def peek(given: Sequence[str], flag: str) -> str | None:
-    """Return the value of a flag before the parser is complete."""
-    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    early.add_argument(flag, dest="value")
+    """Return the value of a flag before the parser is complete; whether it may lack one is for the parser to say."""
+    early = Parser(add_help=False)
+    early.add_argument(flag, dest="value", nargs="?")
     known, _ = early.parse_known_args(list(given))
     value: str | None = known.value
     return value
@@ -158,14 +174,27 @@ def chosen_encoder(arguments: argparse.Namespace, dataset: Dataset) -> tuple[str
     return name, model.parse(from_flags(arguments, model, prefix="encoder-"))
 
 
+def chosen_preprocess(arguments: argparse.Namespace) -> PreprocessSettings:
+    """Return how the flags want images to become squares."""
+    return PreprocessSettings.parse(from_flags(arguments, PreprocessSettings, prefix="preprocess-"))
+
+
 def embed_data(
-    arguments: argparse.Namespace, workspace: Workspace, dataset: Dataset, progress: ConsoleProgress
+    arguments: argparse.Namespace,
+    workspace: Workspace,
+    dataset: Dataset,
+    progress: ConsoleProgress,
+    *,
+    force: bool = False,
 ) -> Rows:
     """Embed the data with the encoder that the flags name."""
     from engine.rows import embed_dataset
 
     name, settings = chosen_encoder(arguments, dataset)
-    return embed_dataset(workspace, dataset.id, name, settings, device=arguments.device, progress=progress)
+    return embed_dataset(
+        workspace, dataset.id, name, settings, preprocess=chosen_preprocess(arguments), device=arguments.device,
+        progress=progress, force=force,
+    )  # fmt: skip
 
 
 def check_early(arguments: argparse.Namespace) -> None:
@@ -178,17 +207,24 @@ def check_early(arguments: argparse.Namespace) -> None:
     if arguments.encoder is not None:
         model = find_encoder(arguments.encoder).settings_class
         model.parse(from_flags(arguments, model, prefix="encoder-"))
+    chosen_preprocess(arguments)
     if hasattr(arguments, "method"):
-        model = find_method(arguments.method).settings_class
-        model.parse(from_flags(arguments, model))
+        find_method(arguments.method).settings_class.parse(method_values(arguments))
     if arguments.device not in ("auto", "cpu"):
         choose_device(arguments.device)
+
+
+def method_values(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the chosen method's settings that were given: those of a settings file, then the flags over them."""
+    kept = getattr(arguments, "settings", None)
+    values = read_settings(arguments.method, kept) if kept else {}
+    return values | from_flags(arguments, find_method(arguments.method).settings_class)
 
 
 def method_settings(arguments: argparse.Namespace, rows: Rows) -> Settings:
     """Build the chosen method's settings; the number of clusters defaults to the number of known classes."""
     model = find_method(arguments.method).settings_class
-    values = from_flags(arguments, model)
+    values = method_values(arguments)
     if "n_clusters" in model.model_fields and "n_clusters" not in values:
         classes = rows.dataset.n_classes or len({name for name in rows.truth if name is not None})
         if classes > 1:

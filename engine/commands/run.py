@@ -52,6 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None
     """Declare the flags, the chosen encoder's and the chosen method's among them."""
     add_data_arguments(parser, given)
     parser.add_argument("--method", choices=[*METHODS], default="kmeans", help="the clustering method")
+    parser.add_argument(
+        "--settings", help="the method's settings from a JSON file, or a paper's by name (hadis: cifar10, stl10, ...)"
+    )
     parser.add_argument("--results-dir", type=Path, help="where the run folder goes (default: the library)")
     parser.add_argument("--experiment-name", default="", help="what the run is called")
     parser.add_argument(

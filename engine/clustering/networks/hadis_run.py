@@ -15,6 +15,7 @@ from engine.clustering.networks.hadis import HaDisNetwork
 from engine.clustering.networks.hadis_task import HaDisTask, ImageRows, image_statistics
 from engine.clustering.networks.parallel import Team, TeamProgress
 from engine.clustering.presets import steps_per_epoch
+from engine.clustering.tracking import tracked
 from engine.clustering.training import Group, Plan, Trainer, training_device
 from engine.clustering.training_checkpoints import fingerprint, seeded
 from engine.clustering.training_start import collapse, did_not_train
@@ -63,8 +64,10 @@ def train_hadis(
         for note in notes[said:]:
             listener.say(note)
         estimator.resolved_ = settings
-        with seeded(settings.random_state, device):
-            task, trainer = make_trainer(settings, images, train, device, team, listener, checkpoints)
+        tracking = settings.tracking if team.rank == 0 else "none"
+        folder = checkpoints.parent if checkpoints is not None else Path()
+        with seeded(settings.random_state, device), tracked(tracking, folder, listener) as told:
+            task, trainer = make_trainer(settings, images, train, device, team, told, checkpoints)
             outcome = trainer.train()
             task.follow(trainer)
             task.reassign(trainer)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ import pytest
 import torch
 
 from engine.clustering import find_method
-from engine.clustering.hadis import BACKBONE_FILE, PUBLISHED, HaDis, HaDisSettings, check_images, nearest, resolve
+from engine.clustering.hadis import BACKBONE_FILE, HaDis, HaDisSettings, check_images, nearest, resolve
+from engine.clustering.published import published, read_settings
 from engine.errors import CheckpointError, InputError
 
 TOY = {
@@ -220,12 +222,13 @@ def test_predictor_is_faster_and_norms_do_not_decay():
         assert (group["weight_decay"] > 0) == decays, name
 
 
-def test_published_presets_are_named():
-    assert set(PUBLISHED) == {"cifar10", "cifar20", "stl10", "imagenet10", "imagenet_dogs"}
-    assert all(s.n_epochs == 1000 and s.preset == "paper" and s.warmup_share == 0.05 for s in PUBLISHED.values())
-    assert PUBLISHED["cifar20"].ema_to_one and PUBLISHED["cifar20"].balanced_sampling
-    assert PUBLISHED["cifar20"].pcl_weight == PUBLISHED["imagenet10"].pcl_weight == 0.05
-    own = resolve(PUBLISHED["stl10"], 13_000, 96, "cuda", [])
+def test_published_settings_are_files_by_name():
+    found = {name: HaDisSettings.parse(read_settings("hadis", name)) for name in published("hadis")}
+    assert set(found) == {"cifar10", "cifar20", "stl10", "imagenet10", "imagenet-dogs"}
+    assert all(s.n_epochs == 1000 and s.preset == "paper" and s.warmup_share == 0.05 for s in found.values())
+    assert {name for name, s in found.items() if s.ema_to_one and s.balanced_sampling} == {"cifar20"}
+    assert {name for name, s in found.items() if s.pcl_weight == 0.05} == {"cifar20", "imagenet10"}
+    own = resolve(found["stl10"], 13_000, 96, "cuda", [])
     assert (own.image_size, own.batch_size, own.projector_width, own.backbone) == (96, 128, 4096, "resnet18")
 
 
@@ -290,3 +293,35 @@ def halves_in_one_process(changes):
         hadis_run.make_plan = plain
         torch.set_num_threads(threads)
     return np.concatenate([p.detach().numpy().ravel() for p in model.backbone_.network.parameters()])
+
+
+def test_losses_go_to_tensorboard_where_that_is_asked_for(monkeypatch, tmp_path):
+    written = []
+
+    class Writer:
+        def __init__(self, folder):
+            self.folder = folder
+
+        def add_scalar(self, name, value, step):
+            written.append((name, step))
+
+        def close(self):
+            written.append(("closed", self.folder))
+
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", types.SimpleNamespace(SummaryWriter=Writer))
+    listener = Stopper()
+    settings = HaDisSettings(**(TOY | {"n_epochs": 1, "tracking": "tensorboard"}))
+    HaDis(settings).fit(shapes(), progress=listener, checkpoints=tmp_path / "checkpoints")
+    assert {(name, step) for name in ("loss", "dsa", "hsd", "pcl", "learning_rate") for step in (1, 2, 3)} <= {*written}
+    assert not any(name == "seconds_left" for name, _ in written)
+    assert written[-1] == ("closed", str(tmp_path / "tensorboard"))
+    assert len(listener.metrics) == 3  # and the page hears everything still
+
+
+@pytest.mark.parametrize(("kind", "module"), [("tensorboard", "tensorboard"), ("wandb", "wandb")])
+def test_a_tracker_that_is_not_installed_is_said(monkeypatch, kind, module):
+    for name in [name for name in sys.modules if name.startswith("torch.utils.tensorboard")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(InputError, match="not installed"):
+        HaDis(HaDisSettings(**(TOY | {"tracking": kind}))).fit(shapes())

@@ -62,6 +62,22 @@ def test_the_trained_network_embeds_these_and_new_pictures(engine, workspace, pi
     assert (open_run(Path(again.last)).assignments >= 0).all()
 
 
+def test_settings_come_from_a_file_and_flags_go_before_it(engine, refused, pictures, tmp_path):
+    words = [word for word in TOY if word not in ("--num-clusters", 2)]
+    words.insert(words.index("--num-epochs") + 1, 2)
+    (tmp_path / "own.json").write_text(json.dumps({"n_clusters": 3, "n_epochs": 5, "pcl_weight": 0.3}))
+    ended = engine("run", "--folder", pictures, *words, "--settings", tmp_path / "own.json", "--results-dir", tmp_path)
+    assert ended.status == 0, ended.err
+    used = json.loads((Path(ended.last) / "config.json").read_text())["settings"]
+    assert (used["n_clusters"], used["n_epochs"], used["pcl_weight"]) == (3, 2, 0.3)
+    final = Path(ended.last) / "final_checkpoint.pt"
+    assert final.read_bytes() == (Path(ended.last) / "checkpoints" / "checkpoint_epoch2.pt").read_bytes()
+    sentence = refused("run", "--folder", pictures, "--method", "hadis", "--settings", "cifar11")
+    assert "cifar10, cifar20" in sentence
+    (tmp_path / "own.json").write_text('{"n_cluster": 3}')
+    assert "n_cluster" in refused("run", "--folder", pictures, "--method", "hadis", "--settings", tmp_path / "own.json")
+
+
 def test_pictures_that_vanish_before_the_training_are_listed_and_have_no_cluster(workspace, pictures, tmp_path):
     dataset = add_folder(workspace, pictures)
     scan(workspace, dataset.id)
