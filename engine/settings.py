@@ -151,6 +151,21 @@ def _shape(annotation: Any) -> tuple[Kind, tuple[Any, ...], bool]:  # noqa: ANN4
     return kinds.get(annotation, "text"), (), optional
 
 
+_SPOKEN = {
+    "n": "number of", "lr": "learning rate", "dim": "dimension", "ema": "EMA", "pcl": "PCL", "ce": "CE", "gpu": "GPU",
+    "mb": "MiB", "iter": "iterations", "init": "starts", "tol": "tolerance", "val": "validation", "dist": "distance",
+    "eps": "epsilon", "epsilon2": "epsilon squared", "viz": "shown",
+}  # fmt: skip
+
+
+def _label(name: str) -> str:
+    """Return a setting's name in words: "n_heads" is "Number of heads"."""
+    if name == "random_state":
+        return "Seed"
+    text = " ".join(_SPOKEN.get(word, word) for word in name.split("_"))
+    return text[:1].upper() + text[1:]
+
+
 def controls(model: type[Settings]) -> list[Control]:
     """Return the model's settings in the order of their declaration."""
     found = []
@@ -161,8 +176,7 @@ def controls(model: type[Settings]) -> list[Control]:
         found.append(
             Control(
                 name=name,
-                label=extra.get("label")
-                or name.replace("_", " ").replace("n clusters", "number of clusters").capitalize(),
+                label=extra.get("label") or _label(name),
                 help=field.description or "",
                 kind=kind,
                 default=field.get_default(call_default_factory=True),

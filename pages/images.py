@@ -22,10 +22,9 @@ from engine.images.datasets import (
 )
 from engine.images.report import ScanReport, report
 from engine.images.sources import shown
-from engine.images.tables import load_images
+from pages.shared.all_images import all_images
 from pages.shared.folders import folder_browser
 from pages.shared.frame import heading, next_step, watch
-from pages.shared.pictures import strip
 from pages.shared.state import Current, choose, current, escape, show_error
 from pages.shared.tasks import newest, start_scan
 from pages.shared.words import count, size
@@ -136,21 +135,15 @@ def _numbers(found: ScanReport) -> None:
     )
 
 
-def _details(now: Current, dataset: Dataset, found: ScanReport) -> None:
-    table = load_images(now.workspace, dataset.id)
-    step = max(1, len(table) // 24)
-    if dataset.kind != "vectors":
-        strip(table.ids[::step][:24], size=72, wrap=False)
-    left, right = st.columns(2, gap="medium")
-    with left:
-        st.markdown("##### Formats")
-        formats = pd.DataFrame({"format": list(found.formats), "images": list(found.formats.values())})
-        st.dataframe(formats, hide_index=True, width="stretch")
-    with right:
-        st.markdown("##### Sizes", help="Width and height in pixels, as stored")
-        shapes = [(name, found.sizes[name]) for name in ("smallest", "median", "largest") if name in found.sizes]
-        rows = [{"": name, "width": shape[0], "height": shape[1]} for name, shape in shapes]  # type: ignore[index]
-        st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
+def _details(dataset: Dataset, found: ScanReport) -> None:
+    if found.formats and dataset.kind != "vectors":
+        with st.expander(f"Formats and sizes: {', '.join(found.formats)}", icon=":material/straighten:"):
+            left, right = st.columns(2, gap="medium")
+            formats = pd.DataFrame({"format": list(found.formats), "images": list(found.formats.values())})
+            left.dataframe(formats, hide_index=True, width="stretch")
+            shapes = [(name, found.sizes[name]) for name in ("smallest", "median", "largest") if name in found.sizes]
+            rows = [{"pixels": name, "width": shape[0], "height": shape[1]} for name, shape in shapes]  # type: ignore[index]
+            right.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
     if found.failed:
         with st.expander(f"{count(len(found.failed), 'image')} could not be read", icon=":material/broken_image:"):
             failed = [(shown(path), reason) for path, reason in found.failed]
@@ -239,8 +232,9 @@ def page() -> None:
     if found.readable == 0 and not running:
         st.info("There is no readable image here yet. Read the folder again, or choose another one.")
     _actions(now, now.dataset, found)
-    if found.readable or found.failed:
-        _details(now, now.dataset, found)
+    _details(now.dataset, found)
+    if found.readable and not running and now.dataset.kind != "vectors":
+        all_images(now, now.dataset)
 
 
 page()

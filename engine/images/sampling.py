@@ -39,9 +39,17 @@ class SampleSettings(Settings):
     """How large a sample to take, and which one."""
 
     rate: float = setting(
-        100.0, "Percent of the images to take.", ge=0.001, le=100.0, log=True, aliases=("dataset-sample",)
+        100.0,
+        "Percent of the images to take.",
+        label="Percent of the images",
+        ge=0.001,
+        le=100.0,
+        log=True,
+        aliases=("dataset-sample",),
     )
-    count: int | None = setting(None, "How many images to take instead of a percentage.", ge=1, le=100_000_000)
+    count: int | None = setting(
+        None, "How many images to take instead of a percentage.", label="Number of images", ge=1, le=100_000_000
+    )
     random_state: int = setting(0, "Another number takes another sample.", ge=0, le=2**31 - 1)
 
 

@@ -29,7 +29,7 @@ _SCORED = 20_000  # images whose silhouette makes a cluster's quality bar
 
 @st.cache_resource(show_spinner="Reading the embeddings", max_entries=2)
 def _rows(
-    _workspace: Workspace, root: str, dataset: str, config_key: str, have: int, scanned: float, sampled: float
+    _workspace: Workspace, root: str, dataset: str, config_key: str, have: int, scanned: float, sample: str
 ) -> Rows:
     return load_rows(_workspace, dataset, config_key)
 
@@ -37,7 +37,6 @@ def _rows(
 def rows_of(now: Current, configuration: Configuration) -> Rows:
     """Return the images that the person works on and that have a vector in this configuration."""
     assert now.dataset is not None
-    sample = now.workspace.sample(now.dataset.id)
     return _rows(
         now.workspace,
         str(now.workspace.root),
@@ -45,7 +44,7 @@ def rows_of(now: Current, configuration: Configuration) -> Rows:
         configuration.key,
         configuration.have,
         now.dataset.scanned or 0.0,
-        sample.stat().st_mtime if sample.exists() else 0.0,
+        "" if now.sample is None else hashlib.blake2b(now.sample.contents.tobytes()).hexdigest(),
     )
 
 

@@ -135,14 +135,16 @@ def _step(now: Current, path: str, running: dict[str, JobStatus]) -> tuple[str, 
     if path == "images":
         if "scan" in running:
             return "running", _percent(running["scan"])
-        images = now.images
-        return ("done", f"{images:,}") if images else ("not yet", "")
+        images, sample = now.images, now.sample
+        part = f"{len(sample):,} of " if sample is not None and len(sample) < images else ""
+        return ("done", f"{part}{images:,}") if images else ("not yet", "")
     if path == "embed":
         if "embed" in running:
             return "running", _percent(running["embed"])
         if now.configuration is None:
             return "not yet", ""
-        state = "done" if now.configuration.state == "complete" else "stale"
+        sampled = now.sample is not None and now.configuration.have >= len(now.sample)
+        state = "done" if now.configuration.state == "complete" or sampled else "stale"
         return state, describe(now.configuration)
     if path == "cluster":
         busy = next((running[task] for task in ("cluster", "sweep", "search") if task in running), None)

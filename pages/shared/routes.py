@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from PIL import Image
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from engine.errors import KindredError
@@ -84,7 +84,13 @@ async def _strip(request: Request) -> Response:
     return Response(data, media_type="image/webp", headers=_KEEP)
 
 
+async def _first_page(request: Request) -> Response:
+    """Lead /images to the first page, which Streamlit knows only as /."""
+    return RedirectResponse(request.url.replace(path="/"))
+
+
 ROUTES = [
+    Route("/images", _first_page),
     Route("/strip/{image_ids}", _strip),
     Route("/thumb/{image_id:int}", _thumbnail),
     Route("/image/{image_id:int}", _picture),

@@ -6,6 +6,8 @@ the query parameters (falling back to the session's last choice, then to the new
 
 from __future__ import annotations
 
+import logging
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,11 +19,12 @@ from engine.embeddings.encoders import ENCODERS
 from engine.embeddings.pipeline import Configuration, list_configurations
 from engine.errors import KindredError
 from engine.images.datasets import Dataset, find_dataset, list_datasets
+from engine.images.sampling import Sample, kept_sample
 from engine.images.tables import count_images
 from engine.runs import Run, find_run, list_runs
 from engine.workspace import Workspace
 
-PARAMETERS = ("data", "embedding", "run", "cluster")
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,14 @@ class Current:
         return count_images(self.workspace, self.dataset.id) if self.dataset else 0
 
     @property
+    def sample(self) -> Sample | None:
+        """The sample that the person works on; None where it is the whole data set."""
+        if self.dataset is None:
+            return None
+        path = self.workspace.sample(self.dataset.id)
+        return _sample(self.workspace, self.dataset.id, path.stat().st_mtime_ns) if path.exists() else None
+
+    @property
     def parameters(self) -> dict[str, str]:
         """The choice as query parameters, for links."""
         chosen = {
@@ -56,6 +67,11 @@ def describe(item: Configuration) -> str:
     title = ENCODERS[item.encoder].title if item.encoder in ENCODERS else item.encoder
     model = str(item.settings.get("model") or "")
     return f"{title} {model}".strip()
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _sample(_workspace: Workspace, dataset: str, changed: int) -> Sample | None:
+    return kept_sample(_workspace, dataset)
 
 
 @st.cache_resource(show_spinner=False)
@@ -140,11 +156,18 @@ def show_error(error: KindredError, *, detail: str = "") -> None:
 
 @contextmanager
 def guarded() -> Iterator[None]:
-    """Show an engine's error where it happens instead of a traceback; the rest of the page is left out."""
+    """Show an error where it happens in one sentence, technical detail folded; the rest of the page is left out."""
     try:
         yield
     except KindredError as error:
         show_error(error)
+    except Exception as error:
+        _LOG.exception("a page failed")
+        unforeseen = KindredError(
+            "Kindred itself failed here; your images and labels are as they were.",
+            "Load the page again. If it fails again, report the technical detail below.",
+        )
+        show_error(unforeseen, detail="".join(traceback.format_exception(error)))
 
 
 _MARKDOWN = str.maketrans({character: f"\\{character}" for character in "\\`*_{}[]()<>#+-.!|~$:@^="})

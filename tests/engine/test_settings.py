@@ -177,3 +177,16 @@ def test_aliases_of_the_house():
     add_flags(parser, METHODS["temi"].settings_class)
     found = parser.parse_args(["--num-clusters", "7", "--seed", "4", "--num-epochs", "9"])
     assert (found.n_clusters, found.random_state, found.n_epochs) == (7, 4, 9)
+
+
+def test_names_are_told_in_words():
+    class Named(Settings):
+        n_heads: int = setting(1, "Heads.")
+        min_clusters: int = setting(1, "Fewest.")
+        distill_lr: float = setting(0.1, "Rate.")
+        ema: float = setting(0.9, "Average.")
+        random_state: int = setting(0, "Seed.")
+        named: int = setting(0, "Named.", label="By the model")
+
+    labels = [control.label for control in controls(Named)]
+    assert labels == ["Number of heads", "Min clusters", "Distill learning rate", "EMA", "Seed", "By the model"]

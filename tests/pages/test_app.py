@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from engine.images.datasets import list_datasets
+from engine.images.datasets import find_dataset, list_datasets
+from engine.images.sampling import kept_sample
 from engine.labels.events import LabelHistory
 from pages.shared.frame import SCREENS
 from pages.shared.state import escape
@@ -58,6 +59,39 @@ def test_a_folder_that_is_not_there_is_told_in_one_sentence(app, tmp_path):
     assert not app.exception
     assert "nowhere" in app.error[0].value.replace("\\", "")
     assert "Traceback" not in app.error[0].value
+
+
+def test_what_nobody_foresaw_is_told_in_one_sentence_with_the_detail_folded(app, monkeypatch):
+    def broken(workspace):
+        raise ZeroDivisionError("inside <b>a page</b>")
+
+    monkeypatch.setattr("pages.shared.state.list_datasets", broken)
+    app.run()
+    assert not app.exception
+    assert app.error[0].value.startswith("Kindred itself failed here")
+    assert "ZeroDivisionError: inside <b>a page</b>" in app.code[0].value
+
+
+def test_a_sample_and_a_pair_are_chosen_by_clicking(clustered, app):
+    workspace, rows, _ = clustered
+    app.run()
+    app.session_state["all_images"] = {
+        "selection": {
+            "v": f"{rows.dataset.id}-{find_dataset(workspace, rows.dataset.id).scanned}-30-path",
+            "c": 0,
+            "t": 1,
+            "k": "ranges",
+            "r": [4, 6],
+        }
+    }
+    app.run()
+    next(button for button in app.button if button.label == "These belong together").click().run()
+    assert not app.exception
+    sample = kept_sample(workspace, rows.dataset.id)
+    assert sample.pair_rows(rows.contents).tolist() == [[4, 5]]
+    assert len(sample) == 30
+    next(button for button in app.button if button.label == "Work on all images").click().run()
+    assert kept_sample(workspace, rows.dataset.id) is None
 
 
 def test_undo_on_the_label_page_takes_back_the_whole_action(clustered, app):

@@ -28,6 +28,13 @@ def served(workspace, tmp_path):
     return client, {file.path: file.id for file in files_of(workspace, dataset.id)}
 
 
+def test_a_link_to_the_first_page_by_its_name_leads_there_with_its_choice(served):
+    client, _ = served
+    answer = client.get("/images?data=one", follow_redirects=False)
+    assert answer.is_redirect
+    assert answer.headers["location"].endswith("/?data=one")
+
+
 def test_a_known_id_is_served_small_and_large(served):
     client, ids = served
     small = client.get(f"/thumb/{ids[b'wide.png']}")
