@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import streamlit as st
@@ -151,7 +151,8 @@ def page() -> None:
         show_error(error)
         return
     with actions:
-        if st.button("Embed", type="primary", disabled=running, icon=":material/play_arrow:"):
+        first: Literal["primary", "secondary"] = "primary" if now.configuration is None else "secondary"
+        if st.button("Embed", type=first, disabled=running, icon=":material/play_arrow:"):
             start_embedding(now.workspace, now.dataset, entry, settings, preprocess)
             st.rerun()
         if now.configuration is not None:

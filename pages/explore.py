@@ -223,7 +223,7 @@ def page() -> None:
         undo_redo(board)
     _narrow_switch()
     with st.container(key="stack_explore"):
-        left, middle, right = st.columns([34, 43, 43], gap="small")
+        left, middle, right = st.columns([33, 41, 41], gap="small")
     with left:
         clusters = cluster_table(board, key="explore_clusters", height=520)
         _cluster_actions(board, clusters)

@@ -35,11 +35,11 @@ def cluster_table(board: Board, *, key: str, height: int = 560) -> list[int]:
         selection_mode="multi-row",
         key=f"{key}_{board.state.version}_{text}",
         column_config={
-            "looks": st.column_config.ImageColumn("", width=92, help="Typical images, then unlike ones"),
-            "name": st.column_config.TextColumn("Cluster", width=88),
-            "images": st.column_config.NumberColumn("Images", format="localized", width=60),
+            "looks": st.column_config.ImageColumn("", width=80, help="Typical images, then unlike ones"),
+            "name": st.column_config.TextColumn("Cluster", width=80),
+            "images": st.column_config.NumberColumn("Images", format="localized", width=58),
             "quality": st.column_config.ProgressColumn(
-                "Quality", min_value=0.0, max_value=0.6, format="%.2f", width=70,
+                "Quality", min_value=0.0, max_value=0.6, format="%.2f", width=58,
                 help="Mean silhouette: how much nearer its images are to their own cluster than to the next one",
             ),
         },

@@ -17,8 +17,9 @@ _RECENT = 24 * 3600.0  # a finished job leaves the tray after a day
 
 _STYLE = """<style>
 [data-testid="stSidebar"] { width: 264px !important; min-width: 264px !important; }
-[data-testid="stMainBlockContainer"] { padding: 2.2rem 2rem 3rem; max-width: none; }
-[data-testid="stSidebarUserContent"] { padding-top: 0.5rem; }
+[data-testid="stMainBlockContainer"] { padding: 2.2rem 1.5rem 3rem; max-width: none; }
+[data-testid="stSidebarHeader"] { height: 2.2rem; margin: 0; padding-block: 0; }
+[data-testid="stSidebarUserContent"] { padding-top: 0; }
 .stApp { font-variant-numeric: tabular-nums; }
 img { max-width: none; }
 @media (max-width: 1100px) {

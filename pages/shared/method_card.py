@@ -100,7 +100,7 @@ def _live(now: Current, rows: Rows, method: Method, settings: Settings) -> None:
     show_answer(rows, answer.labels, answer.scores)
     for sentence in answer.notes:
         st.caption(escape(sentence))
-    if st.button("Keep this clustering", type="primary", icon=":material/bookmark_add:"):
+    if st.button("Keep this clustering", icon=":material/bookmark_add:"):
         run = keep(now, rows, method, settings)
         choose(run=run.folder.name)
         st.session_state["told"] = ("Kept. See it on Explore.", ":material/check:")
@@ -167,7 +167,7 @@ def _in_a_job(now: Current, rows: Rows, method: Method, settings: Settings) -> N
         show_error(KindredError(job.sentence, job.hint), detail=job.detail)
     if job is not None and job.state in ("interrupted", "cancelled"):
         st.warning(f"The last run was {job.state}. Resume it from the list of jobs, or start anew.")
-    if st.button(f"Start {method.title}", type="primary", icon=":material/play_arrow:"):
+    if st.button(f"Start {method.title}", icon=":material/play_arrow:"):
         start_clustering(now.workspace, now.dataset, now.configuration.key, method, settings)
         st.rerun()
     if job is not None and job.state == "done":

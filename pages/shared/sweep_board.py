@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pandas as pd
 import streamlit as st
 
@@ -16,11 +18,15 @@ from pages.shared import forms
 from pages.shared.board import rows_of
 from pages.shared.frame import watch
 from pages.shared.method_card import is_live, keep
+from pages.shared.pictures import strip
 from pages.shared.state import Current, choose, escape, show_error
 from pages.shared.tasks import newest, start_clustering, start_job
 from pages.shared.words import count
 
-_SHOWN = {"mode", "target_cluster_size", "max_clusters"}
+_SHOWN = {
+    "mode", "target_cluster_size", "min_clusters", "max_clusters", "time_limit",
+    "silhouette_weight", "balance_weight", "noise_weight", "validation_weight",
+}  # fmt: skip
 _LARGEST = 4
 
 
@@ -61,7 +67,9 @@ def sweep_board(now: Current) -> None:
             except KindredError as error:
                 show_error(error)
                 return
-        if buttons.button("Find good clusters", type="primary", icon=":material/auto_awesome:"):
+        found = job is not None and (job.folder / "clustering_summary.json").exists()
+        kind: Literal["primary", "secondary"] = "secondary" if found else "primary"
+        if buttons.button("Find good clusters", type=kind, icon=":material/auto_awesome:"):
             start_job(
                 now.workspace, "sweep", "Finding good clusters", now.dataset, config_key=now.configuration.key,
                 settings=settings.model_dump(mode="json"),
@@ -71,7 +79,7 @@ def sweep_board(now: Current) -> None:
             show_error(KindredError(job.sentence, job.hint), detail=job.detail)
         elif job is not None and job.state in ("interrupted", "cancelled"):
             st.warning(f"The last search was {job.state}. What it had tried is kept; resume it from the list of jobs.")
-        if job is not None and (job.folder / "clustering_summary.json").exists():
+        if job is not None and found:
             _board(now, rows_of(now, now.configuration), _load(str(job.folder), job.folder.stat().st_mtime))
 
 
@@ -110,6 +118,7 @@ def _board(now: Current, rows: Rows, result: SweepResult) -> None:
                 "silhouette": row.silhouette,
                 "balance": row.balance,
                 "stability": row.stability,
+                "pairs kept": row.pairs_together,
                 "largest": row.largest_share,
                 "set aside": row.noise_share,
             }
@@ -136,6 +145,9 @@ def _board(now: Current, rows: Rows, result: SweepResult) -> None:
             "stability": st.column_config.NumberColumn(
                 format="%.2f", help="How alike two clusterings of different parts of the images are (ARI)"
             ),
+            "pairs kept": st.column_config.NumberColumn(
+                format="percent", help="Share of the pairs named on Images that are in one cluster"
+            ),
             "largest": percent,
             "set aside": percent,
         },
@@ -151,8 +163,21 @@ def _board(now: Current, rows: Rows, result: SweepResult) -> None:
             )
     chosen = event["selection"]["rows"]
     best = kept[chosen[0]] if chosen and chosen[0] < len(kept) else kept[0]
-    if st.button(f"Use rank {best.rank}", icon=":material/check:", key="use_rank"):
+    if pictures:
+        _watched(rows, best)
+    if st.button(f"Use rank {best.rank}", type="primary", icon=":material/check:", key="use_rank"):
         _use(now, rows, best)
+
+
+def _watched(rows: Rows, row: LeaderboardRow) -> None:
+    """Show in what company the watched images are."""
+    for found in row.target or ():
+        st.caption(
+            f"A watched image among the {found['size']:,} of cluster {found['cluster']}, with its nearest there"
+            if found["cluster"] >= 0
+            else "A watched image that this clustering sets aside"
+        )
+        strip(rows.ids[[found["row"], *found["nearest"]]], size=56)
 
 
 def _told(row: LeaderboardRow) -> str:
