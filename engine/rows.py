@@ -17,7 +17,7 @@ from engine.clustering.base import Labels, Vectors
 from engine.embeddings.pipeline import EmbeddingSet, embed, load_set
 from engine.errors import InputError, StorageError
 from engine.files import load_array
-from engine.ids import Ids, positions
+from engine.ids import Ids, positions, to_hex
 from engine.images.datasets import Dataset, find_dataset, load_images
 from engine.images.decode import PreprocessSettings
 from engine.images.sampling import kept_sample
@@ -64,6 +64,13 @@ class Rows:
     def contents(self) -> Ids:
         """Content ids, (n,) S16."""
         return self.embedding.contents
+
+    @property
+    def names(self) -> list[str]:
+        """What others know each row by: its content id in hex; of vectors the given id, else the row's number."""
+        if self.dataset.kind == "vectors":
+            return [path.decode("utf-8", "surrogatepass") for path in self.paths]
+        return to_hex(self.contents)
 
     @property
     def vectors(self) -> Vectors:

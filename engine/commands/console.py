@@ -20,6 +20,7 @@ from engine.device import choose_device
 from engine.embeddings.encoders import ENCODERS, find_encoder
 from engine.errors import InputError
 from engine.images.decode import PreprocessSettings
+from engine.progress import Progress
 from engine.settings import Settings, add_flags, from_flags
 from engine.workspace import Workspace
 
@@ -101,7 +102,7 @@ def add_preprocess_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def some_path(text: str) -> Path:
-    """Return the path that `text` names; an empty one, of a variable that was never set, would be the current folder."""
+    """Return the path that `text` names; an empty one (a variable never set) would silently be the current folder."""
     if not text:
         raise argparse.ArgumentTypeError("the path is empty")
     return Path(text)
@@ -123,7 +124,7 @@ def peek(given: Sequence[str], flag: str) -> str | None:
     return value
 
 
-def load_data(arguments: argparse.Namespace, workspace: Workspace, progress: ConsoleProgress) -> Dataset:
+def load_data(arguments: argparse.Namespace, workspace: Workspace, progress: Progress) -> Dataset:
     """Register and scan the data that the flags name.
 
     Raises
@@ -183,7 +184,7 @@ def embed_data(
     arguments: argparse.Namespace,
     workspace: Workspace,
     dataset: Dataset,
-    progress: ConsoleProgress,
+    progress: Progress,
     *,
     force: bool = False,
 ) -> Rows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,13 +15,18 @@ def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Run the job."""
+    """Run the job; how it ended stands in its folder, and why it failed also on stderr."""
+    from engine import jobs
+    from engine.errors import InputError
     from engine.worker import run_job, wait_for_job
 
     if arguments.wait:
         return wait_for_job()
     if arguments.folder is None:
-        from engine.errors import InputError
-
         raise InputError("Name the job's folder.")
-    return run_job(arguments.folder)
+    jobs.status(arguments.folder)
+    status = run_job(arguments.folder)
+    if status:
+        ended = jobs.status(arguments.folder)
+        print(ended.sentence, ended.hint, file=sys.stderr)
+    return status

@@ -20,6 +20,7 @@ from engine.commands.console import (
     add_data_arguments,
     check_early,
     chosen_encoder,
+    chosen_preprocess,
     finish,
     load_data,
 )
@@ -198,8 +199,9 @@ def embed_table(
     else:
         name, settings = chosen_encoder(arguments, dataset)
         embedding = embed(
-            workspace, dataset.id, name, settings, device=arguments.device, progress=progress, only=wanted
-        )
+            workspace, dataset.id, name, settings, preprocess=chosen_preprocess(arguments), device=arguments.device,
+            progress=progress, only=wanted,
+        )  # fmt: skip
     targets = positions(embedding.contents, pack(sample.targets))
     graph = cached_graph(workspace, embedding.key, embedding.vectors, progress=progress) if len(embedding) > 9 else None
     return Table(

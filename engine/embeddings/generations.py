@@ -51,7 +51,7 @@ def beside(folder: Path, suffix: str) -> Path:
 
 def next_generation(store: EmbeddingStore) -> EmbeddingStore:
     """Return the store that a forced regeneration fills; an interrupted one goes on where it stopped."""
-    return type(store)(beside(store.folder, "next"), store.settings)
+    return type(store)(beside(store.folder, "next"), store.settings | {"made": time.time()})
 
 
 def swap(store: EmbeddingStore, fresh: EmbeddingStore) -> None:
@@ -62,6 +62,7 @@ def swap(store: EmbeddingStore, fresh: EmbeddingStore) -> None:
     fresh.record_failures(lost)
     write_json(fresh.folder / DONE, {"finished": time.time()})
     finish_swap(store.folder)
+    store.settings = fresh.settings
     store.refresh()
 
 

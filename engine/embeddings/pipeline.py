@@ -40,7 +40,7 @@ class EmbeddingSet:
     Attributes
     ----------
     key : str
-        Names the configuration and exactly these rows; what graphs and maps are cached by.
+        Names the configuration, its generation and exactly these rows; what graphs and maps are cached by.
     config_key : str
         The configuration alone.
     contents : (n,) S16
@@ -175,7 +175,7 @@ def _collect(store: EmbeddingStore, table: ImageTable, wanted: NDArray[np.int64]
     rows = wanted[store.holds(table.contents[wanted])]
     contents = table.contents[rows]
     config_key = store.folder.name
-    digest = hashlib.blake2b(config_key.encode(), digest_size=16)
+    digest = hashlib.blake2b(f"{config_key} {store.settings.get('made')}".encode(), digest_size=16)
     digest.update(np.ascontiguousarray(contents).tobytes())
     return EmbeddingSet(digest.hexdigest(), config_key, contents, store.load(contents), rows)
 

@@ -28,7 +28,7 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class LabelTable:
-    """One line per file, in the byte order of the paths.
+    """One line per file, in the order of `ImageTable`.
 
     Attributes
     ----------

@@ -19,6 +19,7 @@ from typing import Any, Literal, cast
 from engine.catalog import open_catalog
 from engine.errors import InputError
 from engine.files import content_id
+from engine.ids import to_bytes
 from engine.images.benchmarks import find_benchmark
 from engine.images.sources import FolderSource, ReadError, Source, folder_truth, open_source, shown
 from engine.images.tables import ImageFile, ImageTable, files_of, load_images
@@ -143,19 +144,21 @@ def add_vectors(workspace: Workspace, path: str | Path) -> Dataset:
 
 
 def store_vectors(workspace: Workspace, dataset_id: str, vectors: VectorFile) -> None:
-    """Make the rows of the catalog equal to those of a vector file; rows that stay keep their integer id."""
-    contents, paths = vectors.contents.tobytes(), vectors.paths
-    labels = vectors.labels or [None] * len(paths)
-    wanted = {path: (contents[16 * at : 16 * at + 16], labels[at]) for at, path in enumerate(paths)}
+    """Make the rows of the catalog equal to those of a vector file, in its order.
+
+    They keep their integer ids unless a row came, went or moved; labels hang on the content and always stay.
+    """
+    wanted = list(zip(vectors.paths, to_bytes(vectors.contents), strict=True))
+    labels = vectors.labels or [None] * len(wanted)
     size = vectors.vectors.shape[1] * 4
     with open_catalog(workspace.catalog, write=True) as db:
-        known = {row["path"]: row["content"] for row in _image_rows(db, dataset_id)}
-        gone = [path for path, content in known.items() if wanted.get(path, (None,))[0] != content]
-        db.executemany("DELETE FROM image WHERE dataset = ? AND path = ?", [(dataset_id, path) for path in gone])
+        rows = db.execute("SELECT path, content FROM image WHERE dataset = ? ORDER BY id", (dataset_id,))
+        if [tuple(row) for row in rows] != wanted:
+            db.execute("DELETE FROM image WHERE dataset = ?", (dataset_id,))
         db.executemany(
             "INSERT INTO image (dataset, path, content, size, mtime_ns, truth) VALUES (?, ?, ?, ?, 0, ?)"
             " ON CONFLICT (dataset, path) DO UPDATE SET truth = excluded.truth, size = excluded.size",
-            [(dataset_id, path, content, size, truth) for path, (content, truth) in wanted.items()],
+            [(dataset_id, *row, size, truth) for row, truth in zip(wanted, labels, strict=True)],
         )
         db.execute("UPDATE dataset SET scanned = ? WHERE id = ?", (time.time(), dataset_id))
 

@@ -249,7 +249,7 @@ def _reason(error: Exception, data: bytes) -> str:
     """Return what a decoder raised as one sentence."""
     text = str(error)
     if isinstance(error, UnidentifiedImageError):
-        if data.startswith(_BEGINNINGS):
+        if data.startswith(_BEGINNINGS) or data[4:8] == b"ftyp":
             return "The picture is damaged at its beginning, or of a kind that cannot be decoded."
         return "Not an image: the file is named like one but holds something else."
     if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
@@ -257,6 +257,7 @@ def _reason(error: Exception, data: bytes) -> str:
     if isinstance(error, MemoryError):
         return "The image does not fit into memory."
     cut = ("truncated", "unexpected end", "end of file", "broken data stream", "not enough data", "cut short", "eof")
-    if isinstance(error, EOFError) or any(word in text.lower() for word in cut):
+    short = data.startswith(b"RIFF") and len(data) < 8 + int.from_bytes(data[4:8], "little")
+    if short or isinstance(error, EOFError) or any(word in text.lower() for word in cut):
         return "The file is cut short: the rest of the picture is missing."
     return f"The picture is damaged and cannot be decoded ({text or type(error).__name__})."

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from engine.device import threads
@@ -73,8 +74,10 @@ def read_pixels(
     digest = hashlib.blake2b(f"{side}-{preprocess.key()}".encode(), digest_size=16)
     digest.update(np.ascontiguousarray(contents).tobytes())
     folder = workspace.cache / "pixels" / digest.hexdigest()
-    if not (folder / "rows.npy").exists():
-        _decode_all(folder, dataset, paths, side, preprocess, progress)
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / "lock"):  # another process may be decoding the same
+        if not (folder / "rows.npy").exists():
+            _decode_all(folder, dataset, paths, side, preprocess, progress)
     return Pixels(load_array(folder / "images.npy"), load_array(folder / "rows.npy", mapped=False))
 
 
@@ -96,7 +99,6 @@ def _decode_all(
         except KindredError as error:
             return f"{shown(paths[row])} is left out: {error.sentence}"
 
-    folder.mkdir(parents=True, exist_ok=True)
     scratch = folder / "decoding.raw"
     with scratch.open("wb") as raw, ThreadPoolExecutor(threads()) as pool:
         for start in range(0, len(paths), _CHUNK):

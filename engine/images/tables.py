@@ -24,7 +24,9 @@ from engine.workspace import Workspace
 
 @dataclass(frozen=True)
 class ImageTable:
-    """The analysis rows of a data set: distinct readable contents, in the byte order of their first paths.
+    """The analysis rows of a data set: distinct readable contents.
+
+    Images stand in the byte order of their first paths, vectors in the order of their file.
 
     Attributes
     ----------
@@ -107,7 +109,7 @@ def _table(db: sqlite3.Connection, dataset_id: str, split: str | None) -> ImageT
     db.row_factory = None
     found = db.execute(
         "SELECT id, content, path, truth, split, coalesce(width, 0), coalesce(height, 0), size FROM image"
-        " WHERE dataset = ? AND content IS NOT NULL AND failure IS NULL ORDER BY path",
+        f" WHERE dataset = ? AND content IS NOT NULL AND failure IS NULL ORDER BY {_order(db, dataset_id)}",
         (dataset_id,),
     )
     seen: set[bytes] = set()
@@ -128,6 +130,12 @@ def _table(db: sqlite3.Connection, dataset_id: str, split: str | None) -> ImageT
         _frozen(np.array(columns[6], np.int32)),
         _frozen(np.array(columns[7], np.int64)),
     )
+
+
+def _order(db: sqlite3.Connection, dataset_id: str) -> str:
+    """Return the column that rows are sorted by: vectors were added in the order of their file."""
+    vectors = db.execute("SELECT 1 FROM dataset WHERE id = ? AND kind = 'vectors'", (dataset_id,)).fetchone()
+    return "id" if vectors else "path"
 
 
 def _frozen(array: NDArray[Any]) -> NDArray[Any]:
@@ -173,12 +181,12 @@ class ImageFile:
 
 
 def files_of(workspace: Workspace, dataset_id: str) -> list[ImageFile]:
-    """Return every file of a data set, duplicates and failures included, in the byte order of the paths."""
+    """Return every file of a data set, duplicates and failures included, in the order of `ImageTable`."""
     with open_catalog(workspace.catalog) as db:
         db.row_factory = None
         found = db.execute(
             "SELECT id, path, content, size, width, height, format, truth, split, failure, quality"
-            " FROM image WHERE dataset = ? ORDER BY path",
+            f" FROM image WHERE dataset = ? ORDER BY {_order(db, dataset_id)}",
             (dataset_id,),
         ).fetchall()
     return [ImageFile(*(*row[:10], json.loads(row[10]) if row[10] else {})) for row in found]

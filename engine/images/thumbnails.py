@@ -95,7 +95,8 @@ class ThumbnailStore:
                 db.executemany("INSERT OR REPLACE INTO thumbnail VALUES (?, ?)", items)
                 db.execute("COMMIT")
             except BaseException:
-                db.execute("ROLLBACK")
+                if db.in_transaction:  # SQLite itself rolls back when the disk is full
+                    db.execute("ROLLBACK")
                 raise
         except sqlite3.Error as error:
             raise StorageError(

@@ -79,7 +79,8 @@ def read_vectors(path: Path) -> VectorFile:
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
         if "pickle" in str(error).lower() or "object" in str(error).lower():
             raise InputError(f"{name} holds Python objects; they are not opened for safety.", _HINT) from error
-        raise InputError(f"{name} cannot be read: {error}.", _HINT) from error
+        why = getattr(error, "strerror", None) or str(error).rstrip(".")
+        raise InputError(f"{name} cannot be read: {why}.", _HINT) from error
     vectors = _checked_vectors(name, found.get("vectors"))
     ids = _texts(name, "ids", found.get("ids"), len(vectors))
     labels = _texts(name, "labels", found.get("labels"), len(vectors))
@@ -122,16 +123,18 @@ def _parquet(path: Path) -> dict[str, Any]:
 
 def _rows(column: Any) -> NDArray[Any]:  # noqa: ANN401 - a pyarrow list array
     """Return a column of equal lists as (n, d)."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not any(kind(column.type) for kind in (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)):
+        raise ValueError(f"its column of vectors holds {column.type}, not lists of numbers")
     if len(column) == 0:
         return np.empty((0, 0), np.float32)
     if column.null_count:
         raise ValueError("some rows have no vector")
-    flat = column.flatten()
-    if len(flat) % len(column) or len({len(row) for row in column.to_pylist()[:1]} | {len(flat) // len(column)}) != 1:
+    if len(pc.unique(pc.list_value_length(column))) != 1:
         raise ValueError("its vectors differ in length")
-    if hasattr(column, "offsets") and len(set(np.diff(column.offsets.to_numpy()).tolist())) != 1:
-        raise ValueError("its vectors differ in length")
-    values: NDArray[Any] = flat.to_numpy(zero_copy_only=False)
+    values: NDArray[Any] = column.flatten().to_numpy(zero_copy_only=False)
     return values.reshape(len(column), -1)
 
 
@@ -139,15 +142,19 @@ def _checked_vectors(name: str, vectors: NDArray[Any] | None) -> NDArray[np.floa
     if vectors is None:
         raise InputError(f"{name} has no array called `vectors`.", _HINT)
     if vectors.ndim != 2 or vectors.dtype.kind not in "fiu":
-        raise InputError(f"{name}: `vectors` must be numbers of shape (n, d), not {vectors.shape}.", _HINT)
+        raise InputError(
+            f"{name}: `vectors` must be numbers of shape (n, d), not {vectors.dtype} of shape {vectors.shape}.", _HINT
+        )
     if 0 in vectors.shape:
         raise InputError(f"{name} holds no vectors.", _HINT)
     with np.errstate(over="ignore"):
         result: NDArray[np.float32] = np.ascontiguousarray(vectors, dtype=np.float32)
-    bad = np.flatnonzero(~np.isfinite(result).all(axis=1))
+        squares = np.einsum("ij,ij->i", result, result)
+    bad = np.flatnonzero(~np.isfinite(squares))
     if len(bad):
+        what = "are too long to be compared" if np.isfinite(result[bad[0]]).all() else "hold NaN or infinity"
         raise InputError(
-            f"{name}: {len(bad)} of {len(result)} vectors hold NaN or infinity, the first in row {bad[0]}.",
+            f"{name}: {len(bad)} of {len(result)} vectors {what}, the first in row {bad[0]}.",
             "Remove those rows or compute them again.",
         )
     return result

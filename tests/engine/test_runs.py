@@ -53,6 +53,13 @@ def test_what_is_saved_is_what_is_opened(tmp_path):
     assert (found["confidence"].dtype, found["doubt"].tolist()) == (np.float32, [1.0, 2.0, 3.0])
 
 
+def test_ids_of_others_stand_beside_the_content_ids(tmp_path):
+    run = save(tmp_path / "run", ids=["x", "y", "z"])
+    assert run.predictions["ids"].tolist() == ["x", "y", "z"]
+    assert (run.contents == CONTENTS).all()
+    assert "contents" not in save(tmp_path / "other", ids=to_hex(CONTENTS)).predictions
+
+
 def test_without_truth_there_are_no_labels(tmp_path):
     assert "labels" not in save(tmp_path / "run", truth=[None] * 3).predictions
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from engine.embeddings.encoders.clip_models import MODELS, Place, locate
 from engine.embeddings.encoders.clip_towers import HubTower, OpenClipTower
-from engine.embeddings.encoders.vision import VisionEncoder, VisionSettings
+from engine.embeddings.encoders.vision import ModelName, VisionEncoder, VisionSettings
 from engine.progress import SILENT, Progress
 from engine.settings import setting
 
@@ -24,7 +24,7 @@ __all__ = ["MODELS", "Clip", "ClipSettings"]
 class ClipSettings(VisionSettings):
     """Which model, which weights, at which resolution."""
 
-    model: str = setting(
+    model: ModelName = setting(
         "ViT-B-32",
         "An architecture of the list, an id of the hub such as openai/clip-vit-base-patch32 or "
         "hf-hub:laion/CLIP-ViT-B-32-laion2B-s34B-b79K, or a folder that holds a model.",

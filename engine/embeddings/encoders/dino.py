@@ -13,6 +13,7 @@ from engine.embeddings.encoders import KnownModel
 from engine.embeddings.encoders.hub_models import load_hub_model
 from engine.embeddings.encoders.vision import (
     IMAGENET,
+    ModelName,
     VisionEncoder,
     VisionSettings,
     fixed_resolution,
@@ -42,7 +43,7 @@ _TRAINED = 224  # what DINO crops to by default; its configs name other sides
 class DinoSettings(VisionSettings):
     """Which model, at which resolution."""
 
-    model: str = setting(
+    model: ModelName = setting(
         "facebook/dinov2-small", "A model of the list, another id of the hub, or a folder that holds one."
     )
 

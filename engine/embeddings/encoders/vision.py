@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import StringConstraints
 
 from engine.device import choose_device
 from engine.errors import InputError
@@ -19,6 +20,7 @@ from engine.settings import Settings, setting
 
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CLIP = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+ModelName = Annotated[str, StringConstraints(min_length=1)]
 _BATCH = {"cuda": 256, "mps": 64, "cpu": 16}
 
 

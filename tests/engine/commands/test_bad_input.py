@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from engine import jobs
 from tests.engine.commands.conftest import blobs
 
 
@@ -34,6 +35,25 @@ def test_an_unknown_method_encoder_flag_or_benchmark_set(refused, vectors, tmp_p
     sentence = refused("run", "--dataset", "digit")
     assert "digit" in sentence
     assert "digits" in sentence
+
+
+def test_a_flag_without_its_value_and_an_empty_path(refused, tmp_path):
+    assert "--method: expected one argument" in refused("run", "--dataset", "digits", "--method")
+    assert "--resume-from: expected one argument" in refused("run", "--resume-from")
+    assert "--folder: the path is empty" in refused("run", "--folder", "")
+    assert "model" in refused("run", "--dataset", "digits", "--encoder", "clip", "--encoder-model", "")
+
+
+def test_a_colour_that_is_none(refused, tmp_path):
+    assert "six hex digits" in refused("embed", "--folder", tmp_path, "--preprocess-fill", "red")
+
+
+def test_a_job_that_is_none_leaves_nothing_and_a_failed_one_says_why(refused, workspace, tmp_path):
+    assert "config.json" in refused("job", tmp_path / "nowhere")
+    assert not (tmp_path / "nowhere").exists()
+    assert "Name" in refused("job")
+    folder = jobs.create(workspace.jobs, "scan", "Reading", {"dataset": {"id": "gone"}})
+    assert "There is no data set 'gone'" in refused("job", folder)
 
 
 def test_a_flag_is_never_guessed_from_its_beginning(refused, vectors):

@@ -128,8 +128,22 @@ def test_vectors_with_labels_need_no_number_of_clusters(engine, vectors, tmp_pat
     rows = table(ended.last)
     assert [row["path"] for row in rows] == [f"item {at:03d}" for at in range(120)]
     with np.load(Path(ended.last) / "predictions.npz") as arrays:
+        assert arrays["ids"].tolist() == [f"item {at:03d}" for at in range(120)]  # those of the file
         assert arrays["labels"].tolist() == [f"c{at % 4}" for at in range(120)]
         assert [int(row["cluster"]) for row in rows] == arrays["assignments"].tolist()
+
+
+def test_predictions_of_vectors_stand_in_the_order_of_their_file(engine, tmp_path):
+    rows, truth = blobs()
+    ids = [str(at) for at in range(len(rows))]  # "10" sorts before "2"
+    np.savez(tmp_path / "v.npz", vectors=rows, ids=ids, labels=truth)
+    ended = engine("run", "--vectors", tmp_path / "v.npz", "--save-features", "--results-dir", tmp_path / "out")
+    with np.load(Path(ended.last) / "predictions.npz") as arrays:
+        assert arrays["ids"].tolist() == ids
+        assert arrays["labels"].tolist() == [str(label) for label in truth]
+    assert [row["path"] for row in table(ended.last)] == ids
+    with np.load(Path(ended.last) / "features" / "train_features.npz") as arrays:
+        assert arrays["ids"].tolist() == ids
 
 
 def test_an_npy_table_alone_is_enough(engine, tmp_path):

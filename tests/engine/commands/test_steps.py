@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from engine.commands import COMMANDS
-from engine.commands.console import peek
+from engine.commands.console import ConsoleProgress, peek
 from tests.engine.commands.conftest import blobs
 
 
@@ -32,6 +32,28 @@ def test_every_command_explains_itself(engine, capsys, name):
 def test_the_value_of_a_flag_is_seen_before_the_parser_is_complete():
     assert peek(["--a", "1", "--method=temi", "x"], "--method") == "temi"
     assert peek(["--a", "1"], "--method") is None
+    assert peek(["--method"], "--method") is None  # the complete parser tells that the value is missing
+
+
+def test_preprocessing_makes_a_configuration_of_its_own_and_force_the_same_one_anew(engine, workspace, tmp_path):
+    (tmp_path / "photos").mkdir()
+    Image.linear_gradient("L").resize((60, 20)).save(tmp_path / "photos" / "a.png")
+    words = ("embed", "--folder", tmp_path / "photos")
+    first, cropped = engine(*words), engine(*words, "--preprocess-mode", "center_crop")
+    assert first.last != cropped.last
+    kept = json.loads((Path(cropped.last) / "config.json").read_text())
+    assert kept["preprocess"] == {"mode": "center_crop", "fill": "#7c7468"}
+    made = json.loads((Path(first.last) / "config.json").read_text())["made"]
+    again = engine(*words, "--force")
+    assert again.last == first.last
+    assert json.loads((Path(first.last) / "config.json").read_text())["made"] > made
+
+
+def test_a_log_is_not_flooded_while_the_number_of_images_is_unknown(capsys):
+    progress = ConsoleProgress()
+    for count in range(1000, 50_000, 1000):
+        progress.update(count, 0, phase="Looking for images", unit="images")
+    assert capsys.readouterr().err.split() == ["Looking", "for", "images", "1,000", "images"]
 
 
 def test_scan_tells_counts_and_prints_the_data_set(engine, tmp_path):
@@ -78,7 +100,8 @@ def test_export_writes_one_line_per_file(engine, finished, tmp_path, kind):
             rows = list(csv.DictReader(file))
     with np.load(finished / "predictions.npz") as arrays:
         assert [int(row["cluster"]) for row in rows] == arrays["assignments"].tolist()
-        assert [row["content_id"] for row in rows] == arrays["ids"].tolist()
+        assert [row["path"] for row in rows] == arrays["ids"].tolist()
+        assert [row["content_id"] for row in rows] == arrays["contents"].tolist()
 
 
 def test_export_of_a_named_cluster_makes_class_folders(engine, tmp_path, workspace):

@@ -195,6 +195,9 @@ def test_force_makes_everything_again_and_swaps_after_success(workspace, tiny, a
     second = embed(workspace, dataset.id, "tiny", TinySettings(), force=True)
     assert second.config_key == first.config_key
     assert np.allclose(second.vectors, first.vectors + 1, atol=2e-3)
+    assert second.key != first.key  # graphs and maps of the old vectors are not taken for the new ones
+    assert load_set(workspace, dataset.id, first.config_key).key == second.key
+    assert embed(workspace, dataset.id, "tiny", TinySettings()).key == second.key
 
 
 def test_stale_when_weights_changed_and_usable_when_they_are_gone(workspace, tiny, added, monkeypatch):

@@ -191,15 +191,32 @@ def test_vectors_become_rows(workspace, tmp_path, rng):
     np.savez(path, vectors=vectors, ids=["b", "a", "\u00e9,=x"], labels=[1, 2, 1])
     dataset = add_vectors(workspace, path)
     table = load_images(workspace, dataset.id)
-    assert table.paths == [b"a", b"b", "\u00e9,=x".encode()]
-    assert table.truth == ["2", "1", "1"]
-    assert table.contents[1] == content_id(b"b")
+    assert table.paths == [b"b", b"a", "\u00e9,=x".encode()]  # the file's own order
+    assert table.truth == ["1", "2", "1"]
+    assert table.contents[0] == content_id(b"b")
     assert dataset.scanned is not None
     path.unlink()
     with pytest.raises(InputError, match="cannot be found"):
         add_vectors(workspace, path)
     with pytest.raises(InputError, match="vectors only"):
         dataset.source()
+
+
+def test_a_changed_vector_file_gives_its_own_order_and_an_unchanged_one_keeps_its_rows(workspace, tmp_path, rng):
+    path = tmp_path / "v.npz"
+    vectors = rng.normal(size=(3, 4)).astype(np.float32)
+    np.savez(path, vectors=vectors, ids=["b", "a", "c"])
+    dataset = add_vectors(workspace, path)
+    first = load_images(workspace, dataset.id)
+    np.savez(path, vectors=vectors, ids=["b", "a", "c"], labels=[1, 2, 1])
+    add_vectors(workspace, path)
+    labelled = load_images(workspace, dataset.id)
+    assert labelled.ids.tolist() == first.ids.tolist() and labelled.truth == ["1", "2", "1"]
+    np.savez(path, vectors=vectors, ids=["d", "c", "b"])
+    add_vectors(workspace, path)
+    table = load_images(workspace, dataset.id)
+    assert table.paths == [b"d", b"c", b"b"] == [item.path for item in files_of(workspace, dataset.id)]
+    assert table.truth == [None] * 3
 
 
 def test_a_moved_vector_file_is_relocated(workspace, tmp_path, rng):

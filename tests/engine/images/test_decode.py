@@ -228,6 +228,7 @@ def test_a_file_cut_short_is_told(format):
             decode(data[: int(len(data) * share)])
         assert caught.value.reason.endswith(".")
         assert "\n" not in caught.value.reason
+        assert "cut short" in caught.value.reason or "damaged at its beginning" in caught.value.reason
 
 
 @pytest.mark.filterwarnings("ignore:Truncated File Read")

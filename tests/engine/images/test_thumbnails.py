@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from engine.errors import StorageError
 from engine.images.datasets import add_benchmark, add_folder, add_vectors, files_of
 from engine.images.decode import ImageError
 from engine.images.scan import scan
@@ -46,6 +47,15 @@ def test_content_is_upright():
     assert corners(jpeg) == ["red", "green", "blue", "yellow"]
     with pytest.raises(ImageError):
         make_thumbnail(b"no")
+
+
+def test_a_full_disk_is_told_as_such(tmp_path):
+    store = ThumbnailStore(tmp_path / "t.sqlite")
+    store.put_many([(b"a" * 16, b"x")])
+    store._connection().execute("PRAGMA max_page_count = 1")
+    with pytest.raises(StorageError, match="full"):
+        store.put_many([(b"b" * 16, bytes(100_000))])
+    assert store.get(b"a" * 16) == b"x"
 
 
 def test_store_round_trip_and_replacement(tmp_path):

@@ -73,6 +73,7 @@ def bad(array, at, value):
         ({"vectors": bad(X, (2, 1), np.nan)}, "1 of 4 vectors hold NaN or infinity, the first in row 2"),
         ({"vectors": bad(X, (0, 0), np.inf)}, "NaN or infinity"),
         ({"vectors": np.full((2, 2), 1e300)}, "NaN or infinity"),
+        ({"vectors": np.full((2, 2), 1e30)}, "2 of 2 vectors are too long to be compared"),
         ({"vectors": X, "ids": ["a", "b", "a", "c"]}, "the id 'a' occurs more than once"),
         ({"vectors": X, "ids": ["a", "b", "", "c"]}, "1 of 4 ids are empty"),
         ({"vectors": X, "ids": ["a", "b"]}, r"`ids` has shape \(2,\), but there are 4 vectors"),
@@ -107,6 +108,12 @@ def test_other_and_damaged_files(tmp_path):
 @pytest.mark.parametrize("rows", [[[1.0, 2.0], [3.0]], [[1.0, 2.0, 3.0], [4.0], [5.0, 6.0]], [[1.0], None]])
 def test_ragged_parquet_rows(tmp_path, rows):
     with pytest.raises(InputError, match="differ in length|no vector"):
+        read_vectors(parquet(tmp_path / "v.parquet", vectors=rows))
+
+
+@pytest.mark.parametrize("rows", [[1.0, 2.0], ["a", "b"]])
+def test_parquet_columns_that_hold_no_lists(tmp_path, rows):
+    with pytest.raises(InputError, match="not lists of numbers"):
         read_vectors(parquet(tmp_path / "v.parquet", vectors=rows))
 
 
