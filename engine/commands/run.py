@@ -6,8 +6,9 @@ It holds config.json, results.json, predictions.npz and labels.csv.
 from __future__ import annotations
 
 import argparse
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ from engine.commands.console import (
 )
 from engine.errors import InputError, KindredError
 from engine.labels.pseudo_labels import PseudoLabelSettings
+from engine.progress import SILENT, Progress
 from engine.settings import add_flags, from_flags
 from engine.workspace import Workspace
 
@@ -76,14 +78,42 @@ def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Run the whole way and print the run folder."""
+    """Run the whole way and print the run folder; under `torchrun` the other processes only help to train."""
+    if arguments.load_features is not None and arguments.vectors is None:
+        arguments.vectors = arguments.load_features
+    check_early(arguments)
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        return train_together(arguments)
+    return whole(arguments, str)
+
+
+def train_together(arguments: argparse.Namespace) -> int:
+    """Let the first process do everything and the others join it for the training, once its folder is known."""
+    from engine import pipeline
+    from engine.clustering.networks.parallel import Team
+
+    if find_method(arguments.method).takes != "images":
+        raise InputError(f"{arguments.method} trains in one process.", "Start it without torchrun.")
+    team = Team()
+    try:
+        if team.rank == 0:
+            return whole(arguments, team.text_from_first)
+        folder = Path(team.text_from_first(""))
+        workspace = Workspace.open(arguments.workspace)
+        rows = read(arguments, workspace, SILENT, {})
+        settings = method_settings(arguments, rows)
+        pipeline.fit(find_method(arguments.method), settings, rows, workspace, checkpoints=folder / "checkpoints")
+        return 0
+    finally:
+        team.close()
+
+
+def whole(arguments: argparse.Namespace, announce: Callable[[str], str]) -> int:
+    """Run the whole way; `announce` hears of the folder before the training begins."""
     from engine import pipeline, runs
     from engine.work import draw_run, pseudo_label_run, save_features
 
     workspace, progress = Workspace.open(arguments.workspace), ConsoleProgress()
-    if arguments.load_features is not None and arguments.vectors is None:
-        arguments.vectors = arguments.load_features
-    check_early(arguments)
     vote = PseudoLabelSettings.parse(from_flags(arguments, PseudoLabelSettings))
     parent = arguments.results_dir or workspace.runs
     runs.make_parent(parent)
@@ -94,6 +124,7 @@ def main(arguments: argparse.Namespace) -> int:
     if folder is None:
         n_clusters = getattr(settings, "n_clusters", None)
         folder = runs.new_folder(parent, runs.folder_name(arguments.method, rows.dataset.name, n_clusters))
+    announce(str(folder))
     try:
         run = pipeline.cluster(
             workspace, rows, arguments.method, settings, folder, title=arguments.experiment_name,
@@ -118,9 +149,7 @@ def main(arguments: argparse.Namespace) -> int:
     return finish(folder)
 
 
-def read(
-    arguments: argparse.Namespace, workspace: Workspace, progress: ConsoleProgress, seconds: dict[str, float]
-) -> Rows:
+def read(arguments: argparse.Namespace, workspace: Workspace, progress: Progress, seconds: dict[str, float]) -> Rows:
     """Scan, embed and split the data that the flags name; the times go into `seconds`."""
     from engine.rows import with_test_fraction
 

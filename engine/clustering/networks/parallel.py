@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from datetime import timedelta
 
 import numpy as np
 import torch
@@ -30,7 +31,8 @@ class Team:
         self.size = int(os.environ.get("WORLD_SIZE", "1")) if dist.is_available() else 1
         self._opened = self.size > 1 and not dist.is_initialized()
         if self._opened:
-            dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+            backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+            dist.init_process_group(backend, timeout=timedelta(hours=12))  # others wait while the first one embeds
         self.rank = dist.get_rank() if self.size > 1 else 0
 
     def device(self, chosen: torch.device) -> torch.device:
@@ -82,6 +84,13 @@ class Team:
         sent = torch.from_numpy(values).to(device)
         dist.broadcast(sent, 0)
         return sent.cpu().numpy()
+
+    def text_from_first(self, text: str) -> str:
+        """Return the first process's text; the others wait for it here."""
+        sent = [text]
+        if self.size > 1:
+            dist.broadcast_object_list(sent, 0, device=torch.device("cpu"))
+        return sent[0]
 
     def any_of(self, value: bool, device: torch.device) -> bool:
         """Return whether the first process says yes."""

@@ -1,6 +1,9 @@
 """HaDis from the command line: odd pictures in, a run and a trained encoder out, which embeds new pictures too."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +19,7 @@ from engine.images.scan import scan
 from engine.rows import embed_dataset, load_rows
 from engine.runs import new_folder, open_run
 
+ROOT = Path(__file__).resolve().parents[3]
 TOY = (
     "--method", "hadis", "--num-clusters", 2, "--num-epochs", 2, "--min-steps", 1, "--batch-size", 8,
     "--projector-width", 16, "--projection-dim", 8, "--device", "cpu", "--image-size", 12,
@@ -76,6 +80,19 @@ def test_settings_come_from_a_file_and_flags_go_before_it(engine, refused, pictu
     assert "cifar10, cifar20" in sentence
     (tmp_path / "own.json").write_text('{"n_cluster": 3}')
     assert "n_cluster" in refused("run", "--folder", pictures, "--method", "hadis", "--settings", tmp_path / "own.json")
+
+
+def test_two_processes_make_one_run(workspace, pictures, tmp_path):
+    words = ["run", "--folder", pictures, *TOY, "--results-dir", tmp_path / "out", "--workspace", workspace.root]
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone", "-m", "engine"]
+    ended = subprocess.run(
+        [*command, *map(str, words)], capture_output=True, text=True, timeout=240, cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    (folder,) = (tmp_path / "out").iterdir()
+    assert ended.stdout.splitlines() == [str(folder)]
+    assert open_run(folder).finished and (folder / "checkpoints" / "backbone.pt").exists()
 
 
 def test_pictures_that_vanish_before_the_training_are_listed_and_have_no_cluster(workspace, pictures, tmp_path):
