@@ -15,7 +15,7 @@ from engine.clustering.presets import batch_for, epochs_for, neighbors_for, warm
 from engine.clustering.temi import TEMI, TEMISettings, estimated_seconds, plan_of, resolve
 from engine.clustering.training import Trainer
 from engine.clustering.training_data import Features
-from engine.clustering.training_labels import neighbor_agreement, smoothed, starting_labels
+from engine.clustering.training_labels import neighbor_agreement, shared_neighbors, smoothed, starting_labels
 from engine.errors import CheckpointError, InputError
 from engine.evaluation import accuracy
 from engine.neighbors import build_graph
@@ -357,6 +357,28 @@ def test_neighbour_averages_make_a_better_start_than_the_embeddings():
     assert accuracy(truth, start) > accuracy(truth, plain) + 0.03
     assert starting_labels("none", table, graph, n_clusters=10, random_state=0) is None
     np.testing.assert_allclose(np.linalg.norm(smoothed(table, graph), axis=1), 1, rtol=1e-5)
+
+
+def test_shared_neighbours_weigh_edges_as_counted_one_by_one():
+    table, _ = groups(60, spread=0.5)
+    indices = build_graph(table, k=6).indices
+    own = [{row, *indices[row].tolist()} for row in range(60)]
+    wanted = np.array(
+        [[len(a & b) ** 2 if j in a or i in b else 0 for j, b in enumerate(own)] for i, a in enumerate(own)]
+    )
+    np.testing.assert_array_equal(shared_neighbors(indices).toarray(), wanted)
+
+
+def test_many_unequal_clusters_in_families_get_a_good_start():
+    """Edges that all weigh the same blend the families: 0.88."""
+    rng = np.random.default_rng(0)
+    truth = rng.choice(40, size=1500, p=rng.dirichlet(np.full(40, 4.0)))
+    centers = rng.normal(size=(8, 64))[np.arange(40) % 8] + 0.6 * rng.normal(size=(40, 64))
+    directions = rng.normal(size=(40, 12, 64)) / 12**0.5
+    within = np.einsum("nj,njd->nd", rng.normal(size=(1500, 12)), directions[truth])
+    table = (centers[truth] + 0.8 * within + 0.8 * rng.normal(size=(1500, 64))).astype(np.float32)
+    start = starting_labels("graph", table, build_graph(table, k=15), n_clusters=40, random_state=0)
+    assert accuracy(truth, start) > 0.93
 
 
 def test_neighbour_agreement_is_zero_for_chance_and_one_for_pure():
