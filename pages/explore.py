@@ -224,7 +224,7 @@ def page() -> None:
     _narrow_switch()
     with st.container(key="stack_explore"):
         left, middle, right = st.columns([33, 41, 41], gap="small")
-    with left:
+    with left, st.container(key="pane_clusters"):
         clusters = cluster_table(board, key="explore_clusters", height=520)
         _cluster_actions(board, clusters)
     mask, made = None, ""

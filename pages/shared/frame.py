@@ -29,8 +29,22 @@ img { max-width: none; }
     flex: 1 1 100%; min-width: 100%;
   }
   [data-testid="stMainBlockContainer"] { padding: 1.5rem 1rem 2rem; }
+  button kbd { display: none !important; }
 }
 @media (min-width: 801px) { .st-key-narrow_switch { display: none; } }
+@media (min-width: 801px) and (max-width: 1100px) {
+  .st-key-stack_explore > div > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"]:first-child,
+  .st-key-stack_explore > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"]:first-child {
+    flex: 0 0 304px; min-width: 304px;
+  }
+  .st-key-stack_explore > div > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"]:nth-child(2),
+  .st-key-stack_explore > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"]:nth-child(2) {
+    flex: 1 1 380px; min-width: 380px;
+  }
+}
+@media (max-width: 800px) {
+  .st-key-pane_clusters > :has([data-testid="stDataFrame"]) { max-height: 270px; overflow-y: auto; }
+}
 </style>"""
 
 
@@ -64,11 +78,12 @@ _ICONS = {
 
 def heading(title: str, sentence: str) -> DeltaGenerator:
     """Show the page's title and its one sentence; returns a place at the right for the page's own buttons."""
-    left, right = st.columns([3, 2], vertical_alignment="bottom")
-    left.title(title, anchor=False)
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
+        st.title(title, anchor=False, width="content")
+        right = st.container(horizontal=True, width="content")
     if sentence:
         st.markdown(f":gray[{sentence}]")
-    return right.container(horizontal=True, horizontal_alignment="right")
+    return right
 
 
 def next_step(now: Current, file: str, label: str) -> None:
