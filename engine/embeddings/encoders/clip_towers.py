@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.embeddings.encoders.clip_models import Located
-from engine.embeddings.encoders.hub_models import load_hub_model
+from engine.embeddings.encoders.hub_models import load_hub_model, why_not_loaded
 from engine.embeddings.encoders.vision import CLIP, fixed_resolution, statistics_of
 from engine.errors import WeightsError
 from engine.files import read_json
@@ -55,8 +55,7 @@ class OpenClipTower:
             )
         except Exception as error:  # open_clip wraps whatever its loaders meet in errors of its own
             raise WeightsError(
-                f"{self._found.checkpoint} cannot be loaded as {self._found.place.model}: "
-                f"{str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__}",
+                f"{self._found.checkpoint} cannot be loaded as {self._found.place.model}: {why_not_loaded(error)}.",
                 "The file is damaged or belongs to another architecture.",
             ) from error
 

@@ -11,6 +11,14 @@ from engine.errors import WeightsError
 _NEVER_SAVED = ("position_ids", "mask_token", "pooler")  # what checkpoints may lack without harm
 
 
+def why_not_loaded(error: Exception) -> str:
+    """Return the first sentence of what a loader raised; what follows advises on the loader's own options."""
+    text = str(error).strip()
+    if "ignore_mismatched_sizes" in text:
+        return "the shapes of its weights are not those of its config.json"
+    return text.splitlines()[0].split(". ")[0].rstrip(".:") if text else type(error).__name__
+
+
 def load_hub_model(name: str, folder: Path) -> Any:  # noqa: ANN401 - a transformers model
     """Return the model of `folder` in single precision on the CPU.
 
@@ -30,7 +38,7 @@ def load_hub_model(name: str, folder: Path) -> Any:  # noqa: ANN401 - a transfor
         )
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError, pickle.UnpicklingError) as error:
         raise WeightsError(
-            f"{name} cannot be loaded: {str(error).splitlines()[0]}", "Its files are damaged or of another model."
+            f"{name} cannot be loaded: {why_not_loaded(error)}.", "Its files are damaged or of another model."
         ) from error
     missing = sorted(key for key in told["missing_keys"] if not any(part in key for part in _NEVER_SAVED))
     if missing:

@@ -17,8 +17,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from engine.embeddings.encoders.fingerprint import fingerprint
-from engine.errors import WeightsError
-from engine.files import read_json
+from engine.errors import KindredError, WeightsError
+from engine.files import read_json, told_when_full
 from engine.progress import SILENT, Progress
 
 Alternatives = Sequence[str]
@@ -94,7 +94,8 @@ def find_weights(wanted: Wanted, *, progress: Progress = SILENT, download: bool 
     by_hand = put_by_hand(wanted.model)
     if by_hand.is_dir():
         return _local(by_hand, wanted, f"The folder {by_hand}")
-    cached = _cached(wanted)
+    with _told(wanted):
+        cached = _cached(wanted)
     if cached is not None:
         return cached
     if not download:
@@ -121,17 +122,16 @@ def _local(folder: Path, wanted: Wanted, what: str) -> Weights:
             raise WeightsError(
                 f"{what} holds no {' or '.join(alternatives)}.", "Put it there, or choose the folder that holds it."
             )
-        files += _with_parts(found)
+        files += [found, *(folder / name for name in _parts(found))]
+    gone = next((path.name for path in files if not path.is_file()), None)
+    if gone is not None:
+        raise WeightsError(f"{what} lacks {gone}, a part of its weights.", "Put it there.")
     extra = [folder / name for name in wanted.optional if (folder / name).is_file()]
     return Weights(folder, files, fingerprint([*files, *extra]))
 
 
-def _with_parts(path: Path) -> list[Path]:
-    """Return a file, and for the index of divided weights every part."""
-    return [path, *(path.parent / name for name in _parts(path))]
-
-
 def _parts(path: Path) -> list[str]:
+    """Return the names of the files that an index of divided weights lists; none for any other file."""
     if not path.name.endswith(".index.json"):
         return []
     return sorted(set(read_json(path).get("weight_map", {}).values()))
@@ -238,11 +238,14 @@ class _Nowhere:
 @contextmanager
 def _told(wanted: Wanted) -> Iterator[None]:
     """Turn the hub's errors into sentences."""
-    from huggingface_hub import errors
+    from huggingface_hub import constants, errors
 
     page = f"https://huggingface.co/{wanted.model}"
     try:
-        yield
+        with told_when_full(Path(constants.HF_HUB_CACHE)):
+            yield
+    except KindredError:
+        raise
     except errors.GatedRepoError as error:
         raise WeightsError(
             f"{wanted.model} is gated: its terms must be accepted at {page} before the weights can be downloaded.",
@@ -261,6 +264,11 @@ def _told(wanted: Wanted) -> Iterator[None]:
         raise WeightsError(f"{wanted.model!r} is not the id of a model.", "Ids look like org/name.") from error
     except (ConnectionError, TimeoutError) as error:
         raise absent(wanted) from error
+    except Exception as error:  # the client raises its transport's errors too, and changes its transport
+        why = str(error).partition("\n")[0] or type(error).__name__
+        raise WeightsError(
+            f"The download of {wanted.model} broke off: {why}.", "Try again; what has arrived is not fetched twice."
+        ) from error
 
 
 def _reachable(endpoint: str, seconds: float = 4.0) -> bool:

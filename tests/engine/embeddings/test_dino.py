@@ -128,6 +128,9 @@ def test_incomplete_and_damaged_weights_are_told(saved, tmp_path):
     (folder / "model.safetensors").write_bytes(b"not weights at all")
     with pytest.raises(WeightsError, match="cannot be loaded"):
         build(str(folder))
+    shutil.copy(f"{saved('vit')}/model.safetensors", folder)
+    with pytest.raises(WeightsError, match="cannot be loaded"):
+        build(str(folder))
     (folder / "model.safetensors").unlink()
     with pytest.raises(WeightsError, match="holds no model.safetensors"):
         build(str(folder))

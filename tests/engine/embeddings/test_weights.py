@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from engine.embeddings.encoders.weights import NotOnHubError, Wanted, find_weights, put_by_hand
-from engine.errors import WeightsError
+from engine.errors import StorageError, WeightsError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 MODEL = "someone/small-model"
@@ -108,6 +108,29 @@ def test_a_gated_model_says_where_to_accept_its_terms(hub):
         find_weights(wanted())
 
 
+def test_a_connection_that_breaks_off_is_told_and_the_next_try_succeeds(hub, monkeypatch):
+    import huggingface_hub.file_download as client
+
+    def broken(*_, **__):
+        raise RuntimeError("CAS service error: connection reset\nCaused by: ...")
+
+    with monkeypatch.context() as patched, pytest.raises(WeightsError, match="broke off: CAS service error"):
+        patched.setattr(client, "http_get", broken)
+        find_weights(wanted())
+    assert find_weights(wanted()).revision == COMMIT
+
+
+def test_a_full_disk_is_told(hub, monkeypatch):
+    import huggingface_hub.file_download as client
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(client, "http_get", full)
+    with pytest.raises(StorageError, match="disk is full"):
+        find_weights(wanted())
+
+
 def test_an_unknown_model_is_told(hub):
     hub.refusal = (404, "RepoNotFound")
     with pytest.raises(WeightsError, match="no model 'someone/small-model'"):
@@ -146,6 +169,13 @@ def test_files_put_by_hand_are_found_where_the_sentence_said(hub):
     assert hub.asked == []
 
 
+def test_a_folder_that_lacks_a_part_of_divided_weights_is_told(hub, tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "model.safetensors.index.json").write_text('{"weight_map": {"a": "model-1.safetensors"}}')
+    with pytest.raises(WeightsError, match=r"lacks model-1\.safetensors"):
+        find_weights(wanted(str(tmp_path)))
+
+
 def test_a_folder_is_taken_as_it_is_and_its_revision_is_its_content(hub, tmp_path):
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
@@ -160,3 +190,8 @@ def test_neither_folder_nor_id(hub, name):
     with pytest.raises(WeightsError, match="neither a folder"):
         find_weights(wanted(name))
     assert hub.asked == []
+
+
+def test_an_id_of_forbidden_letters_is_told(hub):
+    with pytest.raises(WeightsError, match="'a b/c' is not the id of a model"):
+        find_weights(wanted("a b/c"))
