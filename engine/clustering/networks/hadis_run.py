@@ -78,7 +78,8 @@ def train_hadis(
         estimator.labels_[train] = task.pseudo
         estimator.history_ = task.sizes
         estimator.backbone_ = backbone_of(task)
-        judged = (collapse(task.pseudo, settings.n_clusters), did_not_train(outcome.losses))
+        start = plateau(outcome.losses, task.warmup_steps)
+        judged = (collapse(task.pseudo, settings.n_clusters), did_not_train(outcome.losses, starting_loss=start))
         estimator.notes_ = [*notes, *outcome.notes, *(sentence for sentence in judged if sentence)]
         if checkpoints is not None:
             path = checkpoints.resolve() / BACKBONE_FILE
@@ -87,6 +88,17 @@ def train_hadis(
             estimator.encoder_ = ("hadis", {"checkpoint": str(path)})
     finally:
         team.close()
+
+
+def plateau(losses: NDArray[np.float32], warmup_steps: int) -> float | None:
+    """Return the level from which the loss must fall: its highest, over a twentieth of the steps, after the warm-up.
+
+    During the warm-up alignment alone merges everything and the loss falls for no good; then the prototypes push
+    apart, it rises, and only what comes after is learning. None where the training ended in the warm-up.
+    """
+    width = max(1, len(losses) // 20)
+    blocks = [float(losses[i : i + width].mean()) for i in range(warmup_steps, len(losses), width)]
+    return max(blocks, default=None)
 
 
 def make_trainer(

@@ -295,6 +295,19 @@ def halves_in_one_process(changes):
     return np.concatenate([p.detach().numpy().ravel() for p in model.backbone_.network.parameters()])
 
 
+def test_it_trained_when_the_loss_fell_after_the_warm_up():
+    """The shape of a run on digits: alignment alone, then the prototypes, then learning; and one that stood still."""
+    from engine.clustering.networks.hadis_run import plateau
+    from engine.clustering.training_start import did_not_train
+
+    curve = np.concatenate([np.linspace(1.5, -0.4, 50), np.linspace(-0.4, 1.0, 150), np.linspace(1.0, 0.3, 800)])
+    assert did_not_train(curve) is not None  # against its very start it looks untrained
+    assert did_not_train(curve, starting_loss=plateau(curve, 50)) is None
+    still = np.concatenate([np.linspace(1.5, -0.4, 50), np.full(950, 0.9)])
+    assert did_not_train(still, starting_loss=plateau(still, 50)).startswith("It did not train: loss 0.90 -> 0.90")
+    assert plateau(curve[:40], 50) is None
+
+
 def test_losses_go_to_tensorboard_where_that_is_asked_for(monkeypatch, tmp_path):
     written = []
 
