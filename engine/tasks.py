@@ -54,7 +54,10 @@ _ALL = (
     Task("count", "engine.work:count_task"),
     Task("search", "engine.work:search_task"),
     Task("names", "engine.work:names_task"),
+    Task("spread", "engine.work:spread_task", waits=False),
     Task("distil", "engine.work:distil_task"),
+    Task("pseudo_labels", "engine.work:pseudo_label_task", waits=False),
+    Task("experiment", "engine.experiment:experiment_task"),
     Task("export", "engine.work:export_task", waits=False),
 )
 

@@ -13,7 +13,6 @@ from engine.embeddings.encoders import find_encoder
 from engine.errors import InputError
 from engine.evaluation import scores
 from engine.files import save_arrays, write_json
-from engine.ids import to_hex
 from engine.images.decode import PreprocessSettings
 from engine.images.sampling import kept_sample
 from engine.images.scan import scan
@@ -166,6 +165,13 @@ def pseudo_label_run(
     )  # fmt: skip
 
 
+def pseudo_label_task(workspace: Workspace, folder: Path, config: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Make the pseudo-labels of a run; the files lie in the run's own folder."""
+    settings = PseudoLabelSettings.parse(config.get("settings", {}))
+    written = pseudo_label_run(workspace, runs.open_run(Path(config["run"])), settings, progress=progress)
+    return {"coverage": {name: part.coverage for name, part in written.splits.items()}}
+
+
 def draw_run(
     workspace: Workspace, run: runs.Run, rows: Rows, kind: str = "umap", *, progress: Progress = SILENT
 ) -> list[Path]:
@@ -191,7 +197,7 @@ def save_features(run: runs.Run, rows: Rows) -> list[Path]:
     written = []
     for name, chosen in (("train", ~test), ("test", test)):
         if chosen.any():
-            arrays = {"vectors": rows.vectors[chosen], "ids": np.array(to_hex(rows.contents[chosen]))}
+            arrays = {"vectors": rows.vectors[chosen], "ids": np.array(rows.names)[chosen]}
             if any(rows.truth):
                 arrays["labels"] = np.array([truth or "" for truth in rows.truth])[chosen]
             path = run.folder / "features" / f"{name}_features.npz"
@@ -320,3 +326,19 @@ def names_task(workspace: Workspace, folder: Path, config: dict[str, Any], progr
     ]  # fmt: skip
     write_json(folder / "names.json", {"proposals": proposals})
     return {"named": sum(item.reliable for item in found), "clusters": len(found)}
+
+
+def spread_task(workspace: Workspace, folder: Path, config: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Spread a run's labels over the neighbour graph; spread.npz lies in the job's folder."""
+    from engine.labels.propagation import propagate
+
+    run = runs.open_run(Path(config["run"]))
+    rows = load_rows(workspace, config["dataset"]["id"], config["config_key"])
+    labels, _ = align(run, rows)
+    state = LabelHistory(workspace, rows.dataset.id).state(rows.contents, labels, run=run.folder.name)
+    found = propagate(graph_of(workspace, rows, progress=progress), state.given, progress=progress)
+    save_arrays(
+        folder / "spread.npz", contents=rows.contents, labels=found.labels, confidence=found.confidence,
+        margin=found.margin, names=np.array(state.label_names),
+    )  # fmt: skip
+    return {"labelled": int(found.given.sum()), "proposed": len(found.queue())}

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.commands import experiment
-from engine.commands.experiment import chosen, encoder_of
+from engine import experiment
+from engine.experiment import chosen, encoder_of
 
 
 @pytest.mark.parametrize(

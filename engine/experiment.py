@@ -1,0 +1,136 @@
+"""An experiment on a data set: which models at which resolutions see the same sample, and what survives the change.
+
+In flow names of models, resolutions and a sample; each embedding is made or reused, swept and compared by
+`engine.selection.experiments`. The command and the job of the screen both come here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.embeddings.encoders import find_encoder
+from engine.embeddings.pipeline import EmbeddingSet, embed
+from engine.errors import InputError
+from engine.images.datasets import find_dataset, load_images
+from engine.images.decode import PreprocessSettings
+from engine.images.sampling import Sample, SampleSettings, draw, kept_sample
+from engine.neighbors import NeighborGraph, cached_graph
+from engine.progress import SILENT, Progress
+from engine.selection.experiments import Configuration, ExperimentResult, run_experiments
+from engine.selection.sweep import SweepSettings
+from engine.settings import Settings
+from engine.workspace import Workspace
+
+
+def encoder_of(model: str, resolution: int) -> tuple[str, Settings]:
+    """Return the encoder of a model's name with its settings.
+
+    Raises
+    ------
+    InputError
+        A resolution out of bounds.
+    """
+    if model == "descriptor":
+        return model, find_encoder(model).settings_class()
+    if "dino" in model.lower():
+        return "dino", find_encoder("dino").settings_class.parse({"model": model, "resolution": resolution})
+    name, colon, training = model.rpartition(":")
+    values = {"model": name, "pretrained": training} if colon and "/" not in training else {"model": model}
+    return "clip", find_encoder("clip").settings_class.parse({**values, "resolution": resolution})
+
+
+def chosen(models: Sequence[str], resolutions: Sequence[int]) -> list[tuple[str, int, str, Settings]]:
+    """Return every model with every resolution as (model, resolution, encoder, settings); the descriptor once."""
+    found = []
+    for model in models:
+        for resolution in resolutions:
+            encoder, settings = encoder_of(model, resolution)
+            if "resolution" in type(settings).model_fields:
+                found.append((model, resolution, encoder, settings))
+            elif (model, 0, encoder, settings) not in found:
+                found.append((model, 0, encoder, settings))
+    return found
+
+
+def compare_embeddings(
+    workspace: Workspace,
+    sample: Sample,
+    asked: Sequence[tuple[str, int, str, Settings]],
+    *,
+    output_dir: Path,
+    settings: SweepSettings | None = None,
+    preprocess: PreprocessSettings | None = None,
+    device: str = "auto",
+    progress: Progress = SILENT,
+) -> ExperimentResult:
+    """Embed a sample with every model that is asked for, cluster each with the same grid and compare.
+
+    Parameters
+    ----------
+    sample : Sample
+        Its test images are left out; sample.json beside the result says which ones they were.
+    asked : sequence of (model, resolution, encoder, settings)
+        From `chosen`.
+
+    Raises
+    ------
+    InputError
+        The data set holds vectors, or nothing worked.
+    """
+    dataset = find_dataset(workspace, sample.dataset)
+    if dataset.kind == "vectors":
+        raise InputError("An experiment compares embeddings of images; these are vectors.", "Name a folder or a set.")
+    sample.save(output_dir / "sample.json")
+    table = load_images(workspace, dataset.id)
+    held_back = table.contents[[part == "test" for part in table.split]]
+    wanted = sample.contents[~np.isin(sample.contents, held_back)]
+
+    def configuration(model: str, resolution: int, encoder: str, values: Settings) -> Configuration:
+        found: list[EmbeddingSet] = []
+
+        def load() -> NDArray[np.float32]:
+            found[:] = [
+                embed(
+                    workspace, dataset.id, encoder, values, preprocess=preprocess, device=device, progress=progress,
+                    only=wanted,
+                )  # fmt: skip
+            ]
+            return found[0].vectors
+
+        def graph() -> NeighborGraph:
+            return cached_graph(workspace, found[0].key, found[0].vectors, progress=progress)
+
+        return Configuration(model, resolution, load, graph)
+
+    rows = sample.rows(table.contents)
+    rows = rows[np.isin(table.contents[rows], wanted)]
+    truth = [table.truth[row] for row in rows]
+    return run_experiments(
+        [configuration(*one) for one in asked], output_dir=output_dir, settings=settings,
+        paths=[table.paths[row] for row in rows], truth=truth if any(truth) else None,
+        validation_pairs=sample.pair_rows(table.contents[rows]), progress=progress,
+    )  # fmt: skip
+
+
+def experiments_folder(workspace: Workspace, dataset: str) -> Path:
+    """Return where the experiments on a data set lie: a person's work, so in the library."""
+    return workspace.library / "experiments" / dataset
+
+
+def experiment_task(workspace: Workspace, folder: Path, config: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Compare embeddings of the person's sample, else of as many images as are asked for."""
+    dataset = config["dataset"]["id"]
+    asked = chosen(config["models"], [int(side) for side in config["resolutions"]])
+    sample = kept_sample(workspace, dataset)
+    if sample is None:
+        sample = draw(workspace, dataset, SampleSettings.parse(config.get("sample", {})))
+    result = compare_embeddings(
+        workspace, sample, asked, output_dir=experiments_folder(workspace, dataset) / folder.name,
+        settings=SweepSettings.parse(config.get("settings", {})), progress=progress,
+    )  # fmt: skip
+    return {"folder": str(result.folder), "best": result.rows[0].name}

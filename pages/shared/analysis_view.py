@@ -1,0 +1,167 @@
+"""Analyse: everything one run says about itself, from its folder; useful without truth, and without embeddings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from engine.analysis import kept_analysis
+from engine.evaluation import silhouette_samples
+from engine.figures import sizes_figure
+from engine.prototypes import prototypes
+from engine.rows import Rows, align
+from engine.runs import Run
+from pages.shared.charts import draw, heat_map
+from pages.shared.metrics import metrics
+from pages.shared.pseudo_label_panel import pseudo_label_panel
+from pages.shared.run_map import run_map
+from pages.shared.run_rows import rows_for, version_of
+from pages.shared.state import Current, escape
+from pages.shared.words import count
+
+_MOST = 40  # clusters or classes on each side of the heat map
+_LOOKS = 8  # pictures of a cluster
+_SCORED = 20_000  # images whose silhouette is looked at one by one
+
+
+@st.cache_resource(show_spinner="Analysing", max_entries=8)
+def _analysis(_run: Run, _rows: Rows | None, folder: str, version: float, key: str) -> dict[str, Any]:
+    return kept_analysis(_run, _rows)
+
+
+@st.cache_resource(show_spinner="Looking at each cluster", max_entries=4)
+def _clusters(_run: Run, _rows: Rows, folder: str, version: float, key: str) -> pd.DataFrame:
+    """Return what each cluster looks like and how well it holds together; one line per cluster."""
+    labels, _ = align(_run, _rows)
+    found = prototypes(_rows.vectors, labels)
+    chosen = np.arange(len(labels))
+    if len(labels) > _SCORED:
+        chosen = np.sort(np.random.default_rng(0).choice(len(labels), _SCORED, replace=False))
+    silhouette = pd.Series(silhouette_samples(_rows.vectors, labels, rows=chosen)).groupby(labels[chosen]).mean()
+    looks = [_rows.ids[found.rows_of(int(cluster), _LOOKS)].tolist() for cluster in found.clusters]
+    return pd.DataFrame(
+        {
+            "cluster": found.clusters,
+            "looks": [f"/strip/{'-'.join(map(str, ids))}" for ids in looks],
+            "silhouette": [silhouette.get(int(cluster)) for cluster in found.clusters],
+        }
+    )
+
+
+def analysis_view(now: Current, run: Run) -> None:
+    """Draw the analysis of one run."""
+    rows = rows_for(now, run)
+    key = "" if rows is None else rows.embedding.key
+    found = _analysis(run, rows, str(run.folder), version_of(run), key)
+    if rows is None:
+        st.caption("The images or embeddings of this run are not in this workspace: no pictures, map or silhouette.")
+    for part in ("train", "test"):
+        if found[part] is not None:
+            _scores(found, part)
+    if "accuracy" not in found["train"]:
+        st.caption("No truth is known for these images, so there is no accuracy; the figures above need none.")
+    _sizes(run, found["train"]["distribution"])
+    if rows is not None:
+        run_map(now, run, rows)
+    _cluster_table(run, rows, found, key)
+    if found["classes"] and "contingency" in found:
+        with st.container(key="stack_classes"):
+            left, right = st.columns([3, 2], gap="medium")
+        with left:
+            _heat(found)
+        with right:
+            _per_class(found)
+    pseudo_label_panel(now, run, rows)
+    for sentence in found["notes"]:
+        st.caption(escape(sentence))
+
+
+def _scores(found: dict[str, Any], part: str) -> None:
+    if found["test"] is not None:
+        st.markdown(f"##### On the {part} images")
+    metrics(found[part] | {name: found[part]["distribution"][name] for name in ("active", "empty", "noise_share")})
+
+
+def _sizes(run: Run, spread: dict[str, Any]) -> None:
+    labels = run.assignments
+    if not (labels >= 0).any():
+        st.info("Every image was set aside: there is no cluster to show. Try another method or other settings.")
+        return
+    st.markdown("##### Images in each cluster", help="One bar per cluster, the largest first")
+    draw(sizes_figure(labels), "Images in each cluster", height=180)
+    metrics(spread, ("mean", "std", "min", "max", "cv"))
+
+
+def _cluster_table(run: Run, rows: Rows | None, found: dict[str, Any], key: str) -> None:
+    """Draw one line per cluster: what it looks like, how large and how tight it is, and which class it holds."""
+    labels, confidence = run.assignments, run.predictions["confidence"]
+    sizes = np.bincount(labels[labels >= 0])
+    table = pd.DataFrame({"cluster": np.flatnonzero(sizes), "images": sizes[sizes > 0]})
+    if table.empty:
+        return
+    table["share"] = table["images"] / len(labels)
+    table["confidence"] = table["cluster"].map(pd.Series(confidence).groupby(labels).mean())
+    if rows is not None:
+        table = table.merge(_clusters(run, rows, str(run.folder), version_of(run), key), how="left")
+    if found.get("per_cluster"):
+        table = table.merge(pd.DataFrame(found["per_cluster"])[["cluster", "class", "purity"]], how="left")
+    pictures = rows is not None and rows.dataset.kind != "vectors"
+    order = ["cluster", "looks" if pictures else "", "images", "share", "silhouette", "confidence", "class", "purity"]
+    st.markdown(f"##### {count(len(table), 'cluster')}", help="Click a heading to sort")
+    st.dataframe(
+        table.sort_values("images", ascending=False).dropna(axis="columns", how="all"),
+        hide_index=True, width="stretch", row_height=44 if pictures else None,
+        column_order=[name for name in order if name],
+        column_config={
+            "cluster": st.column_config.NumberColumn(width=64),
+            "looks": st.column_config.ImageColumn("", width=360, help="Typical images, then unlike ones"),
+            "images": st.column_config.NumberColumn(format="localized"),
+            "share": st.column_config.NumberColumn(format="percent", help="Of all images of the run"),
+            "silhouette": st.column_config.NumberColumn(
+                format="%.3f", help="How much nearer its images are to their own cluster than to the next"
+            ),
+            "confidence": st.column_config.NumberColumn(format="%.2f", help="The method's own, on average"),
+            "class": st.column_config.TextColumn("mostly", help="The most frequent class"),
+            "purity": st.column_config.NumberColumn(format="percent", help="Share of that class in the cluster"),
+        },
+    )  # fmt: skip
+
+
+def _heat(found: dict[str, Any]) -> None:
+    table: NDArray[np.int64] = np.asarray(found["contingency"], np.int64)
+    if not table.size:
+        return
+    classes = np.sort(_largest(table.sum(axis=1)))
+    clusters = _largest(table.sum(axis=0))
+    clusters = clusters[np.argsort(table[:, clusters].argmax(axis=0), kind="stable")]
+    st.markdown(
+        "##### Clusters against classes", help="Each row is a cluster; its colours are the shares of the classes"
+    )
+    heat_map(
+        table[np.ix_(classes, clusters)].T, [found["classes"][at] for at in classes],
+        [f"cluster {at}" for at in clusters], "class", "cluster",
+    )  # fmt: skip
+    if max(table.shape) > _MOST:
+        st.caption(f"The {_MOST} largest of {table.shape[0]:,} classes and {table.shape[1]:,} clusters.")
+
+
+def _largest(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.argsort(-sizes, kind="stable")[: min(_MOST, int((sizes > 0).sum()))]
+
+
+def _per_class(found: dict[str, Any]) -> None:
+    table = pd.DataFrame(found["per_class"])
+    table["cluster"] = [str(cluster) if cluster >= 0 else "" for cluster in table["cluster"]]
+    st.markdown("##### Classes", help="How much of each class lies in the one cluster that is matched to it")
+    st.dataframe(
+        table, hide_index=True, width="stretch",
+        column_config={
+            "size": st.column_config.NumberColumn("images", format="localized"),
+            "cluster": st.column_config.TextColumn(help="Matched to the class; empty where clusters ran out"),
+            "accuracy": st.column_config.NumberColumn("found", format="percent", help="Share of it in that cluster"),
+        },
+    )  # fmt: skip

@@ -1,0 +1,86 @@
+"""Charts that several views draw: one table of counts as a heat map or as a flow, in the theme's own colours.
+
+Names of clusters and classes are text, whatever they hold, and are cut where they would push the chart away.
+"""
+
+from __future__ import annotations
+
+from html import escape as plain
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+from numpy.typing import NDArray
+
+from engine.palette import category_color
+
+_LONGEST = 22  # letters of a name beside an axis
+_WRITTEN = 20  # columns up to which the numbers stand in the cells
+_RAMP = [[0.0, "rgba(47,111,237,0.03)"], [1.0, "rgba(47,111,237,1)"]]
+
+
+def short(name: str) -> str:
+    """Return a name for an axis: at most a few words, no markup."""
+    text = " ".join(name.split())
+    return plain(text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…")
+
+
+def draw(figure: go.Figure, alt: str, *, height: int) -> None:
+    """Show a figure over the whole width, without margins and tool bar."""
+    figure.update_layout(height=height, margin={"l": 0, "r": 0, "t": 24, "b": 0})
+    st.plotly_chart(figure, width="stretch", config={"displayModeBar": False}, alt=alt)
+
+
+def heat_map(table: NDArray[np.int64], x: list[str], y: list[str], title_x: str, title_y: str) -> None:
+    """Draw a table of counts, (y, x), each row coloured by its shares; counts are written where there is room."""
+    share = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
+    numbers = [[f"{number:,}" for number in row] for row in table.tolist()]
+    figure = _cells(share, x, y, numbers, " images (%{z:.0%})")
+    figure.update_xaxes(title=title_x)
+    figure.update_yaxes(title=title_y)
+    draw(figure, f"{title_y} against {title_x}", height=max(220, 24 * len(y) + 110))
+
+
+def likeness_map(matrix: NDArray[np.float64], names: list[str]) -> None:
+    """Draw how alike each two of some runs are, 0 to 1."""
+    figure = _cells(matrix, names, names, [[f"{value:.2f}" for value in row] for row in matrix.tolist()])
+    draw(figure, "How alike each two are", height=max(220, 30 * len(names) + 100))
+
+
+def _cells(
+    shares: NDArray[np.float64], x: list[str], y: list[str], numbers: list[list[str]], unit: str = ""
+) -> go.Figure:
+    """Return the cells, coloured by shares; the numbers are written into them while the cells are wide enough."""
+    names = [[f"{plain(row)} / {plain(column)}" for column in x] for row in y]
+    figure = go.Figure(
+        go.Heatmap(
+            z=shares, text=numbers, hovertext=names, colorscale=_RAMP, showscale=False, zmin=0, zmax=1, xgap=1, ygap=1,
+            hovertemplate="%{hovertext}: %{text}" + unit + "<extra></extra>",
+            texttemplate="%{text}" if len(x) <= _WRITTEN else None,
+        )
+    )  # fmt: skip
+    figure.update_xaxes(tickvals=list(range(len(x))), ticktext=[short(name) for name in x])
+    figure.update_yaxes(tickvals=list(range(len(y))), ticktext=[short(name) for name in y], autorange="reversed")
+    return figure
+
+
+def flow(table: NDArray[np.int64], left: list[str], right: list[str]) -> None:
+    """Draw how the images of each row of a table of counts spread over the columns."""
+    rows, columns = np.nonzero(table)
+    links = {
+        "source": rows,
+        "target": columns + len(left),
+        "value": table[rows, columns],
+        "color": [_pale(category_color(int(row))) for row in rows],
+        "hovertemplate": "%{source.label} to %{target.label}: %{value:,} images<extra></extra>",
+    }
+    colors = [*(category_color(at) for at in range(len(left))), *["#9AA0A8"] * len(right)]
+    nodes = {"label": [short(name) for name in [*left, *right]], "color": colors, "pad": 8, "thickness": 12}
+    height = max(260, 26 * max(len(left), len(right)) + 60)
+    draw(go.Figure(go.Sankey(node=nodes, link=links)), "Where the images of each cluster went", height=height)
+
+
+def _pale(color: str) -> str:
+    """Return a colour of the palette, "#RRGGBB", at 40% opacity."""
+    red, green, blue = (int(color[at : at + 2], 16) for at in (1, 3, 5))
+    return f"rgba({red},{green},{blue},0.4)"

@@ -1,0 +1,157 @@
+"""Consensus: what several runs keep together, what they dispute, and what that says about the number of clusters."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from components.gallery import gallery
+from engine.consensus import Consensus, consensus
+from engine.images.sources import shown
+from engine.prototypes import prototypes
+from engine.rows import Rows, align
+from engine.runs import Run
+from pages.shared.board import graph_for, rows_of
+from pages.shared.charts import likeness_map
+from pages.shared.run_rows import title_of, version_of
+from pages.shared.state import Current, escape
+from pages.shared.words import count
+
+_LOOKS = 8
+_GROUPS = 200  # settled groups that are listed
+_LISTED = 500
+
+
+@st.cache_resource(show_spinner="Comparing the runs", max_entries=4)
+def _consensus(
+    _now: Current, _rows: Rows, _runs: list[Run], chosen: tuple[tuple[str, float], ...], key: str
+) -> tuple[Consensus, NDArray[np.int32]]:
+    """Return the consensus and the label columns, (R, n)."""
+    labels = np.stack([align(run, _rows)[0] for run in _runs])
+    return consensus(list(labels), graph_for(_now, _rows)), labels
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _looks(
+    _rows: Rows, _groups: NDArray[np.int32], chosen: tuple[tuple[str, float], ...], key: str
+) -> dict[int, list[int]]:
+    largest = np.where(_groups < _GROUPS, _groups, -1)
+    found = prototypes(_rows.vectors, largest)
+    return {int(group): _rows.ids[found.rows_of(int(group), _LOOKS)].tolist() for group in found.clusters}
+
+
+def consensus_view(now: Current) -> None:
+    """Let the person choose runs and draw what they have in common."""
+    names = {run.folder.name: title_of(run) for run in now.runs}
+    wanted = st.multiselect(
+        "Runs", list(names), default=list(names)[:5], format_func=names.__getitem__, key="consensus_runs",
+        help="Two or more; their numbers of clusters may differ",
+    )  # fmt: skip
+    runs = [run for run in now.runs if run.folder.name in wanted]
+    if len(runs) < 2 or now.configuration is None:
+        st.info(
+            "Choose at least two runs. Make more on the Cluster page: another method, or another number of clusters."
+        )
+        st.page_link("pages/cluster.py", label="Cluster", icon=":material/arrow_back:", query_params=now.parameters)
+        return
+    rows = rows_of(now, now.configuration)
+    chosen = tuple((run.folder.name, version_of(run)) for run in runs)
+    found, labels = _consensus(now, rows, runs, chosen, rows.embedding.key)
+    border = found.border()
+    groups = int(found.groups.max(initial=-1)) + 1
+    with st.container(horizontal=True):
+        st.metric("Settled", f"{found.settled_share:.1%}", width=150,
+                  help="Images that no run sets aside and whose nearest neighbours the runs sort alike")  # fmt: skip
+        st.metric(
+            "Settled groups", f"{groups:,}", help="Sets of settled images that every run keeps together", width=150
+        )
+        st.metric("Contested", f"{len(border):,}", help="Images at the border, or set aside by a run", width=150)
+    _runs(runs, found)
+    if groups:
+        _core(rows, found, chosen)
+    _border(rows, runs, found, labels, border, f"{hash(chosen)}-{rows.embedding.key}")
+
+
+def _runs(runs: list[Run], found: Consensus) -> None:
+    """Draw how alike the runs are: the one nearest to all others is the evidence for its number of clusters."""
+    clusters = [int(run.results["train"]["n_clusters"]) for run in runs]
+    best = int(np.argmax(found.likeness))
+    with st.container(key="stack_likeness"):
+        left, right = st.columns([2, 3], gap="medium")
+    with left:
+        st.markdown("##### How many clusters", help="A number that several ways of clustering agree on is a good sign")
+        st.markdown(
+            f"The runs found {min(clusters):,} to {max(clusters):,} clusters. Nearest to all others is "
+            f"**{escape(runs[best].name)}** with {count(clusters[best], 'cluster')}."
+            if min(clusters) != max(clusters)
+            else f"All runs found {count(clusters[0], 'cluster')}."
+        )
+        table = pd.DataFrame(
+            {"run": [run.name for run in runs], "clusters": clusters, "likeness": found.likeness}
+        ).sort_values("likeness", ascending=False)
+        st.dataframe(
+            table, hide_index=True, width="stretch",
+            column_config={
+                "likeness": st.column_config.NumberColumn(
+                    format="%.3f", help="Mean adjusted Rand index with the other runs: 1 the same, 0 chance"
+                )
+            },
+        )  # fmt: skip
+    with right:
+        st.markdown("##### Agreement of the runs", help="Adjusted Rand index of each pair: 1 the same, 0 chance")
+        likeness_map(found.agreement, [title_of(run) for run in runs])
+
+
+def _core(rows: Rows, found: Consensus, chosen: tuple[tuple[str, float], ...]) -> None:
+    st.markdown("##### The settled core", help="Images that every run keeps together, the largest groups first")
+    looks = _looks(rows, found.groups, chosen, rows.embedding.key)
+    sizes = np.bincount(found.groups[found.groups >= 0])[:_GROUPS]
+    table = pd.DataFrame(
+        {
+            "group": np.arange(1, len(sizes) + 1),
+            "looks": [f"/strip/{'-'.join(map(str, looks[at]))}" for at in range(len(sizes))],
+            "images": sizes,
+            "share": sizes / len(rows),
+        }
+    )
+    pictures = rows.dataset.kind != "vectors"
+    st.dataframe(
+        table, hide_index=True, width="stretch", row_height=44 if pictures else None,
+        column_order=["group", *(["looks"] if pictures else []), "images", "share"],
+        column_config={
+            "group": st.column_config.NumberColumn(width=64),
+            "looks": st.column_config.ImageColumn("", width=360, help="Typical images, then unlike ones"),
+            "images": st.column_config.NumberColumn(format="localized"),
+            "share": st.column_config.NumberColumn(format="percent", help="Of all images"),
+        },
+    )  # fmt: skip
+
+
+def _border(
+    rows: Rows, runs: list[Run], found: Consensus, labels: NDArray[np.int32], border: NDArray[np.int64], key: str
+) -> None:
+    st.markdown("##### The contested border", help="Most disputed first: the runs sort their neighbours differently")
+    if not len(border):
+        st.success("The runs agree on the surroundings of every image.", icon=":material/check_circle:")
+        return
+
+    def captions(at: NDArray[np.int64]) -> list[str]:
+        return [
+            f"{shown(rows.paths[row])} · disputed {found.disputed[row]:.0%} · clusters "
+            + ", ".join(str(label) if label >= 0 else "none" for label in labels[:, row])
+            for row in border[at]
+        ]
+
+    if rows.dataset.kind != "vectors":
+        gallery("consensus_border", rows.ids[border], version=key, captions=captions, keys={}, buttons={}, height=420)
+        return
+    listed = border[:_LISTED]
+    table = pd.DataFrame({"row": [shown(rows.paths[row]) for row in listed], "disputed": found.disputed[listed]})
+    for at, run in enumerate(runs):
+        table[f"{at + 1}: {run.name}"] = labels[at, listed]
+    st.dataframe(
+        table, hide_index=True, width="stretch", height=320,
+        column_config={"disputed": st.column_config.NumberColumn(format="percent", help="0: all runs see it alike")},
+    )  # fmt: skip

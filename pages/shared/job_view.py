@@ -1,0 +1,38 @@
+"""One job in the page: its progress while it runs, why it failed, and that it can go on where it was cut off."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from engine import jobs
+from engine.errors import KindredError
+from engine.jobs import JobStatus
+from pages.shared.frame import watch
+from pages.shared.state import show_error
+
+
+def job_view(job: JobStatus | None) -> bool:
+    """Draw what there is to say about the newest job of a kind; return whether it is still at work."""
+    if job is None:
+        return False
+    if job.state == "failed":
+        show_error(KindredError(job.sentence, job.hint), detail=job.detail)
+    elif job.state in ("interrupted", "cancelled"):
+        st.warning(f"The last one was {job.state}. Resume it from the list of jobs, or start anew.")
+    if job.active:
+        _follow(job)
+    return job.active
+
+
+def _follow(job: JobStatus) -> None:
+    @st.fragment(run_every=1.0)
+    def live() -> None:
+        again = jobs.status(job.folder)
+        if not again.active:
+            st.rerun()
+        watch(again)
+        if st.button("Cancel", icon=":material/close:", type="tertiary", key=f"stop_{job.folder.name}"):
+            jobs.cancel(job.folder)
+            st.rerun()
+
+    live()

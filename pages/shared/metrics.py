@@ -1,0 +1,51 @@
+"""The figures of a clustering in words: what each is called, how it is written and what it means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import streamlit as st
+
+
+class Metric(NamedTuple):
+    """How one figure is shown."""
+
+    title: str
+    shape: str
+    meaning: str
+
+
+METRICS = {
+    "accuracy": Metric("Accuracy", "{:.1%}", "Images whose cluster, matched one to one to a class, is right"),
+    "random_accuracy": Metric("Random labels", "{:.1%}", "The accuracy that random even clusters reach: the floor"),
+    "nmi": Metric("NMI", "{:.3f}", "Normalised mutual information with the classes: 1 the same, 0 nothing in common"),
+    "ari": Metric("ARI", "{:.3f}", "Adjusted Rand index with the classes: 1 the same, 0 no better than chance"),
+    "silhouette": Metric("Silhouette", "{:.3f}", "How much nearer images are to their own cluster than to any other"),
+    "balance": Metric("Balance", "{:.2f}", "1 where all clusters are of one size, near 0 where a few hold everything"),
+    "composite": Metric("Composite", "{:.3f}", "Silhouette, balance and little noise in one number: 0 to 1"),
+    "n_clusters": Metric("Clusters", "{:,.0f}", "Clusters that have images"),
+    "active": Metric("Clusters", "{:,.0f}", "Clusters that have images"),
+    "empty": Metric("Empty clusters", "{:,.0f}", "Clusters that were asked for and got no image"),
+    "largest_share": Metric("Largest cluster", "{:.1%}", "Share of all images in the largest cluster"),
+    "noise_share": Metric("Set aside", "{:.1%}", "Share of the images that the method put into no cluster"),
+    "mean": Metric("Mean size", "{:,.1f}", "Images in a cluster, on average"),
+    "std": Metric("Spread of sizes", "{:,.1f}", "Standard deviation of the cluster sizes, in images"),
+    "min": Metric("Smallest", "{:,.0f}", "Images in the smallest cluster"),
+    "max": Metric("Largest", "{:,.0f}", "Images in the largest cluster"),
+    "cv": Metric("Variation", "{:.2f}", "Standard deviation of the cluster sizes over their mean"),
+}  # fmt: skip
+
+
+def told(name: str, value: float | None) -> str:
+    """Return a figure as it is read; empty where it cannot be known."""
+    return "" if value is None else METRICS[name].shape.format(value)
+
+
+def metrics(figures: Mapping[str, Any], names: tuple[str, ...] = tuple(METRICS)) -> None:
+    """Draw the figures that are known side by side, each with its meaning on hover."""
+    with st.container(horizontal=True):
+        for name in names:
+            if figures.get(name) is not None:
+                metric = METRICS[name]
+                st.metric(metric.title, told(name, figures[name]), help=metric.meaning, width=132)

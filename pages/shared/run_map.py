@@ -1,0 +1,71 @@
+"""The map of a run: by cluster and, where truth is known, beside it by class; drawn in a job where it is not there."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+from plotly.graph_objects import Figure
+
+from engine.figures import map_figure
+from engine.projection import ProjectionSettings
+from engine.rows import Rows, align, truth_codes
+from engine.runs import Run
+from pages.shared.board import map_points
+from pages.shared.charts import draw
+from pages.shared.job_view import job_view
+from pages.shared.run_rows import version_of
+from pages.shared.state import Current
+from pages.shared.tasks import newest, start_job
+
+_KINDS = {"umap": "UMAP", "tsne": "t-SNE", "pca": "PCA"}
+_DRAWN = 20_000  # points that a chart holds without becoming slow
+
+
+def run_map(now: Current, run: Run, rows: Rows) -> None:
+    """Draw the map of the rows of a run."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(
+            "##### Map", help="Each point is an image; near points are alike. Explore has the map to work with."
+        )
+        kind = st.segmented_control(
+            "Map", list(_KINDS), default="umap", required=True, format_func=_KINDS.__getitem__, key="run_map_kind",
+            persist_state="session", label_visibility="collapsed",
+        )  # fmt: skip
+    settings = ProjectionSettings.parse({"kind": kind})
+    _, version, final = map_points(now, rows, settings)
+    if not final:
+        _make(now, rows, settings)
+    figure = _figure(now, rows, run, settings, str(run.folder), version_of(run), version)
+    draw(figure, "Map of the run by cluster, beside truth where it is known", height=440)
+    if len(rows) > _DRAWN:
+        st.caption(f"{_DRAWN:,} of {len(rows):,} images are drawn, chosen at random.")
+
+
+@st.cache_resource(show_spinner=False, max_entries=6)
+def _figure(
+    _now: Current, _rows: Rows, _run: Run, _settings: ProjectionSettings, folder: str, made: float, version: str
+) -> Figure:
+    xy, _, _ = map_points(_now, _rows, _settings)
+    labels, _ = align(_run, _rows)
+    shown = np.arange(len(_rows))
+    if len(_rows) > _DRAWN:
+        shown = np.sort(np.random.default_rng(0).choice(len(_rows), _DRAWN, replace=False))
+    truth = truth_codes(_rows.truth)
+    names = sorted({name for name in _rows.truth if name is not None})
+    return map_figure(xy[shown], labels[shown], None if truth is None else truth[shown], names)
+
+
+def _make(now: Current, rows: Rows, settings: ProjectionSettings) -> None:
+    """Say that a first map is shown and let a job draw the wanted one, once."""
+    title = _KINDS[settings.kind]
+    wanted = {
+        "config_key": rows.embedding.config_key,
+        "settings": settings.model_dump(mode="json"),
+        "rows": rows.embedding.key,
+    }
+    job = newest(now.workspace, "map", rows.dataset, **wanted)
+    if job is None:
+        start_job(now.workspace, "map", f"Drawing the {title} map", rows.dataset, **wanted)
+        st.rerun()
+    st.caption(f"A first map (PCA); {title} is being drawn." if job.active else "A first map (PCA).")
+    job_view(job)

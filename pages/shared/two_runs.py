@@ -1,0 +1,108 @@
+"""Two runs side by side: their figures, where the images of each cluster went, and the images that moved."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from components.gallery import gallery
+from engine.evaluation import ari, contingency, match, nmi
+from engine.images.sources import shown
+from engine.rows import Rows, align
+from engine.runs import Run
+from pages.shared.charts import flow, heat_map
+from pages.shared.metrics import METRICS, told
+from pages.shared.words import count
+
+_MOST = 40  # clusters on each side of the heat map
+_LISTED = 500  # rows of the list of images without pictures
+_FIGURES = ("n_clusters", "silhouette", "balance", "composite", "largest_share", "noise_share", "accuracy",
+            "random_accuracy", "nmi", "ari")  # fmt: skip
+
+
+def two_runs(rows: Rows, first: Run, second: Run) -> None:
+    """Draw the comparison of two runs on the same images."""
+    _table([first, second])
+    one, _ = align(first, rows)
+    two, _ = align(second, rows)
+    both = (one >= 0) & (two >= 0)
+    if not both.any():
+        st.info("The two clusterings have no images in common that both sorted. Choose another one.")
+        return
+    pairs = match(one[both], two[both])  # cluster of the second -> cluster of the first
+    mapped = np.append(np.array([pairs.get(at, -1) for at in range(int(two.max()) + 1)]), -1)[two]
+    differ = np.flatnonzero(both & (mapped != one))
+    alike = 1 - len(differ) / both.sum()
+    with st.container(horizontal=True):
+        for title, value, meaning in (
+            ("ARI of the two", f"{ari(one[both], two[both]):.3f}", "1: the same groups; 0: no more alike than chance"),
+            ("NMI of the two", f"{nmi(one[both], two[both]):.3f}", "1: one tells the other; 0: nothing shared"),
+            ("Sorted alike", f"{alike:.1%}", "Images in clusters matched one to one, of those that both runs sorted"),
+        ):
+            st.metric(title, value, help=meaning, width=150)
+    _where(one, two, pairs)
+    _moved(rows, differ, one, two, f"{first.folder.name}-{second.folder.name}-{rows.embedding.key}")
+
+
+def _table(runs: list[Run]) -> None:
+    """Draw the figures of the runs, a column each, and what each figure means."""
+    parts = [
+        (f"{at}: {run.name}" + (", test" if part == "test" else ""), run.results[part])
+        for at, run in enumerate(runs, start=1)
+        for part in ("train", "test")
+        if run.results.get(part)
+    ]
+    known = [name for name in _FIGURES if any(figures.get(name) is not None for _, figures in parts)]
+    table = {"figure": [METRICS[name].title for name in known]}
+    table |= {title: [told(name, figures.get(name)) for name in known] for title, figures in parts}
+    table |= {"what it means": [METRICS[name].meaning for name in known]}
+    st.dataframe(
+        pd.DataFrame(table), hide_index=True, width="stretch",
+        column_config={title: st.column_config.TextColumn(alignment="right") for title, _ in parts},
+    )  # fmt: skip
+
+
+def _where(one: NDArray[np.int32], two: NDArray[np.int32], pairs: dict[int, int]) -> None:
+    """Draw the contingency table of the largest clusters, matched ones facing each other."""
+    ys = _largest(one)
+    partner = {mine: theirs for theirs, mine in pairs.items()}
+    facing = [partner[int(y)] for y in ys if int(y) in partner]
+    xs = np.array([*facing, *(int(x) for x in _largest(two) if int(x) not in facing)][:_MOST])
+    table = contingency(one, two)[np.ix_(ys, xs)]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(
+            "##### Where the images went", help="Each row is a cluster of the first, each column one of the second"
+        )
+        view = st.segmented_control(
+            "Draw", ["Heat map", "Flow"], default="Heat map", required=True, key="where_view", persist_state="session",
+            label_visibility="collapsed",
+        )  # fmt: skip
+    names = [f"cluster {y}" for y in ys], [f"cluster {x}" for x in xs]
+    if view == "Flow":
+        flow(table, *names)
+    else:
+        heat_map(table, names[1], names[0], "second", "first")
+
+
+def _largest(labels: NDArray[np.int32]) -> NDArray[np.int64]:
+    sizes = np.bincount(labels[labels >= 0])
+    return np.argsort(-sizes, kind="stable")[: min(_MOST, int((sizes > 0).sum()))]
+
+
+def _moved(rows: Rows, differ: NDArray[np.int64], one: NDArray[np.int32], two: NDArray[np.int32], key: str) -> None:
+    st.markdown(f"##### {count(len(differ), 'image')} sorted differently", help="Not in clusters matched one to one")
+    if not len(differ):
+        return
+    differ = differ[np.lexsort((two[differ], one[differ]))]
+
+    def captions(at: NDArray[np.int64]) -> list[str]:
+        return [f"{shown(rows.paths[row])} · first {one[row]}, second {two[row]}" for row in differ[at]]
+
+    if rows.dataset.kind != "vectors":
+        gallery("compare_moved", rows.ids[differ], version=key, captions=captions, keys={}, buttons={}, height=360)
+        return
+    listed = differ[:_LISTED]
+    table = {"row": [shown(rows.paths[row]) for row in listed], "first": one[listed], "second": two[listed]}
+    st.dataframe(pd.DataFrame(table), hide_index=True, width="stretch", height=320)
