@@ -300,7 +300,7 @@ def test_it_trained_when_the_loss_fell_after_the_warm_up():
     from engine.clustering.networks.hadis_run import plateau
     from engine.clustering.training_start import did_not_train
 
-    curve = np.concatenate([np.linspace(1.5, -0.4, 50), np.linspace(-0.4, 1.0, 150), np.linspace(1.0, 0.3, 800)])
+    curve = np.concatenate([np.linspace(0.2, -0.6, 50), np.linspace(-0.6, 1.0, 150), np.linspace(1.0, 0.3, 800)])
     assert did_not_train(curve) is not None  # against its very start it looks untrained
     assert did_not_train(curve, starting_loss=plateau(curve, 50)) is None
     still = np.concatenate([np.linspace(1.5, -0.4, 50), np.full(950, 0.9)])
