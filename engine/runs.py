@@ -34,6 +34,7 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     "embedding": dict,
     "settings": dict,
     "resolved": dict,
+    "tags": list,
     "created": (int, float),
 }
 _AGAIN = "Run the clustering again."
@@ -60,6 +61,11 @@ class Run:
     def dataset(self) -> str:
         """The data set's id in the catalog it was made with."""
         return str(self.config.get("dataset", {}).get("id", ""))
+
+    @property
+    def tags(self) -> list[str]:
+        """Words that the person filed it under."""
+        return [str(tag) for tag in self.config.get("tags", [])]
 
     @property
     def created(self) -> float:
@@ -279,8 +285,13 @@ def open_run(folder: Path) -> Run:
 
 def list_runs(workspace: Workspace, dataset: str | None = None) -> list[Run]:
     """Return the finished runs of the library, newest first."""
+    return runs_in(workspace.runs, dataset)
+
+
+def runs_in(parent: Path, dataset: str | None = None) -> list[Run]:
+    """Return the finished runs of a folder, of one data set if it is named, newest first; unreadable ones left out."""
     found = []
-    for folder in workspace.runs.iterdir() if workspace.runs.is_dir() else ():
+    for folder in parent.iterdir() if parent.is_dir() else ():
         if not (folder / "results.json").exists() or not (folder / "predictions.npz").exists():
             continue
         try:
@@ -310,12 +321,3 @@ def update_config(run: Run, **values: Any) -> Run:  # noqa: ANN401 - JSON is any
     config = read_json(run.folder / "config.json") | values
     write_json(run.folder / "config.json", config)
     return Run(run.folder, config)
-
-
-def delete_run(workspace: Workspace, run: Run) -> Path:
-    """Move the run into the library's bin and return where it lies now."""
-    bin_folder = workspace.library / "bin"
-    bin_folder.mkdir(parents=True, exist_ok=True)
-    target = bin_folder / f"{run.folder.name}_{time.time_ns()}"
-    shutil.move(run.folder, target)
-    return target

@@ -1,4 +1,4 @@
-"""A run is a folder: what is saved is opened; damaged and newer folders are told; a bin keeps what is deleted."""
+"""A run is a folder: what is saved is opened; damaged and newer folders are told."""
 
 import json
 import shutil
@@ -11,7 +11,6 @@ from engine.errors import InputError, StorageError
 from engine.files import content_id
 from engine.ids import pack, to_hex
 from engine.runs import (
-    delete_run,
     drop_empty,
     find_run,
     folder_name,
@@ -185,18 +184,7 @@ def test_a_run_is_found_by_its_name_inside_the_library_only(workspace, tmp_path)
 def test_renaming_keeps_everything_else(workspace):
     run = update_config(save(workspace.runs / "one"), title="Better", tags=["a"])
     again = open_run(workspace.runs / "one")
-    assert (run.name, again.name, again.config["tags"], again.method) == ("Better", "Better", ["a"], "kmeans")
-
-
-def test_a_deleted_run_lies_in_the_bin_whole(workspace):
-    run = save(workspace.runs / "one")
-    kept = delete_run(workspace, run)
-    assert not run.folder.exists()
-    assert kept.parent == workspace.library / "bin"
-    assert open_run(kept).assignments.tolist() == [0, -1, 1]
-    again = delete_run(workspace, save(workspace.runs / "one"))
-    assert again != kept
-    assert open_run(kept).finished  # the first one is still there
+    assert (run.name, again.name, again.tags, again.method) == ("Better", "Better", ["a"], "kmeans")
 
 
 def test_a_refused_run_leaves_no_folder_but_results_stay(tmp_path):

@@ -1,0 +1,38 @@
+"""The library's bin: what a person deletes lies there whole and can be put back."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from pathlib import Path
+
+from engine.runs import Run, new_folder, open_run, runs_in
+from engine.workspace import Workspace
+
+_DELETED = re.compile(r"_\d{19}$")  # nanoseconds since 1970, behind the folder's name
+
+
+def _bin(workspace: Workspace) -> Path:
+    return workspace.library / "bin"
+
+
+def delete_run(workspace: Workspace, run: Run) -> Path:
+    """Move the run into the bin and return where it lies now."""
+    _bin(workspace).mkdir(parents=True, exist_ok=True)
+    target = _bin(workspace) / f"{run.folder.name}_{time.time_ns()}"
+    shutil.move(run.folder, target)
+    return target
+
+
+def binned_runs(workspace: Workspace, dataset: str | None = None) -> list[Run]:
+    """Return the finished runs in the bin, the one deleted last first."""
+    return sorted(runs_in(_bin(workspace), dataset), key=lambda run: run.folder.name.rpartition("_")[2], reverse=True)
+
+
+def restore_run(workspace: Workspace, run: Run) -> Run:
+    """Put a run of the bin back among the others, under its old name while that is free."""
+    target = new_folder(workspace.runs, _DELETED.sub("", run.folder.name))
+    target.rmdir()
+    shutil.move(run.folder, target)
+    return open_run(target)
