@@ -79,7 +79,8 @@ def analyze(run: Run, rows: Rows | None = None, *, detailed: bool = False) -> di
     labels = run.assignments
     truth, names = encode(found["labels"].tolist()) if "labels" in found else (np.full(len(labels), -1, np.int32), [])
     split = found.get("split", np.full(len(labels), ""))
-    n_clusters = int(run.config.get("resolved", {}).get("n_clusters") or labels.max(initial=-1) + 1)
+    asked = run.config.get("resolved", {}).get("n_clusters")
+    n_clusters = asked if isinstance(asked, int) and asked > 0 else int(labels.max(initial=-1)) + 1
     result: dict[str, Any] = {
         "run": run.folder.name,
         "method": run.method,

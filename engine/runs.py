@@ -37,6 +37,7 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     "tags": list,
     "created": (int, float),
 }
+_PARTS: dict[str, Any] = {"train": dict, "test": dict | None, "seconds": dict, "notes": list}
 _AGAIN = "Run the clustering again."
 
 
@@ -79,8 +80,18 @@ class Run:
 
     @cached_property
     def results(self) -> dict[str, Any]:
-        """The metrics: train, test or null, seconds, notes."""
-        found: dict[str, Any] = read_json(self.folder / "results.json")
+        """The metrics: train, test or null, seconds, notes.
+
+        Raises
+        ------
+        StorageError
+            Damaged, or edited into something else.
+        """
+        path = self.folder / "results.json"
+        found: dict[str, Any] = read_json(path)
+        whole = isinstance(found, dict) and "train" in found
+        if not whole or not all(isinstance(found[name], kind) for name, kind in _PARTS.items() if name in found):
+            raise StorageError(f"{path} does not hold a run's results.", "It was edited; restore it or run again.")
         return found
 
     @cached_property

@@ -178,7 +178,7 @@ def score_everything(
     best = max(scored, key=lambda name: scored[name]["agreement"])
     if scored[best]["agreement"] >= agreement[chosen]:
         notes.append(
-            f"{TITLES[best]} needs no training and agrees with the pseudo-labels at least as well "
+            f"{TITLES[best]}: no training needed, and the agreement with the pseudo-labels is at least as good "
             f"({scored[best]['agreement']:.3f} against {agreement[chosen]:.3f})."
         )
     return {"full": full, "distilled": distilled, "baselines": scored}, chosen

@@ -11,7 +11,7 @@ from engine.clustering import find_method
 from engine.errors import StorageError
 from engine.pipeline import cluster
 from engine.rows import with_test_fraction
-from engine.runs import open_run
+from engine.runs import open_run, update_config
 from tests.engine.planted import rows_in
 
 
@@ -124,3 +124,10 @@ def test_a_run_without_predictions_is_told(run, rows):
         analyze(open_run(run.folder), rows)
     with pytest.raises(StorageError, match=r"predictions\.npz"):
         kept_analysis(open_run(run.folder), rows)
+
+
+@pytest.mark.parametrize("asked", ["many", None, -3, 2.5, [4]])
+def test_an_edited_number_of_clusters_is_read_off_the_labels(run, rows, asked):
+    before = analyze(run, rows)["train"]["distribution"]
+    update_config(run, resolved={"n_clusters": asked})
+    assert analyze(open_run(run.folder), rows)["train"]["distribution"] == before

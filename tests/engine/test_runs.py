@@ -195,3 +195,11 @@ def test_a_refused_run_leaves_no_folder_but_results_stay(tmp_path):
     save(tmp_path / "b")
     drop_empty(tmp_path / "b")
     assert open_run(tmp_path / "b").finished
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", '{"train": 5}', '{"train": {}, "test": []}', '{"train": {}, "notes": 3}'])
+def test_results_that_were_edited_are_told(tmp_path, text):
+    run = save(tmp_path / "run")
+    (run.folder / "results.json").write_text(text)
+    with pytest.raises(StorageError, match="does not hold a run's results"):
+        _ = open_run(run.folder).results
