@@ -100,14 +100,14 @@ def listen_with_scores(progress: Progress, rows: Rows) -> None:
     """
     if not hasattr(progress, "score"):
         return
-    test = np.array([part == "test" for part in rows.split], dtype=bool)
-    fitted = np.arange(len(rows)) if test.all() else np.flatnonzero(~test)
-    truth = truth_codes([rows.truth[row] for row in fitted.tolist()])
+    train = np.array([part != "test" for part in rows.split], dtype=bool)
+    truth = truth_codes(rows.truth)
 
     def score(labels: NDArray[np.int32]) -> dict[str, Any]:
-        if len(labels) != len(fitted):
+        if len(labels) not in (len(rows), train.sum()):
             return {}
-        found = scores(rows.vectors if len(fitted) == len(rows) else rows.vectors[fitted], labels, truth)
+        part = slice(None) if len(labels) == len(rows) else train
+        found = scores(rows.vectors[part], labels, None if truth is None else truth[part])
         sizes = np.sort(np.bincount(labels[labels >= 0]))[::-1]
         return {name: found[name] for name in LIVE_SCORES if found[name] is not None} | {"sizes": sizes.tolist()}
 

@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from components.gallery import GallerySelection, gallery, gallery_order
+from components.gallery import Action, GallerySelection, gallery, gallery_order
 from components.map import LegendEntry, MapEvent, focus_on_map, scatter_map
 from engine.images.sources import shown as readable
 from engine.labels.state import UNSORTED
@@ -18,8 +18,8 @@ from pages.shared.board import Board, map_points, open_board
 from pages.shared.clusters import cluster_table
 from pages.shared.frame import first_do, heading
 from pages.shared.pictures import strip
-from pages.shared.search_box import FOUND, search_box
-from pages.shared.selection_bar import keys, selection_bar
+from pages.shared.search_box import FOUND, more_like, search_box, search_dialog, show_found
+from pages.shared.selection_bar import keys, selection_bar, under_cursor
 from pages.shared.state import Current, choose, current, escape
 from pages.shared.tasks import newest, start_job
 from pages.shared.words import count
@@ -208,6 +208,33 @@ def _narrow_switch() -> None:
     st.html(f"<style>@media (max-width: 800px) {{ .st-key-{hidden} {{ display: none; }} }}</style>")
 
 
+def _carry_out(board: Board, event: MapEvent, chosen: GallerySelection) -> None:
+    """Do what was asked for by keys and buttons of gallery and map."""
+
+    def show_on_map(action: Action, _rows: NDArray[np.int64]) -> bool:
+        found = under_cursor(board, action)
+        if len(found):
+            focus_on_map(MAP, int(found[0]))
+        return len(found) > 0
+
+    def look_for(_action: Action, _rows: NDArray[np.int64]) -> bool:
+        if board.rows.dataset.kind != "vectors":
+            search_dialog(board)
+        return False
+
+    if event.opened is not None:
+        show_found(more_like(board, np.array([event.opened]))[:121], "neighbours of one image")
+        st.rerun()
+    if event.category is not None:
+        codes, legend, _ = _colors(board, str(st.session_state.get("color_by", "cluster")))
+        if legend:
+            show_found(np.flatnonzero(codes == event.category), legend[event.category].name)
+            st.rerun()
+    drawn = np.flatnonzero(event.mask) if event.mask is not None else None
+    own = {"show_on_map": show_on_map, "search": look_for}
+    keys(board, (*chosen.actions, *event.actions), gallery=GALLERY, maps=(MAP,), drawn=drawn, own=own)
+
+
 def page() -> None:
     """Draw the screen."""
     now = current()
@@ -231,6 +258,10 @@ def page() -> None:
     if clusters:
         mask = np.isin(board.state.cluster, clusters)
         made = f"clusters-{clusters}-{board.version}"
+    if found := st.session_state.get(FOUND):
+        mask = np.zeros(len(board.rows), dtype=bool)
+        mask[[row for row in found["rows"] if row < len(mask)]] = True
+        made = f"looking-{hash(tuple(found['rows']))}"
     with middle, st.container(key="pane_map"):
         event = _map(now, board, mask, made)
     rows, made, words = _focus(board, clusters, event.mask)
@@ -245,14 +276,7 @@ def page() -> None:
     if not len(selected) and event.mask is not None and event.mask.any():
         selected = rows
     selection_bar(board, selected, key="explore_bar", gallery=GALLERY, maps=(MAP,))
-    if (
-        chosen.activated is not None
-        and chosen.activated.action == "show_on_map"
-        and chosen.activated.position is not None
-    ):
-        focus_on_map(MAP, int(ordered[chosen.activated.position]))
-        st.rerun()
-    keys(board, chosen.activated, ordered[chosen.selected], gallery=GALLERY, shown=ordered)
+    _carry_out(board, event, chosen)
 
 
 page()

@@ -6,36 +6,50 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from components.gallery import gallery, gallery_order
+from components.gallery import DEFAULT_KEYS, Action, gallery, gallery_order
 from engine.images.sources import shown as readable
-from engine.labels.audit import audit_sample, purity_bound
-from engine.labels.state import LOCKED, UNSORTED, Cluster
-from engine.neighbors import search
+from engine.labels.audit import audit_sample
+from engine.labels.state import UNSORTED, Cluster
 from pages.shared.actions import do, recent_labels, tell, undo_redo
 from pages.shared.board import Board, open_board
 from pages.shared.frame import first_do, heading
+from pages.shared.label_rail import (
+    audit_panel,
+    auditing,
+    conflicts_panel,
+    grow_panel,
+    history_panel,
+    twin_of,
+    twin_panel,
+)
 from pages.shared.naming_panel import naming_panel
 from pages.shared.pictures import strip
+from pages.shared.review import review
 from pages.shared.selection_bar import keys, selection_bar
 from pages.shared.state import choose, current, escape
 from pages.shared.words import count
 
-GALLERY = "label_gallery"
+GALLERY, AUDIT = "label_gallery", "audit_gallery"
 _ORDERS = {"odd": "odd ones first", "typical": "typical first"}
-_GROW_PAGE = 60
+_KEYS = {key: action for key, action in DEFAULT_KEYS.items() if action in ("label", "reject", "merge", "undo", "redo")}
+
+
+def _sorted(board: Board) -> list[Cluster]:
+    """Return the clusters, unnamed and large ones first."""
+    clusters = [cluster for cluster in board.state.clusters if cluster.id != UNSORTED]
+    return sorted(clusters, key=lambda cluster: (cluster.name is not None, -cluster.size))
 
 
 def _pick(board: Board) -> Cluster | None:
-    """Let the person choose a cluster; unnamed and large ones come first."""
-    clusters = [cluster for cluster in board.state.clusters if cluster.id != UNSORTED]
+    """Let the person choose a cluster."""
+    clusters = _sorted(board)
     if not clusters:
         return None
-    clusters.sort(key=lambda cluster: (cluster.name is not None, -cluster.size))
     ids = [cluster.id for cluster in clusters]
     wanted = st.query_params.get("cluster", "")
     at = ids.index(int(wanted)) if wanted.lstrip("-").isdigit() and int(wanted) in ids else 0
     named = sum(cluster.name is not None for cluster in clusters)
-    left, previous, following, right = st.columns([5, 1.4, 1.4, 4], vertical_alignment="bottom")
+    left, previous, following, right = st.columns([5, 1.2, 1.2, 4], vertical_alignment="bottom")
     chosen = left.selectbox(
         "Cluster",
         ids,
@@ -44,12 +58,22 @@ def _pick(board: Board) -> Cluster | None:
         key=f"label_pick_{board.state.version}_{at}",
     )
     if previous.button(
-        "", icon=":material/chevron_left:", disabled=at == 0, shortcut="Alt+Left", help="Previous cluster"
+        "",
+        icon=":material/chevron_left:",
+        disabled=at == 0,
+        shortcut="Alt+Left",
+        help="Previous cluster",
+        width="stretch",
     ):
         choose(cluster=str(ids[at - 1]))
         st.rerun()
     if following.button(
-        "", icon=":material/chevron_right:", disabled=at + 1 >= len(ids), shortcut="Alt+Right", help="Next cluster"
+        "",
+        icon=":material/chevron_right:",
+        disabled=at + 1 >= len(ids),
+        shortcut="Alt+Right",
+        help="Next cluster",
+        width="stretch",
     ):
         choose(cluster=str(ids[at + 1]))
         st.rerun()
@@ -68,114 +92,78 @@ def _name(board: Board, cluster: Cluster) -> None:
             accept_new_options=True, placeholder="What is this?", key=f"text_{cluster.id}_{board.state.version}",
         )  # fmt: skip
         if right.form_submit_button("Name it", type="primary", width="stretch") and text:
-            do(lambda: board.history.rename(board.state, cluster.id, text), galleries=(GALLERY,))
+            done = do(lambda: board.history.rename(board.state, cluster.id, text), galleries=(GALLERY,))
+            if done and cluster.name is None and any(c.name is None and c.id != cluster.id for c in _sorted(board)):
+                choose(cluster=None)  # on to the largest that has no name yet
             st.rerun()
 
 
-def _members(board: Board, cluster: Cluster) -> None:
+def _members(board: Board, cluster: Cluster, twin: int | None) -> int:
+    """Show the cluster's images, or the random sample of an audit; returns how many of the sample are selected."""
     rows = board.state.rows(cluster.id).astype(np.int64)
-    order = gallery_order(GALLERY, "odd")
-    typical = np.nan_to_num(board.prototypes.typicality[rows], nan=-2.0)
-    ordered = rows[np.argsort(typical if order == "odd" else -typical, kind="stable")]
-    version = f"{board.version}-{cluster.id}-{order}"
+    checked = auditing(board, cluster)
+    if checked:
+        st.markdown(f"**{count(checked, 'random image')}.** Select those that do not belong here.")
+        ordered, key, order = audit_sample(rows, checked, random_state=0), AUDIT, ""
+    else:
+        order = gallery_order(GALLERY, "odd")
+        typical = np.nan_to_num(board.prototypes.typicality[rows], nan=-2.0)
+        ordered, key = rows[np.argsort(typical if order == "odd" else -typical, kind="stable")], GALLERY
 
     def captions(at: NDArray[np.int64]) -> list[str]:
         return [readable(board.rows.paths[row]) for row in ordered[at]]
 
     chosen = gallery(
-        GALLERY, board.rows.ids[ordered], version=version, captions=captions, orders=_ORDERS, order=order, height=520
-    )
+        key, board.rows.ids[ordered], version=f"{board.version}-{cluster.id}-{order}", captions=captions,
+        orders={} if checked else _ORDERS, order=order, keys={} if checked else _KEYS, buttons={}, height=520,
+    )  # fmt: skip
+    if checked:
+        return chosen.count
     selection_bar(board, ordered[chosen.selected], key="label_bar", gallery=GALLERY)
-    keys(board, chosen.activated, ordered[chosen.selected], gallery=GALLERY, shown=ordered)
+    _keys_in_use(board, twin)
+
+    def merge(_action: Action, _rows: NDArray[np.int64]) -> bool:
+        return twin is not None and do(
+            lambda: board.history.merge(board.state, [cluster.id, twin]), galleries=(GALLERY,)
+        )
+
+    keys(board, chosen.actions, gallery=GALLERY, own={"merge": merge})
+    return 0
 
 
-def _twin(board: Board, cluster: Cluster) -> None:
-    """Ask whether the nearest other cluster is the same thing."""
-    found = board.prototypes
-    at = int(np.searchsorted(found.clusters, cluster.id))
-    if len(found.clusters) < 2 or at >= len(found.clusters):
+def _keys_in_use(board: Board, twin: int | None) -> None:
+    """Say in one line what the keys do now."""
+    said = [f"**{place}** {escape(name)}" for place, name in enumerate(recent_labels(board), start=1)]
+    said.append("**X** set aside")
+    if twin is not None:
+        said.append(f"**M** merge with {escape(board.state.title(twin))}")
+    st.caption(" · ".join([*said, "**Ctrl+Z** undo", "**?** all keys"]))
+
+
+def _cluster_page(board: Board) -> None:
+    """One cluster, large; what can be done with it beside it."""
+    cluster = _pick(board)
+    if cluster is None:
+        st.info("Every image is unsorted. Choose another clustering, or group images on Explore.")
         return
-    near = found.centers @ found.centers[at]
-    near[at] = -np.inf
-    for other in np.argsort(-near):
-        twin = int(found.clusters[other])
-        if (min(twin, cluster.id), max(twin, cluster.id)) in board.state.apart:
-            continue
-        st.markdown("##### Same thing?")
-        st.caption(f"{escape(board.state.title(twin))}, cosine {near[other]:.2f}")
-        strip(board.rows.ids[found.rows_of(twin, 6)], size=64)
-        with st.container(horizontal=True):
-            if st.button("Merge", icon=":material/merge:", shortcut="Alt+M", help="They become one cluster"):
-                do(lambda twin=twin: board.history.merge(board.state, [cluster.id, twin]), galleries=(GALLERY,))  # type: ignore[misc]
-                st.rerun()
-            if st.button("Different", icon=":material/call_split:", help="They are not offered again"):
-                do(lambda twin=twin: board.history.apart(board.state, cluster.id, twin))  # type: ignore[misc]
-                st.rerun()
-        return
-
-
-def _audit(board: Board, cluster: Cluster) -> None:
-    """Show random images; the wrong ones are ticked; out comes the exact bound."""
-    st.markdown(
-        "##### Audit", help="Look at random images and mark the wrong ones: an exact bound on the purity follows"
-    )
-    rows = board.state.rows(cluster.id)
-    size = min(59, len(rows))
-    key = f"audit_{board.run.folder.name}_{cluster.id}"
-    if not st.toggle("Check a random sample", key=f"{key}_on"):
-        return
-    sample = audit_sample(rows, size, random_state=0)
-    strip(board.rows.ids[sample], size=56)
-    wrong = st.number_input("How many of these are wrong", 0, size, 0, key=f"{key}_wrong")
-    bound = purity_bound(len(sample), int(wrong), population=len(rows))
-    st.markdown(f"At least **{bound:.0%}** of this cluster is right, with 95% confidence.")
-    if st.button("Keep this result", icon=":material/verified:", help="The bound is exported with these labels"):
-        do(lambda: board.history.audit(board.state, cluster.id, checked=len(sample), wrong=int(wrong)))
-        st.rerun()
-
-
-def _grow(board: Board, cluster: Cluster) -> None:
-    """Show the nearest images that are not in the cluster yet; take all of a page or none."""
-    st.markdown("##### Grow")
-    at = int(np.searchsorted(board.prototypes.clusters, cluster.id))
-    centre = board.prototypes.centers[at : at + 1]
-    found, _ = search(board.rows.vectors, centre, min(len(board.rows), cluster.size + 4 * _GROW_PAGE))
-    outside = found[0][board.state.cluster[found[0]] != cluster.id]
-    outside = outside[board.state.status[outside] != LOCKED][:_GROW_PAGE]
-    if not len(outside):
-        st.caption("Nothing near is left outside.")
-        return
-    far = st.slider("Nearest images outside", 1, len(outside), min(12, len(outside)), key=f"grow_{cluster.id}")
-    strip(board.rows.ids[outside[:far]], size=56)
-    if st.button(f"Take {count(far, 'image')}", icon=":material/add:"):
-        do(lambda: board.history.move(board.state, outside[:far], cluster.id), galleries=(GALLERY,))
-        st.rerun()
-
-
-def _history(board: Board) -> None:
-    events = [event for event in board.history.events() if event.kind not in ("undo", "redo")][-30:]
-    if not events:
-        return
-    with st.expander("History", icon=":material/history:"):
-        for event in reversed(events):
-            left, right = st.columns([5, 1], vertical_alignment="center")
-            text = escape(event.sentence)
-            left.markdown(text if event.effective else f":gray[~~{text}~~]")
-            if event.effective and right.button(
-                "", icon=":material/restore:", key=f"back_{event.id}", help="Back to before this", type="tertiary"
-            ):
-                do(lambda event=event: board.history.jump_back(event.before), galleries=(GALLERY,))  # type: ignore[misc]
-                st.rerun()
-
-
-def _conflicts(board: Board) -> None:
-    if not board.state.conflicts:
-        return
-    with st.expander(f"{count(len(board.state.conflicts), 'conflict')} with earlier labels", icon=":material/warning:"):
-        st.caption("Your labels were made on another clustering. Where the two disagree, your labels win.")
-        for conflict in board.state.conflicts[:50]:
-            st.markdown(escape(conflict.sentence))
-            strip(board.rows.ids[conflict.rows[:10]], size=44)
+    pictures = board.rows.dataset.kind != "vectors"
+    twin = twin_of(board, cluster)
+    with st.container(key="stack_label"):
+        main, rail = st.columns([7, 3], gap="medium")
+    with main:
+        _name(board, cluster)
+        if pictures:
+            strip(board.rows.ids[board.prototypes.rows_of(cluster.id, 8)], size=84, wrap=False)
+        wrong = _members(board, cluster, twin[0] if twin else None)
+    with rail:
+        if pictures:
+            if twin is not None:
+                twin_panel(board, cluster, *twin, gallery=GALLERY)
+            audit_panel(board, cluster, wrong)
+            grow_panel(board, cluster, gallery=GALLERY)
+        naming_panel(board)
+        conflicts_panel(board)
+        history_panel(board, gallery=GALLERY)
 
 
 def page() -> None:
@@ -193,24 +181,15 @@ def page() -> None:
         )
         return
     with buttons:
+        view = st.segmented_control(
+            "View", ["Clusters", "Review"], default="Clusters", required=True, key="label_view",
+            persist_state="session", label_visibility="collapsed",
+        )  # fmt: skip
         undo_redo(board)
-    cluster = _pick(board)
-    if cluster is None:
-        st.info("Every image is unsorted. Choose another clustering, or group images on Explore.")
-        return
-    with st.container(key="stack_label"):
-        main, rail = st.columns([7, 3], gap="medium")
-    with main:
-        _name(board, cluster)
-        _members(board, cluster)
-    with rail:
-        if board.rows.dataset.kind != "vectors":
-            _twin(board, cluster)
-            _grow(board, cluster)
-            _audit(board, cluster)
-        naming_panel(board)
-        _conflicts(board)
-        _history(board)
+    if view == "Review":
+        review(board)
+    else:
+        _cluster_page(board)
 
 
 page()

@@ -38,20 +38,26 @@ def more_like(board: Board, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def search_box(board: Board) -> None:
-    """Draw the search: words for CLIP, a picture for every encoder."""
+    """Draw the button that opens the search."""
+    if board.rows.dataset.kind != "vectors" and st.button("Search", icon=":material/search:", help="Search (/)"):
+        search_dialog(board)
+
+
+@st.dialog("Search")
+def search_dialog(board: Board) -> None:
+    """Search by words where the encoder knows words, by a picture with every encoder."""
     configuration = board.now.configuration
-    if configuration is None or board.rows.dataset.kind == "vectors":
-        return
-    with st.popover("Search", icon=":material/search:"):
-        if configuration.encoder == "clip":
+    assert configuration is not None
+    if configuration.encoder == "clip":
+        with st.form("words", border=False):
             text = st.text_input("By words", key="search_words", placeholder="a red dress on a hanger")
-            if st.button("Search by words", icon=":material/search:") and text.strip():
+            if st.form_submit_button("Search by words", icon=":material/search:") and text.strip():
                 _look(board, configuration.key, text=text.strip())
-        else:
-            st.caption("Searching by words needs embeddings made by CLIP.")
-        given = st.file_uploader("By a picture", key="search_picture", accept_multiple_files=False)
-        if given is not None and st.button("Search by this picture", icon=":material/image_search:"):
-            _look(board, configuration.key, data=given.getvalue())
+    else:
+        st.caption("Searching by words needs embeddings made by CLIP.")
+    given = st.file_uploader("By a picture", key="search_picture", accept_multiple_files=False)
+    if given is not None and st.button("Search by this picture", icon=":material/image_search:"):
+        _look(board, configuration.key, data=given.getvalue())
 
 
 def _look(board: Board, config_key: str, *, text: str = "", data: bytes = b"") -> None:

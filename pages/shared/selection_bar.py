@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from components.gallery import GalleryEvent, select_in_gallery
+from components.actions import Action
+from components.gallery import select_in_gallery
 from engine.errors import KindredError
 from engine.labels.state import LOCKED, UNSORTED
 from pages.shared.actions import do, recent_labels
@@ -92,30 +95,68 @@ def _groups(board: Board, chosen: NDArray[np.int64], parts: int) -> NDArray[np.i
 
 
 def keys(
-    board: Board, event: GalleryEvent | None, chosen: NDArray[np.int64], *, gallery: str, shown: NDArray[np.int64]
+    board: Board,
+    actions: Sequence[Action],
+    *,
+    gallery: str,
+    maps: tuple[str, ...] = (),
+    drawn: NDArray[np.int64] | None = None,
+    own: Mapping[str, Callable[[Action, NDArray[np.int64]], bool]] | None = None,
 ) -> None:
-    """Carry out a key or button that the gallery passed on; `shown` are the rows on display."""
-    if event is None:
-        return
-    state, history = board.state, board.history
-    target = chosen
-    if not len(target) and event.position is not None and event.position < len(shown):
-        target = shown[event.position : event.position + 1]
-    if event.action == "label" and event.key.isdigit():
-        names = recent_labels(board)
-        place = int(event.key) - 1
-        if place < len(names) and len(target):
-            do(lambda: history.label(state, target, names[place]), galleries=(gallery,))
-        else:
-            st.session_state["told"] = (escape("That key has no label yet: use a label once first."), ":material/info:")
-    elif event.action == "reject" and len(target):
-        do(lambda: history.reject(state, target), galleries=(gallery,))
-    elif event.action == "undo":
-        do(history.undo, galleries=(gallery,))
-    elif event.action == "redo":
-        do(history.redo, galleries=(gallery,))
-    elif event.action == "neighbours" and event.position is not None:
-        show_found(more_like(board, shown[event.position : event.position + 1])[:121], "neighbours of one image")
+    """Carry out what was asked for by key or button in the gallery and on the map, in order; then run the page anew.
+
+    Parameters
+    ----------
+    actions : sequence of Action
+        Each concerns the images that were selected at its moment, else the one under the cursor.
+    drawn : (m,) int64, optional
+        Rows drawn on the map: what its keys concern.
+    own : mapping of str to function, optional
+        What the page itself does with an action and its rows; returns whether the page must run anew.
+    """
+    history, state = board.history, board.state
+    done = {"galleries": (gallery,), "maps": maps}
+    again = False
+    for action in actions:
+        rows = _concerned(board, action, drawn)
+        if own is not None and action.action in own:
+            again |= own[action.action](action, rows)
+        elif action.action in ("undo", "redo"):
+            do(history.undo if action.action == "undo" else history.redo, galleries=(gallery,))
+            again = True
+        elif not len(rows) or (action.action == "neighbours" and action.id is None):
+            continue
+        elif action.action == "label" and action.key.isdigit():
+            _label(board, rows, int(action.key), done)
+            again = True
+        elif action.action == "reject":
+            do(lambda rows=rows: history.reject(state, rows), **done)  # type: ignore[misc]
+            again = True
+        elif action.action == "neighbours":
+            show_found(more_like(board, under_cursor(board, action))[:121], "neighbours of one image")
+            again = True
+    if again:
+        st.rerun()
+
+
+def _label(board: Board, rows: NDArray[np.int64], place: int, done: dict[str, tuple[str, ...]]) -> None:
+    """Give the rows the label that a digit stands for."""
+    names = recent_labels(board)
+    if place <= len(names):
+        do(lambda: board.history.label(board.state, rows, names[place - 1]), **done)
     else:
-        return
-    st.rerun()
+        st.session_state["told"] = (escape("That key has no label yet: use a label once first."), ":material/info:")
+
+
+def _concerned(board: Board, action: Action, drawn: NDArray[np.int64] | None) -> NDArray[np.int64]:
+    """Return the rows that an action is about."""
+    if action.ids is not None and len(action.ids):
+        return np.flatnonzero(np.isin(board.rows.ids, action.ids))
+    if drawn is not None and len(drawn):
+        return drawn
+    return under_cursor(board, action)
+
+
+def under_cursor(board: Board, action: Action) -> NDArray[np.int64]:
+    """Return the row of the image under the cursor, pinned or open; none where there is no such image."""
+    return np.flatnonzero(board.rows.ids == action.id) if action.id is not None else np.empty(0, np.int64)

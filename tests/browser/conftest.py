@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -186,10 +187,10 @@ def report(page, *conditions: str) -> dict:
     return json.loads(page.text_content("#report"))
 
 
-def eventually(probe: Callable[[], float], holds: Callable[[float], bool], seconds: float = 30) -> float:
+def eventually(probe: Callable[[], Any], holds: Callable[[Any], bool], seconds: float = 30) -> Any:
     """Return the first value of `probe` for which `holds`; fail with the last value after that many seconds.
 
-    For what no selector can wait for: pixels of a canvas, places on the screen.
+    For what no selector can wait for: pixels of a canvas, places on the screen, what is in the catalog.
     """
     end = time.monotonic() + seconds
     while not holds(value := probe()):

@@ -9,7 +9,9 @@ import pytest
 
 from engine import jobs
 from engine.labels.events import LabelHistory
+from engine.labels.state import REJECTED
 from engine.workspace import Workspace
+from tests.browser.conftest import eventually
 from tests.seed import clustered_pictures, coloured_pictures
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -73,6 +75,52 @@ def test_a_lasso_selects_and_the_selection_can_be_labelled(seeded, visit):
     page.get_by_text("30 images selected").wait_for(timeout=LONG)
     page.get_by_role("button", name="Confirm").click()
     page.get_by_text("30 images confirmed").wait_for(timeout=LONG)
+
+
+def test_each_key_concerns_what_was_selected_at_its_moment_however_fast_they_come(seeded, visit):
+    url, workspace, rows, run = seeded
+    page = visit(f"{url}/label")
+    page.get_by_role("button", name="Name it").wait_for(timeout=LONG)
+    cells = page.locator(".k-gallery .cell")
+    cells.nth(4).wait_for(timeout=LONG)
+    chosen = []
+    for place in (0, 2, 4):
+        chosen.append(int(cells.nth(place).get_attribute("data-id")))
+        cells.nth(place).click()
+        page.keyboard.press("x")
+
+    def set_aside() -> list[int]:
+        history = LabelHistory(workspace, rows.dataset.id)
+        state = history.state(rows.contents, run.assignments, run=run.folder.name)
+        return sorted(rows.ids[state.status == REJECTED].tolist())
+
+    eventually(set_aside, lambda found: found == sorted(chosen))
+    page.locator(".k-gallery .list").focus()
+    page.keyboard.press("m")
+    page.get_by_text("0 of 2 clusters named").wait_for(timeout=LONG)
+
+
+def test_labels_spread_to_a_review_queue_and_are_agreed_with(seeded, visit):
+    url, workspace, rows, run = seeded
+    history = LabelHistory(workspace, rows.dataset.id)
+    state = history.state(rows.contents, run.assignments, run=run.folder.name)
+    firsts = [state.rows(cluster)[:2] for cluster in range(3)]
+    for cluster, some in enumerate(firsts):
+        state = history.state(rows.contents, run.assignments, run=run.folder.name)
+        history.label(state, some, f"colour {cluster}")
+    page = visit(f"{url}/label")
+    page.get_by_text("Review", exact=True).click()
+    page.get_by_role("button", name="Spread the labels").click()
+    page.get_by_text("24 images without a label").wait_for(timeout=LONG)
+    page.locator(".k-gallery .list").focus()
+    page.keyboard.press("Control+a")
+    page.get_by_role("button", name="Agree with 24 proposals").click()
+    page.get_by_text("Every image near a labelled one has its label").wait_for(timeout=LONG)
+    spread = labels_of(workspace, rows, run)
+    assert None not in spread
+    assert sum(label == f"colour {cluster}" for label, cluster in zip(spread, run.assignments, strict=True)) >= 27
+    page.get_by_role("button", name="Undo").click()
+    page.get_by_text("24 images without a label").wait_for(timeout=LONG)
 
 
 def test_a_refresh_in_the_middle_of_a_job_loses_nothing(seeded, visit):

@@ -7,6 +7,7 @@ import pytest
 
 from engine.images.datasets import find_dataset, list_datasets
 from engine.images.sampling import kept_sample
+from engine.labels.audit import purity_bound
 from engine.labels.events import LabelHistory
 from pages.shared.frame import SCREENS
 from pages.shared.state import escape
@@ -107,6 +108,25 @@ def test_undo_on_the_label_page_takes_back_the_whole_action(clustered, app):
     assert not app.exception
     state = history.state(rows.contents, run.assignments, run=run.folder.name)
     assert not any(state.labels)
+
+
+def test_an_audit_counts_what_is_selected_and_keeps_the_exact_bound(clustered, app):
+    workspace, rows, run = clustered
+    app.run()
+    app.switch_page("pages/label.py").run()
+    next(button for button in app.button if button.label == "Check a random sample").click().run()
+    history = LabelHistory(workspace, rows.dataset.id)
+    state = history.state(rows.contents, run.assignments, run=run.folder.name)
+    largest = max(state.clusters, key=lambda cluster: cluster.size)
+    version = f"{run.folder.name}-{rows.embedding.key}-{state.version}-{largest.id}-"
+    app.session_state["audit_gallery"] = {"selection": {"v": version, "c": 0, "t": 1, "k": "ranges", "r": [0, 2]}}
+    app.run()
+    assert any("**2 wrong**" in text.value for text in app.markdown)
+    next(button for button in app.button if button.label == "Keep this result").click().run()
+    assert not app.exception
+    state = history.state(rows.contents, run.assignments, run=run.folder.name)
+    bound = purity_bound(largest.size, 2, population=largest.size)
+    assert state.bound[state.rows(largest.id)] == pytest.approx(bound)
 
 
 def test_the_first_screen_imports_neither_torch_nor_umap(workspace):
