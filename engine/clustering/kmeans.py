@@ -31,7 +31,7 @@ class KMeansSettings(Settings):
     n_clusters: int = setting(10, "How many clusters to make.", ge=1, le=2000, log=True, search=(2, 300))
     reduce: Reduce = reduce_setting("none")
     max_iter: int = setting(25, "Rounds of assigning and averaging.", ge=1, le=300, advanced=True)
-    n_init: int = setting(3, "Starts to try; the best is kept.", ge=1, le=20, advanced=True)
+    n_init: int = setting(5, "Starts to try; the best is kept.", ge=1, le=20, advanced=True)
     points_per_cluster: int = setting(
         256, "Images per cluster to train on at least; all images are assigned in any case.",
         ge=16, le=10_000, log=True, advanced=True,
@@ -138,6 +138,9 @@ def train_kmeans(
     rows = np.ascontiguousarray(rows, dtype=np.float32)
     if n_clusters == 1:
         return _means(rows, spherical)
+    size = min(len(rows), max(SEED_SAMPLE, 4 * n_clusters))
+    sample = np.sort(rng.choice(len(rows), size, replace=False)) if size < len(rows) else np.arange(len(rows))
+    flat = seed_space(rows[sample] if size < len(rows) else rows, n_clusters)
     best, lowest = rows[:n_clusters], float("inf")
     for attempt in range(n_init):
         options: dict[str, Any] = {
@@ -148,8 +151,9 @@ def train_kmeans(
             options["gpu"] = True
         model = faiss.Kmeans(rows.shape[1], n_clusters, **options)
         if hasattr(model.cp, "early_stop_threshold"):
-            model.cp.early_stop_threshold = 1e-4
-        model.train(rows, init_centroids=seeds(rows, n_clusters, rng, spherical=spherical))
+            model.cp.early_stop_threshold = 1e-5
+        start = rows[sample[seeds(flat, n_clusters, rng)]]
+        model.train(rows, init_centroids=unit(start) if spherical else start)
         value = float(np.asarray(model.obj)[-1]) * (-1 if spherical else 1)
         if value < lowest:
             best, lowest = np.asarray(model.centroids, dtype=np.float32).copy(), value
@@ -162,22 +166,26 @@ def _means(rows: Vectors, spherical: bool) -> Vectors:
     return unit(mean) if spherical else mean.astype(np.float32)
 
 
-def seeds(rows: Vectors, n_clusters: int, rng: np.random.Generator, *, spherical: bool) -> Vectors:
-    """Return (K, c) starting centres by greedy k-means++ on a sample.
+def seed_space(rows: Vectors, n_clusters: int) -> Vectors:
+    """Return what k-means++ measures distances in: (m, d) rows, or their `SEED_DIMENSIONS` principal axes.
 
-    The sample has at most `SEED_SAMPLE` rows (more when K asks for it) on at most `SEED_DIMENSIONS` principal
-    axes, which keeps the distances that matter; each step draws 2 + ln K rows by their squared distance to
-    the chosen ones and keeps the best.
+    The axes keep the distances that matter. Finding them costs about d^3, drawing seeds in all dimensions
+    about K log K m d: the cheaper way is taken.
     """
-    size = min(len(rows), max(SEED_SAMPLE, 4 * n_clusters))
-    chosen = np.sort(rng.choice(len(rows), size, replace=False)) if size < len(rows) else np.arange(len(rows))
-    if rows.shape[1] > 2 * SEED_DIMENSIONS:
-        pca = fit_pca(rows[chosen[:: max(1, size // 5000)]], SEED_DIMENSIONS)
-        flat = np.concatenate([pca(rows[chosen[part]]) for part in blocks(size)])
-    else:
-        flat = np.ascontiguousarray(rows[chosen], dtype=np.float32)
+    count, dimension = rows.shape
+    if dimension <= 2 * SEED_DIMENSIONS or n_clusters * _trials(n_clusters) * count < dimension**2:
+        return rows
+    pca = fit_pca(rows[:: max(1, count // 5000)], SEED_DIMENSIONS)
+    return np.concatenate([pca(rows[part]) for part in blocks(count)])
+
+
+def seeds(flat: Vectors, n_clusters: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return the K rows of (m, c) that greedy k-means++ draws.
+
+    Each step draws a few rows by their squared distance to the chosen ones and keeps the best.
+    """
+    size = len(flat)
     squares = np.einsum("ij,ij->i", flat, flat)
-    trials = 2 + int(np.log(n_clusters))
     picked = [int(rng.integers(size))]
     closest = np.maximum(squares - 2 * (flat @ flat[picked[0]]) + squares[picked[0]], 0)
     for _ in range(n_clusters - 1):
@@ -185,14 +193,19 @@ def seeds(rows: Vectors, n_clusters: int, rng: np.random.Generator, *, spherical
         if total[-1] <= 0:
             picked.append(int(rng.integers(size)))
             continue
-        drawn = np.minimum(np.searchsorted(total, rng.random(trials) * total[-1]), size - 1)
+        drawn = np.searchsorted(total, rng.random(_trials(n_clusters)) * total[-1])
+        drawn = np.minimum(drawn, size - 1)
         distances = np.maximum(squares[None] - 2 * (flat[drawn] @ flat.T) + squares[drawn][:, None], 0)
         np.minimum(distances, closest, out=distances)
         best = int(distances.sum(axis=1).argmin())
         picked.append(int(drawn[best]))
         closest = distances[best]
-    found = np.asarray(rows[chosen[picked]], dtype=np.float32)
-    return unit(found) if spherical else found
+    return np.asarray(picked)
+
+
+def _trials(n_clusters: int) -> int:
+    """Return how many rows greedy k-means++ draws a step: 2 + ln K, as its authors do."""
+    return 2 + int(np.log(n_clusters))
 
 
 def assign(vectors: NDArray[Any], centers: Vectors) -> tuple[Labels, Vectors]:

@@ -5,7 +5,7 @@ import pytest
 from sklearn.cluster import KMeans as Reference
 from sklearn.datasets import load_digits
 
-from engine.clustering.kmeans import KMeans, KMeansSettings, assign, seeds
+from engine.clustering.kmeans import SEED_DIMENSIONS, KMeans, KMeansSettings, assign, seed_space, seeds
 from engine.errors import InputError
 from engine.evaluation import ari, nmi
 from engine.vectors import unit
@@ -108,6 +108,25 @@ def test_an_unknown_reduction_is_refused(how):
 
 def test_seeds_are_spread_over_planted_groups(rng):
     x, truth = blobs(rng, spread=0.05)
-    picked = seeds(unit(x), 6, np.random.default_rng(1), spherical=True)
+    picked = unit(x)[seeds(unit(x), 6, np.random.default_rng(1))]
     nearest, confidence = assign(picked, unit(np.stack([x[truth == k].mean(axis=0) for k in range(6)])))
     assert sorted(nearest.tolist()) == list(range(6)) and confidence.min() > 0.5
+
+
+def test_seeds_are_measured_on_principal_axes_only_where_finding_those_is_cheaper(rng):
+    wide = unit(rng.standard_normal((300, 700)))
+    assert seed_space(wide, 10) is wide
+    assert seed_space(wide, 250).shape == (300, SEED_DIMENSIONS)
+    narrow = unit(rng.standard_normal((300, 40)))
+    assert seed_space(narrow, 250) is narrow
+
+
+def test_five_starts_end_near_the_best_of_thirty_plain_ones(digits):
+    x = unit(digits[0])
+    reference = Reference(10, n_init=30, random_state=0).fit(x).inertia_
+    worst = 0.0
+    for seed in range(3):
+        labels = KMeans(KMeansSettings(n_clusters=10, random_state=seed)).fit(x).labels_
+        ours = sum(((x[labels == k] - x[labels == k].mean(axis=0)) ** 2).sum() for k in range(10))
+        worst = max(worst, float(ours) / reference)
+    assert worst <= 1.006
