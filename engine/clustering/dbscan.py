@@ -32,7 +32,7 @@ class DBSCANSettings(Settings):
         "0 chooses it by the quantile.", ge=0, le=100, step=0.01, search=(0.05, 1.0),
     )  # fmt: skip
     eps_quantile: float = setting(
-        0.15, "With eps 0: the quantile of the distances to the 10th neighbour that becomes eps.",
+        0.75, "With eps 0: the quantile of the distances to the 10th neighbour that becomes eps.",
         ge=0.001, le=0.999, step=0.01,
     )  # fmt: skip
     min_samples: int = setting(

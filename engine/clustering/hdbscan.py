@@ -42,6 +42,10 @@ class HDBSCANSettings(Settings):
     cluster_selection_epsilon: float = setting(
         0.0, "Clusters that part below this distance stay together; 0 is off.", ge=0, le=100, step=0.01, advanced=True
     )
+    max_cluster_share: float = setting(
+        0.4, "A cluster with a larger share of the images gives way to its parts when these are at least half as "
+        "stable; 1 never divides one, as the hdbscan package does.", ge=0.05, le=1, step=0.05, advanced=True,
+    )  # fmt: skip
     reduce: Reduce = reduce_setting("umap-10")
     mode: Literal["graph", "exact"] = setting(
         "graph", "graph is fast at any size; exact runs the hdbscan package, up to 5,000 images.", advanced=True
@@ -138,11 +142,12 @@ class HDBSCAN(ClusterEstimator):
         *,
         cluster_selection_method: Literal["eom", "leaf"] | None = None,
         cluster_selection_epsilon: float | None = None,
+        max_cluster_share: float | None = None,
     ) -> Self:
         """Cut the kept tree anew; what is not given stays as it is. `settings` follow."""
         given = {
             "min_cluster_size": min_cluster_size, "cluster_selection_method": cluster_selection_method,
-            "cluster_selection_epsilon": cluster_selection_epsilon,
+            "cluster_selection_epsilon": cluster_selection_epsilon, "max_cluster_share": max_cluster_share,
         }  # fmt: skip
         self.settings = self.settings.changed(**{name: value for name, value in given.items() if value is not None})
         self.resolved_ = self.settings
@@ -183,6 +188,7 @@ def cut_tree(tree: LinkageTree, settings: HDBSCANSettings) -> Cut:
         settings.min_cluster_size,
         method=settings.cluster_selection_method,
         epsilon=settings.cluster_selection_epsilon,
+        largest=settings.max_cluster_share,
     )
 
 

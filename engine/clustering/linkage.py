@@ -18,6 +18,7 @@ from engine.files import save_arrays
 
 Indices = NDArray[np.int64]
 SMALLEST = 1e-6
+GIVES_WAY = 0.5
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,14 @@ class LinkageTree:
         except (OSError, ValueError, KeyError, EOFError) as error:
             raise StorageError(f"{path} is not a kept tree.", "Run the clustering again.") from error
 
-    def cut(self, min_cluster_size: int, *, method: Literal["eom", "leaf"] = "eom", epsilon: float = 0.0) -> Cut:
+    def cut(
+        self,
+        min_cluster_size: int,
+        *,
+        method: Literal["eom", "leaf"] = "eom",
+        epsilon: float = 0.0,
+        largest: float = 1.0,
+    ) -> Cut:
         """Condense the tree and choose clusters, as HDBSCAN* does.
 
         Parameters
@@ -88,6 +96,9 @@ class LinkageTree:
             The most stable clusters, or the finest.
         epsilon : float
             Clusters that part below this distance stay together.
+        largest : float
+            With "eom", a cluster of more than this share of the images gives way to its parts when these are
+            together at least `GIVES_WAY` times as stable; 1 never does, as in the paper.
 
         Notes
         -----
@@ -133,7 +144,11 @@ class LinkageTree:
         np.maximum.at(deepest, place[own], depth)
         np.maximum.at(deepest, ending, density[splits])
 
-        chosen = _choose(above, np.asarray(stability, dtype=np.float64), birth, method, epsilon)
+        if method == "leaf":
+            chosen = ~np.isin(np.arange(len(clusters)), above)
+        else:
+            chosen = _most_stable(above, np.asarray(stability, dtype=np.float64), size[clusters] > largest * count)
+        chosen = _separate(chosen, above, birth, epsilon)
         return _label(chosen, above, place[own], depth, deepest)
 
     def _sizes(self) -> Indices:
@@ -156,31 +171,34 @@ def _follow(pointer: Indices) -> Indices:
         pointer = further
 
 
-def _choose(
-    above: Indices, stability: NDArray[np.float64], birth: NDArray[np.float64], method: str, epsilon: float
-) -> NDArray[np.bool_]:
-    """Return which condensed clusters are kept; children come before their parents, the root is never kept."""
-    count = len(above)
-    parents = above.tolist()
-    chosen = [False] * count
-    if method == "leaf":
-        has_child = set(parents)
-        chosen = [number not in has_child for number in range(count)]
-    else:
-        best = stability.tolist()
-        below = [0.0] * count
-        for number in range(count - 1):
-            chosen[number] = below[number] <= best[number]
-            below[parents[number]] += max(below[number], best[number])
-    chosen[count - 1] = False
-    if epsilon > 0:
-        chosen = _merge_close(chosen, parents, birth.tolist(), epsilon)
-    kept_above = [False] * count
-    for number in range(count - 2, -1, -1):
-        up = parents[number]
-        kept_above[number] = kept_above[up] or chosen[up]
-        chosen[number] = chosen[number] and not kept_above[number]
+def _most_stable(above: Indices, stability: NDArray[np.float64], large: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which condensed clusters are more stable than all that lies below them; the root never is.
+
+    Children come before their parents. A `large` one must be clearly more stable.
+    """
+    parents, own = above.tolist(), stability.tolist()
+    needed = np.where(large, GIVES_WAY, 1.0).tolist()
+    chosen, below = [False] * len(own), [0.0] * len(own)
+    for number in range(len(own) - 1):
+        chosen[number] = below[number] <= needed[number] * own[number]
+        below[parents[number]] += own[number] if chosen[number] else below[number]
     return np.array(chosen)
+
+
+def _separate(
+    chosen: NDArray[np.bool_], above: Indices, birth: NDArray[np.float64], epsilon: float
+) -> NDArray[np.bool_]:
+    """Return the kept clusters, those below another kept one left out and those closer than `epsilon` joined."""
+    parents, kept = above.tolist(), chosen.tolist()
+    kept[-1] = False
+    if epsilon > 0:
+        kept = _merge_close(kept, parents, birth.tolist(), epsilon)
+    kept_above = [False] * len(kept)
+    for number in range(len(kept) - 2, -1, -1):
+        up = parents[number]
+        kept_above[number] = kept_above[up] or kept[up]
+        kept[number] = kept[number] and not kept_above[number]
+    return np.array(kept)
 
 
 def _merge_close(chosen: list[bool], parents: list[int], birth: list[float], epsilon: float) -> list[bool]:

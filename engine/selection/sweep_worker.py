@@ -63,7 +63,7 @@ class Bench:
         """Fit a candidate; HDBSCAN candidates that differ only in the cut share one tree."""
         embeddings, graph = self.data(part)
         settings = candidate.settings
-        cut = {"min_cluster_size", "cluster_selection_method", "cluster_selection_epsilon"}
+        cut = {"min_cluster_size", "cluster_selection_method", "cluster_selection_epsilon", "max_cluster_share"}
         shared = (candidate.algorithm, part, *(item for item in candidate.parameters if item[0] not in cut))
         known = self._trees.get(shared) if candidate.algorithm == "hdbscan" else None
         if known is not None and hasattr(known, "recut"):

@@ -51,6 +51,16 @@ def test_eps_is_the_quantile_of_the_tenth_neighbour(digits):
     assert model.resolved_.eps == pytest.approx(model.eps_)
 
 
+def test_the_default_distance_finds_planted_groups_of_different_density(rng):
+    centers = rng.standard_normal((8, 24))
+    truth = np.repeat(np.arange(8), 60)
+    width = np.linspace(0.25, 0.4, 8)[truth][:, None]
+    x = (centers[truth] + width * rng.standard_normal((480, 24))).astype(np.float32)
+    model = DBSCAN(raw()).fit(x)
+    assert model.labels_.max() == 7 and np.mean(model.labels_ < 0) < 0.15
+    assert ari(truth, model.labels_) > 0.85
+
+
 def test_limited_edges_are_named(digits):
     model = DBSCAN(raw(eps=0.5)).fit(digits)
     assert any("64 nearest" in note for note in model.notes_)

@@ -112,6 +112,29 @@ def test_recutting_needs_only_the_kept_tree_and_equals_a_fresh_fit(digits, tmp_p
         LinkageTree.load(tmp_path / "tree.npz")
 
 
+def test_a_cluster_of_most_images_gives_way_to_parts_that_are_nearly_as_stable(rng):
+    centers = np.array([[0, 0], [2.25, 0], [1.125, 1.95], [22.5, 0]])
+    truth = np.repeat([0, 1, 2, 3], [200, 200, 200, 300])
+    x = (centers[truth] + 0.5 * rng.standard_normal((900, 2))).astype(np.float32)
+    theirs = reference.HDBSCAN(min_cluster_size=30, min_samples=5).fit(x).labels_
+    assert theirs.max() == 1 and np.mean(theirs == theirs[0]) > 0.5
+    tree = kept_tree(x)
+    assert ari(theirs + 1, tree.cut(30).labels) > 0.99
+    assert ari(truth, tree.cut(30, largest=0.4).labels) > 0.8
+    assert tree.cut(30, largest=0.7).labels.max() == 1
+
+
+def test_a_cluster_of_most_images_without_such_parts_stays_whole(rng):
+    x = np.concatenate([rng.standard_normal((600, 2)), [20, 0] + rng.standard_normal((200, 2))]).astype(np.float32)
+    assert np.mean(kept_tree(x).cut(15, largest=0.4).labels == 0) > 0.7
+
+
+def kept_tree(x):
+    model = reference.HDBSCAN(min_cluster_size=30, min_samples=5, approx_min_span_tree=False).fit(x.astype(np.float64))
+    merges = model.single_linkage_tree_.to_numpy()
+    return LinkageTree(merges[:, 0].astype(np.int64), merges[:, 1].astype(np.int64), merges[:, 2])
+
+
 def test_a_recut_is_quick_at_a_hundred_thousand(rng):
     n = 100_000
     tree = single_linkage(np.arange(n - 1), np.arange(1, n), rng.random(n - 1))
