@@ -47,7 +47,7 @@ class SweepSettings(CompositeSettings):
     top_results: int = setting(10, "How many of the best are kept with their own folder.", ge=1, le=100)
     stability: bool = setting(True, "Check how much the best change on other subsets of the images.")
     near_tie: float = setting(
-        0.02, "Composites this close count as a tie, which stability breaks.", ge=0, le=0.5, step=0.01, advanced=True
+        0.05, "Composites this close count as a tie, which stability breaks.", ge=0, le=0.5, step=0.01, advanced=True
     )
     max_largest_share: float = setting(
         0.3, "Clusterings with one cluster above this share rank below all others.", ge=0.01, le=1, step=0.01,
