@@ -1,10 +1,10 @@
 """Work outside the page: a job is a process that reads a folder, appends progress and writes results.
 
 A job's folder holds config.json (what to do), progress.jsonl (how far), outcome.json (how it ended),
-lock (held while it runs), pid and log.txt. There is no scheduler: jobs that compute wait on one file lock
-per device, "running" means that the folder's lock is held, and so a dead job shows itself as interrupted.
-A refresh, a closed browser or a crash of the page loses nothing; cancel ends the process; resume starts
-the same folder again and the task goes on from what is on disk.
+lock (held while it runs), started and pid (its process) and log.txt. There is no scheduler: jobs that compute
+wait on one file lock per device, "running" means that the folder's lock is held, and so a dead job shows itself
+as interrupted. A refresh, a closed browser or a crash of the page loses nothing; cancel ends the process; resume
+starts the same folder again and the task goes on from what is on disk.
 """
 
 from __future__ import annotations
@@ -98,14 +98,14 @@ def configure(folder: Path, task: str, title: str, config: dict[str, Any]) -> No
 
 def start(workspace: Workspace, folder: Path) -> None:
     """Run the job in a process of its own session; a warm worker takes it when one waits."""
-    if is_locked(folder):
+    if is_locked(folder) or _starting(folder):
         return
     for ended in ("outcome.json", "stop", "pid"):
         (folder / ended).unlink(missing_ok=True)
-    (folder / "started").touch()
-    os.utime(folder / "started")
-    if not _SPARE.take(workspace, folder):
-        _spawn(workspace, [str(folder)], folder / "log.txt", stdin=subprocess.DEVNULL)
+    process = _SPARE.take(workspace, folder) or _spawn(
+        workspace, [str(folder)], folder / "log.txt", stdin=subprocess.DEVNULL
+    )
+    (folder / "started").write_text(str(process.pid))
 
 
 def _spawn(workspace: Workspace, arguments: list[str], log: Path, *, stdin: int) -> subprocess.Popen[bytes]:
@@ -136,18 +136,18 @@ class _Spare:
         self.process = _spawn(workspace, ["--wait"], workspace.jobs / "warm-worker.log", stdin=subprocess.PIPE)
         self.root = workspace.root
 
-    def take(self, workspace: Workspace, folder: Path) -> bool:
-        """Hand `folder` to the waiting worker; False when none waits."""
+    def take(self, workspace: Workspace, folder: Path) -> subprocess.Popen[bytes] | None:
+        """Hand `folder` to the waiting worker and return it; None when none waits."""
         process, self.process = self.process, None
         if process is None or process.poll() is not None or process.stdin is None or self.root != workspace.root:
-            return False
+            return None
         try:
             process.stdin.write(os.fsencode(folder) + b"\n")
             process.stdin.close()
         except OSError:
-            return False
+            return None
         self.prepare(workspace)
-        return True
+        return process
 
 
 _SPARE = _Spare()
@@ -183,11 +183,8 @@ def holding(path: Path, *, timeout: float) -> Iterator[None]:
 
 def cancel(folder: Path) -> None:
     """End the job's process and everything it started; what is on disk stays for a resume."""
-    if is_locked(folder):
-        try:
-            pid = int((folder / "pid").read_text())
-        except (OSError, ValueError):
-            pid = 0
+    if is_locked(folder) or _starting(folder):
+        pid = _process(folder)
         for sign in (signal.SIGTERM, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 if pid > 1:
@@ -199,6 +196,23 @@ def cancel(folder: Path) -> None:
                 break
     if not (folder / "outcome.json").exists():
         write_json(folder / "outcome.json", {"state": "cancelled", "ended": time.time()})
+
+
+def _process(folder: Path) -> int:
+    """Return the process that works on the job or was started for it; 0 where that is not known."""
+    for name in ("pid", "started"):
+        with contextlib.suppress(OSError, ValueError):
+            return int((folder / name).read_text())
+    return 0
+
+
+def _starting(folder: Path) -> bool:
+    """Return whether a process was started a moment ago and has not begun yet."""
+    if (folder / "pid").exists() or (folder / "outcome.json").exists():
+        return False
+    with contextlib.suppress(OSError):
+        return time.time() - (folder / "started").stat().st_mtime < _GRACE
+    return False
 
 
 def request_stop(folder: Path) -> None:
@@ -248,18 +262,15 @@ def status(folder: Path) -> JobStatus:
 def _living_state(folder: Path, lines: list[dict[str, Any]]) -> State:
     if is_locked(folder):
         return "waiting" if lines and lines[-1].get("phase") == "waiting" else "running"
-    with contextlib.suppress(OSError):
-        started = folder / "started"
-        if time.time() - started.stat().st_mtime < _GRACE and not (folder / "pid").exists():
-            return "starting"
-    return "interrupted"
+    return "starting" if _starting(folder) else "interrupted"
 
 
 def _pace(updates: list[dict[str, Any]]) -> tuple[float | None, float | None]:
-    """Return units per second and seconds left, from the lines of the current phase."""
+    """Return units per second and seconds left, from the lines of the current phase since the last start."""
     if not updates:
         return None, None
-    phase = [line for line in updates if line.get("phase") == updates[-1].get("phase")]
+    begun = max((at for at, line in enumerate(updates) if line.get("phase") == "begin"), default=0)
+    phase = [line for line in updates[begun:] if line.get("phase") == updates[-1].get("phase")]
     first, last = phase[0], phase[-1]
     seconds, units = last["at"] - first["at"], last["done"] - first["done"]
     if seconds <= 0 or units <= 0:

@@ -70,6 +70,20 @@ def test_cancel_ends_the_process_and_says_so(workspace, photos):
     assert not jobs.is_locked(folder)
 
 
+def test_a_job_cancelled_before_it_begins_never_runs_and_can_be_started_again(workspace, photos):
+    dataset, folder = scan_job(workspace, photos)
+    jobs.start(workspace, folder)
+    jobs.start(workspace, folder)  # a second click changes nothing
+    started = int((folder / "started").read_text())
+    assert jobs.status(folder).state == "starting"
+    jobs.cancel(folder)
+    assert os.waitpid(started, 0)[1] == signal.SIGTERM
+    assert jobs.status(folder).state == "cancelled"
+    assert files_of(workspace, dataset.id) == []
+    jobs.start(workspace, folder)
+    wait_for(lambda: jobs.status(folder).state == "done")
+
+
 def test_a_failure_is_one_sentence_and_the_next_step(workspace):
     folder = jobs.create(workspace.jobs, "scan", "Reading", {"dataset": {"id": "gone"}})
     done = subprocess.run([sys.executable, "-m", "engine", "job", str(folder)], capture_output=True, check=False)
@@ -113,6 +127,13 @@ def test_rate_and_time_left_come_from_the_current_phase(workspace):
     ]
     assert jobs._pace(lines) == (5.0, 10.0)
     assert jobs._pace(lines[:1]) == (None, None)
+    resumed = [
+        *lines,
+        {"at": 90_000.0, "phase": "begin", "done": 0, "total": 1},
+        {"at": 90_001.0, "phase": "embedding", "done": 0, "total": 50},
+        {"at": 90_002.0, "phase": "embedding", "done": 10, "total": 50},
+    ]
+    assert jobs._pace(resumed) == (10.0, 4.0)  # the night between two starts does not count
 
 
 def test_a_folder_without_a_job_is_told(tmp_path):
