@@ -116,8 +116,11 @@ def _fit_images(
     side = int(getattr(estimator.settings, "image_size", 0)) or natural_side(rows.width, rows.height)
     pixels = read_pixels(workspace, rows.dataset, rows.paths, rows.contents, side, progress=progress)
     test = np.array([rows.split[row] == "test" for row in pixels.rows], dtype=bool)
-    train = None if not test.any() or test.all() else np.flatnonzero(~test)
+    apart = test.any() and not test.all() and getattr(estimator.settings, "train_on", "train") == "train"
+    train = np.flatnonzero(~test) if apart else None
     estimator.fit(pixels.images, progress=progress, checkpoints=checkpoints, train_rows=train)  # type: ignore[call-arg, arg-type]
+    if small := int((np.maximum(rows.width, rows.height) < side).sum()):
+        estimator.notes_.append(f"{small:,} images are smaller than {side} px and were enlarged.")
     if lost := sorted(set(range(len(rows))) - set(pixels.rows.tolist())):
         named = ", ".join(shown(rows.paths[row]) for row in lost[:20]) + (", ..." if len(lost) > 20 else "")
         estimator.notes_.append(f"{len(lost):,} images could not be read any more and have no cluster: {named}.")

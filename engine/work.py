@@ -72,6 +72,12 @@ def embed_task(workspace: Workspace, folder: Path, config: dict[str, Any], progr
     return {"config_key": rows.embedding.config_key, "images": len(rows)}
 
 
+def graph_task(workspace: Workspace, folder: Path, config: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Find the neighbours of one configuration's embeddings."""
+    rows = load_rows(workspace, config["dataset"]["id"], config["config_key"])
+    return {"images": len(graph_of(workspace, rows, progress=progress))}
+
+
 def map_task(workspace: Workspace, folder: Path, config: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Compute a 2-D map of one configuration's embeddings."""
     rows = load_rows(workspace, config["dataset"]["id"], config["config_key"])
@@ -163,6 +169,14 @@ def pseudo_label_run(
         picture=None if rows.dataset.kind == "vectors" else lambda row: thumbnail(workspace, int(rows.ids[row])),
         progress=progress,
     )  # fmt: skip
+
+
+def analysis_task(workspace: Workspace, folder: Path, config: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Analyse a run; analysis.json lies in the run's own folder."""
+    from engine.analysis import kept_analysis
+
+    run = runs.open_run(Path(config["run"]))
+    return {"images": kept_analysis(run, rows_of_run(workspace, run))["images"]}
 
 
 def pseudo_label_task(workspace: Workspace, folder: Path, config: dict[str, Any], progress: Progress) -> dict[str, Any]:

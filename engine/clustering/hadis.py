@@ -31,6 +31,9 @@ class HaDisSettings(DeepSettings):
         "auto", "The network to train; auto: resnet_small on a CPU or for images of 16 px or less, else resnet18."
     )
     image_size: int = setting(0, "Pixels of a view; 0 takes the images' own size, up to 224.", ge=0, le=512)
+    train_on: Literal["train", "all"] = setting(
+        "train", "Where there is a test part: train on the training images alone, or on all, as most papers do.",
+    )  # fmt: skip
     hardness_aware: bool = setting(True, "Hardness-aware self-distillation; without it the method is ProPos.")
     n_epochs: int = setting(200, "Passes over the images; the paper makes 1,000.", ge=1, le=10_000, log=True)
     batch_size: int = setting(256, "Images of a step: 256 at 32 px, 128 at 96 px.", ge=2, le=4096, log=True)

@@ -111,7 +111,7 @@ def make_trainer(
     checkpoints: Path | None,
 ) -> tuple[HaDisTask, Trainer]:
     """Build network, task and trainer from resolved settings; resumes where a checkpoint lies."""
-    mean, std, gray = image_statistics(images)
+    mean, std, gray = image_statistics(images, train)
     augmentation = Augmentation(
         settings.image_size, mean, std, settings.smallest_crop, settings.flip, settings.colour_jitter,
         settings.grayscale, gray,

@@ -206,12 +206,14 @@ def centers_of(features: Vectors, labels: Labels, n_clusters: int) -> Vectors:
     return (total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12)).astype(np.float32)
 
 
-def image_statistics(images: NDArray[np.uint8], *, sample: int = 20_000) -> tuple[list[float], list[float], bool]:
+def image_statistics(
+    images: NDArray[np.uint8], train: NDArray[np.int64], *, sample: int = 20_000
+) -> tuple[list[float], list[float], bool]:
     """Return the channels' mean and standard deviation in [0, 1], and whether the images have no colour.
 
-    Computed on at most `sample` evenly spaced images.
+    Computed on at most `sample` evenly spaced training images.
     """
-    rows = np.unique(np.linspace(0, len(images) - 1, min(sample, len(images))).astype(np.int64))
+    rows = train[np.unique(np.linspace(0, len(train) - 1, min(sample, len(train))).astype(np.int64))]
     total, squares, count, gray = np.zeros(3), np.zeros(3), 0, True
     for start in range(0, len(rows), 2048):
         block = images[rows[start : start + 2048]].reshape(-1, 3)

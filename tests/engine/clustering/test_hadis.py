@@ -122,6 +122,15 @@ def test_training_on_some_rows_labels_all():
     np.testing.assert_array_equal(model.labels_[rest], nearest(model.embeddings_[rest], model.centers)[0])
 
 
+def test_test_images_do_not_change_the_training():
+    train, settings = np.arange(0, 60, 2), HaDisSettings(**(TOY | {"n_epochs": 1}))
+    changed = shapes()
+    changed[1::2] = 255 - changed[1::2]
+    one, two = (HaDis(settings).fit(images, train_rows=train) for images in (shapes(), changed))
+    np.testing.assert_array_equal(one.embeddings_[train], two.embeddings_[train])
+    assert one.backbone_.mean == two.backbone_.mean
+
+
 def test_balanced_sampling_draws_small_clusters_as_often():
     from engine.clustering.networks.hadis_task import HaDisTask
 
@@ -228,6 +237,7 @@ def test_published_settings_are_files_by_name():
     assert all(s.n_epochs == 1000 and s.preset == "paper" and s.warmup_share == 0.05 for s in found.values())
     assert {name for name, s in found.items() if s.ema_to_one and s.balanced_sampling} == {"cifar20"}
     assert {name for name, s in found.items() if s.pcl_weight == 0.05} == {"cifar20", "imagenet10"}
+    assert {name for name, s in found.items() if s.train_on == "all"} == {"cifar10", "cifar20", "stl10"}
     own = resolve(found["stl10"], 13_000, 96, "cuda", [])
     assert (own.image_size, own.batch_size, own.projector_width, own.backbone) == (96, 128, 4096, "resnet18")
 

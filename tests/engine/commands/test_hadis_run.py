@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from engine import pipeline
@@ -51,6 +52,9 @@ def test_the_trained_network_embeds_these_and_new_pictures(engine, workspace, pi
     newest = list_configurations(workspace, dataset.id)[0]
     assert (newest.encoder, newest.have, newest.state) == ("hadis", 24, "complete")
     assert run.config["trained_embedding"] == newest.key
+    sides = [max(Image.open(path).size) for path in pictures.iterdir()]
+    small = sum(side < 12 for side in sides)
+    assert f"{small} images are smaller than 12 px and were enlarged." in run.results["notes"]
     learned = load_rows(workspace, dataset.id, newest.key)
     assert np.allclose(np.linalg.norm(learned.vectors, axis=1), 1, atol=1e-2)
     other = tmp_path / "other"
@@ -80,6 +84,18 @@ def test_settings_come_from_a_file_and_flags_go_before_it(engine, refused, pictu
     assert "cifar10, cifar20" in sentence
     (tmp_path / "own.json").write_text('{"n_cluster": 3}')
     assert "n_cluster" in refused("run", "--folder", pictures, "--method", "hadis", "--settings", tmp_path / "own.json")
+
+
+def test_the_test_part_is_trained_on_only_when_asked(engine, pictures, tmp_path):
+    words = ("run", "--folder", pictures, *TOY, "--test-fraction", 0.25, "--results-dir", tmp_path / "out")
+    alone, both = engine(*words), engine(*words, "--train-on", "all")
+    assert (alone.status, both.status) == (0, 0), both.err
+    for ended, seen in ((alone, 18), (both, 24)):
+        run = open_run(Path(ended.last))
+        assert (run.predictions["split"] == "test").sum() == 6
+        assert (run.assignments >= 0).all() and run.results["test"] is not None
+        final = torch.load(run.folder / "final_checkpoint.pt", weights_only=True)
+        assert len(final["task"]["pseudo"]) == seen
 
 
 def test_two_processes_make_one_run(workspace, pictures, tmp_path):
