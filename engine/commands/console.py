@@ -133,7 +133,7 @@ def load_data(arguments: argparse.Namespace, workspace: Workspace, progress: Pro
         None or more than one of --dataset, --folder, --vectors.
     """
     from engine.images.datasets import add_benchmark, add_folder, add_vectors
-    from engine.images.scan import scan
+    from engine.images.scan import report, scan
     from engine.images.sources import shown
 
     given = [name for name in ("dataset", "folder", "vectors") if getattr(arguments, name) is not None]
@@ -145,12 +145,13 @@ def load_data(arguments: argparse.Namespace, workspace: Workspace, progress: Pro
         dataset = add_vectors(workspace, arguments.vectors)
     else:
         dataset = add_benchmark(workspace, arguments.dataset, data_root=arguments.data_root)
-    report = scan(workspace, dataset.id, progress=progress)
-    for path, reason in report.failed[:20]:
+    vectors = dataset.kind == "vectors"  # adding them has read them
+    found = report(workspace, dataset.id) if vectors else scan(workspace, dataset.id, progress=progress)
+    for path, reason in found.failed[:20]:
         progress.say(f"not read: {shown(path)}: {reason}")
-    if len(report.failed) > 20:
-        progress.say(f"... and {len(report.failed) - 20:,} more that could not be read")
-    if report.readable == 0:
+    if len(found.failed) > 20:
+        progress.say(f"... and {len(found.failed) - 20:,} more that could not be read")
+    if found.readable == 0:
         raise InputError("There is no readable image in the data.", "Check the folder and the list above.")
     return dataset
 
