@@ -5,6 +5,7 @@ Bad input ends with status 2 and one sentence on stderr; the last line on stdout
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -51,4 +52,6 @@ def _command(given: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    if isinstance(sys.stdout, io.TextIOWrapper):  # the last line is a path: its very bytes, whatever the locale
+        sys.stdout.reconfigure(encoding=sys.getfilesystemencoding(), errors=sys.getfilesystemencodeerrors())
     sys.exit(main())

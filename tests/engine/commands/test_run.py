@@ -3,6 +3,8 @@
 import csv
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +107,17 @@ def test_a_folder_of_hostile_names_lists_every_readable_file_and_names_the_broke
     train = results(ended.last)["train"]
     assert train["accuracy"] is train["nmi"] is train["ari"] is train["random_accuracy"] is None
     assert train["silhouette"] > 0
+
+
+def test_the_last_line_is_the_very_path_in_any_locale(workspace, vectors, tmp_path):
+    out = os.fsencode(tmp_path) + b"/results \xff \xf0\x9f\x98\x80"
+    done = subprocess.run(
+        [sys.executable, "-m", "engine", "run", "--vectors", vectors, "--results-dir", out],
+        capture_output=True, check=False, env=os.environ | {"PYTHONIOENCODING": "ascii"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert os.path.dirname(done.stdout.rstrip(b"\n")) == out
+    assert os.path.isfile(done.stdout.rstrip(b"\n") + b"/results.json")
 
 
 def test_class_folders_are_truth_only_when_the_person_says_so(engine, tmp_path, rng):
