@@ -6,7 +6,7 @@ the images spread over the clusters and, in detail, every class and cluster. ana
 
 from __future__ import annotations
 
-from pathlib import Path
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -124,25 +124,35 @@ def _add_silhouettes(result: dict[str, Any], run: Run, rows: Rows) -> None:
             result[name] |= {key: found[key] for key in ("silhouette", "balance", "composite", "largest_share")}
 
 
-def _read_kept(path: Path) -> dict[str, Any] | None:
-    """Return the kept detailed analysis; None where it is damaged, edited or not detailed, and so made again."""
+def read_analysis(run: Run, *, silhouette: bool = True) -> dict[str, Any] | None:
+    """Return the detailed analysis that the run's folder holds.
+
+    None where it is missing, older than the predictions, damaged, edited, not detailed, or without the silhouette
+    that is wanted: it is made again then.
+    """
+    path, made = run.folder / "analysis.json", run.folder / "predictions.npz"
+    if not path.exists() or not made.exists() or path.stat().st_mtime < made.stat().st_mtime:
+        return None
     try:
         kept = read_json(path)
     except StorageError:
         return None
     if not isinstance(kept, dict) or not isinstance(kept.get("train"), dict):
         return None
+    if silhouette and "silhouette" not in kept["train"]:
+        return None
     return kept if "contingency" in kept or not kept.get("classes") else None
 
 
 def kept_analysis(run: Run, rows: Rows | None = None) -> dict[str, Any]:
-    """Return the detailed analysis, from analysis.json where it is newer than the predictions."""
-    path: Path = run.folder / "analysis.json"
-    made = run.folder / "predictions.npz"
-    if path.exists() and made.exists() and path.stat().st_mtime >= made.stat().st_mtime:
-        kept = _read_kept(path)
-        if kept is not None and (rows is None or "silhouette" in kept["train"]):
-            return kept
+    """Return the detailed analysis, from analysis.json where it is newer than the predictions.
+
+    A folder that may not be written, such as a colleague's, is analysed all the same.
+    """
+    kept = read_analysis(run, silhouette=rows is not None)
+    if kept is not None:
+        return kept
     found = analyze(run, rows, detailed=True)
-    write_json(path, found)
+    with suppress(StorageError):
+        write_json(run.folder / "analysis.json", found)
     return found

@@ -33,7 +33,7 @@ class Consensus:
         the other does not: 0 where all runs see the same surroundings, in [0, 1].
     groups : (n,) int32
         The settled core: images that every run keeps together, 0 the largest group; -1 for the contested border,
-        which is what is disputed and what some run set aside.
+        which is what is disputed, what some run set aside, and what is together with no other settled image.
     agreement : (R, R) float64
         Adjusted Rand index between the runs, noise counted as a cluster.
     """
@@ -90,6 +90,8 @@ def consensus(
     inside = (columns >= 0).all(axis=0) & (disputed <= settled)
     groups = np.full(columns.shape[1], -1, np.int32)
     groups[inside] = _by_size(columns[:, inside])
+    alone = np.bincount(groups[inside]) < 2 if inside.any() else np.empty(0, bool)
+    groups[inside & np.append(alone, False)[groups]] = -1
     agreement = np.eye(len(columns))
     for one, two in combinations(range(len(columns)), 2):
         agreement[one, two] = agreement[two, one] = ari(compact(columns[one] + 1), columns[two])

@@ -78,7 +78,8 @@ def map_figure(
 
     panels = _panels(labels, truth)
     figure = make_subplots(cols=len(panels), subplot_titles=[words for words, _, _ in panels], horizontal_spacing=0.02)
-    told = [[f"cluster {code}" for code in range(int(labels.max(initial=-1)) + 1)], [escape(name) for name in names]]
+    clusters = [f"cluster {code}" for code in range(int(labels.max(initial=-1)) + 1)]
+    told = [clusters, [escape(name, quote=False) for name in names]]
     for at, (_, codes, colors) in enumerate(panels):
         words = [*told[at], "set aside" if at == 0 else "unknown"]
         figure.add_scattergl(

@@ -294,7 +294,7 @@ def cached_graph(
     rows is built again.
     """
     folder = workspace.neighbors(key)
-    kept = _load(folder, len(embeddings), k)
+    kept = kept_graph(workspace, key, len(embeddings), k=k)
     if kept is not None:
         return kept
     began = time.perf_counter()
@@ -308,6 +308,11 @@ def cached_graph(
     }  # fmt: skip
     write_json(folder / "meta.json", meta)
     return _load(folder, len(embeddings), k) or graph
+
+
+def kept_graph(workspace: Workspace, key: str, count: int, *, k: int = 64) -> NeighborGraph | None:
+    """Return the graph of `count` rows kept under `key`, memory-mapped; None where it would have to be built."""
+    return _load(workspace.neighbors(key), count, k)
 
 
 def _load(folder: Any, count: int, k: int) -> NeighborGraph | None:  # noqa: ANN401 - a path

@@ -48,6 +48,7 @@ class Task:
 _ALL = (
     Task("scan", "engine.work:scan_task", waits=False),
     Task("embed", "engine.work:embed_task"),
+    Task("graph", "engine.work:graph_task"),
     Task("map", "engine.work:map_task", waits=False),
     Task("cluster", "engine.work:cluster_task"),
     Task("sweep", "engine.work:sweep_task"),
@@ -56,6 +57,7 @@ _ALL = (
     Task("names", "engine.work:names_task"),
     Task("spread", "engine.work:spread_task", waits=False),
     Task("distil", "engine.work:distil_task"),
+    Task("analysis", "engine.work:analysis_task", waits=False),
     Task("pseudo_labels", "engine.work:pseudo_label_task", waits=False),
     Task("experiment", "engine.experiment:experiment_task"),
     Task("export", "engine.work:export_task", waits=False),

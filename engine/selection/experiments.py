@@ -258,15 +258,14 @@ def _write(result: ExperimentResult, worked: list[str], k: int, pairs: int) -> N
 
 
 def experiment_figure(rows: Sequence[ExperimentRow]) -> Any:  # noqa: ANN401 - plotly has no types
-    """Return grouped bars of what is ranked, one group per criterion; the silhouette last and paler."""
+    """Return grouped bars of what is ranked and known, one group per criterion; the silhouette last and paler."""
     import plotly.graph_objects as go
 
     figure = go.Figure()
-    shown = [*RANKED, "silhouette"]
-    for row in rows:
-        if row.reason:
-            continue
-        opacity = [0.95] * len(RANKED) + [0.35]
+    worked = [row for row in rows if not row.reason]
+    shown = [name for name in (*RANKED, "silhouette") if any(getattr(row, name) is not None for row in worked)]
+    opacity = [0.35 if name == "silhouette" else 0.95 for name in shown]
+    for row in worked:
         figure.add_bar(
             name=f"{row.order}. {row.name}", x=[name.replace("_", " ") for name in shown],
             y=[getattr(row, name) for name in shown], marker={"opacity": opacity},

@@ -9,13 +9,14 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from engine.analysis import kept_analysis
+from engine.analysis import kept_analysis, read_analysis
 from engine.evaluation import silhouette_samples
 from engine.figures import sizes_figure
 from engine.prototypes import prototypes
 from engine.rows import Rows, align
 from engine.runs import Run
 from pages.shared.charts import draw, heat_map
+from pages.shared.job_view import job_view, made_by_job
 from pages.shared.metrics import metrics
 from pages.shared.pseudo_label_panel import pseudo_label_panel
 from pages.shared.run_map import run_map
@@ -25,6 +26,7 @@ from pages.shared.words import count
 
 _MOST = 40  # clusters or classes on each side of the heat map
 _LOOKS = 8  # pictures of a cluster
+_AT_ONCE = 100_000  # images that are analysed in a few seconds
 _SCORED = 20_000  # images whose silhouette is looked at one by one
 
 
@@ -56,6 +58,12 @@ def analysis_view(now: Current, run: Run) -> None:
     """Draw the analysis of one run."""
     rows = rows_for(now, run)
     key = "" if rows is None else rows.embedding.key
+    if rows is not None and len(rows) > _AT_ONCE and read_analysis(run) is None:
+        job = made_by_job(now, "analysis", "Analysing", rows, run=str(run.folder), version=version_of(run))
+        if job.state != "done":
+            st.caption("So many images take a little while to analyse; the result is kept in the run.")
+            job_view(job)
+            return
     found = _analysis(run, rows, str(run.folder), version_of(run), key)
     if rows is None:
         st.caption("The images or embeddings of this run are not in this workspace: no pictures, map or silhouette.")
@@ -109,6 +117,7 @@ def _cluster_table(run: Run, rows: Rows | None, found: dict[str, Any], key: str)
         table = table.merge(_clusters(run, rows, str(run.folder), version_of(run), key), how="left")
     if found.get("per_cluster"):
         table = table.merge(pd.DataFrame(found["per_cluster"])[["cluster", "class", "purity"]], how="left")
+        table["class"] = table["class"].fillna("")
     pictures = rows is not None and rows.dataset.kind != "vectors"
     order = ["cluster", "looks" if pictures else "", "images", "share", "silhouette", "confidence", "class", "purity"]
     st.markdown(f"##### {count(len(table), 'cluster')}", help="Click a heading to sort")
@@ -135,9 +144,11 @@ def _heat(found: dict[str, Any]) -> None:
     table: NDArray[np.int64] = np.asarray(found["contingency"], np.int64)
     if not table.size:
         return
-    classes = np.sort(_largest(table.sum(axis=1)))
     clusters = _largest(table.sum(axis=0))
-    clusters = clusters[np.argsort(table[:, clusters].argmax(axis=0), kind="stable")]
+    mostly = table[:, clusters].argmax(axis=0)
+    clusters = clusters[np.argsort(mostly, kind="stable")]
+    classes = np.array(list(dict.fromkeys([*mostly, *_largest(table.sum(axis=1))]))[:_MOST])
+    classes.sort()
     st.markdown(
         "##### Clusters against classes", help="Each row is a cluster; its colours are the shares of the classes"
     )
@@ -146,7 +157,7 @@ def _heat(found: dict[str, Any]) -> None:
         [f"cluster {at}" for at in clusters], "class", "cluster",
     )  # fmt: skip
     if max(table.shape) > _MOST:
-        st.caption(f"The {_MOST} largest of {table.shape[0]:,} classes and {table.shape[1]:,} clusters.")
+        st.caption(f"{len(clusters)} of {table.shape[1]:,} clusters and {len(classes)} of {table.shape[0]:,} classes.")
 
 
 def _largest(sizes: NDArray[np.int64]) -> NDArray[np.int64]:

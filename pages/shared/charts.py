@@ -5,7 +5,7 @@ Names of clusters and classes are text, whatever they hold, and are cut where th
 
 from __future__ import annotations
 
-from html import escape as plain
+from html import escape
 
 import numpy as np
 import plotly.graph_objects as go
@@ -17,6 +17,11 @@ from engine.palette import category_color
 _LONGEST = 22  # letters of a name beside an axis
 _WRITTEN = 20  # columns up to which the numbers stand in the cells
 _RAMP = [[0.0, "rgba(47,111,237,0.03)"], [1.0, "rgba(47,111,237,1)"]]
+
+
+def plain(name: str) -> str:
+    """Return a name as text for a chart, which reads a little HTML."""
+    return escape(" ".join(name.split()), quote=False)
 
 
 def short(name: str) -> str:
@@ -34,33 +39,44 @@ def draw(figure: go.Figure, alt: str, *, height: int) -> None:
 def heat_map(table: NDArray[np.int64], x: list[str], y: list[str], title_x: str, title_y: str) -> None:
     """Draw a table of counts, (y, x), each row coloured by its shares; counts are written where there is room."""
     share = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
-    numbers = [[f"{number:,}" for number in row] for row in table.tolist()]
-    figure = _cells(share, x, y, numbers, " images (%{z:.0%})")
+    written = [[f"{number:,}" if number else "" for number in row] for row in table.tolist()]
+    told = [
+        [f"{number:,} images ({part:.0%})" for number, part in zip(*pair, strict=True)]
+        for pair in zip(table.tolist(), share.tolist(), strict=True)
+    ]
+    figure = _cells(share, x, y, written, told)
     figure.update_xaxes(title=title_x)
     figure.update_yaxes(title=title_y)
-    draw(figure, f"{title_y} against {title_x}", height=max(220, 24 * len(y) + 110))
+    draw(figure, f"{title_y} against {title_x}", height=max(220, min(24 * len(y), 560) + 110))
 
 
 def likeness_map(matrix: NDArray[np.float64], names: list[str]) -> None:
     """Draw how alike each two of some runs are, 0 to 1."""
-    figure = _cells(matrix, names, names, [[f"{value:.2f}" for value in row] for row in matrix.tolist()])
-    draw(figure, "How alike each two are", height=max(220, 30 * len(names) + 100))
+    numbers = [[f"{value:.2f}" for value in row] for row in matrix.tolist()]
+    draw(
+        _cells(matrix, names, names, numbers, numbers), "How alike each two are", height=max(220, 30 * len(names) + 100)
+    )
 
 
 def _cells(
-    shares: NDArray[np.float64], x: list[str], y: list[str], numbers: list[list[str]], unit: str = ""
+    shares: NDArray[np.float64], x: list[str], y: list[str], written: list[list[str]], told: list[list[str]]
 ) -> go.Figure:
-    """Return the cells, coloured by shares; the numbers are written into them while the cells are wide enough."""
-    names = [[f"{plain(row)} / {plain(column)}" for column in x] for row in y]
+    """Return the cells, coloured by shares; numbers stand in them while they are wide enough, words on hover."""
+    hover = [
+        [f"{plain(row)} / {plain(column)}: {words}" for column, words in zip(x, line, strict=True)]
+        for row, line in zip(y, told, strict=True)
+    ]
     figure = go.Figure(
         go.Heatmap(
-            z=shares, text=numbers, hovertext=names, colorscale=_RAMP, showscale=False, zmin=0, zmax=1, xgap=1, ygap=1,
-            hovertemplate="%{hovertext}: %{text}" + unit + "<extra></extra>",
-            texttemplate="%{text}" if len(x) <= _WRITTEN else None,
+            z=shares, text=written, hovertext=hover, hoverinfo="text", colorscale=_RAMP, showscale=False, zmin=0,
+            zmax=1, xgap=1, ygap=1, texttemplate="%{text}" if len(x) <= _WRITTEN else None,
+            textfont={"color": "#E9EAEC"} if st.context.theme.type == "dark" else None,
         )
     )  # fmt: skip
-    figure.update_xaxes(tickvals=list(range(len(x))), ticktext=[short(name) for name in x])
-    figure.update_yaxes(tickvals=list(range(len(y))), ticktext=[short(name) for name in y], autorange="reversed")
+    figure.update_xaxes(tickvals=list(range(len(x))), ticktext=[short(name) for name in x], showgrid=False)
+    figure.update_yaxes(
+        tickvals=list(range(len(y))), ticktext=[short(name) for name in y], autorange="reversed", showgrid=False
+    )
     return figure
 
 

@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from components.gallery import gallery
 from engine.consensus import Consensus, consensus
 from engine.images.sources import shown
+from engine.neighbors import kept_graph
 from engine.prototypes import prototypes
 from engine.rows import Rows, align
 from engine.runs import Run
 from pages.shared.board import graph_for, rows_of
 from pages.shared.charts import likeness_map
+from pages.shared.job_view import job_view, made_by_job
 from pages.shared.run_rows import title_of, version_of
 from pages.shared.state import Current, escape
 from pages.shared.words import count
@@ -22,6 +24,7 @@ from pages.shared.words import count
 _LOOKS = 8
 _GROUPS = 200  # settled groups that are listed
 _LISTED = 500
+_AT_ONCE = 10_000  # images whose neighbours are found in a moment
 
 
 @st.cache_resource(show_spinner="Comparing the runs", max_entries=4)
@@ -57,6 +60,12 @@ def consensus_view(now: Current) -> None:
         st.page_link("pages/cluster.py", label="Cluster", icon=":material/arrow_back:", query_params=now.parameters)
         return
     rows = rows_of(now, now.configuration)
+    if len(rows) > _AT_ONCE and kept_graph(now.workspace, rows.embedding.key, len(rows)) is None:
+        job = made_by_job(now, "graph", "Finding neighbours", rows)
+        if job.state != "done":
+            st.caption("A consensus looks at the neighbours of each image; they are being found.")
+            job_view(job)
+            return
     chosen = tuple((run.folder.name, version_of(run)) for run in runs)
     found, labels = _consensus(now, rows, runs, chosen, rows.embedding.key)
     border = found.border()
@@ -82,17 +91,18 @@ def _runs(runs: list[Run], found: Consensus) -> None:
         left, right = st.columns([2, 3], gap="medium")
     with left:
         st.markdown("##### How many clusters", help="A number that several ways of clustering agree on is a good sign")
-        st.markdown(
-            f"The runs found {min(clusters):,} to {max(clusters):,} clusters. Nearest to all others is "
-            f"**{escape(runs[best].name)}** with {count(clusters[best], 'cluster')}."
-            if min(clusters) != max(clusters)
-            else f"All runs found {count(clusters[0], 'cluster')}."
-        )
+        words = f"The runs found {min(clusters):,} to {max(clusters):,} clusters."
+        if min(clusters) == max(clusters):
+            words = f"All runs found {count(clusters[0], 'cluster')}."
+        elif len(runs) > 2:
+            nearest = count(clusters[best], "cluster")
+            words += f" Nearest to all others is **{escape(runs[best].name)}** with {nearest}."
+        st.markdown(words)
         table = pd.DataFrame(
             {"run": [run.name for run in runs], "clusters": clusters, "likeness": found.likeness}
         ).sort_values("likeness", ascending=False)
         st.dataframe(
-            table, hide_index=True, width="stretch",
+            table, hide_index=True, width="stretch", column_order=["clusters", "likeness", "run"],
             column_config={
                 "likeness": st.column_config.NumberColumn(
                     format="%.3f", help="Mean adjusted Rand index with the other runs: 1 the same, 0 chance"
@@ -101,7 +111,8 @@ def _runs(runs: list[Run], found: Consensus) -> None:
         )  # fmt: skip
     with right:
         st.markdown("##### Agreement of the runs", help="Adjusted Rand index of each pair: 1 the same, 0 chance")
-        likeness_map(found.agreement, [title_of(run) for run in runs])
+        names = [f"{count(number, 'cluster')} · {run.name}" for number, run in zip(clusters, runs, strict=True)]
+        likeness_map(found.agreement, names)
 
 
 def _core(rows: Rows, found: Consensus, chosen: tuple[tuple[str, float], ...]) -> None:
@@ -140,7 +151,7 @@ def _border(
     def captions(at: NDArray[np.int64]) -> list[str]:
         return [
             f"{shown(rows.paths[row])} · disputed {found.disputed[row]:.0%} · clusters "
-            + ", ".join(str(label) if label >= 0 else "none" for label in labels[:, row])
+            + ", ".join(str(label) if label >= 0 else "set aside" for label in labels[:, row])
             for row in border[at]
         ]
 
@@ -150,7 +161,7 @@ def _border(
     listed = border[:_LISTED]
     table = pd.DataFrame({"row": [shown(rows.paths[row]) for row in listed], "disputed": found.disputed[listed]})
     for at, run in enumerate(runs):
-        table[f"{at + 1}: {run.name}"] = labels[at, listed]
+        table[f"{at + 1}: {run.name}"] = [str(label) if label >= 0 else "set aside" for label in labels[at, listed]]
     st.dataframe(
         table, hide_index=True, width="stretch", height=320,
         column_config={"disputed": st.column_config.NumberColumn(format="percent", help="0: all runs see it alike")},

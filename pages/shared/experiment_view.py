@@ -20,7 +20,7 @@ from engine.selection.sweep import SweepSettings
 from pages.shared import forms
 from pages.shared.charts import draw, likeness_map
 from pages.shared.job_view import job_view
-from pages.shared.state import Current, show_error
+from pages.shared.state import Current, escape, show_error
 from pages.shared.tasks import newest, start_job
 from pages.shared.words import count
 
@@ -46,18 +46,19 @@ def experiment_view(now: Current) -> None:
         st.info("An experiment compares embeddings of images; these are vectors. Open a folder of images on Images.")
         st.page_link("pages/images.py", label="Images", icon=":material/arrow_back:", query_params=now.parameters)
         return
-    if not job_view(newest(now.workspace, "experiment", now.dataset)):
+    busy = job_view(newest(now.workspace, "experiment", now.dataset))
+    if not busy:
         _form(now)
     done = sorted(
         experiments_folder(now.workspace, now.dataset.id).glob("**/experiment_summary.json"),
         key=lambda path: path.stat().st_mtime, reverse=True,
     )  # fmt: skip
-    if not done:
+    if not done and not busy:
         st.caption(
             "No experiment yet. One model is enough to begin with; each further one shows what depends on the model."
         )
-        return
-    _result(done)
+    if done:
+        _result(done)
 
 
 def _form(now: Current) -> None:
@@ -116,9 +117,12 @@ def _result(done: list[Path]) -> None:
     except (KindredError, KeyError, TypeError, AttributeError):
         st.error("This experiment cannot be read: its summary was edited or cut short. Compare the models again.")
         return
-    _table(rows)
     worked = [row for row in rows if not row.reason]
+    for row in rows:
+        if row.reason:
+            st.warning(f"{escape(row.name)} was not compared: {escape(row.reason)}", icon=":material/error:")
     if worked:
+        _table(worked)
         with st.container(key="stack_experiment"):
             left, right = st.columns([3, 2], gap="medium")
         with left:
@@ -131,16 +135,18 @@ def _result(done: list[Path]) -> None:
 
 
 def _table(rows: list[ExperimentRow]) -> None:
-    table = pd.DataFrame(
-        [
-            {
-                "place": row.order or None, "model": row.model, "resolution": row.resolution or None,
-                "winner": row.winner, "clusters": row.n_clusters or None,
-            }
-            | {name: getattr(row, name) for name in _SCORES} | {"why not": row.reason or None}
-            for row in rows
-        ]
-    ).dropna(axis="columns", how="all")  # fmt: skip
+    records = [
+        {
+            "place": row.order,
+            "model": row.model,
+            "resolution": f"{row.resolution} px" if row.resolution else "its own",
+            "winner": row.winner,
+            "clusters": row.n_clusters,
+            **{name: getattr(row, name) for name in _SCORES},
+        }
+        for row in rows
+    ]
+    table = pd.DataFrame(records).dropna(axis="columns", how="all")
     st.dataframe(
         table, hide_index=True, width="stretch",
         column_config={

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from engine import jobs
 from engine.errors import KindredError
 from engine.jobs import JobStatus
+from engine.rows import Rows
 from pages.shared.frame import watch
-from pages.shared.state import show_error
+from pages.shared.state import Current, show_error
+from pages.shared.tasks import newest, start_job
 
 
 def job_view(job: JobStatus | None) -> bool:
@@ -22,6 +26,16 @@ def job_view(job: JobStatus | None) -> bool:
     if job.active:
         _follow(job)
     return job.active
+
+
+def made_by_job(now: Current, task: str, title: str, rows: Rows, **config: Any) -> JobStatus:  # noqa: ANN401
+    """Have something made of the rows, once, by a job that starts now unless it did before; return its status."""
+    wanted = {"config_key": rows.embedding.config_key, "rows": rows.embedding.key, **config}
+    job = newest(now.workspace, task, rows.dataset, **wanted)
+    if job is None:
+        start_job(now.workspace, task, title, rows.dataset, **wanted)
+        st.rerun()
+    return job
 
 
 def _follow(job: JobStatus) -> None:

@@ -108,7 +108,9 @@ def _show(path: Path) -> None:
 
 
 def _mapping(found: dict[str, Any]) -> None:
-    table = pd.DataFrame(found["clusters"]).drop(columns=["voters", "pseudo_label"], errors="ignore")
+    table = pd.DataFrame(found["clusters"])
+    table["pseudo_label_name"] = table["pseudo_label_name"].fillna("")
+    table["confidence"] = table["confidence"].astype(float).fillna(0.0)
     st.dataframe(
         table.dropna(axis="columns", how="all"), hide_index=True, width="stretch",
         column_order=[

@@ -12,10 +12,9 @@ from engine.rows import Rows, align, truth_codes
 from engine.runs import Run
 from pages.shared.board import map_points
 from pages.shared.charts import draw
-from pages.shared.job_view import job_view
+from pages.shared.job_view import job_view, made_by_job
 from pages.shared.run_rows import version_of
 from pages.shared.state import Current
-from pages.shared.tasks import newest, start_job
 
 _KINDS = {"umap": "UMAP", "tsne": "t-SNE", "pca": "PCA"}
 _DRAWN = 20_000  # points that a chart holds without becoming slow
@@ -58,14 +57,7 @@ def _figure(
 def _make(now: Current, rows: Rows, settings: ProjectionSettings) -> None:
     """Say that a first map is shown and let a job draw the wanted one, once."""
     title = _KINDS[settings.kind]
-    wanted = {
-        "config_key": rows.embedding.config_key,
-        "settings": settings.model_dump(mode="json"),
-        "rows": rows.embedding.key,
-    }
-    job = newest(now.workspace, "map", rows.dataset, **wanted)
-    if job is None:
-        start_job(now.workspace, "map", f"Drawing the {title} map", rows.dataset, **wanted)
-        st.rerun()
+    values = settings.model_dump(mode="json")
+    job = made_by_job(now, "map", f"Drawing the {title} map", rows, settings=values)
     st.caption(f"A first map (PCA); {title} is being drawn." if job.active else "A first map (PCA).")
     job_view(job)

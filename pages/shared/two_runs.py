@@ -60,7 +60,7 @@ def _table(runs: list[Run]) -> None:
     table |= {"what it means": [METRICS[name].meaning for name in known]}
     st.dataframe(
         pd.DataFrame(table), hide_index=True, width="stretch",
-        column_config={title: st.column_config.TextColumn(alignment="right") for title, _ in parts},
+        column_config={title: st.column_config.TextColumn(alignment="right", width=170) for title, _ in parts},
     )  # fmt: skip
 
 

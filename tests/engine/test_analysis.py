@@ -6,7 +6,7 @@ import os
 import numpy as np
 import pytest
 
-from engine.analysis import analyze, distribution, kept_analysis
+from engine.analysis import analyze, distribution, kept_analysis, read_analysis
 from engine.clustering import find_method
 from engine.errors import StorageError
 from engine.pipeline import cluster
@@ -72,6 +72,24 @@ def test_details_count_every_class_and_cluster(run, rows):
         own = truth[labels == row["cluster"]]
         assert row["size"] == len(own)
         assert row["purity"] == pytest.approx(max(np.unique(own, return_counts=True)[1]) / len(own))
+
+
+def test_a_folder_that_may_not_be_written_is_analysed_all_the_same(run, rows, monkeypatch):
+    def refuse(path, value):
+        raise StorageError(f"No permission to write {path}.")
+
+    monkeypatch.setattr("engine.analysis.write_json", refuse)
+    assert kept_analysis(run, rows)["images"] == 90
+    assert not (run.folder / "analysis.json").exists()
+    assert read_analysis(run) is None
+
+
+def test_an_analysis_without_the_silhouette_is_made_again_once_there_are_embeddings(run, rows):
+    kept_analysis(run)
+    assert read_analysis(run) is None
+    assert read_analysis(run, silhouette=False)["images"] == 90
+    kept_analysis(run, rows)
+    assert "silhouette" in read_analysis(run)["train"]
 
 
 def test_without_truth_there_is_no_agreement(workspace, tmp_path):

@@ -55,6 +55,8 @@ def test_the_border_is_disputed_first_and_holds_what_a_run_set_aside():
     found = consensus([np.array([0, 0, 0, 1, 1, 1]), np.array([0, 0, 1, 1, 1, -1])], graph)
     assert found.disputed.tolist() == pytest.approx([0.5, 0.5, 1, 0.5, 0.5, 1])
     assert found.border().tolist() == [2, 5, 0, 1, 3, 4]
+    single = consensus([np.array([0, 0, 1]), np.array([0, 0, 1])], NeighborGraph(near[:3], np.ones((3, 2))))
+    assert single.groups.tolist() == [0, 0, -1]
     alone = consensus([np.array([0, 0, -1]), np.array([0, 0, -1])], NeighborGraph(near[:3], np.ones((3, 2))))
     assert alone.disputed[2] == 0
     assert alone.groups.tolist() == [0, 0, -1]

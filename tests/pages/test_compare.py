@@ -204,3 +204,22 @@ def test_figures_are_written_with_their_units_and_unknown_ones_are_empty():
 def test_names_beside_an_axis_are_short_and_plain():
     assert short("<b>x</b>") == "&lt;b&gt;x&lt;/b&gt;"
     assert len(short("x" * 100)) == 22
+
+
+def test_what_takes_long_is_made_by_a_job_once(vectors, held, monkeypatch, app):
+    workspace, _, runs = vectors
+    monkeypatch.setattr("pages.shared.analysis_view._AT_ONCE", 10)
+    monkeypatch.setattr("pages.shared.consensus_view._AT_ONCE", 10)
+    compare(app, "Consensus")
+    compare(app, "Consensus")
+    assert [job.task for job in jobs.list_jobs(workspace)] == ["graph"]
+    assert not app.metric
+    assert finish(workspace, "graph").state == "done"
+    compare(app, "Consensus")
+    assert "Settled" in figures(app)
+    compare(app, "Analyse")
+    assert not app.metric
+    assert finish(workspace, "analysis").state == "done"
+    compare(app, "Analyse")
+    assert "Accuracy" in figures(app)
+    assert (runs[1].folder / "analysis.json").exists()
