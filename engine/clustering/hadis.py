@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.clustering.base import ClusterEstimator, Labels, Vectors
-from engine.clustering.presets import DeepSettings, batch_for, check_enough, epochs_for
+from engine.clustering.presets import DeepSettings, batch_for, check_enough, epochs_for, unchanged
 from engine.clustering.tracking import Tracking
 from engine.errors import InputError
 from engine.neighbors import NeighborGraph
@@ -22,6 +22,7 @@ from engine.settings import setting
 
 BACKBONE_FILE = "backbone.pt"
 SMALL_IMAGE = 16
+PROCESSOR_VIEW, PROCESSOR_BATCH = 32, 128
 
 
 class HaDisSettings(DeepSettings):
@@ -193,6 +194,25 @@ def check_images(images: NDArray[Any]) -> NDArray[np.uint8]:
     return np.repeat(images, 3, axis=3) if images.shape[3] == 1 else images
 
 
+def fit_to_processor(settings: HaDisSettings, side: int, notes: list[str]) -> HaDisSettings:
+    """Return settings whose defaults end within minutes on a processor; what was chosen stays.
+
+    Views have at most 32 px, and beyond 16 px the steps fall as the pixels of a view rise.
+    """
+    view = settings.image_size or min(side, PROCESSOR_VIEW)
+    wanted = {"image_size": view, "n_epochs": 1}  # as many epochs as make the steps
+    if view > SMALL_IMAGE:
+        wanted["batch_size"] = min(settings.batch_size, max(PROCESSOR_BATCH, settings.n_clusters))
+        wanted["min_steps"] = round(settings.min_steps * (SMALL_IMAGE / view) ** 2)
+    fitted = settings.changed(**{name: value for name, value in wanted.items() if unchanged(settings, name)})
+    if view < side or fitted.min_steps < settings.min_steps:
+        notes.append(
+            f"Fitted to a processor: views of {view} px and at least {fitted.min_steps:,} steps. "
+            "A GPU, or a larger image size and more epochs, make more of these images."
+        )
+    return fitted
+
+
 def resolve(settings: HaDisSettings, n: int, side: int, device: str, notes: list[str]) -> HaDisSettings:
     """Return the settings that train: size, network, widths, batch and epochs fitted to the images and the machine.
 
@@ -203,9 +223,11 @@ def resolve(settings: HaDisSettings, n: int, side: int, device: str, notes: list
     device : str
         "cpu", "cuda", "mps".
     notes : list of str
-        Receives sentences about enlarged images.
+        Receives sentences about what was fitted.
     """
     check_enough(n, settings.n_clusters)
+    if device == "cpu" and settings.preset == "data":
+        settings = fit_to_processor(settings, side, notes)
     view = settings.image_size or min(side, 224)
     if view > side:
         notes.append(f"The images have {side} px and are enlarged to {view} px.")

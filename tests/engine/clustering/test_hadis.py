@@ -249,6 +249,21 @@ def test_auto_fits_network_and_size_to_images_and_device():
     assert resolve(HaDisSettings(), 5000, 640, "cuda", []).image_size == 224
 
 
+def test_a_processor_gets_small_views_and_fewer_steps_but_what_was_chosen_stays():
+    notes = []
+    own = resolve(HaDisSettings(), 2000, 96, "cpu", notes)
+    assert (own.image_size, own.batch_size, own.n_epochs) == (32, 128, 34)  # 15 steps an epoch make 500 at least
+    assert "views of 32 px and at least 500 steps" in notes[0]
+    digits = resolve(HaDisSettings(), 1797, 8, "cpu", notes)
+    assert (digits.image_size, digits.batch_size, digits.n_epochs, len(notes)) == (8, 256, 286, 1)
+    chosen = resolve(HaDisSettings(image_size=64, n_epochs=90, batch_size=64), 2000, 96, "cpu", notes)
+    assert (chosen.image_size, chosen.batch_size, chosen.n_epochs) == (64, 64, 90)
+    many = resolve(HaDisSettings(n_clusters=200), 60_000, 28, "cpu", [])
+    assert (many.batch_size, many.n_epochs) == (200, 3)
+    paper = resolve(HaDisSettings(preset="paper"), 2000, 96, "cpu", [])
+    assert (paper.image_size, paper.n_epochs, paper.batch_size) == (96, 200, 256)
+
+
 def test_settings_load_without_torch():
     code = "import sys, engine.clustering.hadis, engine.embeddings.encoders.resnet; print('torch' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
