@@ -73,7 +73,7 @@ def test_digits_end_with_the_run_folder_and_its_files(engine, tmp_path):
     assert found["test"] is None
     assert set(found["seconds"]) == {"scan", "embed", "cluster", "score"}
     assert found["train"]["n_clusters"] == 10
-    assert found["train"]["accuracy"] > 0.9
+    assert found["train"]["accuracy"] > 0.8
     with np.load(folder / "predictions.npz") as arrays:
         assert {"ids", "assignments", "labels", "confidence"} <= set(arrays.files)
         assert len(set(arrays["ids"].tolist())) == len(arrays["assignments"]) == 1797
