@@ -13,10 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.clustering.base import Labels, Vectors, check_embeddings
-from engine.clustering.presets import DeepSettings, batch_for, check_enough, steps_per_epoch, unchanged, warmup_for
+from engine.clustering.presets import (
+    DeepSettings,
+    batch_for,
+    check_enough,
+    steps_per_epoch,
+    unchanged,
+    warm_start_for,
+    warmup_for,
+)
 from engine.clustering.training_estimator import DeepEstimator, graph_for
 from engine.clustering.training_labels import SMOOTH_NEIGHBORS, WarmStart, starting_labels
-from engine.errors import CheckpointError, InputError
+from engine.errors import InputError
 from engine.neighbors import NeighborGraph
 from engine.progress import SILENT, Progress
 from engine.settings import setting
@@ -27,7 +35,6 @@ if TYPE_CHECKING:
     from engine.clustering.networks.cludi import CludiNetwork
     from engine.clustering.networks.cludi_task import CludiTask
     from engine.clustering.training import Plan, Trainer
-    from engine.clustering.training_data import Normaliser
 
 # What the preset "data" puts in the place of published values; chosen by measurement on several sets and seeds.
 # Noise on the sphere of 1,000 and more axes hides nothing from a network, so training drifts away from any start;
@@ -139,7 +146,10 @@ def resolve(settings: CLUDISettings, n: int, device: str) -> CLUDISettings:
         needed = -(-settings.min_steps // steps_per_epoch(n, batch))
         n_epochs = max(needed, LEAST_EPOCHS if device == "cpu" else n_epochs)
     return settings.changed(
-        batch_size=batch, n_epochs=n_epochs, warmup_epochs=warmup_for(given.preset, settings.warmup_epochs, n_epochs)
+        batch_size=batch,
+        n_epochs=n_epochs,
+        warmup_epochs=warmup_for(given.preset, settings.warmup_epochs, n_epochs),
+        warm_start_steps=warm_start_for(given),
     )
 
 
@@ -168,8 +178,8 @@ class CLUDI(DeepEstimator):
         "@inproceedings{uziel2025clustering, title={Clustering via Self-Supervised Diffusion}, author={Uziel, Roy and "
         "Chelly, Irit and Freifeld, Oren and Pakman, Ari}, booktitle={ICML}, year={2025}}"
     )
+    name = "cludi"
     _model: CludiNetwork
-    _normaliser: Normaliser
 
     def fit(
         self,
@@ -223,47 +233,12 @@ class CLUDI(DeepEstimator):
 
     def predict_confidence(self, embeddings: Vectors) -> tuple[Labels, NDArray[np.float32]]:
         """Return labels (m,) and their mean probabilities (m,); the same draws for every call."""
-        from engine.clustering.training_data import Features
-
-        array = check_embeddings(embeddings)
-        features = Features(array, next(self._model.parameters()).device, self._normaliser)
+        features = self._unseen(embeddings)
         probabilities, _ = self._sampled(build_task(self.resolved_, features.dimension, features))
         return self._place[probabilities.argmax(axis=1)], probabilities.max(axis=1)
 
-    def save(self, path: Path) -> None:
-        """Write what `predict` needs."""
-        from engine.clustering.training_checkpoints import FORMAT, save_tensors
-
-        state = {
-            "format": FORMAT, "method": "cludi", "settings": self.settings.model_dump_json(),
-            "resolved": self.resolved_.model_dump_json(), "model": self._model.state_dict(),
-            "place": self._place.tolist(), "normaliser": self._normaliser.state(),
-        }  # fmt: skip
-        save_tensors(path, state)
-
-    @classmethod
-    def load(cls, path: Path) -> CLUDI:
-        """Rebuild an estimator that predicts, on the CPU.
-
-        Raises
-        ------
-        CheckpointError
-            Damaged, or of another method.
-        """
-        from engine.clustering.training_checkpoints import load_tensors
-        from engine.clustering.training_data import Normaliser
-
-        state = load_tensors(path)
-        if state.get("method") != "cludi":
-            raise CheckpointError(f"{path.name} does not hold a CLUDI model.")
-        found = cls(CLUDISettings.model_validate_json(state["settings"]))
-        found.resolved_ = CLUDISettings.model_validate_json(state["resolved"])
-        found._normaliser = Normaliser.load(state["normaliser"])
-        found._model = build_network(found.resolved_, state["model"]["feature_branch.0.weight"].shape[1])
-        found._model.load_state_dict(state["model"])
-        found._model.eval().requires_grad_(False)
-        found._place = np.asarray(state["place"], dtype=np.int32)
-        return found
+    def _network(self, n_in: int) -> CludiNetwork:
+        return build_network(self.resolved_, n_in)
 
     def _sampled(self, task: CludiTask) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return mean probabilities (n, K) and their spread (n,)."""
@@ -303,7 +278,7 @@ class CLUDI(DeepEstimator):
 
         settings = self.resolved_
         run = Trainer(
-            task, plan_of(settings, len(array)), n=len(array), method="cludi", settings=settings, device=device,
+            task, plan_of(settings, len(array)), n=len(array), method=self.name, settings=settings, device=device,
             data=fingerprint(array), seed=settings.random_state, progress=progress, checkpoints=checkpoints,
         )  # fmt: skip
         self.start_labels_ = starting_labels(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +22,10 @@ from engine.clustering.cpp_labels import (
     spectrum,
     votes,
 )
-from engine.clustering.presets import DeepSettings, batch_for, check_enough, steps_per_epoch, unchanged
+from engine.clustering.presets import DeepSettings, batch_for, check_enough, steps_per_epoch, unchanged, warm_start_for
 from engine.clustering.training_estimator import DeepEstimator, graph_for
 from engine.clustering.training_labels import SMOOTH_NEIGHBORS, WarmStart, starting_labels
-from engine.errors import CheckpointError, InputError
+from engine.errors import InputError
 from engine.neighbors import NeighborGraph
 from engine.progress import SILENT, Progress
 from engine.settings import setting
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from engine.clustering.networks.cpp import CppNetwork
     from engine.clustering.networks.cpp_task import CppTask
     from engine.clustering.training import Plan, Trainer
-    from engine.clustering.training_data import Features, Normaliser
+    from engine.clustering.training_data import Features
 
 # What the preset "data" puts in the place of published values; chosen by measurement on several sets and seeds.
 FOR_DATA = {"normalise": "principal", "learning_rate": 1e-3, "cluster_rate": 1e-3}
@@ -118,7 +118,9 @@ def resolve(settings: CPPSettings, n: int, device: str) -> CPPSettings:
         needed = -(-(settings.min_steps + warmup) // per_epoch)
         n_epochs = max(needed, LEAST_EPOCHS if device == "cpu" else n_epochs)
     warmup = min(warmup, n_epochs * per_epoch // 10)
-    return settings.changed(batch_size=batch, n_epochs=n_epochs, warmup_steps=warmup)
+    return settings.changed(
+        batch_size=batch, n_epochs=n_epochs, warmup_steps=warmup, warm_start_steps=warm_start_for(given)
+    )
 
 
 class CPP(DeepEstimator):
@@ -149,8 +151,8 @@ class CPP(DeepEstimator):
     )
     subspaces_: Vectors
     codes_: Vectors
+    name = "cpp"
     _model: CppNetwork
-    _normaliser: Normaliser
     _rule: IncrementalCoding
 
     def fit(
@@ -193,7 +195,7 @@ class CPP(DeepEstimator):
         self.subspaces_, self.codes_ = task.encode(features)
         classes = self._cut(progress)
         self._finish(array, classes, settings.n_clusters, graph, progress)
-        self._rule = IncrementalCoding(self.codes_, self.labels_, settings.n_clusters, epsilon2=settings.epsilon2)
+        self._set_rule()
         gain = rate_reduction(self.subspaces_, self.labels_, epsilon2=settings.epsilon2)
         if gain < LEAST_REDUCTION:
             self._note(
@@ -210,10 +212,7 @@ class CPP(DeepEstimator):
 
     def predict_confidence(self, embeddings: Vectors) -> tuple[Labels, NDArray[np.float32]]:
         """Return labels (m,) and probabilities (m,) from the incremental coding lengths."""
-        from engine.clustering.training_data import Features
-
-        array = check_embeddings(embeddings)
-        features = Features(array, next(self._model.parameters()).device, self._normaliser)
+        features = self._unseen(embeddings)
         return self._rule(build_task(self.resolved_, features, self._model).encode(features)[1])
 
     def coding_curve(self, ks: Sequence[int] | NDArray[np.int64], *, progress: Progress = SILENT) -> CodingCurve:
@@ -241,45 +240,22 @@ class CPP(DeepEstimator):
         progress.update(1, 1, phase="coding length")
         return curve
 
-    def save(self, path: Path) -> None:
-        """Write what `predict` and `coding_curve` need."""
+    def _network(self, n_in: int) -> CppNetwork:
+        return build_network(self.resolved_, n_in)
+
+    def _rule_state(self) -> dict[str, Any]:
         import torch
 
-        from engine.clustering.training_checkpoints import FORMAT, save_tensors
+        kept = {"labels": self.labels_, "subspaces": self.subspaces_, "codes": self.codes_}
+        return {name: torch.from_numpy(array) for name, array in kept.items()}
 
-        state = {
-            "format": FORMAT, "method": "cpp", "settings": self.settings.model_dump_json(),
-            "resolved": self.resolved_.model_dump_json(), "model": self._model.state_dict(),
-            "normaliser": self._normaliser.state(), "labels": torch.from_numpy(self.labels_),
-            "subspaces": torch.from_numpy(self.subspaces_), "codes": torch.from_numpy(self.codes_),
-        }  # fmt: skip
-        save_tensors(path, state)
+    def _load_rule(self, state: dict[str, Any]) -> None:
+        self.labels_, self.subspaces_, self.codes_ = (state[name].numpy() for name in ("labels", "subspaces", "codes"))
+        self._set_rule()
 
-    @classmethod
-    def load(cls, path: Path) -> CPP:
-        """Rebuild an estimator that predicts, on the CPU.
-
-        Raises
-        ------
-        CheckpointError
-            Damaged, or of another method.
-        """
-        from engine.clustering.training_checkpoints import load_tensors
-        from engine.clustering.training_data import Normaliser
-
-        state = load_tensors(path)
-        if state.get("method") != "cpp":
-            raise CheckpointError(f"{path.name} does not hold a CPP model.")
-        found = cls(CPPSettings.model_validate_json(state["settings"]))
-        settings = found.resolved_ = CPPSettings.model_validate_json(state["resolved"])
-        found._normaliser = Normaliser.load(state["normaliser"])
-        found._model = build_network(settings, state["model"]["pre_feature.0.weight"].shape[1])
-        found._model.load_state_dict(state["model"])
-        found._model.eval().requires_grad_(False)
-        found.labels_ = state["labels"].numpy()
-        found.subspaces_, found.codes_ = state["subspaces"].numpy(), state["codes"].numpy()
-        found._rule = IncrementalCoding(found.codes_, found.labels_, settings.n_clusters, epsilon2=settings.epsilon2)
-        return found
+    def _set_rule(self) -> None:
+        settings = self.resolved_
+        self._rule = IncrementalCoding(self.codes_, self.labels_, settings.n_clusters, epsilon2=settings.epsilon2)
 
     def _cut(self, progress: Progress) -> Labels:
         """Cluster the learned membership spectrally; set `confidence_`."""
@@ -308,7 +284,7 @@ class CPP(DeepEstimator):
 
         settings = self.resolved_
         run = Trainer(
-            task, plan_of(settings), n=len(array), method="cpp", settings=settings, device=device,
+            task, plan_of(settings), n=len(array), method=self.name, settings=settings, device=device,
             data=fingerprint(array), seed=settings.random_state, progress=progress, checkpoints=checkpoints,
         )  # fmt: skip
         self.start_labels_ = starting_labels(

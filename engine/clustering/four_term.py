@@ -13,7 +13,6 @@ from engine.clustering.kmeans import mean_directions
 from engine.clustering.presets import DeepSettings, batch_for, check_enough, raised_batch, steps_per_epoch, unchanged
 from engine.clustering.training_estimator import DeepEstimator, graph_for
 from engine.clustering.training_labels import SMOOTH_NEIGHBORS, WarmStart, starting_labels
-from engine.errors import CheckpointError
 from engine.neighbors import NeighborGraph
 from engine.progress import SILENT, Progress
 from engine.settings import setting
@@ -93,6 +92,7 @@ class FourTermHead(DeepEstimator):
     settings_class = FourTermHeadSettings
     settings: FourTermHeadSettings
     resolved_: FourTermHeadSettings
+    name = "four_term"
     _model: FourTermNetwork
 
     @property
@@ -125,7 +125,8 @@ class FourTermHead(DeepEstimator):
             if self.wants_graph
             else neighbors
         )
-        features = Features(array, device, Normaliser("l2"))
+        self._normaliser = Normaliser("l2").fit(array)
+        features = Features(array, device, self._normaliser)
         with seeded(settings.random_state, device):
             task = self._task(features)
             self._train(task, array, graph, device, progress, checkpoints)
@@ -143,45 +144,13 @@ class FourTermHead(DeepEstimator):
     def predict_confidence(self, embeddings: Vectors) -> tuple[Labels, NDArray[np.float32]]:
         """Return labels (m,) and probabilities (m,)."""
         from engine.clustering.networks.four_term import assign
-        from engine.clustering.training_data import Features, Normaliser
 
-        array = check_embeddings(embeddings)
-        features = Features(array, next(self._model.parameters()).device, Normaliser("l2"))
+        features = self._unseen(embeddings)
         classes, confidence = assign(self._model, features, self.resolved_.temperature)
         return self._place[classes], confidence
 
-    def save(self, path: Path) -> None:
-        """Write what `predict` needs."""
-        from engine.clustering.training_checkpoints import FORMAT, save_tensors
-
-        state = {
-            "format": FORMAT, "method": "four_term", "settings": self.settings.model_dump_json(),
-            "resolved": self.resolved_.model_dump_json(), "model": self._model.state_dict(),
-            "place": self._place.tolist(),
-        }  # fmt: skip
-        save_tensors(path, state)
-
-    @classmethod
-    def load(cls, path: Path) -> FourTermHead:
-        """Rebuild an estimator that predicts, on the CPU.
-
-        Raises
-        ------
-        CheckpointError
-            Damaged, or of another method.
-        """
-        from engine.clustering.training_checkpoints import load_tensors
-
-        state = load_tensors(path)
-        if state.get("method") != "four_term":
-            raise CheckpointError(f"{path.name} does not hold a four-term head.")
-        found = cls(FourTermHeadSettings.model_validate_json(state["settings"]))
-        found.resolved_ = FourTermHeadSettings.model_validate_json(state["resolved"])
-        found._model = build_network(found.resolved_, state["model"]["projection.0.weight"].shape[1])
-        found._model.load_state_dict(state["model"])
-        found._model.eval().requires_grad_(False)
-        found._place = np.asarray(state["place"], dtype=np.int32)
-        return found
+    def _network(self, n_in: int) -> FourTermNetwork:
+        return build_network(self.resolved_, n_in)
 
     def _task(self, features: Features) -> FourTermTask:
         from engine.clustering.networks.four_term import FourTermTask
@@ -212,7 +181,7 @@ class FourTermHead(DeepEstimator):
 
         settings = self.resolved_
         run = Trainer(
-            task, plan_of(settings, len(array)), n=len(array), method="four_term", settings=settings, device=device,
+            task, plan_of(settings, len(array)), n=len(array), method=self.name, settings=settings, device=device,
             data=fingerprint(array), seed=settings.random_state, progress=progress, checkpoints=checkpoints,
         )  # fmt: skip
         if not run.resumed:

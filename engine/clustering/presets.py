@@ -119,6 +119,18 @@ def warmup_for(preset: Preset, published: int, n_epochs: int) -> int:
     return published if preset == "paper" else min(published, n_epochs // 10)
 
 
+def warm_start_for(settings: DeepSettings) -> int:
+    """Return the steps of a warm start: those given; the preset's own grow with K above 20, at most tenfold.
+
+    A network learns 50 clusters more slowly than 10: on 50 planted families CPP ended at .77 after 150 steps of
+    warm start and at .92, where it had started, after 400.
+    """
+    steps: int = settings.warm_start_steps  # type: ignore[attr-defined]
+    if settings.preset == "paper" or not unchanged(settings, "warm_start_steps"):
+        return steps
+    return round(steps * min(max(settings.n_clusters / 20, 1), 10))
+
+
 def steps_per_epoch(n: int, batch_size: int) -> int:
     """Return full batches per epoch; the rest of each epoch's shuffle waits for the next one."""
     return max(1, n // batch_size)

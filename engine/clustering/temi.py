@@ -18,11 +18,11 @@ from engine.clustering.presets import (
     raised_batch,
     steps_per_epoch,
     unchanged,
+    warm_start_for,
     warmup_for,
 )
 from engine.clustering.training_estimator import DeepEstimator, graph_for
 from engine.clustering.training_labels import SMOOTH_NEIGHBORS, WarmStart, starting_labels
-from engine.errors import CheckpointError
 from engine.neighbors import NeighborGraph
 from engine.progress import SILENT, Progress
 from engine.settings import setting
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     from engine.clustering.networks.temi import StackedHeads, TemiTask
     from engine.clustering.training import Plan, Trainer
-    from engine.clustering.training_data import Normaliser
 
 # What the preset "data" puts in the place of published values; chosen by benchmarks/deep_quality.py.
 FOR_DATA = {"learning_rate": 3e-3, "beta": 0.8, "n_neighbors": 10, "normalise": "principal"}
@@ -109,6 +108,7 @@ def resolve(settings: TEMISettings, n: int, device: str) -> TEMISettings:
         n_neighbors=neighbors_for(given.preset, settings.n_neighbors, n, settings.n_clusters),
         n_epochs=n_epochs,
         warmup_epochs=warmup_for(given.preset, settings.warmup_epochs, n_epochs),
+        warm_start_steps=warm_start_for(given),
     )
 
 
@@ -140,9 +140,9 @@ class TEMI(DeepEstimator):
         "Models}, author={Adaloglou, Nikolas and Michels, Felix and Kalisch, Hamza and Kollmann, Markus}, "
         "booktitle={BMVC}, year={2023}}"
     )
+    name = "temi"
     head_: int
     _model: StackedHeads
-    _normaliser: Normaliser
 
     def fit(
         self,
@@ -198,47 +198,20 @@ class TEMI(DeepEstimator):
     def predict_confidence(self, embeddings: Vectors) -> tuple[Labels, NDArray[np.float32]]:
         """Return labels (m,) and the chosen head's probabilities (m,)."""
         from engine.clustering.networks.temi import assign
-        from engine.clustering.training_data import Features
 
-        array = check_embeddings(embeddings)
-        features = Features(array, next(self._model.parameters()).device, self._normaliser)
+        features = self._unseen(embeddings)
         found = assign(self._model, features, self.head_, self.resolved_.temperature)
         return self._place[found.labels], found.confidence
 
-    def save(self, path: Path) -> None:
-        """Write what `predict` needs."""
-        from engine.clustering.training_checkpoints import FORMAT, save_tensors
+    def _network(self, n_in: int) -> StackedHeads:
+        return build_heads(self.resolved_, n_in)
 
-        state = {
-            "format": FORMAT, "method": "temi", "settings": self.settings.model_dump_json(),
-            "resolved": self.resolved_.model_dump_json(), "model": self._model.state_dict(), "head": self.head_,
-            "place": self._place.tolist(), "normaliser": self._normaliser.state(),
-        }  # fmt: skip
-        save_tensors(path, state)
+    def _rule_state(self) -> dict[str, Any]:
+        return super()._rule_state() | {"head": self.head_}
 
-    @classmethod
-    def load(cls, path: Path) -> TEMI:
-        """Rebuild an estimator that predicts, on the CPU.
-
-        Raises
-        ------
-        CheckpointError
-            Damaged, or of another method.
-        """
-        from engine.clustering.training_checkpoints import load_tensors
-        from engine.clustering.training_data import Normaliser
-
-        state = load_tensors(path)
-        if state.get("method") != "temi":
-            raise CheckpointError(f"{path.name} does not hold a TEMI model.")
-        found = cls(TEMISettings.model_validate_json(state["settings"]))
-        found.resolved_ = TEMISettings.model_validate_json(state["resolved"])
-        found._normaliser = Normaliser.load(state["normaliser"])
-        found._model = build_heads(found.resolved_, state["model"]["first.weight"].shape[1])
-        found._model.load_state_dict(state["model"])
-        found._model.eval().requires_grad_(False)
-        found.head_, found._place = state["head"], np.asarray(state["place"], dtype=np.int32)
-        return found
+    def _load_rule(self, state: dict[str, Any]) -> None:
+        super()._load_rule(state)
+        self.head_ = state["head"]
 
     def _task(self, features: Any, graph: NeighborGraph) -> TemiTask:  # noqa: ANN401 - Features, torch not imported here
         from engine.clustering.networks.temi import TemiTask
@@ -270,7 +243,7 @@ class TEMI(DeepEstimator):
 
         settings = self.resolved_
         run = Trainer(
-            task, plan_of(settings, len(array)), n=len(array), method="temi", settings=settings, device=device,
+            task, plan_of(settings, len(array)), n=len(array), method=self.name, settings=settings, device=device,
             data=fingerprint(array), seed=settings.random_state, progress=progress, checkpoints=checkpoints,
         )  # fmt: skip
         if not run.resumed:

@@ -66,12 +66,12 @@ def load_tensors(path: Path) -> dict[str, Any]:
     CheckpointError
         Missing, cut short, or not such a file.
     """
+    if not path.is_file():
+        raise CheckpointError(f"There is no file {path.name}.", "Check the name, or train again.")
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except _DAMAGE as error:
-        raise CheckpointError(
-            f"{path.name} is damaged and cannot be read.", "Delete it; training resumes from the one before it."
-        ) from error
+        raise CheckpointError(f"{path.name} is damaged and cannot be read.", "Delete it and train again.") from error
     if not isinstance(loaded, dict) or loaded.get("format") != FORMAT:
         raise CheckpointError(
             f"{path.name} is not a checkpoint that this version reads.", "Delete it or start a new run."

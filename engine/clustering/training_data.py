@@ -33,17 +33,24 @@ class Normaliser:
         sqrt(number of axes).
     n_components : int
         Axes of "principal"; fewer where the rows have fewer.
+
+    Attributes
+    ----------
+    columns : int
+        Length of the rows it was fitted to; 0 before `fit`.
     """
 
     def __init__(self, kind: Normalise, n_components: int = 128) -> None:
         self.kind: Normalise = kind
         self.n_components = n_components
+        self.columns = 0
         self.axes = torch.zeros(0)
         self.mean = torch.zeros(1)
         self.scale = torch.ones(1)
 
     def fit(self, embeddings: NDArray[Any]) -> Normaliser:
         """Learn mean and scale in one pass over (n, d) rows, in float64."""
+        self.columns = embeddings.shape[1]
         if self.kind in ("none", "l2"):
             return self
         if self.kind == "principal":
@@ -85,12 +92,15 @@ class Normaliser:
 
     def state(self) -> dict[str, Any]:
         """Return what `load` needs."""
-        return {"kind": self.kind, "mean": self.mean, "scale": self.scale, "axes": self.axes}
+        return {
+            "kind": self.kind, "columns": self.columns, "mean": self.mean, "scale": self.scale, "axes": self.axes,
+        }  # fmt: skip
 
     @classmethod
     def load(cls, state: dict[str, Any]) -> Normaliser:
         """Rebuild from `state()`."""
         found = cls(state["kind"])
+        found.columns = state["columns"]
         found.mean, found.scale, found.axes = state["mean"], state["scale"], state["axes"]
         return found
 

@@ -1,20 +1,27 @@
-"""What the estimators of deep methods share around their trainer: the order of labels, the start, the sentences.
+"""What the estimators of deep methods share around their trainer: the order of labels, the sentences, saved models.
 
 No torch at import, so that settings models of deep methods stay light.
 """
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.clustering.base import ClusterEstimator, Labels, Vectors
+from engine.clustering.base import ClusterEstimator, Labels, Vectors, check_embeddings
 from engine.clustering.kmeans import mean_directions
 from engine.clustering.training_labels import neighbor_agreement
+from engine.errors import CheckpointError, InputError
 from engine.neighbors import NeighborGraph, build_graph
 from engine.progress import Progress
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from engine.clustering.training_data import Features, Normaliser
 
 
 class DeepEstimator(ClusterEstimator):
@@ -29,16 +36,98 @@ class DeepEstimator(ClusterEstimator):
     """
 
     kind: ClassVar[str] = "deep"
+    name: ClassVar[str]
     losses_: NDArray[np.float32]
     start_labels_: Labels | None = None
     _starting_loss: float | None = None
     _given: Labels | None = None
     _place: NDArray[np.int32]
+    _model: Any
+    _normaliser: Normaliser
 
     def start_from(self, labels: Labels) -> Self:
         """Give the labels of a run for `warm_start="run"`; (n,) in the order of the embeddings."""
         self._given = np.asarray(labels, dtype=np.int32)
         return self
+
+    def save(self, path: Path) -> None:
+        """Write what `load` needs to predict, atomically.
+
+        Raises
+        ------
+        InputError
+            Before `fit`.
+        StorageError
+            Disk full or no permission.
+        """
+        from engine.clustering.training_checkpoints import FORMAT, save_tensors
+
+        self._check_fitted()
+        state = {
+            "format": FORMAT, "method": self.name, "settings": self.settings.model_dump_json(),
+            "resolved": self.resolved_.model_dump_json(), "model": self._model.state_dict(),
+            "normaliser": self._normaliser.state(), **self._rule_state(),
+        }  # fmt: skip
+        save_tensors(path, state)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Rebuild an estimator that predicts, on the CPU.
+
+        Raises
+        ------
+        CheckpointError
+            Missing, damaged, or of another method.
+        """
+        from engine.clustering.training_checkpoints import load_tensors
+        from engine.clustering.training_data import Normaliser
+
+        state = load_tensors(path)
+        if state.get("method") != cls.name:
+            raise CheckpointError(f"{path.name} does not hold a model of the method {cls.name!r}.")
+        found = cls(cls.settings_class.model_validate_json(state["settings"]))
+        found.resolved_ = cls.settings_class.model_validate_json(state["resolved"])
+        found._normaliser = Normaliser.load(state["normaliser"])
+        found._model = found._network(found._normaliser.width(found._normaliser.columns))
+        found._model.load_state_dict(state["model"])
+        found._model.eval().requires_grad_(False)
+        found._load_rule(state)
+        return found
+
+    def _network(self, n_in: int) -> nn.Module:
+        """Return an untrained network of the resolved settings for inputs of `n_in` columns."""
+        raise NotImplementedError
+
+    def _rule_state(self) -> dict[str, Any]:
+        """Return what prediction needs beside the network."""
+        return {"place": self._place.tolist()}
+
+    def _load_rule(self, state: dict[str, Any]) -> None:
+        """Restore what `_rule_state` returned."""
+        self._place = np.asarray(state["place"], dtype=np.int32)
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "_model"):
+            raise InputError(f"{type(self).__name__} has not been trained yet.", "Call fit first.")
+
+    def _unseen(self, embeddings: Vectors) -> Features:
+        """Return unseen embeddings as the network's inputs, normalised like those of `fit`.
+
+        Raises
+        ------
+        InputError
+            Before `fit`; NaN; rows of another length than those of `fit`.
+        """
+        from engine.clustering.training_data import Features
+
+        self._check_fitted()
+        array = check_embeddings(embeddings)
+        if array.shape[1] != self._normaliser.columns:
+            raise InputError(
+                f"These embeddings have {array.shape[1]:,} columns, those of fit had {self._normaliser.columns:,}.",
+                "Embed the images with the encoder that the training used.",
+            )
+        return Features(array, next(self._model.parameters()).device, self._normaliser)
 
     def _finish(
         self, embeddings: Vectors, classes: Labels, n_clusters: int, graph: NeighborGraph | None, progress: Progress

@@ -25,15 +25,6 @@ SMOOTH_STEPS = 20
 SMOOTH_DIMENSIONS = 128
 
 
-def principal(embeddings: NDArray[Any], n_components: int) -> Vectors:
-    """Return (n, c) principal components of the unit rows, each row scaled to length one again."""
-    pca = fit_pca(embeddings, n_components, normalise=True)
-    reduced = np.empty((len(embeddings), pca.axes.shape[0]), dtype=np.float32)
-    for rows in blocks(len(embeddings)):
-        reduced[rows] = pca(unit(embeddings[rows]))
-    return unit(reduced)
-
-
 def shared_neighbors(indices: NDArray[Any]) -> Any:  # noqa: ANN401 - a scipy sparse array
     """Return the symmetric (n, n) float32 weights of a k-nearest-neighbour graph, a sparse array.
 

@@ -196,7 +196,8 @@ def make_optimiser(model: nn.Module, plan: Plan) -> torch.optim.Optimizer:
 
 def out_of_memory(error: RuntimeError) -> bool:
     """Return whether `error` says that the device's memory ran out."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    words = str(error)
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in words or "out of memory" in words
 
 
 def human_time(seconds: float) -> str:

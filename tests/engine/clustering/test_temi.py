@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
+from importlib import import_module
 
 import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from engine.clustering import METHODS
+from engine.clustering import METHODS, find_method
 from engine.clustering.networks.temi import StackedHeads, TemiTask, temi_loss
-from engine.clustering.presets import batch_for, epochs_for, neighbors_for, warmup_for
+from engine.clustering.presets import batch_for, epochs_for, neighbors_for, warm_start_for, warmup_for
 from engine.clustering.temi import TEMI, TEMISettings, estimated_seconds, plan_of, resolve
 from engine.clustering.training import Trainer
 from engine.clustering.training_data import Features
@@ -346,6 +347,16 @@ def test_preset_rules_follow_the_specification():
     assert epochs_for("data", 100, 50_000, batch_size=500, min_steps=2000) == 100
     assert epochs_for("data", 100, 500, batch_size=250, min_steps=2000) == 1000
     assert (warmup_for("data", 20, 50), warmup_for("paper", 20, 50)) == (5, 20)
+
+
+def test_a_warm_start_to_many_clusters_takes_more_steps():
+    assert [warm_start_for(TEMISettings(n_clusters=k)) for k in (2, 20, 50, 1000)] == [150, 150, 375, 1500]
+    assert warm_start_for(TEMISettings(n_clusters=50, warm_start_steps=40)) == 40
+    assert warm_start_for(TEMISettings(n_clusters=50, preset="paper")) == 150
+    for name in ("temi", "cludi", "cpp"):
+        method = import_module(f"engine.clustering.{name}")
+        given = find_method(name).settings_class(n_clusters=50)
+        assert method.resolve(given, 3000, "cpu").warm_start_steps == 2.5 * given.warm_start_steps
 
 
 def test_neighbour_averages_make_a_better_start_than_the_embeddings():
