@@ -137,11 +137,13 @@ def read_analysis(run: Run, *, silhouette: bool = True) -> dict[str, Any] | None
         kept = read_json(path)
     except StorageError:
         return None
-    if not isinstance(kept, dict) or not isinstance(kept.get("train"), dict):
+    if not isinstance(kept, dict) or not {"train", "test", "classes", "notes"} <= kept.keys():
+        return None
+    if not isinstance(kept["train"], dict) or "distribution" not in kept["train"]:
         return None
     if silhouette and "silhouette" not in kept["train"]:
         return None
-    return kept if "contingency" in kept or not kept.get("classes") else None
+    return kept if "contingency" in kept or not kept["classes"] else None
 
 
 def kept_analysis(run: Run, rows: Rows | None = None) -> dict[str, Any]:

@@ -77,15 +77,15 @@ def consensus_view(now: Current) -> None:
             "Settled groups", f"{groups:,}", help="Sets of settled images that every run keeps together", width=150
         )
         st.metric("Contested", f"{len(border):,}", help="Images at the border, or set aside by a run", width=150)
-    _runs(runs, found)
+    _runs(runs, found, labels)
     if groups:
         _core(rows, found, chosen)
     _border(rows, runs, found, labels, border, f"{hash(chosen)}-{rows.embedding.key}")
 
 
-def _runs(runs: list[Run], found: Consensus) -> None:
+def _runs(runs: list[Run], found: Consensus, labels: NDArray[np.int32]) -> None:
     """Draw how alike the runs are: the one nearest to all others is the evidence for its number of clusters."""
-    clusters = [int(run.results["train"]["n_clusters"]) for run in runs]
+    clusters = [len(np.unique(column[column >= 0])) for column in labels]
     best = int(np.argmax(found.likeness))
     with st.container(key="stack_likeness"):
         left, right = st.columns([2, 3], gap="medium")

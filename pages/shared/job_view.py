@@ -33,7 +33,7 @@ def made_by_job(now: Current, task: str, title: str, rows: Rows, **config: Any) 
     wanted = {"config_key": rows.embedding.config_key, "rows": rows.embedding.key, **config}
     job = newest(now.workspace, task, rows.dataset, **wanted)
     if job is None:
-        start_job(now.workspace, task, title, rows.dataset, **wanted)
+        job = start_job(now.workspace, task, title, rows.dataset, **wanted)
         st.rerun()
     return job
 

@@ -9,7 +9,7 @@ from engine.bin import binned_runs, delete_run, restore_run
 from engine.clustering import METHODS
 from engine.runs import Run, update_config
 from pages.shared.metrics import METRICS
-from pages.shared.run_rows import title_of
+from pages.shared.run_rows import figures_of, title_of
 from pages.shared.state import Current, choose, escape
 from pages.shared.words import count
 
@@ -49,7 +49,7 @@ def _table(now: Current, shown: list[Run], *, key: str) -> Run | None:
                 "name": run.name,
                 "tags": run.tags or None,
                 "method": METHODS[run.method].title if run.method in METHODS else run.method,
-                **{title: run.results["train"].get(name) for title, name in _FIGURES.items()},
+                **{title: figures_of(run).get(name) for title, name in _FIGURES.items()},
                 "made": pd.Timestamp(run.created, unit="s"),
             }
             for run in shown

@@ -41,7 +41,9 @@ def _make(now: Current, run: Run, rows: Rows) -> None:
     job = newest(now.workspace, "pseudo_labels", rows.dataset, run=str(run.folder))
     if job_view(job):
         return
-    if not any(rows.truth) and not _labelled(now, run, rows):
+    history = LabelHistory(now.workspace, rows.dataset.id)
+    known = (run.folder.name, rows.embedding.key, history.version())
+    if not any(rows.truth) and not _labelled(history, run, rows, *known):
         st.info(
             "No image has a label yet. Label a few images of each cluster, or name the clusters; then they can vote."
         )
@@ -69,11 +71,11 @@ def _make(now: Current, run: Run, rows: Rows) -> None:
             st.rerun()
 
 
-def _labelled(now: Current, run: Run, rows: Rows) -> bool:
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _labelled(_history: LabelHistory, _run: Run, _rows: Rows, run: str, rows: str, version: int) -> bool:
     """Whether a person gave any image a label."""
-    labels, _ = align(run, rows)
-    state = LabelHistory(now.workspace, rows.dataset.id).state(rows.contents, labels, run=run.folder.name)
-    return any(state.given_labels)
+    labels, _ = align(_run, _rows)
+    return bool((_history.state(_rows.contents, labels, run=run).given >= 0).any())
 
 
 def _show(path: Path) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
-from engine.errors import InputError, KindredError
+from engine.errors import InputError, KindredError, StorageError
 from engine.rows import Rows, rows_of_run
 from engine.runs import Run, open_run
 from engine.workspace import Workspace
@@ -47,9 +48,19 @@ def rows_for(now: Current, run: Run) -> Rows | None:
         return None
 
 
+def figures_of(run: Run) -> dict[str, Any]:
+    """Return a run's figures on the training images; none where results.json was damaged, so that it can be listed."""
+    try:
+        found: dict[str, Any] = run.results["train"]
+    except StorageError:
+        return {}
+    return found
+
+
 def title_of(run: Run) -> str:
     """Return a run's name with its number of clusters: two runs of one method are told apart."""
-    return f"{run.name} · {count(int(run.results['train']['n_clusters']), 'cluster')}"
+    clusters = figures_of(run).get("n_clusters")
+    return f"{run.name} · {count(clusters, 'cluster')}" if isinstance(clusters, int) else run.name
 
 
 def version_of(run: Run) -> float:

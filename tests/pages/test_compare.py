@@ -223,3 +223,15 @@ def test_what_takes_long_is_made_by_a_job_once(vectors, held, monkeypatch, app):
     compare(app, "Analyse")
     assert "Accuracy" in figures(app)
     assert (runs[1].folder / "analysis.json").exists()
+
+
+@pytest.mark.parametrize("edited", ["[]", '{"train": null}', "{"])
+def test_a_run_whose_results_were_edited_is_listed_and_told(vectors, edited, app):
+    _, _, runs = vectors
+    (runs[0].folder / "results.json").write_text(edited)
+    for view in ("Analyse", "Consensus"):
+        compare(app, view)
+        assert not app.exception
+    compare(app, "Two side by side")
+    assert not app.exception
+    assert "results.json" in app.error[0].value.replace("\\", "")
