@@ -37,6 +37,12 @@ def test_digits_are_grouped_as_well_as_by_scikit_learn(monkeypatch):
     assert ari(dense.labels_, Spectral(SpectralSettings(n_clusters=10)).fit(x, neighbors=graph).labels_) > 0.9
 
 
+def test_many_groups_that_hardly_touch_are_all_found(rng):
+    truth = np.arange(1500) % 25
+    x = (rng.standard_normal((25, 24))[truth] + 0.3 * rng.standard_normal((1500, 24))).astype(np.float32)
+    assert ari(truth, Spectral(SpectralSettings(n_clusters=25)).fit(x).labels_) > 0.99
+
+
 def test_confidence_is_high_inside_and_low_between(rng):
     x, _ = rings(rng)
     model = Spectral(SpectralSettings(n_clusters=2)).fit(x)
