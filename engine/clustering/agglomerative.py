@@ -21,6 +21,8 @@ from engine.neighbors import NeighborGraph
 from engine.progress import SILENT, Progress
 from engine.settings import Settings, setting
 
+WHOLE = 5000
+
 
 class AgglomerativeSettings(Settings):
     """Settings of agglomerative clustering."""
@@ -30,7 +32,7 @@ class AgglomerativeSettings(Settings):
         "ward", "ward keeps clusters tight and even; average joins those whose images are close on average."
     )
     n_micro: int = setting(
-        1500, "Micro-clusters to begin with; as many as images when there are fewer.",
+        1500, "Micro-clusters to begin with; up to three times as many images (at most 5,000) are merged themselves.",
         ge=10, le=5000, log=True, advanced=True,
     )  # fmt: skip
     reduce: Reduce = reduce_setting("none")
@@ -82,8 +84,8 @@ class Agglomerative(ClusterEstimator):
             array, settings.reduce, graph=neighbors, random_state=settings.random_state, cache=self.cache,
             progress=progress,
         )  # fmt: skip
-        micro = min(len(array), max(settings.n_micro, settings.n_clusters))
-        if micro == len(array):
+        micro = max(settings.n_micro, settings.n_clusters)
+        if len(array) <= min(3 * micro, WHOLE):
             centers, where = np.unique(space.vectors, axis=0, return_inverse=True)
             raw = where.reshape(-1).astype(np.int32)
         else:

@@ -42,6 +42,15 @@ def test_it_is_scikit_learns_clustering(digits, linkage):
     assert ari(theirs, ours.labels_) > 0.97
 
 
+def test_up_to_three_times_as_many_images_are_merged_themselves(rng):
+    x = rng.standard_normal((301, 6)).astype(np.float32)
+    few = AgglomerativeSettings(n_clusters=5, n_micro=100)
+    assert len(Agglomerative(few).fit(x[:300]).hierarchy_) == 300
+    assert len(Agglomerative(few).fit(x).hierarchy_) <= 100
+    theirs = Reference(5).fit_predict(unit(x[:300]))
+    assert ari(theirs, Agglomerative(few).fit(x[:300]).labels_) > 0.97
+
+
 def test_micro_clusters_keep_the_quality_and_the_tree_is_cut_again(digits):
     x, truth = digits
     model = Agglomerative(AgglomerativeSettings(n_clusters=10, n_micro=120)).fit(x)
