@@ -120,9 +120,14 @@ def whole(arguments: argparse.Namespace, announce: Callable[[str], str]) -> int:
     seconds: dict[str, float] = {}
     rows = read(arguments, workspace, progress, seconds)
     settings = method_settings(arguments, rows)
+    n_clusters = getattr(settings, "n_clusters", None)
+    if n_clusters is not None and "n_clusters" not in settings.model_fields_set:
+        progress.say(
+            f"No number of clusters was given and no truth tells it: {n_clusters} are made. "
+            "--num-clusters asks for another; `python -m engine sweep` looks for one."
+        )
     folder = arguments.resume_from
     if folder is None:
-        n_clusters = getattr(settings, "n_clusters", None)
         folder = runs.new_folder(parent, runs.folder_name(arguments.method, rows.dataset.name, n_clusters))
     announce(str(folder))
     try:

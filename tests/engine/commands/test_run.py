@@ -166,6 +166,13 @@ def test_an_npy_table_alone_is_enough(engine, tmp_path):
     assert results(ended.last)["train"]["accuracy"] is None
 
 
+def test_a_number_of_clusters_that_nobody_gave_is_told(engine, tmp_path):
+    np.save(tmp_path / "table.npy", blobs()[0])
+    words = ("run", "--vectors", tmp_path / "table.npy", "--results-dir", tmp_path / "out")
+    assert "No number of clusters was given and no truth tells it: 10 are made." in engine(*words).err
+    assert "No number of clusters" not in engine(*words, "--num-clusters", 10).err
+
+
 def test_the_same_seed_gives_the_same_run_and_the_second_embeds_nothing(engine, photos, tmp_path):
     words = ("run", "--folder", photos[0], "--num-clusters", 3, "--seed", 5, "--results-dir", tmp_path / "out")
     first, second = engine(*words), engine(*words)
