@@ -10,7 +10,8 @@ import streamlit as st
 from engine.embeddings.encoders import ENCODERS, EncoderEntry, find_encoder
 from engine.errors import KindredError
 from engine.ids import to_bytes
-from engine.images.datasets import load_images, read_content
+from engine.images.contents import read_content
+from engine.images.datasets import load_images
 from engine.images.decode import PreprocessSettings, decode_rgb, decode_square
 from engine.settings import Settings
 from engine.workspace import Workspace

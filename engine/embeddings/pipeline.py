@@ -20,12 +20,12 @@ from engine.embeddings.encoders import Encoder, EncoderEntry, find_encoder
 from engine.embeddings.generations import next_generation, swap
 from engine.embeddings.store import EmbeddingStore, Vectors
 from engine.embeddings.writing import Sized, Writer
-from engine.errors import InputError, KindredError, WeightsError
-from engine.files import content_id
+from engine.errors import InputError, WeightsError
 from engine.ids import Ids, to_bytes
-from engine.images.datasets import Dataset, ImageTable, find_dataset, load_images, read_content
+from engine.images.contents import read_image
+from engine.images.datasets import Dataset, ImageTable, find_dataset, load_images
 from engine.images.decode import ImageError, PreprocessSettings, decode_square
-from engine.images.sources import ReadError, open_source, shown
+from engine.images.sources import shown
 from engine.progress import SILENT, Progress
 from engine.settings import Settings
 from engine.workspace import Workspace
@@ -213,8 +213,8 @@ class Reader:
         self.keys = to_bytes(self.contents)
         self.side = side
         self._workspace = workspace
-        self._check = dataset.kind == "folder"
-        self._source = open_source(dataset.kind, dataset.location, dataset.options)
+        self._dataset = dataset
+        self._source = dataset.source()
         self._paths = [table.paths[row] for row in rows]
         self._preprocess = preprocess
 
@@ -235,19 +235,8 @@ class Reader:
         KindredError
             It is gone or has changed since the scan, and no other file has its content.
         """
-        return decode_square(self._read(job), self.side, self._preprocess)
-
-    def _read(self, job: int) -> bytes:
-        try:
-            data = self._source.read(self._paths[job])
-            if self._check and content_id(data) != self.keys[job]:
-                raise ReadError("The file has changed since the scan; scan again.")
-            return data
-        except ReadError as error:
-            try:
-                return read_content(self._workspace, self.keys[job])  # a duplicate elsewhere serves as well
-            except KindredError:
-                raise error from None
+        data = read_image(self._workspace, self._dataset, self._source, self._paths[job], self.keys[job])
+        return decode_square(data, self.side, self._preprocess)
 
 
 def _embed_rows(encoder: Encoder, reader: Reader, store: EmbeddingStore, progress: Progress) -> None:

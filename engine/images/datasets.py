@@ -18,7 +18,6 @@ from typing import Any, Literal, cast
 
 from engine.catalog import open_catalog
 from engine.errors import InputError
-from engine.files import content_id
 from engine.ids import to_bytes
 from engine.images.benchmarks import find_benchmark
 from engine.images.sources import FolderSource, ReadError, Source, folder_truth, open_source, shown
@@ -28,7 +27,7 @@ from engine.workspace import Workspace
 
 __all__ = [
     "Dataset", "ImageFile", "ImageTable", "add_benchmark", "add_folder", "add_vectors", "files_of", "find_dataset",
-    "list_datasets", "load_images", "read_content", "relocate", "remove_dataset", "set_truth_from_folders",
+    "list_datasets", "load_images", "relocate", "remove_dataset", "set_truth_from_folders",
 ]  # fmt: skip
 
 Kind = Literal["folder", "benchmark", "vectors"]
@@ -267,33 +266,6 @@ def set_truth_from_folders(workspace: Workspace, id: str, on: bool) -> Dataset:
         options = json.dumps(dataset.options | {"truth_from_folders": on})
         db.execute("UPDATE dataset SET options = ? WHERE id = ?", (options, id))
     return find_dataset(workspace, id)
-
-
-def read_content(workspace: Workspace, content: bytes) -> bytes:
-    """Return the bytes of an image wherever a file with this content still lies, checked against the id.
-
-    Raises
-    ------
-    ReadError
-        Every file with this content is gone or has changed.
-    """
-    with open_catalog(workspace.catalog) as db:
-        found = db.execute(
-            "SELECT d.kind, d.location, d.options, i.path FROM image i JOIN dataset d ON d.id = i.dataset"
-            " WHERE i.content = ? AND d.kind <> 'vectors'",
-            (content,),
-        ).fetchall()
-    reason = ReadError("There is no image with this content.")
-    for row in found:
-        try:
-            data = open_source(row["kind"], row["location"], json.loads(row["options"])).read(row["path"])
-        except InputError as error:
-            reason = ReadError(error.sentence)
-            continue
-        if content_id(data) == content:
-            return data
-        reason = ReadError("The file has changed since the scan.")
-    raise reason
 
 
 def _add(workspace: Workspace, kind: Kind, location: bytes, name: str, options: dict[str, Any]) -> Dataset:

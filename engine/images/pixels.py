@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 from filelock import FileLock
@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 
 from engine.device import threads
 from engine.errors import KindredError
-from engine.files import load_array, replace_file
+from engine.files import load_array, replace_file, told_when_full
+from engine.ids import to_bytes
+from engine.images.contents import read_image
 from engine.images.datasets import Dataset
-from engine.images.decode import PreprocessSettings, decode_square
+from engine.images.decode import DECODER, PreprocessSettings, decode_square
 from engine.images.sources import shown
 from engine.progress import SILENT, Progress
 from engine.workspace import Workspace
@@ -71,20 +73,28 @@ def read_pixels(
         Edge of a square, pixels.
     """
     preprocess = preprocess or PreprocessSettings()
-    digest = hashlib.blake2b(f"{side}-{preprocess.key()}".encode(), digest_size=16)
+    digest = hashlib.blake2b(f"{side}-{preprocess.key()}-{DECODER}".encode(), digest_size=16)
     digest.update(np.ascontiguousarray(contents).tobytes())
     folder = workspace.cache / "pixels" / digest.hexdigest()
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / "lock"):  # another process may be decoding the same
-        if not (folder / "rows.npy").exists():
-            _decode_all(folder, dataset, paths, side, preprocess, progress)
-    return Pixels(load_array(folder / "images.npy"), load_array(folder / "rows.npy", mapped=False))
+        if len(_kept_rows(folder)) < len(paths):  # those that were left out may be back
+            _decode_all(folder, workspace, dataset, paths, to_bytes(contents), side, preprocess, progress)
+        return Pixels(load_array(folder / "images.npy"), _kept_rows(folder))
+
+
+def _kept_rows(folder: Path) -> NDArray[np.int64]:
+    """Return which images the folder holds; none where it is not whole."""
+    path = folder / "rows.npy"
+    return load_array(path, mapped=False) if path.exists() else np.empty(0, np.int64)
 
 
 def _decode_all(
-    folder: Any,  # noqa: ANN401 - a path
+    folder: Path,
+    workspace: Workspace,
     dataset: Dataset,
     paths: list[bytes],
+    keys: list[bytes],
     side: int,
     preprocess: PreprocessSettings,
     progress: Progress,
@@ -95,12 +105,12 @@ def _decode_all(
 
     def one(row: int) -> NDArray[np.uint8] | str:
         try:
-            return decode_square(source.read(paths[row]), side, preprocess)
+            return decode_square(read_image(workspace, dataset, source, paths[row], keys[row]), side, preprocess)
         except KindredError as error:
             return f"{shown(paths[row])} is left out: {error.sentence}"
 
     scratch = folder / "decoding.raw"
-    with scratch.open("wb") as raw, ThreadPoolExecutor(threads()) as pool:
+    with told_when_full(scratch), scratch.open("wb") as raw, ThreadPoolExecutor(threads()) as pool:
         for start in range(0, len(paths), _CHUNK):
             for row, found in enumerate(pool.map(one, range(start, min(start + _CHUNK, len(paths)))), start):
                 if isinstance(found, str):

@@ -17,7 +17,7 @@ from PIL import Image
 
 from engine.catalog import open_catalog
 from engine.errors import KindredError, StorageError
-from engine.images import datasets
+from engine.images.contents import read_content
 from engine.images.decode import RESAMPLE, decode_rgb
 from engine.workspace import Workspace
 
@@ -159,7 +159,7 @@ def thumbnail(workspace: Workspace, image_id: int, *, store: ThumbnailStore | No
     if found is not None:
         return found
     try:
-        jpeg = make_thumbnail(datasets.read_content(workspace, content))
+        jpeg = make_thumbnail(read_content(workspace, content))
     except KindredError:
         return None
     store.put_many([(content, jpeg)])
@@ -172,7 +172,7 @@ def picture(workspace: Workspace, image_id: int, *, side: int = PICTURE_SIDE) ->
     if content is None:
         return None
     try:
-        image = decode_rgb(datasets.read_content(workspace, content), side)
+        image = decode_rgb(read_content(workspace, content), side)
     except KindredError:
         return None
     return _jpeg(_enlarged(image, SMALLEST * 4), PICTURE_QUALITY)

@@ -11,6 +11,7 @@ from PIL import Image
 from engine.catalog import open_catalog
 from engine.errors import InputError
 from engine.files import content_id
+from engine.images.contents import read_content
 from engine.images.datasets import (
     add_benchmark,
     add_folder,
@@ -19,7 +20,6 @@ from engine.images.datasets import (
     find_dataset,
     list_datasets,
     load_images,
-    read_content,
     relocate,
     remove_dataset,
     set_truth_from_folders,
