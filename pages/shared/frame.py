@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 import streamlit as st
@@ -104,14 +105,27 @@ def sidebar(now: Current) -> None:
     with st.sidebar:
         st.markdown("### Kindred")
         _choose_dataset(now)
-        running = _active(now)
-        for screen in SCREENS:
-            state, figure = _step(now, screen.path, running)
-            label = f"{screen.title} :gray[{escape(figure)}]" if figure else screen.title
-            st.page_link(
-                screen.file, label=label, icon=_ICONS[state], query_params=now.parameters, width="stretch", help=state
-            )
-        tray(now)
+        active = {job.folder.name for job in jobs.list_jobs(now.workspace) if job.active}
+        st.fragment(_steps_and_jobs, run_every=1.0 if active else None)(now, active)
+
+
+def _steps_and_jobs(now: Current, were_active: Set[str]) -> None:
+    """Draw the steps and the jobs; while a job runs, again every second, and the whole page when one has ended."""
+    found = jobs.list_jobs(now.workspace)
+    running = _active(now, found)
+    for screen in SCREENS:
+        state, figure = _step(now, screen.path, running)
+        label = f"{screen.title} :gray[{escape(figure)}]" if figure else screen.title
+        st.page_link(
+            screen.file, label=label, icon=_ICONS[state], query_params=now.parameters, width="stretch", help=state
+        )
+    shown = _tray(found)
+    if shown:
+        st.markdown("##### Jobs")
+    for job in shown:
+        _draw_job(now, job)
+    if were_active - {job.folder.name for job in found if job.active}:
+        st.rerun()
 
 
 def _choose_dataset(now: Current) -> None:
@@ -135,13 +149,13 @@ def _choose_dataset(now: Current) -> None:
         st.rerun()
 
 
-def _active(now: Current) -> dict[str, JobStatus]:
+def _active(now: Current, found: Sequence[JobStatus]) -> dict[str, JobStatus]:
     """Return the running job of each kind of work on this data set."""
-    found: dict[str, JobStatus] = {}
-    for job in jobs.list_jobs(now.workspace):
+    running: dict[str, JobStatus] = {}
+    for job in found:
         if job.active and now.dataset and job.config.get("dataset", {}).get("id") == now.dataset.id:
-            found.setdefault(job.task, job)
-    return found
+            running.setdefault(job.task, job)
+    return running
 
 
 def _step(now: Current, path: str, running: dict[str, JobStatus]) -> tuple[str, str]:
@@ -176,35 +190,15 @@ def _percent(job: JobStatus) -> str:
     return "waiting" if job.state == "waiting" else f"{100 * job.fraction:.0f}%"
 
 
-def tray(now: Current) -> None:
-    """Show the jobs on every page; the fragment refreshes itself while one runs."""
-    shown = _tray_jobs(now)
-    if not shown:
-        return
-    st.markdown("##### Jobs")
-    busy = any(job.active for job in shown)
-    st.fragment(_draw_tray, run_every=1.0 if busy else None)(now, [job.folder.name for job in shown if job.active])
-
-
-def _tray_jobs(now: Current) -> list[JobStatus]:
-    import time
-
+def _tray(found: Sequence[JobStatus]) -> list[JobStatus]:
+    """Return the jobs to show: those at work, and what ended without success and was not dismissed."""
     dismissed = st.session_state.setdefault("dismissed_jobs", set())
-    recent = [job for job in jobs.list_jobs(now.workspace) if time.time() - job.created < _RECENT]
+    recent = [job for job in found if time.time() - job.created < _RECENT]
     return [
         job
         for job in recent
         if job.active or (job.state in ("failed", "interrupted", "cancelled") and job.folder.name not in dismissed)
     ][:6]
-
-
-def _draw_tray(now: Current, were_active: Sequence[str]) -> None:
-    shown = _tray_jobs(now)
-    for job in shown:
-        _draw_job(now, job)
-    active = {job.folder.name for job in shown if job.active}
-    if set(were_active) - active:
-        st.rerun()
 
 
 def _draw_job(now: Current, job: JobStatus) -> None:

@@ -10,25 +10,22 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
 
-from engine import jobs, pipeline, runs
+from engine import pipeline, runs
 from engine.clustering import METHODS, Method, find_method
 from engine.errors import KindredError
 from engine.evaluation import scores
-from engine.prototypes import prototypes
 from engine.rows import Rows, truth_codes
 from engine.settings import Settings
 from engine.workspace import Workspace
 from pages.shared import forms
 from pages.shared.board import rows_of
-from pages.shared.frame import watch
-from pages.shared.pictures import strip
 from pages.shared.search_panel import search_panel
 from pages.shared.state import Current, choose, escape, show_error
 from pages.shared.tasks import newest, start_clustering
+from pages.shared.training_view import largest_clusters, size_bars, training_view
 from pages.shared.words import count
 
 _LIVE_IMAGES = 12_000  # beyond this a fast method runs in a job
@@ -137,31 +134,17 @@ def show_answer(rows: Rows, labels: NDArray[np.int32], found: dict[str, Any]) ->
     sizes = np.sort(np.bincount(labels[labels >= 0]))[::-1] if (labels >= 0).any() else np.empty(0, int)
     left, right = st.columns([2, 3], gap="medium")
     with left:
-        figure = go.Figure(
-            go.Bar(y=sizes[sizes > 0], marker_color="#2F6FED", hovertemplate="%{y} images<extra></extra>")
-        )
-        figure.update_layout(
-            height=180, margin={"l": 0, "r": 0, "t": 8, "b": 0}, xaxis_title=None, yaxis_title="images", bargap=0.15
-        )
-        figure.update_xaxes(showticklabels=False)
-        st.plotly_chart(figure, width="stretch", config={"displayModeBar": False}, alt="Cluster sizes, largest first")
+        size_bars(sizes[sizes > 0])
     with right:
         if rows.dataset.kind != "vectors" and len(sizes):
-            _largest(rows, labels)
-
-
-def _largest(rows: Rows, labels: NDArray[np.int32]) -> None:
-    found = prototypes(rows.vectors, labels)
-    order = np.argsort(-np.bincount(labels[labels >= 0])[found.clusters], kind="stable")[:3]
-    for at in order:
-        strip(rows.ids[found.rows_of(int(found.clusters[at]), 8)], size=54)
+            largest_clusters(rows, labels)
 
 
 def _in_a_job(now: Current, rows: Rows, method: Method, settings: Settings) -> None:
     assert now.dataset is not None and now.configuration is not None
     job = newest(now.workspace, "cluster", now.dataset, method=method.name)
     if job is not None and job.active:
-        _training(now, rows, job)
+        training_view(rows, job)
         return
     if job is not None and job.state == "failed":
         show_error(KindredError(job.sentence, job.hint), detail=job.detail)
@@ -176,55 +159,3 @@ def _in_a_job(now: Current, rows: Rows, method: Method, settings: Settings) -> N
             choose(run=job.folder.name)
             st.rerun()
         right.caption(f"{escape(job.title)}: {count(int(job.result.get('n_clusters', 0)), 'cluster')}")
-
-
-def _training(now: Current, rows: Rows, job: jobs.JobStatus) -> None:
-    @st.fragment(run_every=1.0)
-    def live() -> None:
-        again = jobs.status(job.folder)
-        if not again.active:
-            if again.state == "done":
-                choose(run=job.folder.name)
-            st.rerun()
-        watch(again)
-        _losses(again)
-        _snapshot(rows, again)
-        with st.container(horizontal=True):
-            if st.button("Stop here and keep the result", icon=":material/stop_circle:"):
-                jobs.request_stop(job.folder)
-            if st.button("Cancel", icon=":material/close:", type="tertiary"):
-                jobs.cancel(job.folder)
-                st.rerun()
-
-    live()
-
-
-def _losses(job: jobs.JobStatus) -> None:
-    """Draw the loss terms so far."""
-    lines = [line for line in jobs.read_progress(job.folder) if line.get("metrics")]
-    names = sorted({name for line in lines for name in line["metrics"]})
-    if len(lines) < 2:
-        return
-    figure = go.Figure()
-    for name in names:
-        seen = [(line["done"], line["metrics"][name]) for line in lines if name in line["metrics"]]
-        figure.add_scatter(x=[x for x, _ in seen], y=[y for _, y in seen], name=name, mode="lines")
-    figure.update_layout(height=220, margin={"l": 0, "r": 0, "t": 8, "b": 0}, legend={"orientation": "h"})
-    st.plotly_chart(figure, width="stretch", config={"displayModeBar": False}, alt="Losses while training")
-
-
-def _snapshot(rows: Rows, job: jobs.JobStatus) -> None:
-    """Show the clusters as they stand."""
-    path = job.folder / "snapshot.npy"
-    if not path.exists() or rows.dataset.kind == "vectors":
-        return
-    labels = np.load(path, allow_pickle=False)
-    if len(labels) != len(rows):
-        return
-    scored = [line["scores"] for line in jobs.read_progress(job.folder) if "scores" in line]
-    if scored:
-        st.caption(
-            f"Now: {count(int(scored[-1]['n_clusters']), 'cluster')}, silhouette {scored[-1]['silhouette']:.3f}, "
-            f"balance {scored[-1]['balance']:.2f}"
-        )
-    _largest(rows, labels)
