@@ -42,7 +42,8 @@ class LeaderboardRow:
     sizes : tuple of int
         The largest clusters' sizes, falling.
     target : tuple of dict
-        For each target image: row, cluster, size, nearest rows of the same cluster.
+        For each target image: row, cluster, size, nearest rows of the same cluster; `image` and
+        `nearest_images` name them where names are known.
     labels : Path or None
         The .npy with this candidate's labels.
     folder : str
@@ -160,10 +161,20 @@ def break_ties(rows: Sequence[LeaderboardRow], near: float, max_largest_share: f
 
 
 def around_target(
-    embeddings: NDArray[Any], labels: NDArray[np.int32], targets: Sequence[int], nearest: int = 8
+    embeddings: NDArray[Any],
+    labels: NDArray[np.int32],
+    targets: Sequence[int],
+    *,
+    names: Sequence[Any] | None = None,
+    nearest: int = 8,
 ) -> tuple[dict[str, Any], ...]:
-    """Return for each target row its cluster, that cluster's size and its nearest rows there."""
+    """Return for each target row its cluster, that cluster's size and its nearest rows there, by name too."""
+    from engine.images.sources import shown
     from engine.vectors import unit
+
+    def called(row: int) -> str:
+        assert names is not None
+        return shown(names[row]) if isinstance(names[row], bytes) else str(names[row])
 
     answers = []
     for row in targets:
@@ -174,5 +185,8 @@ def around_target(
         if len(others):
             similarity = unit(embeddings[others]) @ unit(embeddings[row])
             order = others[np.argsort(-similarity, kind="stable")[:nearest]].tolist()
-        answers.append({"row": int(row), "cluster": cluster, "size": len(members), "nearest": order})
+        answer = {"row": int(row), "cluster": cluster, "size": len(members), "nearest": order}
+        if names is not None:
+            answer |= {"image": called(row), "nearest_images": [called(other) for other in order]}
+        answers.append(answer)
     return tuple(answers)

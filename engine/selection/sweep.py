@@ -153,7 +153,7 @@ class Sweep:
             ranked = bench.stabilities(ranked, settings.top_results)
         ranked = break_ties(ranked, settings.near_tie, settings.max_largest_share)
         ranked = [
-            replace(row, target=around_target(array, np.load(row.labels), targets))
+            replace(row, target=around_target(array, np.load(row.labels), targets, names=names))
             if targets and row.rank <= settings.top_results and row.labels
             else row
             for row in ranked

@@ -250,9 +250,8 @@ class Workbench:
             spaces = [task for half in HALVES for task in self._spaces(half, needed)]
             for done, outcome in enumerate(self._run(spaces + tasks), start=1):
                 self.progress.update(done, len(spaces) + len(tasks), phase="stability", unit="tasks")
-                if outcome.task.content["kind"] == "stability":
-                    found = outcome.answer or {}
-                    write_json(paths[outcome.task.content["number"]], {"stability": found.get("stability")})
+                if outcome.task.content["kind"] == "stability" and outcome.answer and not outcome.reason:
+                    write_json(paths[outcome.task.content["number"]], outcome.answer)
         for number, path in paths.items():
             if path.exists():
                 first[number] = replace(first[number], stability=read_json(path)["stability"])

@@ -81,6 +81,8 @@ def test_the_whole_sweep_ranks_writes_and_opens_again(digits, tmp_path, no_umap)
     target = info["target"][0]
     assert target["row"] == 3 and target["cluster"] == labels[3] and target["size"] == int((labels == labels[3]).sum())
     assert all(labels[row] == labels[3] for row in target["nearest"])
+    assert target["image"] == "folder/3.png"
+    assert target["nearest_images"] == [f"folder/{row}.png" if row else "=1+1.png" for row in target["nearest"]]
 
     summary = read_json(tmp_path / "clustering_summary.json")
     assert {"algorithm", "parameters", "composite", "silhouette", "balance", "noise_share", "n_clusters",
