@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from engine.errors import StorageError
 from engine.evaluation import accuracy, ari, contingency, encode, nmi, per_class, per_cluster, random_accuracy, scores
 from engine.files import read_json, write_json
-from engine.rows import Rows, align
+from engine.ids import positions
+from engine.rows import Rows
 from engine.runs import Run
 
 
@@ -101,7 +102,7 @@ def analyze(run: Run, rows: Rows | None = None, *, detailed: bool = False) -> di
     if rows is None:
         result["notes"].append("The embeddings are not in the cache, so there is no silhouette.")
     else:
-        _add_silhouettes(result, run, rows)
+        _add_silhouettes(result, run, rows, parts)
     if detailed and names:
         chosen = parts["train"] & (truth >= 0)
         result["per_class"] = [
@@ -115,12 +116,13 @@ def analyze(run: Run, rows: Rows | None = None, *, detailed: bool = False) -> di
     return result
 
 
-def _add_silhouettes(result: dict[str, Any], run: Run, rows: Rows) -> None:
-    aligned, _ = align(run, rows)
-    test = np.array([part == "test" for part in rows.split], dtype=bool)
-    for name, chosen in (("train", ~test), ("test", test)):
-        if result[name] is not None and chosen.any():
-            found = scores(rows.vectors[chosen], aligned[chosen])
+def _add_silhouettes(result: dict[str, Any], run: Run, rows: Rows, parts: dict[str, NDArray[np.bool_]]) -> None:
+    """Add the scores that need embeddings, over the run's own images and split; images that came later do not count."""
+    at = positions(run.contents, rows.contents)
+    for name, chosen in parts.items():
+        here = np.append(chosen, False)[at]
+        if result[name] is not None and here.any():
+            found = scores(rows.vectors[here], run.assignments[at[here]])
             result[name] |= {key: found[key] for key in ("silhouette", "balance", "composite", "largest_share")}
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from engine.analysis import kept_analysis, read_analysis
+from engine.analysis import distribution, kept_analysis, read_analysis
 from engine.evaluation import silhouette_samples
 from engine.figures import sizes_figure
 from engine.prototypes import prototypes
@@ -72,7 +72,7 @@ def analysis_view(now: Current, run: Run) -> None:
             _scores(found, part)
     if "accuracy" not in found["train"]:
         st.caption("No truth is known for these images, so there is no accuracy; the figures above need none.")
-    _sizes(run, found["train"]["distribution"])
+    _sizes(run)
     if rows is not None:
         run_map(now, run, rows)
     _cluster_table(run, rows, found, key)
@@ -94,14 +94,14 @@ def _scores(found: dict[str, Any], part: str) -> None:
     metrics(found[part] | {name: found[part]["distribution"][name] for name in ("active", "empty", "noise_share")})
 
 
-def _sizes(run: Run, spread: dict[str, Any]) -> None:
+def _sizes(run: Run) -> None:
     labels = run.assignments
     if not (labels >= 0).any():
         st.info("Every image was set aside: there is no cluster to show. Try another method or other settings.")
         return
     st.markdown("##### Images in each cluster", help="One bar per cluster, the largest first")
     draw(sizes_figure(labels), "Images in each cluster", height=180)
-    metrics(spread, ("mean", "std", "min", "max", "cv"))
+    metrics(distribution(labels, int(labels.max()) + 1), ("mean", "std", "min", "max", "cv"))
 
 
 def _cluster_table(run: Run, rows: Rows | None, found: dict[str, Any], key: str) -> None:

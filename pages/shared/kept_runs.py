@@ -33,7 +33,7 @@ def kept_runs(now: Current) -> None:
         tags = sorted({tag for run in now.runs for tag in run.tags})
         wanted = set(st.pills("Tagged", tags, selection_mode="multi", format_func=escape) if tags else [])
         shown = [run for run in now.runs if wanted <= set(run.tags)]
-        chosen = _table(now, shown, key=f"runs_{sorted(wanted)}")
+        chosen = _table(now, shown, key=f"runs_{len(now.runs)}_{sorted(wanted)}")
         if chosen is not None:
             _one(now, chosen, tags)
     _bin(now)
@@ -42,12 +42,13 @@ def kept_runs(now: Current) -> None:
 def _table(now: Current, shown: list[Run], *, key: str) -> Run | None:
     """Draw the runs and return the chosen one."""
     used = now.run.folder.name if now.run else ""
+    order = ["in use", "name", "tags", "method", *_FIGURES, "made"]
     table = pd.DataFrame(
         [
             {
                 "in use": run.folder.name == used,
                 "name": run.name,
-                "tags": run.tags or None,
+                "tags": run.tags,
                 "method": METHODS[run.method].title if run.method in METHODS else run.method,
                 **{title: figures_of(run).get(name) for title, name in _FIGURES.items()},
                 "made": pd.Timestamp(run.created, unit="s"),
@@ -65,6 +66,7 @@ def _table(now: Current, shown: list[Run], *, key: str) -> Run | None:
         width="stretch",
         on_select="rerun",
         selection_mode="single-row",
+        column_order=[name for name in order if name != "tags" or any(run.tags for run in now.runs)],
         key=key,
         column_config={
             **figures,

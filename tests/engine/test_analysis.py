@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from engine.analysis import analyze, distribution, kept_analysis, read_analysis
 from engine.clustering import find_method
 from engine.errors import StorageError
+from engine.evaluation import silhouette
 from engine.pipeline import cluster
 from engine.rows import with_test_fraction
 from engine.runs import open_run, update_config
@@ -52,6 +54,18 @@ def test_the_analysis_equals_the_results_of_the_run(run, rows):
             assert found[part][name] == pytest.approx(run.results[part][name]), (part, name)
     assert (found["images"], found["classes"], found["method"]) == (90, ["c0", "c1", "c2"], "kmeans")
     json.dumps(found["notes"])
+
+
+def test_the_scores_are_those_of_the_runs_own_split_and_images(run, rows):
+    found = analyze(open_run(run.folder), replace(rows, split=[""] * len(rows)))
+    for part in ("train", "test"):
+        assert found[part]["silhouette"] == pytest.approx(run.results[part]["silhouette"])
+    arrays = {name: values[:60] for name, values in run.predictions.items()}
+    np.savez(run.folder / "predictions.npz", **arrays)
+    cut = open_run(run.folder)
+    train = cut.predictions["split"] != "test"
+    expected = silhouette(rows.vectors[:60][train], cut.assignments[train])
+    assert analyze(cut, rows)["train"]["silhouette"] == pytest.approx(expected)
 
 
 def test_without_embeddings_there_is_no_silhouette_and_a_note_says_so(run):

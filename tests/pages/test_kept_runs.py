@@ -17,7 +17,7 @@ def page(workspace, tmp_path, app):
     again(workspace, rows, 5, HOSTILE)
     app.run()
     app.switch_page("pages/cluster.py")
-    app.session_state["runs_[]"] = CHOSEN
+    app.session_state["runs_2_[]"] = CHOSEN
     app.run()
     assert not app.exception
     return workspace, app
@@ -64,7 +64,8 @@ def test_a_deleted_run_lies_in_the_bin_and_is_put_back(page):
 def test_the_bin_is_offered_when_every_run_was_deleted(page):
     workspace, app = page
     press(app, "Delete")
-    app.session_state["runs_[]"] = CHOSEN
+    assert not any(button.label == "Delete" for button in app.button)
+    app.session_state["runs_1_[]"] = CHOSEN
     app.run()
     press(app, "Delete")
     assert not list_runs(workspace)
