@@ -82,7 +82,7 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
     )
     data.add_argument("--data-root", type=Path, help="where benchmark sets lie on this disk")
     data.add_argument("--truth-from-folders", action="store_true", help="class folders are the truth to score against")
-    data.add_argument("--workspace", type=Path, help="where cache/ and library/ live")
+    data.add_argument("--workspace", type=some_path, help="where cache/ and library/ live")
 
 
 def add_data_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None:

@@ -22,6 +22,7 @@ from engine.commands.console import (
     load_data,
     method_settings,
     peek,
+    some_path,
 )
 from engine.errors import InputError, KindredError
 from engine.labels.pseudo_labels import PseudoLabelSettings
@@ -57,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None
     parser.add_argument(
         "--settings", help="the method's settings from a JSON file, or a paper's by name (hadis: cifar10, stl10, ...)"
     )
-    parser.add_argument("--results-dir", type=Path, help="where the run folder goes (default: the library)")
+    parser.add_argument("--results-dir", type=some_path, help="where the run folder goes (default: the library)")
     parser.add_argument("--experiment-name", default="", help="what the run is called")
     parser.add_argument(
         "--test-fraction", type=float, help="set this share aside as the test part, by class and content hash"

@@ -40,7 +40,8 @@ def test_an_unknown_method_encoder_flag_or_benchmark_set(refused, vectors, tmp_p
 def test_a_flag_without_its_value_and_an_empty_path(refused, tmp_path):
     assert "--method: expected one argument" in refused("run", "--dataset", "digits", "--method")
     assert "--resume-from: expected one argument" in refused("run", "--resume-from")
-    assert "--folder: the path is empty" in refused("run", "--folder", "")
+    for flag in ("--folder", "--vectors", "--workspace", "--results-dir"):
+        assert f"{flag}: the path is empty" in refused("run", "--dataset", "digits", flag, "")
     assert "model" in refused("run", "--dataset", "digits", "--encoder", "clip", "--encoder-model", "")
 
 
