@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from engine import runs
 from engine.embeddings.encoders import find_encoder
 from engine.errors import InputError
 from engine.evaluation import scores
-from engine.files import save_arrays, write_json
+from engine.files import read_json, save_arrays, write_json
 from engine.images.decode import PreprocessSettings
 from engine.images.sampling import kept_sample
 from engine.images.scan import scan
@@ -38,7 +39,7 @@ from engine.workspace import Workspace
 
 if TYPE_CHECKING:
     from engine.export.exporting import ExportSettings
-    from engine.export.folders import ExportReport
+    from engine.export.folders import ExportReport, Mode
     from engine.export.labels import LabelTable
     from engine.export.pseudo_labels import Written
 
@@ -146,6 +147,33 @@ def distil_run(
         contents=rows.contents, settings=settings, output_dir=run.folder / "distillation", progress=progress,
     )  # fmt: skip
     return made.results
+
+
+def export_distilled(
+    workspace: Workspace, run: runs.Run, target: Path, *, mode: Mode = "copy", progress: Progress = SILENT
+) -> ExportReport:
+    """Write the real images nearest to the distilled rows into one folder for each cluster; originals are only read.
+
+    Raises
+    ------
+    InputError
+        The run was not distilled, holds vectors without images, or the target is not empty.
+    """
+    from engine.export.folders import plan_folders, write_plan
+
+    folder = run.folder / "distillation"
+    if not (folder / "results.json").exists():
+        raise InputError("This run was not distilled yet.", "Distil it first.")
+    rows = rows_of_run(workspace, run)
+    path = folder / f"{read_json(folder / 'results.json')['chosen']}.npz"
+    with np.load(path, allow_pickle=False) as arrays:
+        kept = np.unique(arrays["nearest_contents"])
+    table = labelled_files(workspace, run, rows)
+    first = np.unique(table.contents, return_index=True)[1]  # one file of each content
+    table = table.take(np.sort(first[np.isin(table.contents[first], kept)]))
+    names = [label or f"cluster {own}" for label, own in zip(table.label, table.cluster.tolist(), strict=True)]
+    table = replace(table, label=names)
+    return write_plan(plan_folders(table), table, rows.dataset.source(), target, mode=mode, progress=progress)
 
 
 def pseudo_label_run(

@@ -167,7 +167,7 @@ def write_plan(
     """
     if not plan.places:
         raise InputError("No image has a label, so nothing would be written.", "Name clusters, or include the rest.")
-    root = _check_target(target, source, mode)
+    root = check_target(target, source, mode)
     if mode == "copy":
         _check_room(target, plan.n_bytes)
     writers: dict[Mode, Callable[[bytes, bytes, Path], None]] = {
@@ -327,8 +327,14 @@ def _check_place(place: str) -> None:
         raise InputError(f"{place!r} is no place inside an export.")
 
 
-def _check_target(target: Path, source: Source, mode: Mode) -> Path | None:
-    """Return the source's folder, None where it has none, refusing targets that could harm it."""
+def check_target(target: Path, source: Source, mode: Mode) -> Path | None:
+    """Return the source's folder, None where it has none, refusing targets that could harm it.
+
+    Raises
+    ------
+    InputError
+        The target is not empty or lies inside the source; links of images that are no files.
+    """
     found = getattr(source, "root", None)
     root = Path(found).resolve() if found is not None else None
     if root is None and mode != "copy":
