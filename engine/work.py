@@ -171,7 +171,8 @@ def export_distilled(
     table = labelled_files(workspace, run, rows)
     first = np.unique(table.contents, return_index=True)[1]  # one file of each content
     table = table.take(np.sort(first[np.isin(table.contents[first], kept)]))
-    names = [label or f"cluster {own}" for label, own in zip(table.label, table.cluster.tolist(), strict=True)]
+    pairs = zip(table.label, table.cluster.tolist(), strict=True)
+    names: list[str | None] = [label or f"cluster {own}" for label, own in pairs]
     table = replace(table, label=names)
     return write_plan(plan_folders(table), table, rows.dataset.source(), target, mode=mode, progress=progress)
 
