@@ -50,9 +50,12 @@ class Dimension:
 
 
 def default_space(model: type[Settings], n: int) -> dict[str, Sequence[Any] | tuple[float, float]]:
-    """Return the method's own space for `n` images: at most n // 2 clusters and n - 1 neighbours."""
+    """Return the method's own space for `n` images.
+
+    At most n // 2 clusters, n // 4 images that a cluster must have, and n - 1 neighbours.
+    """
     space: dict[str, Sequence[Any] | tuple[float, float]] = {}
-    ceilings = {"n_clusters": max(2, n // 2), "n_neighbors": max(2, n - 1)}
+    ceilings = {"n_clusters": max(2, n // 2), "min_cluster_size": max(2, n // 4), "n_neighbors": max(2, n - 1)}
     for control in controls(model):
         if control.search is None:
             continue

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from engine.clustering import METHODS
+from engine.clustering.hdbscan import HDBSCANSettings
 from engine.clustering.kmeans import KMeansSettings
 from engine.clustering.temi import TEMISettings
 from engine.errors import CheckpointError, InputError, TrainingError
@@ -57,6 +58,7 @@ def test_a_logarithmic_setting_is_searched_logarithmically():
 def test_the_default_space_is_the_methods_own_and_knows_how_many_images_there_are():
     space = default_space(KMeansSettings, 50)
     assert space["n_clusters"] == (2, 25) and "reduce" in space
+    assert default_space(HDBSCANSettings, 300)["min_cluster_size"] == (5, 75)
     assert set(default_space(TEMISettings, 1000)) == {"beta", "n_neighbors", "learning_rate"}
 
 
