@@ -24,9 +24,9 @@ def main(arguments: argparse.Namespace) -> int:
     from engine.analysis import analyze
     from engine.errors import KindredError
     from engine.files import write_json
+    from engine.products import draw_run
     from engine.rows import rows_of_run
     from engine.runs import open_run
-    from engine.work import draw_run
 
     workspace, progress = Workspace.open(arguments.workspace), ConsoleProgress()
     run = open_run(arguments.run)

@@ -26,8 +26,8 @@ def main(arguments: argparse.Namespace) -> int:
     """Distil and print where results.json lies."""
     from engine.export.folders import check_target
     from engine.images.datasets import find_dataset
+    from engine.products import distil_run, export_distilled
     from engine.runs import open_run
-    from engine.work import distil_run, export_distilled
 
     workspace, progress = Workspace.open(arguments.workspace), ConsoleProgress()
     settings = DistilSettings.parse(from_flags(arguments, DistilSettings))

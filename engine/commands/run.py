@@ -112,7 +112,7 @@ def train_together(arguments: argparse.Namespace) -> int:
 def whole(arguments: argparse.Namespace, announce: Callable[[str], str]) -> int:
     """Run the whole way; `announce` hears of the folder before the training begins."""
     from engine import pipeline, runs
-    from engine.work import draw_run, pseudo_label_run, save_features
+    from engine.products import draw_run, pseudo_label_run, save_features
 
     workspace, progress = Workspace.open(arguments.workspace), ConsoleProgress()
     vote = PseudoLabelSettings.parse(from_flags(arguments, PseudoLabelSettings))
