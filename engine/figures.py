@@ -32,8 +32,9 @@ def draw_maps(
     names: list[str],
     *,
     title: str,
+    name: str = "map",
 ) -> list[Path]:
-    """Write map.png and map.html: coloured by cluster and, where truth is known, beside it by class.
+    """Write <name>.png and <name>.html: coloured by cluster and, where truth is known, beside it by class.
 
     Parameters
     ----------
@@ -42,6 +43,8 @@ def draw_maps(
         -1 is noise or unknown, drawn grey. A cluster has the colour of the class it is matched to.
     names : list of str
         Of the classes.
+    name : str
+        Of the files; one for each kind of map, so that they lie side by side.
     """
     panels = _panels(labels, truth)
     width = len(panels) * (_SIDE + _MARGIN) + _MARGIN
@@ -58,10 +61,11 @@ def draw_maps(
         for (x, y), code in zip(spots.tolist(), colors.tolist(), strict=True):
             draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=category_color(code))
     small = picture.resize((picture.width // _SCALE, picture.height // _SCALE), Image.Resampling.LANCZOS)
-    replace_file(folder / "map.png", lambda file: small.save(file, "PNG", optimize=True))
+    picture_path, page_path = folder / f"{name}.png", folder / f"{name}.html"
+    replace_file(picture_path, lambda file: small.save(file, "PNG", optimize=True))
     page = map_figure(xy, labels, truth, names).to_html(include_plotlyjs=True, full_html=True)
-    write_text(folder / "map.html", str(page))
-    return [folder / "map.png", folder / "map.html"]
+    write_text(page_path, str(page))
+    return [picture_path, page_path]
 
 
 def map_figure(

@@ -118,7 +118,8 @@ def draw_run(
     truth = truth_codes(rows.truth)
     names = sorted({name for name in rows.truth if name is not None})
     folder = run.folder / "figures"
-    return [*draw_maps(folder, xy, labels, truth, names, title=run.name), *draw_sizes(folder, labels)]
+    maps = draw_maps(folder, xy, labels, truth, names, title=run.name, name=f"map_{kind}")
+    return [*maps, *draw_sizes(folder, labels)]
 
 
 def save_features(run: runs.Run, rows: Rows) -> list[Path]:

@@ -224,6 +224,6 @@ def test_pseudo_labels_and_figures_on_request(engine, vectors, tmp_path):
     assert ended.status == 0, ended.err
     folder = Path(ended.last)
     assert (folder / "pseudo_labels" / "pseudo_labels_k5.json").exists()
-    assert Image.open(folder / "figures" / "map.png").size[0] > 600
+    assert Image.open(folder / "figures" / "map_pca.png").size[0] > 600
     assert (folder / "figures" / "sizes.html").stat().st_size > 1000
     assert json.loads((folder / "config.json").read_text())["title"] == "First try"
