@@ -156,7 +156,7 @@ def page() -> None:
     )
     _downloads(board, table)
     first = table.take(np.arange(min(200, len(table))))
-    st.dataframe(pd.DataFrame(first.columns()), hide_index=True, width="stretch", height=300)
+    st.dataframe(pd.DataFrame(first.columns()), hide_index=True, width="stretch", height=300, placeholder="")
     if board.rows.dataset.kind != "vectors":
         _folders(board, table)
 
