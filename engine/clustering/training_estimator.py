@@ -84,7 +84,7 @@ class DeepEstimator(ClusterEstimator):
 
         state = load_tensors(path)
         if state.get("method") != cls.name:
-            raise CheckpointError(f"{path.name} does not hold a model of the method {cls.name!r}.")
+            raise CheckpointError(f"{path.name} does not hold a {cls.__name__} model.")
         found = cls(cls.settings_class.model_validate_json(state["settings"]))
         found.resolved_ = cls.settings_class.model_validate_json(state["resolved"])
         found._normaliser = Normaliser.load(state["normaliser"])
