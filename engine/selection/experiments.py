@@ -18,6 +18,7 @@ from engine.agreement import accuracy, ari, compact, encode, nmi
 from engine.errors import InputError, KindredError
 from engine.files import write_json, write_text
 from engine.neighbors import NeighborGraph, build_graph
+from engine.palette import category_color
 from engine.progress import SILENT, Progress
 from engine.selection.sweep import Sweep, SweepSettings
 
@@ -265,10 +266,10 @@ def experiment_figure(rows: Sequence[ExperimentRow]) -> Any:  # noqa: ANN401 - p
     worked = [row for row in rows if not row.reason]
     shown = [name for name in (*RANKED, "silhouette") if any(getattr(row, name) is not None for row in worked)]
     opacity = [0.35 if name == "silhouette" else 0.95 for name in shown]
-    for row in worked:
+    for number, row in enumerate(worked):
         figure.add_bar(
             name=f"{row.order}. {row.name}", x=[name.replace("_", " ") for name in shown],
-            y=[getattr(row, name) for name in shown], marker={"opacity": opacity},
+            y=[getattr(row, name) for name in shown], marker={"opacity": opacity, "color": category_color(number)},
         )  # fmt: skip
     figure.update_layout(
         barmode="group", title="What survives a change of embedding (silhouette shown, not ranked)",

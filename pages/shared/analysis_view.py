@@ -15,7 +15,7 @@ from engine.figures import sizes_figure
 from engine.prototypes import prototypes
 from engine.rows import Rows, align
 from engine.runs import Run
-from pages.shared.charts import draw, heat_map
+from pages.shared.charts import MOST, draw, heat_map, largest
 from pages.shared.job_view import job_view, made_by_job
 from pages.shared.metrics import metrics
 from pages.shared.pseudo_label_panel import pseudo_label_panel
@@ -24,7 +24,6 @@ from pages.shared.run_rows import rows_for, version_of
 from pages.shared.state import Current, escape
 from pages.shared.words import count
 
-_MOST = 40  # clusters or classes on each side of the heat map
 _LOOKS = 8  # pictures of a cluster
 _AT_ONCE = 100_000  # images that are analysed in a few seconds
 _SCORED = 20_000  # images whose silhouette is looked at one by one
@@ -144,10 +143,10 @@ def _heat(found: dict[str, Any]) -> None:
     table: NDArray[np.int64] = np.asarray(found["contingency"], np.int64)
     if not table.size:
         return
-    clusters = _largest(table.sum(axis=0))
+    clusters = largest(table.sum(axis=0))
     mostly = table[:, clusters].argmax(axis=0)
     clusters = clusters[np.argsort(mostly, kind="stable")]
-    classes = np.array(list(dict.fromkeys([*mostly, *_largest(table.sum(axis=1))]))[:_MOST])
+    classes = np.array(list(dict.fromkeys([*mostly, *largest(table.sum(axis=1))]))[:MOST])
     classes.sort()
     st.markdown(
         "##### Clusters against classes", help="Each row is a cluster; its colours are the shares of the classes"
@@ -156,12 +155,8 @@ def _heat(found: dict[str, Any]) -> None:
         table[np.ix_(classes, clusters)].T, [found["classes"][at] for at in classes],
         [f"cluster {at}" for at in clusters], "class", "cluster",
     )  # fmt: skip
-    if max(table.shape) > _MOST:
+    if max(table.shape) > MOST:
         st.caption(f"{len(clusters)} of {table.shape[1]:,} clusters and {len(classes)} of {table.shape[0]:,} classes.")
-
-
-def _largest(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.argsort(-sizes, kind="stable")[: min(_MOST, int((sizes > 0).sum()))]
 
 
 def _per_class(found: dict[str, Any]) -> None:

@@ -12,11 +12,17 @@ import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
 
-from engine.palette import category_color
+from engine.palette import NOISE, category_color
 
+MOST = 40  # clusters or classes on each side of a chart
 _LONGEST = 22  # letters of a name beside an axis
 _WRITTEN = 20  # columns up to which the numbers stand in the cells
 _RAMP = [[0.0, "rgba(47,111,237,0.03)"], [1.0, "rgba(47,111,237,1)"]]
+
+
+def largest(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the clusters or classes that a chart shows, the largest first; empty ones are left out."""
+    return np.argsort(-sizes, kind="stable")[: min(MOST, int((sizes > 0).sum()))]
 
 
 def plain(name: str) -> str:
@@ -73,9 +79,15 @@ def _cells(
             textfont={"color": "#E9EAEC"} if st.context.theme.type == "dark" else None,
         )
     )  # fmt: skip
-    figure.update_xaxes(tickvals=list(range(len(x))), ticktext=[short(name) for name in x], showgrid=False)
+    figure.update_xaxes(
+        tickvals=list(range(len(x))), ticktext=[short(name) for name in x], showgrid=False, zeroline=False
+    )
     figure.update_yaxes(
-        tickvals=list(range(len(y))), ticktext=[short(name) for name in y], autorange="reversed", showgrid=False
+        tickvals=list(range(len(y))),
+        ticktext=[short(name) for name in y],
+        autorange="reversed",
+        showgrid=False,
+        zeroline=False,
     )
     return figure
 
@@ -90,7 +102,7 @@ def flow(table: NDArray[np.int64], left: list[str], right: list[str]) -> None:
         "color": [_pale(category_color(int(row))) for row in rows],
         "hovertemplate": "%{source.label} to %{target.label}: %{value:,} images<extra></extra>",
     }
-    colors = [*(category_color(at) for at in range(len(left))), *["#9AA0A8"] * len(right)]
+    colors = [*(category_color(at) for at in range(len(left))), *[NOISE] * len(right)]
     nodes = {"label": [short(name) for name in [*left, *right]], "color": colors, "pad": 8, "thickness": 12}
     height = max(260, 26 * max(len(left), len(right)) + 60)
     draw(go.Figure(go.Sankey(node=nodes, link=links)), "Where the images of each cluster went", height=height)

@@ -49,10 +49,9 @@ def experiment_view(now: Current) -> None:
     busy = job_view(newest(now.workspace, "experiment", now.dataset))
     if not busy:
         _form(now)
-    done = sorted(
-        experiments_folder(now.workspace, now.dataset.id).glob("**/experiment_summary.json"),
-        key=lambda path: path.stat().st_mtime, reverse=True,
-    )  # fmt: skip
+    folder = experiments_folder(now.workspace, now.dataset.id)
+    done = [*folder.glob("experiment_summary.json"), *folder.glob("*/experiment_summary.json")]
+    done.sort(key=lambda path: path.stat().st_mtime, reverse=True)
     if not done and not busy:
         st.caption(
             "No experiment yet. One model is enough to begin with; each further one shows what depends on the model."

@@ -8,15 +8,14 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from components.gallery import gallery
-from engine.evaluation import ari, contingency, match, nmi
+from engine.evaluation import ari, contingency, match, nmi, sizes
 from engine.images.sources import shown
 from engine.rows import Rows, align
 from engine.runs import Run
-from pages.shared.charts import flow, heat_map
+from pages.shared.charts import MOST, flow, heat_map, largest
 from pages.shared.metrics import METRICS, told
 from pages.shared.words import count
 
-_MOST = 40  # clusters on each side of the heat map
 _LISTED = 500  # rows of the list of images without pictures
 _FIGURES = ("n_clusters", "silhouette", "balance", "composite", "largest_share", "noise_share", "accuracy",
             "random_accuracy", "nmi", "ari")  # fmt: skip
@@ -42,7 +41,7 @@ def two_runs(rows: Rows, first: Run, second: Run) -> None:
             ("Sorted alike", f"{alike:.1%}", "Images in clusters matched one to one, of those that both runs sorted"),
         ):
             st.metric(title, value, help=meaning, width=150)
-    _where(one, two, pairs)
+    _where(one[both], two[both], pairs)
     _moved(rows, differ, one, two, f"{first.folder.name}-{second.folder.name}-{rows.embedding.key}")
 
 
@@ -65,11 +64,11 @@ def _table(runs: list[Run]) -> None:
 
 
 def _where(one: NDArray[np.int32], two: NDArray[np.int32], pairs: dict[int, int]) -> None:
-    """Draw the contingency table of the largest clusters, matched ones facing each other."""
-    ys = _largest(one)
+    """Draw the contingency table of the largest clusters, matched ones facing each other; no image is noise."""
+    ys = largest(sizes(one))
     partner = {mine: theirs for theirs, mine in pairs.items()}
     facing = [partner[int(y)] for y in ys if int(y) in partner]
-    xs = np.array([*facing, *(int(x) for x in _largest(two) if int(x) not in facing)][:_MOST])
+    xs = np.array([*facing, *(int(x) for x in largest(sizes(two)) if int(x) not in facing)][:MOST])
     table = contingency(one, two)[np.ix_(ys, xs)]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(
@@ -84,11 +83,6 @@ def _where(one: NDArray[np.int32], two: NDArray[np.int32], pairs: dict[int, int]
         flow(table, *names)
     else:
         heat_map(table, names[1], names[0], "second", "first")
-
-
-def _largest(labels: NDArray[np.int32]) -> NDArray[np.int64]:
-    sizes = np.bincount(labels[labels >= 0])
-    return np.argsort(-sizes, kind="stable")[: min(_MOST, int((sizes > 0).sum()))]
 
 
 def _moved(rows: Rows, differ: NDArray[np.int64], one: NDArray[np.int32], two: NDArray[np.int32], key: str) -> None:

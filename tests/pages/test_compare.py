@@ -235,3 +235,13 @@ def test_a_run_whose_results_were_edited_is_listed_and_told(vectors, edited, app
     compare(app, "Two side by side")
     assert not app.exception
     assert "results.json" in app.error[0].value.replace("\\", "")
+
+
+def test_a_cluster_that_the_other_run_sets_aside_is_left_out_of_the_table(vectors, app):
+    _, _, runs = vectors
+    arrays = dict(runs[0].predictions)
+    arrays["assignments"] = np.where(runs[1].assignments == 3, -1, arrays["assignments"]).astype(np.int32)
+    np.savez(runs[0].folder / "predictions.npz", **arrays)
+    compare(app, "Two side by side")
+    assert not app.exception
+    assert "ARI of the two" in figures(app)
