@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from playwright.sync_api import expect
 
-from tests.browser.conftest import report
+from tests.browser.conftest import eventually, report
 
 pytestmark = pytest.mark.browser
 
@@ -71,7 +72,7 @@ def test_select_all_sends_ranges_and_survives_a_reversal_and_a_filter(grid):
     assert (seen["count"], seen["last"]) == (50_000, 2)
     page.get_by_text("evens only").click()
     assert report(page, "r.n === 100000 && r.first === 100000")["last"] == 2
-    assert "50,000 of 100,000 selected" in page.locator(".count").inner_text()
+    expect(page.locator(".count")).to_contain_text("50,000 of 100,000 selected")
     cell(page, 1).click(modifiers=["Control"])  # 50,000 separate ranges now, so bits are sent
     seen = report(page, "r.count === 50001")
     assert seen["sum"] == 2 * 50_000 * 50_001 // 2 + 99_999
@@ -174,12 +175,12 @@ def test_python_selects_and_clears(grid):
     page = grid()
     page.get_by_role("button", name="select first ten").click()
     assert report(page, "r.count === 10")["sum"] == 55
-    assert selected(page) == list(range(1, 11))
+    eventually(lambda: selected(page), lambda found: found == list(range(1, 11)))
     cell(page, 10).click(modifiers=["Control"])
     assert report(page, "r.count === 11")["last"] == 11
     page.get_by_role("button", name="clear", exact=True).click()
     report(page, "r.count === 0")
-    assert selected(page) == []
+    eventually(lambda: selected(page), lambda found: found == [])
     cell(page, 0).click()
     assert report(page, "r.count === 1")["first"] == 1
 
@@ -208,7 +209,7 @@ def test_full_screen_steps_selects_and_shows_neighbours(grid):
     report(page, "r.viewing === 6")
     assert viewer.locator(".place").inner_text() == "6 of 1,000"
     page.wait_for_selector(".strip button img")
-    assert viewer.locator(".strip img").count() == 12
+    expect(viewer.locator(".strip img")).to_have_count(12)
     before = selected(page)
     page.keyboard.press("Space")
     assert viewer.get_by_label("Select (Space)").get_attribute("aria-pressed") == "true"
@@ -217,12 +218,12 @@ def test_full_screen_steps_selects_and_shows_neighbours(grid):
     report(page, "r.viewing === 7")
     viewer.get_by_role("button", name="Show on map").click()
     assert report(page, "r.events.length === 1")["events"][0][:3] == ["show_on_map", "", 7]
-    assert not viewer.is_visible()
+    expect(viewer).not_to_be_visible()
     page.keyboard.press("Enter")
     report(page, "r.viewing === 7")
     page.keyboard.press("Escape")
     report(page, "r.viewing === null")
-    assert not viewer.is_visible()
+    expect(viewer).not_to_be_visible()
     assert page.evaluate("() => document.activeElement.shadowRoot.activeElement.className") == "list"
 
 
@@ -234,8 +235,8 @@ def test_failed_images_say_why_and_a_name_with_html_stays_text(grid):
     page.wait_for_selector("[title='<b>photo 13</b>.jpg: The file is cut short.']")
     assert page.locator(".list b").count() == 0
     failed.dblclick()
-    assert page.locator("dialog.viewer .note").inner_text() == "The file is cut short."
-    assert page.locator("dialog.viewer .caption").inner_text() == "<b>photo 13</b>.jpg"
+    expect(page.locator("dialog.viewer .note")).to_have_text("The file is cut short.")
+    expect(page.locator("dialog.viewer .caption")).to_have_text("<b>photo 13</b>.jpg")
 
 
 def test_an_image_that_fails_without_a_known_reason_gets_a_placeholder(grid):
@@ -245,7 +246,7 @@ def test_an_image_that_fails_without_a_known_reason_gets_a_placeholder(grid):
         ".querySelector('.list'); list.scrollTop = list.scrollHeight * 0.21; }"
     )
     page.wait_for_selector(".cell[data-id='213'].failed")
-    assert "could not be read" in page.locator(".cell[data-id='213']").inner_text()
+    expect(page.locator(".cell[data-id='213']")).to_contain_text("could not be read")
 
 
 def test_order_size_crop_and_help(grid):
@@ -275,7 +276,7 @@ def test_roles_for_screen_readers(grid):
     assert (option.get_attribute("aria-posinset"), option.get_attribute("aria-setsize")) == ("5", "1000")
     assert option.get_attribute("aria-selected") == "false"
     option.click()
-    assert option.get_attribute("aria-selected") == "true"
+    expect(option).to_have_attribute("aria-selected", "true")
     active = box.get_attribute("aria-activedescendant")
     assert page.locator(f"#{active}").get_attribute("aria-posinset") == "5"
     assert page.locator(".count").get_attribute("aria-live") == "polite"
@@ -283,8 +284,8 @@ def test_roles_for_screen_readers(grid):
 
 def test_no_images_say_what_to_do_next(grid):
     page = grid(0)
-    assert "No images in this cluster." in page.locator(".k-empty").inner_text()
-    assert "Choose another cluster" in page.locator(".k-empty").inner_text()
+    expect(page.locator(".k-empty")).to_contain_text("No images in this cluster.")
+    expect(page.locator(".k-empty")).to_contain_text("Choose another cluster")
     assert report(page)["count"] == 0
 
 
