@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from engine.errors import KindredError
 from engine.export.csv import path_text, write_csv
 from engine.files import read_json
 from engine.ids import positions
+from engine.products import export_distilled
 from engine.runs import Run
 from pages.shared import forms
 from pages.shared.board import rows_of
@@ -83,13 +85,25 @@ def _nearest(now: Current, run: Run, path: Any) -> None:  # noqa: ANN401 - a pat
         write_csv(target, {"path": [path_text(rows.paths[row]) for row in kept]})
         return target.read_bytes()
 
-    st.download_button(
-        "List of these images",
-        listed,
-        f"{run.folder.name}-distilled.csv",
-        icon=":material/download:",
-        on_click="ignore",
-    )
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.download_button(
+            "List of these images", listed, f"{run.folder.name}-distilled.csv", icon=":material/download:",
+            on_click="ignore",
+        )  # fmt: skip
+        target = st.text_input("Copy them into a new folder", placeholder="/home/me/distilled", width=360)
+        if st.button("Copy", icon=":material/folder_copy:", disabled=not target.strip()):
+            _copy(now, run, Path(target.strip()).expanduser())
+
+
+def _copy(now: Current, run: Run, target: Path) -> None:
+    """Write the nearest images into one folder for each cluster."""
+    try:
+        with st.spinner("Copying"):
+            done = export_distilled(now.workspace, run, target)
+    except KindredError as error:
+        show_error(error)
+        return
+    st.success(f"{count(done.written, 'file')} in {escape(done.target)}", icon=":material/check:")
 
 
 def page() -> None:

@@ -158,6 +158,12 @@ def page() -> None:
             st.rerun()
         if now.configuration is not None:
             next_step(now, "pages/cluster.py", "Cluster")
+            if st.button(
+                "Embed again", type="tertiary", icon=":material/refresh:", disabled=running,
+                help="Makes every vector anew; the old ones serve until the new ones are complete",
+            ):  # fmt: skip
+                start_embedding(now.workspace, now.dataset, entry, settings, preprocess, force=True)
+                st.rerun()
     if now.configuration is not None:
         st.caption(f"In use: {escape(describe(now.configuration))}")
     _cached(now)

@@ -30,9 +30,15 @@ def start_scan(workspace: Workspace, dataset: Dataset) -> jobs.JobStatus:
 
 
 def start_embedding(
-    workspace: Workspace, dataset: Dataset, encoder: EncoderEntry, settings: Settings, preprocess: PreprocessSettings
+    workspace: Workspace,
+    dataset: Dataset,
+    encoder: EncoderEntry,
+    settings: Settings,
+    preprocess: PreprocessSettings,
+    *,
+    force: bool = False,
 ) -> jobs.JobStatus:
-    """Embed what is missing."""
+    """Embed what is missing; with `force` everything again."""
     return start_job(
         workspace,
         "embed",
@@ -41,6 +47,7 @@ def start_embedding(
         encoder=encoder.name,
         settings=settings.model_dump(mode="json"),
         preprocess=preprocess.model_dump(mode="json"),
+        force=force,
     )
 
 
