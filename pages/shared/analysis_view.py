@@ -152,7 +152,7 @@ def _heat(found: dict[str, Any]) -> None:
         "##### Clusters against classes", help="Each row is a cluster; its colours are the shares of the classes"
     )
     heat_map(
-        table[np.ix_(classes, clusters)].T, [found["classes"][at] for at in classes],
+        table[np.ix_(classes, clusters)].T, table[:, clusters].sum(axis=0), [found["classes"][at] for at in classes],
         [f"cluster {at}" for at in clusters], "class", "cluster",
     )  # fmt: skip
     if max(table.shape) > MOST:

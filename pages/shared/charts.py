@@ -42,9 +42,11 @@ def draw(figure: go.Figure, alt: str, *, height: int) -> None:
     st.plotly_chart(figure, width="stretch", config={"displayModeBar": False}, alt=alt)
 
 
-def heat_map(table: NDArray[np.int64], x: list[str], y: list[str], title_x: str, title_y: str) -> None:
-    """Draw a table of counts, (y, x), each row coloured by its shares; counts are written where there is room."""
-    share = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
+def heat_map(
+    table: NDArray[np.int64], totals: NDArray[np.int64], x: list[str], y: list[str], title_x: str, title_y: str
+) -> None:
+    """Draw a table of counts, (y, x), coloured by their shares of the (y,) totals; counts stand where there is room."""
+    share = table / np.maximum(totals, 1)[:, None]
     written = [[f"{number:,}" if number else "" for number in row] for row in table.tolist()]
     told = [
         [f"{number:,} images ({part:.0%})" for number, part in zip(*pair, strict=True)]

@@ -17,7 +17,7 @@ from pages.shared.run_rows import version_of
 from pages.shared.state import Current
 
 _KINDS = {"umap": "UMAP", "tsne": "t-SNE", "pca": "PCA"}
-_DRAWN = 20_000  # points that a chart holds without becoming slow
+_DRAWN = 10_000  # points that a chart holds without becoming slow
 
 
 def run_map(now: Current, run: Run, rows: Rows) -> None:

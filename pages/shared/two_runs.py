@@ -69,7 +69,8 @@ def _where(one: NDArray[np.int32], two: NDArray[np.int32], pairs: dict[int, int]
     partner = {mine: theirs for theirs, mine in pairs.items()}
     facing = [partner[int(y)] for y in ys if int(y) in partner]
     xs = np.array([*facing, *(int(x) for x in largest(sizes(two)) if int(x) not in facing)][:MOST])
-    table = contingency(one, two)[np.ix_(ys, xs)]
+    whole = contingency(one, two)
+    table = whole[np.ix_(ys, xs)]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(
             "##### Where the images went", help="Each row is a cluster of the first, each column one of the second"
@@ -82,7 +83,7 @@ def _where(one: NDArray[np.int32], two: NDArray[np.int32], pairs: dict[int, int]
     if view == "Flow":
         flow(table, *names)
     else:
-        heat_map(table, names[1], names[0], "second", "first")
+        heat_map(table, whole[ys].sum(axis=1), names[1], names[0], "second", "first")
 
 
 def _moved(rows: Rows, differ: NDArray[np.int64], one: NDArray[np.int32], two: NDArray[np.int32], key: str) -> None:

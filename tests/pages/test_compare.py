@@ -13,6 +13,7 @@ from engine.labels.events import LabelHistory
 from engine.rows import load_rows
 from engine.runs import new_folder, update_config
 from engine.worker import run_job
+from pages.shared import charts
 from pages.shared.charts import short
 from pages.shared.metrics import METRICS, told
 from tests.engine.planted import rows_in
@@ -245,3 +246,13 @@ def test_a_cluster_that_the_other_run_sets_aside_is_left_out_of_the_table(vector
     compare(app, "Two side by side")
     assert not app.exception
     assert "ARI of the two" in figures(app)
+
+
+def test_a_cell_is_coloured_by_its_share_of_the_whole_cluster(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(charts, "draw", lambda figure, alt, *, height: drawn.append(figure))
+    charts.heat_map(np.array([[3, 0], [1, 1]]), np.array([6, 2]), ["<b>x</b>", "y"], ["a", "b"], "class", "cluster")
+    cells = drawn[0].data[0]
+    assert np.asarray(cells.z).tolist() == [[0.5, 0.0], [0.5, 0.5]]
+    assert cells.hovertext[0][0] == "a / &lt;b&gt;x&lt;/b&gt;: 3 images (50%)"
+    assert cells.text[0] == ["3", ""]
