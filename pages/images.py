@@ -180,7 +180,7 @@ def _folder_actions(now: Current, dataset: Dataset, found: ScanReport) -> None:
                 st.rerun()
             except KindredError as error:
                 show_error(error)
-    if found.classes:
+    if len(found.classes) > 1:
         on = bool(dataset.options.get("truth_from_folders"))
         names = ", ".join(list(found.classes)[:6]) + (", ..." if len(found.classes) > 6 else "")
         chosen = st.toggle(
