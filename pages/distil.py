@@ -18,7 +18,8 @@ from engine.products import export_distilled
 from engine.runs import Run
 from pages.shared import forms
 from pages.shared.board import rows_of
-from pages.shared.frame import first_do, heading, watch
+from pages.shared.frame import first_do, heading
+from pages.shared.job_view import job_view
 from pages.shared.pictures import strip
 from pages.shared.state import Current, current, escape, show_error
 from pages.shared.tasks import newest, start_job
@@ -116,20 +117,8 @@ def page() -> None:
     run = now.run
     job = newest(now.workspace, "distil", now.dataset)
     st.caption(f"From {escape(run.name)}, {count(int(run.results['train']['n_clusters']), 'cluster')}")
-    if job is not None and job.active:
-
-        @st.fragment(run_every=1.0)
-        def live() -> None:
-            again = newest(now.workspace, "distil", now.dataset)  # type: ignore[arg-type]
-            if again is None or not again.active:
-                st.rerun()
-                return
-            watch(again)
-
-        live()
+    if job_view(job):
         return
-    if job is not None and job.state == "failed":
-        show_error(KindredError(job.sentence, job.hint), detail=job.detail)
     with st.container(border=True):
         try:
             settings = forms.draw(DistilSettings, key="distil", columns=3, skip={"methods", "device"})

@@ -16,7 +16,8 @@ from engine.images.decode import PreprocessSettings, decode_rgb, decode_square
 from engine.settings import Settings
 from engine.workspace import Workspace
 from pages.shared import forms
-from pages.shared.frame import first_do, heading, next_step, watch
+from pages.shared.frame import first_do, heading, next_step
+from pages.shared.job_view import job_view
 from pages.shared.state import Current, choose, current, describe, escape, show_error
 from pages.shared.tasks import newest, start_embedding
 
@@ -92,30 +93,6 @@ def _stretch(width: int, height: int) -> float:
     return max(width, height) / max(1, min(width, height))
 
 
-def _running(now: Current) -> bool:
-    assert now.dataset is not None
-    job = newest(now.workspace, "embed", now.dataset)
-    if job is None or job.state == "done":
-        return False
-    if job.state == "failed":
-        show_error(KindredError(job.sentence, job.hint), detail=job.detail)
-    elif job.state in ("interrupted", "cancelled"):
-        st.warning(f"The last embedding was {job.state}. What was embedded is kept; start it again to go on.")
-    if not job.active:
-        return False
-
-    @st.fragment(run_every=0.5)
-    def live() -> None:
-        again = newest(now.workspace, "embed", now.dataset)  # type: ignore[arg-type]
-        if again is None or not again.active:
-            st.rerun()
-            return
-        watch(again)
-
-    live()
-    return True
-
-
 def _form(now: Current) -> tuple[EncoderEntry, Settings, PreprocessSettings, Any]:
     assert now.dataset is not None
     names = [name for name in ENCODERS if name != "precomputed"]
@@ -145,7 +122,7 @@ def page() -> None:
     if now.dataset is None or now.images == 0:
         first_do(now, "Choose images first.", "pages/images.py", "Images")
         return
-    running = _running(now)
+    running = job_view(newest(now.workspace, "embed", now.dataset))
     try:
         entry, settings, preprocess, actions = _form(now)
     except KindredError as error:

@@ -21,7 +21,8 @@ from engine.products import labelled_files
 from pages.shared import forms
 from pages.shared.actions import tell
 from pages.shared.board import Board, graph_for, open_board
-from pages.shared.frame import first_do, heading, watch
+from pages.shared.frame import first_do, heading
+from pages.shared.job_view import job_view
 from pages.shared.state import current, escape, show_error
 from pages.shared.tasks import newest, start_job
 from pages.shared.words import count
@@ -80,20 +81,8 @@ def _folders(board: Board, table: LabelTable) -> None:
         "##### Images in folders, for other tools", help="Copies or links; originals are never moved or changed"
     )
     job = newest(now.workspace, "export", board.rows.dataset)
-    if job is not None and job.active:
-
-        @st.fragment(run_every=0.5)
-        def live() -> None:
-            again = newest(now.workspace, "export", board.rows.dataset)
-            if again is None or not again.active:
-                st.rerun()
-                return
-            watch(again)
-
-        live()
+    if job_view(job):
         return
-    if job is not None and job.state == "failed":
-        show_error(KindredError(job.sentence, job.hint), detail=job.detail)
     if job is not None and job.state == "done" and Path(job.result["target"]).is_dir():
         _written(job.result)
     try:

@@ -24,7 +24,8 @@ from engine.images.report import ScanReport, report
 from engine.images.sources import shown
 from pages.shared.all_images import all_images
 from pages.shared.folders import folder_browser
-from pages.shared.frame import heading, next_step, watch
+from pages.shared.frame import heading, next_step
+from pages.shared.job_view import job_view
 from pages.shared.state import Current, choose, current, escape, show_error
 from pages.shared.tasks import newest, start_scan
 from pages.shared.words import count, size
@@ -94,32 +95,6 @@ def _benchmark_form(now: Current, entries: dict) -> None:  # type: ignore[type-a
             _add(now, add_benchmark(now.workspace, name, data_root=Path(root).expanduser() if root else None))
         except KindredError as error:
             show_error(error)
-
-
-def _scanning(now: Current, dataset: Dataset) -> bool:
-    """Show a running scan; return whether one runs."""
-    job = newest(now.workspace, "scan", dataset)
-    if job is None:
-        return False
-    if job.state == "failed":
-        st.error(f"{escape(job.sentence)}  \n{escape(job.hint)}", icon=":material/error:")
-        with st.expander("Technical detail"):
-            st.code(job.detail, language=None)
-        return False
-    if job.state == "interrupted":
-        st.warning("Reading the folder was interrupted. Read it again to go on from where it stopped.")
-    if job.active:
-
-        @st.fragment(run_every=0.5)
-        def live() -> None:
-            again = newest(now.workspace, "scan", dataset)
-            if again is None or not again.active:
-                st.rerun()
-                return
-            watch(again)
-
-        live()
-    return job.active
 
 
 def _numbers(found: ScanReport) -> None:
@@ -226,7 +201,7 @@ def page() -> None:
             st.rerun()
         return
     heading(escape(now.dataset.name), escape(os.fsdecode(now.dataset.location)))
-    running = _scanning(now, now.dataset)
+    running = job_view(newest(now.workspace, "scan", now.dataset))
     found = report(now.workspace, now.dataset.id)
     _numbers(found)
     if found.readable == 0 and not running:

@@ -8,13 +8,12 @@ import numpy as np
 import streamlit as st
 from plotly.subplots import make_subplots
 
-from engine.errors import KindredError
 from engine.files import read_json
 from engine.rows import Rows
 from pages.shared.board import rows_of
-from pages.shared.frame import watch
+from pages.shared.job_view import job_view
 from pages.shared.pictures import strip
-from pages.shared.state import Current, escape, show_error
+from pages.shared.state import Current, escape
 from pages.shared.tasks import newest, start_job
 
 
@@ -22,20 +21,8 @@ def how_many(now: Current) -> None:
     """Draw the panel."""
     assert now.dataset is not None and now.configuration is not None
     job = newest(now.workspace, "count", now.dataset, config_key=now.configuration.key)
-    if job is not None and job.active:
-
-        @st.fragment(run_every=1.0)
-        def live() -> None:
-            again = newest(now.workspace, "count", now.dataset, config_key=now.configuration.key)  # type: ignore[arg-type, union-attr]
-            if again is None or not again.active:
-                st.rerun()
-                return
-            watch(again)
-
-        live()
+    if job_view(job):
         return
-    if job is not None and job.state == "failed":
-        show_error(KindredError(job.sentence, job.hint), detail=job.detail)
     if job is None or job.state != "done":
         st.markdown(
             ":gray[Coding length, silhouette and stability over the number of clusters, beside structureless data.]"

@@ -22,7 +22,7 @@ def job_view(job: JobStatus | None) -> bool:
     if job.state == "failed":
         show_error(KindredError(job.sentence, job.hint), detail=job.detail)
     elif job.state in ("interrupted", "cancelled"):
-        st.warning(f"The last one was {job.state}. Resume it from the list of jobs, or start anew.")
+        st.warning(f"The last one was {job.state}; what was done is kept. Resume it from the list of jobs.")
     if job.active:
         _follow(job)
     return job.active
@@ -39,7 +39,7 @@ def made_by_job(now: Current, task: str, title: str, rows: Rows, **config: Any) 
 
 
 def _follow(job: JobStatus) -> None:
-    @st.fragment(run_every=1.0)
+    @st.fragment(run_every=0.5)
     def live() -> None:
         again = jobs.status(job.folder)
         if not again.active:

@@ -22,6 +22,7 @@ from engine.settings import Settings
 from engine.workspace import Workspace
 from pages.shared import forms
 from pages.shared.board import rows_of
+from pages.shared.job_view import job_view
 from pages.shared.search_panel import search_panel
 from pages.shared.state import Current, choose, escape, show_error
 from pages.shared.tasks import newest, start_clustering
@@ -146,10 +147,7 @@ def _in_a_job(now: Current, rows: Rows, method: Method, settings: Settings) -> N
     if job is not None and job.active:
         training_view(rows, job)
         return
-    if job is not None and job.state == "failed":
-        show_error(KindredError(job.sentence, job.hint), detail=job.detail)
-    if job is not None and job.state in ("interrupted", "cancelled"):
-        st.warning(f"The last run was {job.state}. Resume it from the list of jobs, or start anew.")
+    job_view(job)
     if st.button(f"Start {method.title}", icon=":material/play_arrow:"):
         start_clustering(now.workspace, now.dataset, now.configuration.key, method, settings)
         st.rerun()

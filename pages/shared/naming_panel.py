@@ -5,12 +5,10 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from engine.errors import KindredError
 from engine.files import read_json
 from pages.shared.actions import do
 from pages.shared.board import Board
-from pages.shared.frame import watch
-from pages.shared.state import show_error
+from pages.shared.job_view import job_view
 from pages.shared.tasks import newest, start_job
 
 
@@ -21,20 +19,8 @@ def naming_panel(board: Board) -> None:
         return
     with st.expander("Suggest names", icon=":material/auto_awesome:"):
         job = newest(now.workspace, "names", board.rows.dataset, run=str(board.run.folder))
-        if job is not None and job.active:
-
-            @st.fragment(run_every=1.0)
-            def live() -> None:
-                again = newest(now.workspace, "names", board.rows.dataset, run=str(board.run.folder))
-                if again is None or not again.active:
-                    st.rerun()
-                    return
-                watch(again)
-
-            live()
+        if job_view(job):
             return
-        if job is not None and job.state == "failed":
-            show_error(KindredError(job.sentence, job.hint), detail=job.detail)
         words = st.text_area(
             "Words to choose from", placeholder="one a line; empty: common nouns", height=100, key="vocabulary"
         )

@@ -11,14 +11,12 @@ from numpy.typing import NDArray
 from streamlit.delta_generator import DeltaGenerator
 
 from components.gallery import DEFAULT_KEYS, Action, gallery, gallery_order
-from engine.errors import KindredError
 from engine.ids import positions
 from engine.images.sources import shown as readable
 from pages.shared.actions import do
 from pages.shared.board import Board
-from pages.shared.frame import watch
+from pages.shared.job_view import job_view
 from pages.shared.selection_bar import keys, selection_bar
-from pages.shared.state import show_error
 from pages.shared.tasks import newest, start_job
 from pages.shared.words import count
 
@@ -55,23 +53,11 @@ def review(board: Board) -> None:
     now = board.now
     config = {"config_key": board.rows.embedding.config_key, "run": str(board.run.folder)}
     job = newest(now.workspace, "spread", board.rows.dataset, **config)
-    if job is not None and job.active:
-
-        @st.fragment(run_every=1.0)
-        def live() -> None:
-            again = newest(now.workspace, "spread", board.rows.dataset, **config)
-            if again is None or not again.active:
-                st.rerun()
-                return
-            watch(again)
-
-        live()
+    if job_view(job):
         return
     if not (board.state.given >= 0).any():
         st.info("No image has a label yet. Name a cluster or label a few images; then their labels can spread.")
         return
-    if job is not None and job.state == "failed":
-        show_error(KindredError(job.sentence, job.hint), detail=job.detail)
     st.markdown(
         f":gray[{count(int((board.state.given >= 0).sum()), 'image')} with a label of their own propose it to their "
         "neighbours. Look at the least certain first.]"

@@ -8,12 +8,10 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from engine import jobs
 from engine.clustering import Method, find_method
-from engine.errors import KindredError
 from engine.files import read_json
-from pages.shared.frame import watch
-from pages.shared.state import Current, escape, show_error
+from pages.shared.job_view import job_view
+from pages.shared.state import Current, escape
 from pages.shared.tasks import newest, start_clustering, start_job
 
 
@@ -21,11 +19,8 @@ def search_panel(now: Current, method: Method) -> None:
     """Draw the panel of one method."""
     assert now.dataset is not None and now.configuration is not None
     job = newest(now.workspace, "search", now.dataset, config_key=now.configuration.key, method=method.name)
-    if job is not None and job.active:
-        _running(job)
+    if job_view(job):
         return
-    if job is not None and job.state == "failed":
-        show_error(KindredError(job.sentence, job.hint), detail=job.detail)
     cells = st.columns([2, 2, 2, 2, 2], vertical_alignment="bottom")
     how = cells[0].selectbox("How", ["random", "bayesian", "grid"], key=f"search_how_{method.name}")
     trials = cells[1].number_input("Trials", 2, 500, 20, key=f"search_trials_{method.name}")
@@ -45,17 +40,6 @@ def search_panel(now: Current, method: Method) -> None:
         st.rerun()
     if job is not None and (job.folder / "trials.json").exists():
         _show(now, method, read_json(job.folder / "trials.json"))
-
-
-def _running(job: jobs.JobStatus) -> None:
-    @st.fragment(run_every=1.0)
-    def live() -> None:
-        again = jobs.status(job.folder)
-        if not again.active:
-            st.rerun()
-        watch(again)
-
-    live()
 
 
 def _show(now: Current, method: Method, found: dict[str, Any]) -> None:

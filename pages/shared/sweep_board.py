@@ -7,7 +7,6 @@ from typing import Literal
 import pandas as pd
 import streamlit as st
 
-from engine import jobs
 from engine.clustering import METHODS, find_method
 from engine.errors import KindredError
 from engine.prototypes import prototypes
@@ -16,7 +15,7 @@ from engine.selection.ranking import LeaderboardRow
 from engine.selection.sweep import SweepResult, SweepSettings, load_sweep
 from pages.shared import forms
 from pages.shared.board import rows_of
-from pages.shared.frame import watch
+from pages.shared.job_view import job_view
 from pages.shared.method_card import is_live, keep
 from pages.shared.pictures import strip
 from pages.shared.state import Current, choose, escape, show_error
@@ -56,8 +55,7 @@ def sweep_board(now: Current) -> None:
             "**Find good clusters** :gray[Tries many methods and settings and ranks what they find. "
             "No parameter needs to be known.]"
         )
-        if job is not None and job.active:
-            _running(job)
+        if job_view(job):
             return
         buttons = st.container(horizontal=True)
         with buttons.popover("Settings", icon=":material/tune:"):
@@ -75,26 +73,8 @@ def sweep_board(now: Current) -> None:
                 settings=settings.model_dump(mode="json"),
             )  # fmt: skip
             st.rerun()
-        if job is not None and job.state == "failed":
-            show_error(KindredError(job.sentence, job.hint), detail=job.detail)
-        elif job is not None and job.state in ("interrupted", "cancelled"):
-            st.warning(f"The last search was {job.state}. What it had tried is kept; resume it from the list of jobs.")
         if job is not None and found:
             _board(now, rows_of(now, now.configuration), _load(str(job.folder), job.folder.stat().st_mtime))
-
-
-def _running(job: jobs.JobStatus) -> None:
-    @st.fragment(run_every=1.0)
-    def live() -> None:
-        again = jobs.status(job.folder)
-        if not again.active:
-            st.rerun()
-        watch(again)
-        if st.button("Cancel", icon=":material/close:", type="tertiary", key="cancel_sweep"):
-            jobs.cancel(job.folder)
-            st.rerun()
-
-    live()
 
 
 def _board(now: Current, rows: Rows, result: SweepResult) -> None:
