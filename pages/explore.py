@@ -12,6 +12,7 @@ from components.gallery import Action, GallerySelection, gallery, gallery_order
 from components.map import LegendEntry, MapEvent, focus_on_map, scatter_map
 from engine.images.sources import shown as readable
 from engine.labels.state import UNSORTED
+from engine.neighbors import search
 from engine.projection import ProjectionSettings
 from pages.shared.actions import do, tell, undo_redo
 from pages.shared.board import Board, map_points, open_board
@@ -145,15 +146,13 @@ def _gallery(board: Board, rows: NDArray[np.int64], made: str) -> tuple[GalleryS
 
 def _neighbours(board: Board, image: int | None) -> dict[int, list[int]]:
     """Return the neighbours of the image that is open full screen."""
-    from pages.shared.board import graph_for
-
     if image is None:
         return {}
     row = np.flatnonzero(board.rows.ids == image)
     if not len(row):
         return {}
-    graph = graph_for(board.now, board.rows)
-    return {image: board.rows.ids[graph.indices[int(row[0])][:16]].tolist()}
+    found, _ = search(board.rows.vectors, board.rows.vectors[row], 17)
+    return {image: board.rows.ids[found[0][found[0] != row[0]][:16]].tolist()}
 
 
 def _focus(
