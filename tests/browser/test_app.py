@@ -77,17 +77,22 @@ def test_a_lasso_selects_and_the_selection_can_be_labelled(seeded, visit):
     page.get_by_text("30 images confirmed").wait_for(timeout=LONG)
 
 
+# Faster than any person: three clicks, each with its key, before Python hears of the first.
+REJECT_THREE = """list => [0, 2, 4].map(place => list.querySelectorAll(".cell")[place]).map(cell => {
+  for (const type of ["pointerdown", "pointerup"])
+    cell.dispatchEvent(new PointerEvent(type, { bubbles: true, composed: true }));
+  list.dispatchEvent(new KeyboardEvent("keydown", { key: "x", bubbles: true, composed: true }));
+  return +cell.dataset.id;
+})"""
+
+
 def test_each_key_concerns_what_was_selected_at_its_moment_however_fast_they_come(seeded, visit):
     url, workspace, rows, run = seeded
     page = visit(f"{url}/label")
     page.get_by_role("button", name="Name it").wait_for(timeout=LONG)
     cells = page.locator(".k-gallery .cell")
     cells.nth(4).wait_for(timeout=LONG)
-    chosen = []
-    for place in (0, 2, 4):
-        chosen.append(int(cells.nth(place).get_attribute("data-id")))
-        cells.nth(place).click()
-        page.keyboard.press("x")
+    chosen = page.locator(".k-gallery .list").evaluate(REJECT_THREE)
 
     def set_aside() -> list[int]:
         history = LabelHistory(workspace, rows.dataset.id)
