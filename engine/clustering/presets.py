@@ -8,11 +8,7 @@ they stand and refuses what cannot work. Nothing here imports torch.
 from __future__ import annotations
 
 import math
-import time
-from functools import cache
 from typing import Literal
-
-import numpy as np
 
 from engine.errors import InputError
 from engine.settings import Settings, setting
@@ -139,15 +135,3 @@ def steps_per_epoch(n: int, batch_size: int) -> int:
 def unchanged(settings: Settings, name: str) -> bool:
     """Return whether a setting stands at its published default, so that the preset may fit it."""
     return bool(getattr(settings, name) == type(settings).model_fields[name].default)
-
-
-@cache
-def multiplications_per_second() -> float:
-    """Return this processor's rate of float32 multiply-adds times two in a matrix product, measured once (~50 ms)."""
-    square = np.random.default_rng(0).standard_normal((512, 512), dtype=np.float32)
-    seconds = []
-    for _ in range(5):
-        began = time.perf_counter()
-        square @ square
-        seconds.append(time.perf_counter() - began)
-    return 2 * 512**3 / min(seconds)

@@ -13,7 +13,6 @@ from engine.clustering.presets import (
     DeepSettings,
     batch_for,
     check_enough,
-    multiplications_per_second,
     neighbors_for,
     raised_batch,
     steps_per_epoch,
@@ -39,8 +38,6 @@ FOR_CPU = {"n_heads": 3, "hidden_dim": 256, "bottleneck_dim": 128, "batch_size":
 LEAST_EPOCHS = 3
 # Heads that start from random weights need this many times `min_steps`.
 COLD_FACTOR = 5
-# What a training step reaches of a plain matrix product's rate on a CPU.
-CPU_EFFICIENCY = 0.25
 
 
 class TEMISettings(DeepSettings):
@@ -259,17 +256,6 @@ class TEMI(DeepEstimator):
         self.losses_ = outcome.losses
         self.notes_ += outcome.notes
         return run
-
-
-def estimated_seconds(settings: TEMISettings, n: int, dimension: int) -> float:
-    """Return roughly how long a fit of (n, dimension) embeddings takes on this CPU, warm start included."""
-    found = resolve(settings, n, "cpu")
-    width = min(dimension, found.n_components) if found.normalise == "principal" else dimension
-    per_image = 3 * width * found.hidden_dim + 4 * found.bottleneck_dim * (found.hidden_dim + found.n_clusters)
-    steps = found.n_epochs * steps_per_epoch(n, found.batch_size)
-    steps += found.warm_start_steps // 2 if found.warm_start != "none" else 0
-    work = 2 * steps * 2 * found.batch_size * found.n_heads * per_image
-    return work / (CPU_EFFICIENCY * multiplications_per_second())
 
 
 def build_heads(settings: TEMISettings, n_in: int) -> StackedHeads:

@@ -13,7 +13,7 @@ from sklearn.datasets import load_digits
 from engine.clustering import METHODS, find_method
 from engine.clustering.networks.temi import StackedHeads, TemiTask, temi_loss
 from engine.clustering.presets import batch_for, epochs_for, neighbors_for, warm_start_for, warmup_for
-from engine.clustering.temi import TEMI, TEMISettings, estimated_seconds, plan_of, resolve
+from engine.clustering.temi import TEMI, TEMISettings, plan_of, resolve
 from engine.clustering.training import Trainer
 from engine.clustering.training_data import Features
 from engine.clustering.training_labels import neighbor_agreement, shared_neighbors, smoothed, starting_labels
@@ -328,14 +328,6 @@ def test_the_preset_fits_published_values_to_the_data_and_keeps_what_a_person_ch
     assert resolve(paper, 1797, "cuda") == paper
     assert resolve(TEMISettings(), 50_000, "cuda").n_epochs == 200
     assert resolve(TEMISettings(n_clusters=600), 5000, "cpu").batch_size == 1200
-
-
-def test_the_estimate_before_training_grows_with_what_makes_training_long():
-    small = estimated_seconds(TEMISettings(), 2000, 768)
-    assert 0.1 < small < 600
-    assert estimated_seconds(TEMISettings(n_heads=30), 2000, 768) == pytest.approx(10 * small)
-    assert estimated_seconds(TEMISettings(preset="paper"), 2000, 768) > 20 * small
-    assert estimated_seconds(TEMISettings(warm_start="none"), 2000, 768) > 3 * small
 
 
 def test_preset_rules_follow_the_specification():
