@@ -79,11 +79,12 @@ def _ordered(now: Current, dataset: Dataset, table: ImageTable, order: str) -> N
     """Return the rows of the table in display order; what was not measured comes last."""
     if order == "small":
         return np.argsort(table.width.astype(np.int64) * table.height, kind="stable")
-    measured = load_quality(now.workspace, dataset.id)
-    name, sign = _MEASURES.get(order, ("", 1))
-    if name not in measured:
-        return np.arange(len(table))
-    return np.argsort(sign * measured[name], kind="stable")
+    if order in _MEASURES:
+        name, sign = _MEASURES[order]
+        measured = load_quality(now.workspace, dataset.id)
+        if name in measured:
+            return np.argsort(sign * measured[name], kind="stable")
+    return np.arange(len(table))
 
 
 def _sample_panel(now: Current, dataset: Dataset, table: ImageTable, sample: Sample | None) -> None:
