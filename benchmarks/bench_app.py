@@ -14,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+APP = Path(__file__).resolve().parent.parent / "app.py"
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -46,10 +48,11 @@ def measure(folder: Path, images: int) -> None:
     rows = embed_dataset(workspace, dataset.id, "precomputed", find_encoder("precomputed").settings_class())
     settings = find_method("kmeans").settings_class.parse({"n_clusters": 50})
     run = pipeline.cluster(workspace, rows, "kmeans", settings, runs.new_folder(workspace.runs, "kmeans_bench"))
-    app = AppTest.from_file("app.py", default_timeout=300)
+    app = AppTest.from_file(str(APP), default_timeout=300)
     app.run()
-    for page in ("explore", "label", "export"):
+    for page in ("explore", "label", "compare", "export"):
         first = timed(lambda page=page: app.switch_page(f"pages/{page}.py").run())
+        assert not app.error and not app.exception, [item.value for item in (*app.error, *app.exception)]
         timed(lambda: app.switch_page("pages/embed.py").run())
         again = min(timed(lambda page=page: app.switch_page(f"pages/{page}.py").run()) for _ in range(3))
         print(f"{page:8s} first visit {first:6.2f} s, switch {again:6.2f} s ({again / first:.2f} of the first)")

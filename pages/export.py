@@ -28,6 +28,11 @@ from pages.shared.tasks import newest, start_job
 from pages.shared.words import count
 
 
+@st.cache_resource(show_spinner="Reading the labels", max_entries=2)
+def _table(_board: Board, version: str, scanned: float | None) -> LabelTable:
+    return labelled_files(_board.now.workspace, _board.run, _board.rows)
+
+
 def _file(board: Board, table: LabelTable, suffix: str, **settings: bool) -> Callable[[], bytes]:
     """Return a function that makes one table file when its button is pressed."""
 
@@ -137,7 +142,7 @@ def page() -> None:
     if board is None:
         first_do(now, "Cluster the images first; then their labels can be exported.", "pages/cluster.py", "Cluster")
         return
-    table = labelled_files(now.workspace, board.run, board.rows)
+    table = _table(board, board.version, board.rows.dataset.scanned)
     labelled = sum(label is not None for label in table.label)
     st.markdown(
         f"**{count(len(table), 'file')}** in {count(len(board.state.clusters), 'cluster')}, "
