@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
 from components.gallery import Action, GallerySelection, gallery, gallery_order
-from components.map import LegendEntry, MapEvent, focus_on_map, scatter_map
+from components.map import MapEvent, focus_on_map, scatter_map
 from engine.images.sources import shown as readable
 from engine.labels.state import UNSORTED
 from engine.neighbors import search
@@ -17,6 +15,7 @@ from engine.projection import ProjectionSettings
 from pages.shared.actions import do, tell, undo_redo
 from pages.shared.board import Board, map_points, open_board
 from pages.shared.clusters import cluster_table
+from pages.shared.coloring import choose_colors, chosen_colors, colors_of
 from pages.shared.frame import first_do, heading
 from pages.shared.pictures import strip
 from pages.shared.search_box import FOUND, more_like, search_box, search_dialog, show_found
@@ -27,39 +26,6 @@ from pages.shared.words import count
 
 MAP, GALLERY = "explore_map", "explore_gallery"
 _ORDERS = {"typical": "typical first", "odd": "odd ones first", "path": "by file name", "unsure": "least certain first"}
-
-
-def _colors(board: Board, by: str) -> tuple[NDArray[Any], list[LegendEntry], str]:
-    """Return a colour per row, the legend and the colouring's version."""
-    state = board.state
-    if by == "confidence":
-        return board.confidence, [], f"{board.version}-confidence"
-    if by == "truth":
-        names = sorted({name for name in board.rows.truth if name is not None})
-        place = {name: at for at, name in enumerate(names)}
-        codes = np.array([place.get(name, -1) if name is not None else -1 for name in board.rows.truth], dtype=np.int32)
-        return (
-            _with_noise(codes, len(names)),
-            [*map(LegendEntry, names), LegendEntry("unknown", noise=True)],
-            f"{board.version}-truth",
-        )
-    if by == "label":
-        names = [name for name in state.label_names]
-        return (
-            _with_noise(state.codes, len(names)),
-            [*map(LegendEntry, names), LegendEntry("no label", noise=True)],
-            f"{board.version}-label",
-        )
-    clusters = [cluster.id for cluster in state.clusters if cluster.id != UNSORTED]
-    place_of = np.full(max([-1, *clusters]) + 2, -1, dtype=np.int32)
-    place_of[clusters] = np.arange(len(clusters))
-    codes = np.where(state.cluster >= 0, place_of[state.cluster], -1)
-    legend = [LegendEntry(state.title(cluster)) for cluster in clusters]
-    return _with_noise(codes, len(clusters)), [*legend, LegendEntry("Unsorted", noise=True)], f"{board.version}-cluster"
-
-
-def _with_noise(codes: NDArray[np.int32], count_of: int) -> NDArray[np.uint16]:
-    return np.where(codes < 0, count_of, codes).astype(np.uint16)
 
 
 def _map(now: Current, board: Board, mask: NDArray[np.bool_] | None, made: str) -> MapEvent:
@@ -75,17 +41,8 @@ def _map(now: Current, board: Board, mask: NDArray[np.bool_] | None, made: str) 
             st.rerun()
         if job is not None and job.active:
             st.caption("A first map (PCA); the better one (UMAP) is being drawn.")
-    options = ["cluster", "label", "confidence"] + (["truth"] if any(board.rows.truth) else [])
-    by = st.segmented_control(
-        "Colour by",
-        options,
-        default="cluster",
-        required=True,
-        key="color_by",
-        persist_state="session",
-        label_visibility="collapsed",
-    )
-    colors, legend, colors_version = _colors(board, str(by))
+    by = choose_colors(board)
+    colors, legend, colors_version = colors_of(board, by)
     return scatter_map(
         MAP,
         xy,
@@ -94,7 +51,7 @@ def _map(now: Current, board: Board, mask: NDArray[np.bool_] | None, made: str) 
         colors=colors,
         colors_version=colors_version,
         legend=legend,
-        color_label=str(by),
+        color_label=by,
         highlight=mask,
         highlight_version=made,
         height=560,
@@ -225,7 +182,7 @@ def _carry_out(board: Board, event: MapEvent, chosen: GallerySelection) -> None:
         show_found(more_like(board, np.array([event.opened]))[:121], "neighbours of one image")
         st.rerun()
     if event.category is not None:
-        codes, legend, _ = _colors(board, str(st.session_state.get("color_by", "cluster")))
+        codes, legend, _ = colors_of(board, chosen_colors())
         if legend:
             show_found(np.flatnonzero(codes == event.category), legend[event.category].name)
             st.rerun()

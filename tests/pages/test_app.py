@@ -3,9 +3,11 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
-from engine.images.datasets import find_dataset, list_datasets
+from engine.ids import to_bytes
+from engine.images.datasets import files_of, find_dataset, list_datasets
 from engine.images.sampling import kept_sample
 from engine.labels.audit import purity_bound
 from engine.labels.events import LabelHistory
@@ -108,6 +110,28 @@ def test_undo_on_the_label_page_takes_back_the_whole_action(clustered, app):
     assert not app.exception
     state = history.state(rows.contents, run.assignments, run=run.folder.name)
     assert not any(state.labels)
+
+
+def test_the_map_is_coloured_by_what_was_measured_on_each_image(clustered, app, monkeypatch):
+    from pages.shared import coloring
+
+    workspace, rows, _ = clustered
+    seen = {}
+
+    def listen(board, by):
+        seen[by] = coloring_of(board, by)
+        return seen[by]
+
+    coloring_of = coloring.colors_of
+    monkeypatch.setattr(coloring, "colors_of", listen)
+    app.run()
+    app.switch_page("pages/explore.py").run()
+    app.selectbox(key="color_measure").select("brightness").run()
+    assert not app.exception and not app.error
+    values, legend, _ = seen["brightness"]
+    measured = {file.content: file.quality["brightness"] for file in files_of(workspace, rows.dataset.id)}
+    assert values.tolist() == pytest.approx([measured[content] for content in to_bytes(rows.contents)])
+    assert legend == [] and len(np.unique(values)) > 1
 
 
 def test_an_audit_counts_what_is_selected_and_keeps_the_exact_bound(clustered, app):

@@ -1,0 +1,76 @@
+"""What colours the map: clusters, labels, truth, confidence, or what was measured on the images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from components.map import LegendEntry
+from engine.images.tables import load_quality
+from engine.labels.state import UNSORTED
+from pages.shared.board import Board
+
+
+def choose_colors(board: Board) -> str:
+    """Draw the choice and return its name."""
+    options = ["cluster", "label", "confidence"] + (["truth"] if any(board.rows.truth) else [])
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.segmented_control(
+            "Colour by", options, default="cluster", required=True, key="color_by", persist_state="session",
+            label_visibility="collapsed",
+        )  # fmt: skip
+        if measured := _measured(board):
+            st.selectbox(
+                "Colour by what was measured", list(measured), index=None, placeholder="a measure", key="color_measure",
+                persist_state="session", label_visibility="collapsed", width=150,
+            )  # fmt: skip
+    return chosen_colors()
+
+
+def chosen_colors() -> str:
+    """Return the name of the choice: a measure goes before the categories until it is taken away."""
+    return str(st.session_state.get("color_measure") or st.session_state.get("color_by") or "cluster")
+
+
+def _measured(board: Board) -> dict[str, NDArray[np.float32]]:
+    """Return the qualities of the data set's images by name, in the order of its analysis rows."""
+    return load_quality(board.now.workspace, board.rows.dataset.id)
+
+
+def colors_of(board: Board, by: str) -> tuple[NDArray[Any], list[LegendEntry], str]:
+    """Return a value or a category per row, the legend (empty for values) and the colouring's version."""
+    state = board.state
+    if by == "confidence":
+        return board.confidence, [], f"{board.version}-confidence"
+    if by in (measured := _measured(board)):
+        rows = board.rows
+        return measured[by][rows.embedding.rows], [], f"{rows.embedding.key}-{by}"
+    if by == "truth":
+        names = sorted({name for name in board.rows.truth if name is not None})
+        place = {name: at for at, name in enumerate(names)}
+        codes = np.array([place.get(name, -1) if name is not None else -1 for name in board.rows.truth], dtype=np.int32)
+        return (
+            _with_noise(codes, len(names)),
+            [*map(LegendEntry, names), LegendEntry("unknown", noise=True)],
+            f"{board.version}-truth",
+        )
+    if by == "label":
+        names = [name for name in state.label_names]
+        return (
+            _with_noise(state.codes, len(names)),
+            [*map(LegendEntry, names), LegendEntry("no label", noise=True)],
+            f"{board.version}-label",
+        )
+    clusters = [cluster.id for cluster in state.clusters if cluster.id != UNSORTED]
+    place_of = np.full(max([-1, *clusters]) + 2, -1, dtype=np.int32)
+    place_of[clusters] = np.arange(len(clusters))
+    codes = np.where(state.cluster >= 0, place_of[state.cluster], -1)
+    legend = [LegendEntry(state.title(cluster)) for cluster in clusters]
+    return _with_noise(codes, len(clusters)), [*legend, LegendEntry("Unsorted", noise=True)], f"{board.version}-cluster"
+
+
+def _with_noise(codes: NDArray[np.int32], count_of: int) -> NDArray[np.uint16]:
+    return np.where(codes < 0, count_of, codes).astype(np.uint16)
