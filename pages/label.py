@@ -85,17 +85,25 @@ def _pick(board: Board) -> Cluster | None:
 
 def _name(board: Board, cluster: Cluster) -> None:
     names = list(dict.fromkeys([*recent_labels(board), *(c.name for c in board.state.clusters if c.name)]))
+    key = f"text_{cluster.id}_{board.state.version}"
     with st.form(f"name_{cluster.id}_{board.state.version}", border=False):
         left, right = st.columns([4, 1], vertical_alignment="bottom")
-        text = left.selectbox(
+        left.selectbox(
             "Name", names, index=names.index(cluster.name) if cluster.name in names else None,
-            accept_new_options=True, placeholder="What is this?", key=f"text_{cluster.id}_{board.state.version}",
+            accept_new_options=True, placeholder="What is this?", key=key,
         )  # fmt: skip
-        if right.form_submit_button("Name it", type="primary", width="stretch") and text:
-            done = do(lambda: board.history.rename(board.state, cluster.id, text), galleries=(GALLERY,))
-            if done and cluster.name is None and any(c.name is None and c.id != cluster.id for c in _sorted(board)):
-                choose(cluster=None)  # on to the largest that has no name yet
-            st.rerun()
+        right.form_submit_button(
+            "Name it", type="primary", width="stretch", on_click=_rename, args=(board, cluster, key)
+        )
+
+
+def _rename(board: Board, cluster: Cluster, key: str) -> None:
+    """Give the cluster the name that was typed, and go on to the largest that has none yet."""
+    text = st.session_state.get(key)
+    if not text or not do(lambda: board.history.rename(board.state, cluster.id, text), galleries=(GALLERY,)):
+        return
+    if cluster.name is None and any(c.name is None and c.id != cluster.id for c in _sorted(board)):
+        choose(cluster=None)
 
 
 def _members(board: Board, cluster: Cluster, twin: int | None) -> int:

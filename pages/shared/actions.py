@@ -17,7 +17,11 @@ _LOOK_EVERY = 3.0  # seconds between two looks at whether another window wrote
 
 
 def do(action: Callable[[], Event], *, galleries: tuple[str, ...] = (), maps: tuple[str, ...] = ()) -> bool:
-    """Carry out an action; the sentence appears after the rerun. Returns False when it was refused."""
+    """Carry out an action; the sentence appears after the rerun. Returns False when it was refused.
+
+    Buttons call it by `on_click`: a callback runs before the page does, so a message of a component that ends the
+    page's run early cannot lose the click.
+    """
     try:
         event = action()
     except KindredError as error:
@@ -53,24 +57,24 @@ def undo_redo(board: Board) -> None:
     """Draw the undo and redo buttons, with their keys and what they would do."""
     follow(board)
     back, forth = board.history.next_undo(), board.history.next_redo()
-    if st.button(
+    st.button(
         "Undo",
         icon=":material/undo:",
         disabled=back is None,
         shortcut="Ctrl+Z",
         help=escape(back.sentence) if back else "Nothing to undo",
-    ):
-        do(board.history.undo)
-        st.rerun()
-    if st.button(
+        on_click=do,
+        args=(board.history.undo,),
+    )
+    st.button(
         "Redo",
         icon=":material/redo:",
         disabled=forth is None,
         shortcut="Ctrl+Shift+Z",
         help=escape(forth.sentence) if forth else "Nothing to redo",
-    ):
-        do(board.history.redo)
-        st.rerun()
+        on_click=do,
+        args=(board.history.redo,),
+    )
 
 
 def recent_labels(board: Board) -> list[str]:

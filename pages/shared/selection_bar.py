@@ -50,12 +50,14 @@ def selection_bar(
             del st.session_state[f"{key}_move"]
             do(lambda: history.split(state, chosen) if to == _NEW else history.move(state, chosen, int(to)), **done)
             st.rerun()
-        if st.button("Set aside", icon=":material/block:", key=f"{key}_reject", help="Not of this cluster (x)"):
-            do(lambda: history.reject(state, chosen), **done)
-            st.rerun()
-        if st.button("Confirm", icon=":material/done_all:", key=f"{key}_confirm", help="These are right as they are"):
-            do(lambda: history.confirm(state, chosen), **done)
-            st.rerun()
+        st.button(
+            "Set aside", icon=":material/block:", key=f"{key}_reject", help="Not of this cluster (x)",
+            on_click=do, args=(lambda: history.reject(state, chosen),), kwargs=done,
+        )  # fmt: skip
+        st.button(
+            "Confirm", icon=":material/done_all:", key=f"{key}_confirm", help="These are right as they are",
+            on_click=do, args=(lambda: history.confirm(state, chosen),), kwargs=done,
+        )  # fmt: skip
         if st.button("More like these", icon=":material/add_photo_alternate:", key=f"{key}_more"):
             show_found(more_like(board, chosen), f"like {count(len(chosen), 'selected image')}")
             select_in_gallery(gallery, board.rows.ids[chosen])

@@ -247,7 +247,7 @@ HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {
 """
 
 
-def test_a_lost_graphics_context_is_recovered(scatter):
+def test_a_lost_graphics_context_is_recovered(scatter, visit):
     view = scatter(script=RECORD_CONTEXTS)
     view.draw(view.around(3))
     count = report(view.page, "r.count > 0")["count"]
@@ -260,6 +260,8 @@ def test_a_lost_graphics_context_is_recovered(scatter):
     assert report(view.page)["count"] == count
     view.draw(view.around(6))
     assert report(view.page, f"r.count > 0 && r.count !== {count}")["webgl"] is True
+    # Until the new context is there, the drawing library may say of each frame that it has none.
+    visit.errors[:] = [error for error in visit.errors if "context lost" not in error]
 
 
 def test_without_webgl_a_chart_takes_over_and_selects_too(serve, chromium_launcher, visit):

@@ -68,7 +68,7 @@ def walk(page, folder, label):
     box.fill(label)
     page.keyboard.press("Enter")
     press(page, "Name it")
-    page.get_by_text(re.compile("clusters? named")).wait_for()
+    page.get_by_text(re.compile("^1 of .* clusters? named")).wait_for(timeout=120_000)
     page.get_by_role("link", name="Export").click()
     button = page.get_by_test_id("stDownloadButton").filter(has_text="CSV")
     button.wait_for(timeout=120_000)
