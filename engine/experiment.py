@@ -96,9 +96,15 @@ def compare_embeddings(
         def load() -> NDArray[np.float32]:
             found[:] = [
                 embed(
-                    workspace, dataset.id, encoder, values, preprocess=preprocess, device=device, progress=progress,
+                    workspace,
+                    dataset.id,
+                    encoder,
+                    values,
+                    preprocess=preprocess,
+                    device=device,
+                    progress=progress,
                     only=wanted,
-                )  # fmt: skip
+                )
             ]
             return found[0].vectors
 
