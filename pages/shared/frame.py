@@ -225,7 +225,7 @@ def _draw_job(now: Current, job: JobStatus) -> None:
         st.rerun()
 
 
-def watch(job: JobStatus, draw: str = "progress") -> None:
+def watch(job: JobStatus) -> None:
     """Show one job in the page: progress, rate, time left, its sentences, cancel; or why it failed."""
     words = [job.phase or job.state]
     if job.total and job.unit:
