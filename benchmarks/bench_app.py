@@ -30,13 +30,14 @@ def measure(folder: Path, images: int) -> None:
     from streamlit.testing.v1 import AppTest
 
     import engine.jobs
-    from engine import pipeline, runs
+    from engine import pipeline
+    from engine import runs
     from engine.clustering import find_method
     from engine.embeddings.encoders import find_encoder
     from engine.images.datasets import add_vectors
     from engine.labels.events import LabelHistory
     from engine.rows import embed_dataset
-    from engine.workspace import Workspace
+    from engine.core.workspace import Workspace
 
     engine.jobs.prepare_worker = lambda workspace: None
     rng = np.random.default_rng(0)

@@ -22,7 +22,7 @@ from engine.embeddings.encoders import descriptor
 from engine.images.benchmarks import find_benchmark
 from engine.images.decode import decode_square
 from engine.images.sources import FolderSource
-from engine.vectors import unit
+from engine.core.vectors import unit
 
 DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 Images = NDArray[np.uint8]

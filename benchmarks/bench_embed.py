@@ -23,14 +23,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 from PIL import Image
 
-from engine.device import threads
+from engine.core.device import threads
 from engine.embeddings import pipeline
 from engine.embeddings.encoders import Encoder, find_encoder
 from engine.embeddings.pipeline import embed
 from engine.images.datasets import Dataset, add_folder
 from engine.images.decode import decode_square
 from engine.images.scan import scan
-from engine.workspace import Workspace
+from engine.core.workspace import Workspace
 
 
 def draw(folder: Path, count: int, size: tuple[int, int] = (640, 480)) -> None:

@@ -19,7 +19,7 @@ from PIL import Image, ImageOps
 from engine.images.datasets import add_folder
 from engine.images.decode import PreprocessSettings, decode_square
 from engine.images.scan import scan
-from engine.workspace import Workspace
+from engine.core.workspace import Workspace
 
 SIDE = 224
 FILL = PreprocessSettings().rgb

@@ -16,12 +16,12 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.catalog import open_catalog
-from engine.ids import Ids
+from engine.core.catalog import open_catalog
+from engine.core.ids import Ids
 from engine.labels.events import LabelHistory
 from engine.labels.log import Event
 from engine.labels.state import LabelState
-from engine.workspace import Workspace
+from engine.core.workspace import Workspace
 
 N, K, EVENTS = 100_000, 100, 10_000
 

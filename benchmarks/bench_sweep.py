@@ -27,7 +27,7 @@ from sklearn.metrics import silhouette_score
 from sklearn.mixture import GaussianMixture
 
 from engine.evaluation import ari
-from engine.progress import Silent
+from engine.core.progress import Silent
 from engine.selection.candidates import Candidate, candidates
 from engine.selection.pool import own_memory_mb
 from engine.selection.sweep import Sweep, SweepSettings

@@ -19,12 +19,12 @@ from sklearn.datasets import load_digits
 from sklearn.mixture import GaussianMixture
 
 from engine.evaluation import ari, encode, stability
-from engine.files import save_array
+from engine.core.files import save_array
 from engine.selection.candidates import Candidate, candidates
 from engine.selection.ranking import LeaderboardRow, break_ties, by_composite, judge, without_repeats
 from engine.selection.sweep import Sweep, SweepSettings
 from engine.selection.sweep_worker import score
-from engine.vectors import unit
+from engine.core.vectors import unit
 
 
 def plain_labels(candidate: Candidate, data: dict[str, np.ndarray]) -> np.ndarray:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from engine.palette import CATEGORIES, NOISE, RAMP, category_color
+from engine.core.palette import CATEGORIES, NOISE, RAMP, category_color
 
 __all__ = ["CATEGORIES", "NOISE", "RAMP", "category_color"]

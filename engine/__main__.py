@@ -13,7 +13,7 @@ from importlib import import_module
 
 from engine.commands import COMMANDS
 from engine.commands.parser import Parser
-from engine.errors import KindredError
+from engine.core.errors import KindredError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

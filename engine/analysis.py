@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import StorageError
+from engine.core.errors import StorageError
 from engine.evaluation import accuracy, ari, contingency, encode, nmi, per_class, per_cluster, random_accuracy, scores
-from engine.files import read_json, write_json
-from engine.ids import positions
+from engine.core.files import read_json, write_json
+from engine.core.ids import positions
 from engine.rows import Rows
 from engine.runs import Run
 

@@ -28,9 +28,9 @@ from engine.agreement import (
     random_accuracy,
     sizes,
 )
-from engine.errors import InputError
-from engine.settings import Settings, setting
-from engine.vectors import blocks, unit
+from engine.core.errors import InputError
+from engine.core.settings import Settings, setting
+from engine.core.vectors import blocks, unit
 
 __all__ = [
     "CompositeSettings",

@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 
 from engine.embeddings.encoders import find_encoder
 from engine.embeddings.pipeline import EmbeddingSet, embed
-from engine.errors import InputError
+from engine.core.errors import InputError
 from engine.images.datasets import find_dataset, load_images
 from engine.images.decode import PreprocessSettings
 from engine.images.sampling import Sample, SampleSettings, draw, kept_sample
 from engine.neighbors import NeighborGraph, cached_graph
-from engine.progress import SILENT, Progress
+from engine.core.progress import SILENT, Progress
 from engine.selection.experiments import Configuration, ExperimentResult, run_experiments
 from engine.selection.sweep import SweepSettings
-from engine.settings import Settings
-from engine.workspace import Workspace
+from engine.core.settings import Settings
+from engine.core.workspace import Workspace
 
 
 def encoder_of(model: str, resolution: int) -> tuple[str, Settings]:

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from engine.agreement import match
-from engine.files import replace_file, write_text
-from engine.palette import category_color
+from engine.core.files import replace_file, write_text
+from engine.core.palette import category_color
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

@@ -24,9 +24,9 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
-from engine.errors import InputError, StorageError
-from engine.files import read_json, write_json
-from engine.workspace import CHECKOUT, Workspace
+from engine.core.errors import InputError, StorageError
+from engine.core.files import read_json, write_json
+from engine.core.workspace import CHECKOUT, Workspace
 
 State = Literal["starting", "waiting", "running", "done", "failed", "cancelled", "interrupted"]
 ACTIVE: tuple[State, ...] = ("starting", "waiting", "running")

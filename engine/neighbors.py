@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.device import gpu_count, threads
-from engine.errors import StorageError
-from engine.files import load_array, read_json, save_array, write_json
-from engine.progress import SILENT, Progress
-from engine.vectors import BLOCK, Vectors, blocks, check_embeddings, unit, unit_rows
+from engine.core.device import gpu_count, threads
+from engine.core.errors import StorageError
+from engine.core.files import load_array, read_json, save_array, write_json
+from engine.core.progress import SILENT, Progress
+from engine.core.vectors import BLOCK, Vectors, blocks, check_embeddings, unit, unit_rows
 
 if TYPE_CHECKING:
-    from engine.workspace import Workspace
+    from engine.core.workspace import Workspace
 
 FLAT_LIMIT = 100_000
 GPU_FLAT_LIMIT = 2_000_000

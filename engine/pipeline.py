@@ -16,16 +16,16 @@ from engine.clustering import Method, find_method
 from engine.clustering.base import ClusterEstimator, Labels, Vectors
 from engine.clustering.kmeans import mean_directions
 from engine.embeddings.encoders import find_encoder
-from engine.errors import InputError, KindredError
+from engine.core.errors import InputError, KindredError
 from engine.evaluation import scores
 from engine.images.pixels import natural_side, read_pixels
 from engine.images.sources import shown
 from engine.neighbors import cached_graph
-from engine.progress import SILENT, Progress
+from engine.core.progress import SILENT, Progress
 from engine.rows import Rows, embed_dataset, graph_of, truth_codes
-from engine.settings import Settings
-from engine.vectors import blocks, unit
-from engine.workspace import Workspace
+from engine.core.settings import Settings
+from engine.core.vectors import blocks, unit
+from engine.core.workspace import Workspace
 
 if TYPE_CHECKING:
     from engine.export.labels import LabelTable

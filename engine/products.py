@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine import runs
-from engine.errors import InputError
-from engine.files import read_json, save_arrays
+from engine.core.errors import InputError
+from engine.core.files import read_json, save_arrays
 from engine.images.thumbnails import thumbnail
 from engine.labels.events import LabelHistory
 from engine.labels.pseudo_labels import PseudoLabelSettings
 from engine.pipeline import split_as
-from engine.progress import SILENT, Progress
+from engine.core.progress import SILENT, Progress
 from engine.projection import ProjectionSettings
 from engine.rows import Rows, align, graph_of, load_rows, map_of, rows_of_run, truth_codes
-from engine.settings import Settings
-from engine.workspace import Workspace
+from engine.core.settings import Settings
+from engine.core.workspace import Workspace
 
 if TYPE_CHECKING:
     from engine.export.exporting import ExportSettings

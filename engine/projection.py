@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.device import threads
-from engine.errors import StorageError
-from engine.files import load_array, save_array
+from engine.core.device import threads
+from engine.core.errors import StorageError
+from engine.core.files import load_array, save_array
 from engine.neighbors import NeighborGraph, build_graph
-from engine.progress import SILENT, Progress
-from engine.settings import Settings, setting
-from engine.vectors import Vectors, blocks, check_embeddings, unit
+from engine.core.progress import SILENT, Progress
+from engine.core.settings import Settings, setting
+from engine.core.vectors import Vectors, blocks, check_embeddings, unit
 
 if TYPE_CHECKING:
-    from engine.workspace import Workspace
+    from engine.core.workspace import Workspace
 
 
 class ProjectionSettings(Settings):

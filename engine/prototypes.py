@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.vectors import Vectors, blocks, unit
+from engine.core.vectors import Vectors, blocks, unit
 
 _SAMPLED = 512  # members looked at for the diverse prototypes of one cluster
 

@@ -15,18 +15,18 @@ from numpy.typing import NDArray
 from engine import runs
 from engine.clustering.base import Labels, Vectors
 from engine.embeddings.pipeline import EmbeddingSet, embed, load_set
-from engine.errors import InputError, StorageError
-from engine.files import load_array
-from engine.ids import Ids, positions, to_hex
+from engine.core.errors import InputError, StorageError
+from engine.core.files import load_array
+from engine.core.ids import Ids, positions, to_hex
 from engine.images.datasets import Dataset, find_dataset, load_images
 from engine.images.decode import PreprocessSettings
 from engine.images.sampling import kept_sample
 from engine.neighbors import NeighborGraph, cached_graph
-from engine.progress import SILENT, Progress
+from engine.core.progress import SILENT, Progress
 from engine.projection import ProjectionSettings, cached_projection
-from engine.settings import Settings
+from engine.core.settings import Settings
 from engine.splits import stratified_split
-from engine.workspace import Workspace
+from engine.core.workspace import Workspace
 
 
 @dataclass(frozen=True)

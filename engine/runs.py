@@ -23,10 +23,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import InputError, StorageError
-from engine.files import read_json, save_arrays, told_when_full, write_json
-from engine.ids import Ids, from_hex, to_hex
-from engine.workspace import Workspace
+from engine.core.errors import InputError, StorageError
+from engine.core.files import read_json, save_arrays, told_when_full, write_json
+from engine.core.ids import Ids, from_hex, to_hex
+from engine.core.workspace import Workspace
 
 FORMAT = 1
 _KINDS: dict[str, type | tuple[type, ...]] = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.ids import Ids
+from engine.core.ids import Ids
 
 
 def stratified_split(contents: Ids, strata: NDArray[np.int64], fraction: float) -> tuple[NDArray[np.int64], ...]:

@@ -12,9 +12,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from engine.errors import InputError
-from engine.progress import Progress
-from engine.workspace import Workspace
+from engine.core.errors import InputError
+from engine.core.progress import Progress
+from engine.core.workspace import Workspace
 
 TaskFunction = Callable[[Workspace, Path, dict[str, Any], Progress], dict[str, Any]]
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from engine import runs
 from engine.embeddings.encoders import find_encoder
-from engine.errors import InputError
+from engine.core.errors import InputError
 from engine.evaluation import scores
-from engine.files import save_arrays, write_json
+from engine.core.files import save_arrays, write_json
 from engine.images.decode import PreprocessSettings
 from engine.images.sampling import kept_sample
 from engine.images.scan import scan
@@ -20,7 +20,7 @@ from engine.labels.events import LabelHistory
 from engine.labels.pseudo_labels import PseudoLabelSettings
 from engine.pipeline import cluster, settings_of, write_csv
 from engine.products import distil_run, export_run, pseudo_label_run
-from engine.progress import Progress
+from engine.core.progress import Progress
 from engine.projection import ProjectionSettings
 from engine.rows import (
     Rows,
@@ -33,7 +33,7 @@ from engine.rows import (
     truth_codes,
     with_test_fraction,
 )
-from engine.workspace import Workspace
+from engine.core.workspace import Workspace
 
 LIVE_SCORES = ("silhouette", "balance", "n_clusters", "largest_share", "accuracy", "nmi", "ari")
 
@@ -141,7 +141,7 @@ def sweep_task(workspace: Workspace, folder: Path, config: dict[str, Any], progr
 
     The pairs that the person named weigh in the ranking, and the surroundings of the target images are reported.
     """
-    from engine.export.csv import path_text
+    from engine.core.csv import path_text
     from engine.selection.sweep import Sweep, SweepSettings
 
     sample = kept_sample(workspace, config["dataset"]["id"])

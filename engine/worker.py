@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine import jobs
-from engine.errors import KindredError
-from engine.files import read_json, save_array, write_json
+from engine.core.errors import KindredError
+from engine.core.files import read_json, save_array, write_json
 from engine.tasks import find_task
-from engine.workspace import Workspace
+from engine.core.workspace import Workspace
 
 _EVERY = 0.25  # seconds between two progress lines
 

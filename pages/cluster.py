@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from engine.errors import KindredError
+from engine.core.errors import KindredError
 from pages.shared.actions import tell
 from pages.shared.frame import first_do, heading
 from pages.shared.how_many import how_many

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from engine.errors import KindredError
+from engine.core.errors import KindredError
 from engine.runs import Run
 from pages.shared.analysis_view import analysis_view
 from pages.shared.board import rows_of

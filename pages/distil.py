@@ -10,10 +10,10 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from engine.distillation.settings import TITLES, DistilSettings
-from engine.errors import KindredError
-from engine.export.csv import path_text, write_csv
-from engine.files import read_json
-from engine.ids import positions
+from engine.core.errors import KindredError
+from engine.core.csv import path_text, write_csv
+from engine.core.files import read_json
+from engine.core.ids import positions
 from engine.products import export_distilled
 from engine.runs import Run
 from pages.shared import forms

@@ -8,13 +8,13 @@ import pandas as pd
 import streamlit as st
 
 from engine.embeddings.encoders import ENCODERS, EncoderEntry, find_encoder
-from engine.errors import KindredError
-from engine.ids import to_bytes
+from engine.core.errors import KindredError
+from engine.core.ids import to_bytes
 from engine.images.contents import read_content
 from engine.images.datasets import load_images
 from engine.images.decode import PreprocessSettings, decode_rgb, decode_square
-from engine.settings import Settings
-from engine.workspace import Workspace
+from engine.core.settings import Settings
+from engine.core.workspace import Workspace
 from pages.shared import forms
 from pages.shared.frame import first_do, heading, next_step
 from pages.shared.job_view import job_view

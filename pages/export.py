@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from engine.errors import KindredError
+from engine.core.errors import KindredError
 from engine.export.exporting import ExportSettings, export, prepare
 from engine.export.folders import undo_export
 from engine.export.formats import FORMATS

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from engine.errors import KindredError
+from engine.core.errors import KindredError
 from engine.images.benchmarks import BENCHMARKS
 from engine.images.datasets import (
     Dataset,

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from engine.workspace import Workspace
+from engine.core.workspace import Workspace
 
 settings.register_profile("kindred", deadline=None)  # a busy machine is no failure
 settings.load_profile("kindred")

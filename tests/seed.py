@@ -7,14 +7,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from engine import pipeline, runs
+from engine import pipeline
+from engine import runs
 from engine.clustering import find_method
 from engine.embeddings.encoders import find_encoder
 from engine.images.datasets import add_folder
 from engine.images.scan import scan
 from engine.projection import ProjectionSettings
 from engine.rows import Rows, embed_dataset, map_of
-from engine.workspace import Workspace
+from engine.core.workspace import Workspace
 
 
 def coloured_pictures(folder: Path, count: int = 30) -> Path:

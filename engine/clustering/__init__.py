@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Literal
 
-from engine.errors import InputError
+from engine.core.errors import InputError
 
 if TYPE_CHECKING:
     from engine.clustering.base import ClusterEstimator
-    from engine.settings import Settings
+    from engine.core.settings import Settings
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from engine.clustering.kmeans import assign, mean_directions, train_kmeans
 from engine.clustering.linkage import LinkageTree, single_linkage
 from engine.clustering.reduce import Reduce, Space, reduce_embeddings, reduce_setting
 from engine.neighbors import NeighborGraph
-from engine.progress import SILENT, Progress
-from engine.settings import Settings, setting
+from engine.core.progress import SILENT, Progress
+from engine.core.settings import Settings, setting
 
 WHOLE = 5000
 

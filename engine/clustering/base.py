@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.neighbors import NeighborGraph
-from engine.progress import SILENT, Progress
-from engine.settings import Settings
-from engine.vectors import Vectors, check_embeddings, unit
+from engine.core.progress import SILENT, Progress
+from engine.core.settings import Settings
+from engine.core.vectors import Vectors, check_embeddings, unit
 
 __all__ = ["ClusterEstimator", "Labels", "Vectors", "check_embeddings", "unit"]
 

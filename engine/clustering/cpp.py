@@ -25,10 +25,10 @@ from engine.clustering.cpp_labels import (
 from engine.clustering.presets import DeepSettings, batch_for, check_enough, steps_per_epoch, unchanged, warm_start_for
 from engine.clustering.training_estimator import DeepEstimator, graph_for
 from engine.clustering.training_labels import SMOOTH_NEIGHBORS, WarmStart, starting_labels
-from engine.errors import InputError
+from engine.core.errors import InputError
 from engine.neighbors import NeighborGraph
-from engine.progress import SILENT, Progress
-from engine.settings import setting
+from engine.core.progress import SILENT, Progress
+from engine.core.settings import setting
 
 if TYPE_CHECKING:
     import torch

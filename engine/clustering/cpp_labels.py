@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from engine.clustering.base import Labels, Vectors
 from engine.clustering.kmeans import assign, train_kmeans
-from engine.vectors import blocks
+from engine.core.vectors import blocks
 
 EXACT_ROWS = 10_000
 LANDMARKS = 2_000

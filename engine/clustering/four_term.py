@@ -14,8 +14,8 @@ from engine.clustering.presets import DeepSettings, batch_for, check_enough, rai
 from engine.clustering.training_estimator import DeepEstimator, graph_for
 from engine.clustering.training_labels import SMOOTH_NEIGHBORS, WarmStart, starting_labels
 from engine.neighbors import NeighborGraph
-from engine.progress import SILENT, Progress
-from engine.settings import setting
+from engine.core.progress import SILENT, Progress
+from engine.core.settings import setting
 
 if TYPE_CHECKING:
     import torch

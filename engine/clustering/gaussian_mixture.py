@@ -14,11 +14,11 @@ import numpy as np
 from engine.clustering.base import ClusterEstimator, Labels, Vectors, check_embeddings
 from engine.clustering.kmeans import assign, mean_directions, train_kmeans
 from engine.clustering.reduce import Reduce, Space, reduce_embeddings, reduce_setting
-from engine.device import choose_device, threads
-from engine.errors import TrainingError
+from engine.core.device import choose_device, threads
+from engine.core.errors import TrainingError
 from engine.neighbors import NeighborGraph
-from engine.progress import SILENT, Progress
-from engine.settings import Settings, setting
+from engine.core.progress import SILENT, Progress
+from engine.core.settings import Settings, setting
 
 if TYPE_CHECKING:
     import torch

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from engine.clustering.base import ClusterEstimator, Labels, Vectors
 from engine.clustering.presets import DeepSettings, batch_for, check_enough, epochs_for, unchanged
 from engine.clustering.tracking import Tracking
-from engine.errors import InputError
+from engine.core.errors import InputError
 from engine.neighbors import NeighborGraph
-from engine.progress import SILENT, Progress
-from engine.settings import setting
+from engine.core.progress import SILENT, Progress
+from engine.core.settings import setting
 
 BACKBONE_FILE = "backbone.pt"
 SMALL_IMAGE = 16

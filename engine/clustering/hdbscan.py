@@ -16,11 +16,11 @@ from engine.clustering.kmeans import mean_directions
 from engine.clustering.linkage import Cut, LinkageTree, single_linkage
 from engine.clustering.reduce import Reduce, Space, reduce_embeddings, reduce_setting
 from engine.clustering.spanning import spanning_tree
-from engine.errors import InputError
+from engine.core.errors import InputError
 from engine.neighbors import NeighborGraph, search
-from engine.progress import SILENT, Progress
-from engine.settings import Settings, setting
-from engine.vectors import blocks
+from engine.core.progress import SILENT, Progress
+from engine.core.settings import Settings, setting
+from engine.core.vectors import blocks
 
 EXACT_LIMIT = 5_000
 MANY = 200_000

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from engine.clustering.base import ClusterEstimator, Labels, Vectors, check_embeddings, unit
 from engine.clustering.reduce import Reduce, Space, reduce_embeddings, reduce_setting
-from engine.device import gpu_count, threads
+from engine.core.device import gpu_count, threads
 from engine.neighbors import NeighborGraph
-from engine.progress import SILENT, Progress
+from engine.core.progress import SILENT, Progress
 from engine.projection import fit_pca
-from engine.settings import Settings, setting
-from engine.vectors import blocks
+from engine.core.settings import Settings, setting
+from engine.core.vectors import blocks
 
 SEED_SAMPLE = 20_000
 SEED_DIMENSIONS = 64

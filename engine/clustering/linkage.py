@@ -13,8 +13,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import StorageError
-from engine.files import save_arrays
+from engine.core.errors import StorageError
+from engine.core.files import save_arrays
 
 Indices = NDArray[np.int64]
 SMALLEST = 1e-6

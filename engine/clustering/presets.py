@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from engine.errors import InputError
-from engine.settings import Settings, setting
+from engine.core.errors import InputError
+from engine.core.settings import Settings, setting
 
 Preset = Literal["data", "paper"]
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from engine.errors import InputError
-from engine.files import read_json
+from engine.core.errors import InputError
+from engine.core.files import read_json
 
 FOLDER = Path(__file__).with_name("published_settings")
 

@@ -17,14 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator
 
-from engine.device import threads
-from engine.errors import InputError, StorageError
-from engine.files import load_array, save_array
+from engine.core.device import threads
+from engine.core.errors import InputError, StorageError
+from engine.core.files import load_array, save_array
 from engine.neighbors import NeighborGraph, build_graph, search, without_self
-from engine.progress import SILENT, Progress
+from engine.core.progress import SILENT, Progress
 from engine.projection import Pca, fit_pca, umap_layout
-from engine.settings import setting
-from engine.vectors import Vectors, blocks, check_embeddings, unit, unit_rows
+from engine.core.settings import setting
+from engine.core.vectors import Vectors, blocks, check_embeddings, unit, unit_rows
 
 _FORM = re.compile(r"(?:none|(?:pca|umap)-([1-9][0-9]{0,3}))")
 

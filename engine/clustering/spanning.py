@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.clustering.linkage import SMALLEST, Indices, single_linkage
-from engine.vectors import blocks
+from engine.core.vectors import blocks
 
 REFINED = 200_000
 CHUNK = 1_000_000

@@ -17,9 +17,9 @@ from engine.clustering.hdbscan import nearest_in
 from engine.clustering.kmeans import assign, mean_directions, train_kmeans
 from engine.clustering.reduce import Reduce, Space, reduce_embeddings, reduce_setting
 from engine.neighbors import NeighborGraph
-from engine.progress import SILENT, Progress
-from engine.settings import Settings, setting
-from engine.vectors import blocks
+from engine.core.progress import SILENT, Progress
+from engine.core.settings import Settings, setting
+from engine.core.vectors import blocks
 
 DENSE = 1000
 SPARE = 10

@@ -13,8 +13,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import InputError
-from engine.progress import Progress
+from engine.core.errors import InputError
+from engine.core.progress import Progress
 
 Tracking = Literal["none", "tensorboard", "wandb"]
 Write = Callable[[dict[str, float], int], Any]

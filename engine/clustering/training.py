@@ -53,9 +53,9 @@ from engine.clustering.training_plan import (
     rate_factor,
     training_device,
 )
-from engine.errors import StorageError, TrainingError
-from engine.progress import SILENT, Progress
-from engine.settings import Settings
+from engine.core.errors import StorageError, TrainingError
+from engine.core.progress import SILENT, Progress
+from engine.core.settings import Settings
 
 __all__ = ["Group", "Outcome", "Plan", "Task", "Terms", "Trainer", "training_device"]
 FLUSH_ON_GPU = 10

@@ -21,9 +21,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.errors import CheckpointError
-from engine.files import replace_file
-from engine.settings import Settings, controls
+from engine.core.errors import CheckpointError
+from engine.core.files import replace_file
+from engine.core.settings import Settings, controls
 
 FORMAT = 1
 KEPT = 3

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from engine.clustering.base import ClusterEstimator, Labels, Vectors, check_embeddings
 from engine.clustering.kmeans import mean_directions
 from engine.clustering.training_labels import neighbor_agreement
-from engine.errors import CheckpointError, InputError
+from engine.core.errors import CheckpointError, InputError
 from engine.neighbors import NeighborGraph, build_graph
-from engine.progress import Progress
+from engine.core.progress import Progress
 
 if TYPE_CHECKING:
     from torch import nn

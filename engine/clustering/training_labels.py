@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from engine.clustering.base import Labels, Vectors, unit
 from engine.clustering.kmeans import assign, train_kmeans
-from engine.errors import InputError
+from engine.core.errors import InputError
 from engine.neighbors import NeighborGraph
 from engine.projection import fit_pca
-from engine.vectors import blocks
+from engine.core.vectors import blocks
 
 WarmStart = Literal["none", "kmeans", "graph", "run"]
 SMOOTH_NEIGHBORS = 15

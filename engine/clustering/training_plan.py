@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from engine.device import choose_device, threads
-from engine.progress import Progress
+from engine.core.device import choose_device, threads
+from engine.core.progress import Progress
 
 if TYPE_CHECKING:
     from engine.clustering.training import Trainer

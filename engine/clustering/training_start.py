@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from engine.clustering.training import Trainer
-from engine.errors import TrainingError
+from engine.core.errors import TrainingError
 
 LogitsOfRows = Callable[[Tensor, Trainer], Tensor]
 

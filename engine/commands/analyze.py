@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine.commands.console import ConsoleProgress, finish
-from engine.workspace import Workspace
+from engine.core.workspace import Workspace
 
 
 def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None:
@@ -22,8 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None
 def main(arguments: argparse.Namespace) -> int:
     """Analyse, print the main figures, write analysis.json."""
     from engine.analysis import analyze
-    from engine.errors import KindredError
-    from engine.files import write_json
+    from engine.core.errors import KindredError
+    from engine.core.files import write_json
     from engine.products import draw_run
     from engine.rows import rows_of_run
     from engine.runs import open_run

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from engine.clustering import find_method
 from engine.clustering.published import read_settings
 from engine.commands.parser import Parser
-from engine.device import choose_device
+from engine.core.device import choose_device
 from engine.embeddings.encoders import ENCODERS, find_encoder
-from engine.errors import InputError
+from engine.core.errors import InputError
 from engine.images.decode import PreprocessSettings
-from engine.progress import Progress
-from engine.settings import Settings, add_flags, from_flags
-from engine.workspace import Workspace
+from engine.core.progress import Progress
+from engine.core.settings import Settings, add_flags, from_flags
+from engine.core.workspace import Workspace
 
 if TYPE_CHECKING:
     from engine.images.datasets import Dataset

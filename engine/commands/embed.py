@@ -13,7 +13,7 @@ from engine.commands.console import (
     finish,
     load_data,
 )
-from engine.workspace import Workspace
+from engine.core.workspace import Workspace
 
 
 def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None:

@@ -22,8 +22,8 @@ from engine.commands.console import (
 from engine.commands.sampled import add_sampling_arguments, pairs_of, sampling_of
 from engine.selection.experiments import MODELS, RESOLUTIONS
 from engine.selection.sweep import SweepSettings
-from engine.settings import add_flags, from_flags
-from engine.workspace import Workspace
+from engine.core.settings import add_flags, from_flags
+from engine.core.workspace import Workspace
 
 
 def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None:

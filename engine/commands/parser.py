@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any, NoReturn
 
-from engine.errors import InputError
+from engine.core.errors import InputError
 
 
 class Parser(argparse.ArgumentParser):

@@ -15,8 +15,8 @@ from engine.commands.console import (
     load_data,
 )
 from engine.projection import ProjectionSettings
-from engine.settings import add_flags, from_flags
-from engine.workspace import Workspace
+from engine.core.settings import add_flags, from_flags
+from engine.core.workspace import Workspace
 
 
 def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None:
@@ -28,8 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None
 
 def main(arguments: argparse.Namespace) -> int:
     """Map and print the file."""
-    from engine.export.csv import write_csv
-    from engine.ids import to_hex
+    from engine.core.csv import write_csv
+    from engine.core.ids import to_hex
     from engine.rows import map_of
 
     workspace, progress = Workspace.open(arguments.workspace), ConsoleProgress()

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from engine.commands.console import ConsoleProgress, finish
 from engine.labels.pseudo_labels import PseudoLabelSettings
-from engine.settings import add_flags, from_flags
-from engine.workspace import Workspace
+from engine.core.settings import add_flags, from_flags
+from engine.core.workspace import Workspace
 
 
 def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None:

@@ -24,11 +24,11 @@ from engine.commands.console import (
     peek,
     some_path,
 )
-from engine.errors import InputError, KindredError
+from engine.core.errors import InputError, KindredError
 from engine.labels.pseudo_labels import PseudoLabelSettings
-from engine.progress import SILENT, Progress
-from engine.settings import add_flags, from_flags
-from engine.workspace import Workspace
+from engine.core.progress import SILENT, Progress
+from engine.core.settings import add_flags, from_flags
+from engine.core.workspace import Workspace
 
 if TYPE_CHECKING:
     from engine.rows import Rows
@@ -111,7 +111,8 @@ def train_together(arguments: argparse.Namespace) -> int:
 
 def whole(arguments: argparse.Namespace, announce: Callable[[str], str]) -> int:
     """Run the whole way; `announce` hears of the folder before the training begins."""
-    from engine import pipeline, runs
+    from engine import pipeline
+    from engine import runs
     from engine.products import draw_run, pseudo_label_run, save_features
 
     workspace, progress = Workspace.open(arguments.workspace), ConsoleProgress()

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from engine.commands.console import ConsoleProgress, add_source_arguments, finish, load_data
-from engine.workspace import Workspace
+from engine.core.workspace import Workspace
 
 
 def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None:

@@ -21,9 +21,9 @@ from engine.commands.console import (
     method_settings,
     peek,
 )
-from engine.errors import InputError
-from engine.settings import Settings, add_flags
-from engine.workspace import Workspace
+from engine.core.errors import InputError
+from engine.core.settings import Settings, add_flags
+from engine.core.workspace import Workspace
 
 if TYPE_CHECKING:
     from engine.rows import Rows

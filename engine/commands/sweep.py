@@ -25,11 +25,11 @@ from engine.commands.console import (
     load_data,
 )
 from engine.commands.sampled import add_sampling_arguments, pairs_of, sampling_of
-from engine.errors import InputError
+from engine.core.errors import InputError
 from engine.images.sampling import Names, Sample, SampleSettings, choose, draw
 from engine.selection.sweep import Sweep, SweepSettings
-from engine.settings import add_flags, from_flags
-from engine.workspace import Workspace
+from engine.core.settings import add_flags, from_flags
+from engine.core.workspace import Workspace
 
 if TYPE_CHECKING:
     from engine.images.datasets import Dataset
@@ -130,8 +130,8 @@ def read_table(
     InputError
         Data named twice, not a list of n names, a name that fits several images.
     """
-    from engine.files import content_id, read_json
-    from engine.ids import pack, positions
+    from engine.core.files import content_id, read_json
+    from engine.core.ids import pack, positions
     from engine.images.vectors import read_vectors
 
     if any(getattr(arguments, name) is not None for name in ("dataset", "folder", "vectors")):
@@ -175,7 +175,7 @@ def embed_table(
 ) -> Table:
     """Draw the sample of a data set and embed it, or take the newest complete embeddings where no data are named."""
     from engine.embeddings.pipeline import embed, load_set
-    from engine.ids import pack, positions
+    from engine.core.ids import pack, positions
     from engine.images.datasets import load_images
     from engine.neighbors import cached_graph
 

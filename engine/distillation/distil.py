@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine import files
+from engine.core import files
 from engine.clustering.base import Vectors, unit
 from engine.distillation.prepare import Prepared, Rows, prepare
 from engine.distillation.settings import DistilSettings
-from engine.ids import Ids
-from engine.progress import SILENT, Progress
+from engine.core.ids import Ids
+from engine.core.progress import SILENT, Progress
 
 
 @dataclass(frozen=True)

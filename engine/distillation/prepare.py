@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from engine.clustering.base import Vectors, check_embeddings, unit
 from engine.distillation.settings import DistilSettings
-from engine.errors import InputError
-from engine.files import content_id
-from engine.ids import Ids, pack
+from engine.core.errors import InputError
+from engine.core.files import content_id
+from engine.core.ids import Ids, pack
 from engine.splits import stratified_split
 
 __all__ = ["Prepared", "cluster_to_class", "prepare", "stratified_split"]

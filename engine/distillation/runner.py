@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from engine.clustering.base import Vectors
-from engine.device import choose_device
+from engine.core.device import choose_device
 from engine.distillation import baselines
 from engine.distillation.evaluate import Judge, summary
 from engine.distillation.gradient_matching import match_gradients
@@ -23,7 +23,7 @@ from engine.distillation.prepare import Prepared, Rows
 from engine.distillation.selmatch import difficulty, resolve, select_window
 from engine.distillation.settings import TITLES, DistilSettings
 from engine.distillation.trajectory_matching import Listener, Synthetic, match_trajectories
-from engine.progress import Progress
+from engine.core.progress import Progress
 
 EXPERT_BYTES = 512 * 2**20
 

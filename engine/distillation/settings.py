@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import field_validator
 
-from engine.settings import Settings, setting
+from engine.core.settings import Settings, setting
 
 MethodName = Literal["trajectory", "selmatch", "lgm"]
 TITLES: dict[str, str] = {

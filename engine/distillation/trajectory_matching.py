@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.distillation.heads import EXPERT_RATE, Head, gradient
-from engine.errors import TrainingError
+from engine.core.errors import TrainingError
 
 Listener = Callable[[int, int, float], None]
 STUDENT_BATCH = 1024

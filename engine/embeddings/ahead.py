@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import KindredError
+from engine.core.errors import KindredError
 
 Pixels = NDArray[np.uint8]
 

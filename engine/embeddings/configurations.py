@@ -19,12 +19,12 @@ import numpy as np
 
 from engine.embeddings.encoders import ENCODERS, EncoderEntry
 from engine.embeddings.store import EmbeddingStore
-from engine.errors import InputError, KindredError, StorageError, WeightsError
-from engine.ids import Ids, to_bytes
+from engine.core.errors import InputError, KindredError, StorageError, WeightsError
+from engine.core.ids import Ids, to_bytes
 from engine.images.datasets import load_images
 from engine.images.decode import DECODER, PreprocessSettings
-from engine.settings import Settings
-from engine.workspace import Workspace
+from engine.core.settings import Settings
+from engine.core.workspace import Workspace
 
 State = Literal["complete", "partial", "stale"]
 _RECORDED = {"encoder", "settings", "settings_key", "revision", "preprocess", "decoder", "dtype", "made"}

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from engine.files import told_when_full
+from engine.core.files import told_when_full
 
 
 def read_failures(path: Path, *, final: bool = False) -> dict[bytes, str]:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from engine.errors import StorageError
-from engine.files import sync_folder, write_json
-from engine.ids import pack
+from engine.core.errors import StorageError
+from engine.core.files import sync_folder, write_json
+from engine.core.ids import pack
 
 if TYPE_CHECKING:
     from engine.embeddings.store import EmbeddingStore

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.ids import Ids, pack
+from engine.core.ids import Ids, pack
 
 Halves = NDArray[np.uint64]
 

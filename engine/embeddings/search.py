@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from engine.embeddings.encoders import Encoder, find_encoder
 from engine.embeddings.store import EmbeddingStore, Vectors
-from engine.errors import InputError, WeightsError
+from engine.core.errors import InputError, WeightsError
 from engine.images.decode import PreprocessSettings, decode_square
-from engine.vectors import blocks, unit
-from engine.workspace import Workspace
+from engine.core.vectors import blocks, unit
+from engine.core.workspace import Workspace
 
 AWAY = 0.5  # how much "less like those" weighs beside "more like these"
 

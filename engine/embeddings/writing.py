@@ -14,9 +14,9 @@ import numpy as np
 from engine.embeddings.ahead import Pixels
 from engine.embeddings.encoders import Encoder
 from engine.embeddings.store import SHARD_ROWS, EmbeddingStore, Vectors
-from engine.errors import StorageError
-from engine.ids import Ids, pack, to_bytes
-from engine.progress import SILENT, Progress
+from engine.core.errors import StorageError
+from engine.core.ids import Ids, pack, to_bytes
+from engine.core.progress import SILENT, Progress
 
 COMMIT_SECONDS = 20.0
 

@@ -15,8 +15,8 @@ from typing import Any
 from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
-from engine.errors import InputError
-from engine.export.csv import path_text
+from engine.core.errors import InputError
+from engine.core.csv import path_text
 from engine.export.folders import Plan, make_plan, plan_folders
 from engine.export.labels import LabelTable
 from engine.export.names import Namer, safe_file_name

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from engine.files import replace_file
+from engine.core.files import replace_file
 from engine.labels.pseudo_labels import PseudoLabels
 
 GREEN, RED, GREY, INK = (26, 127, 55), (207, 34, 46), (110, 119, 129), (31, 35, 40)

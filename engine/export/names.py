@@ -11,7 +11,7 @@ import os
 import re
 import unicodedata
 
-from engine.export.csv import path_text
+from engine.core.csv import path_text
 
 LIMIT = 120
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"/\\|?*]')

@@ -11,12 +11,12 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import InputError, StorageError
-from engine.export.csv import path_bytes
+from engine.core.errors import InputError, StorageError
+from engine.core.csv import path_bytes
 from engine.export.labels import LabelTable
-from engine.files import replace_file
-from engine.ids import from_hex
-from engine.progress import SILENT, Progress
+from engine.core.files import replace_file
+from engine.core.ids import from_hex
+from engine.core.progress import SILENT, Progress
 
 ROWS = 50_000
 _NAMES = {"content_id": "ids", "label": "labels"}

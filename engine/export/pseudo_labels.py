@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import InputError
-from engine.export.csv import path_text, write_csv
+from engine.core.errors import InputError
+from engine.core.csv import path_text, write_csv
 from engine.export.mapping_picture import draw_mapping
-from engine.files import read_json, write_json
-from engine.ids import Ids, to_hex
+from engine.core.files import read_json, write_json
+from engine.core.ids import Ids, to_hex
 from engine.labels.pseudo_labels import (
     LabelNames,
     PseudoLabels,
@@ -25,7 +25,7 @@ from engine.labels.pseudo_labels import (
     distances_to_centers,
     pseudo_label,
 )
-from engine.progress import SILENT, Progress
+from engine.core.progress import SILENT, Progress
 
 FORMAT = 1
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.files import write_text
+from engine.core.files import write_text
 from engine.images.sources import shown
 from engine.labels.conflicts import images
 from engine.labels.state import UNSORTED, LabelState

@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import InputError
+from engine.core.errors import InputError
 from engine.images.arrays import bmp
 from engine.images.sources import Entry, ReadError, Source
-from engine.progress import SILENT, Progress
+from engine.core.progress import SILENT, Progress
 
 
 @dataclass(frozen=True)

@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from engine.catalog import open_catalog
-from engine.errors import InputError
-from engine.ids import to_bytes
+from engine.core.catalog import open_catalog
+from engine.core.errors import InputError
+from engine.core.ids import to_bytes
 from engine.images.benchmarks import find_benchmark
 from engine.images.sources import FolderSource, ReadError, Source, folder_truth, open_source, shown
 from engine.images.tables import ImageFile, ImageTable, files_of, load_images
 from engine.images.vectors import VectorFile, read_vectors
-from engine.workspace import Workspace
+from engine.core.workspace import Workspace
 
 __all__ = [
     "Dataset", "ImageFile", "ImageTable", "add_benchmark", "add_folder", "add_vectors", "files_of", "find_dataset",

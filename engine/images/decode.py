@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 from pydantic import field_validator
 
-from engine.errors import KindredError
-from engine.settings import Settings, setting
+from engine.core.errors import KindredError
+from engine.core.settings import Settings, setting
 
 ImageFile.LOAD_TRUNCATED_IMAGES = False
 Image.MAX_IMAGE_PIXELS = None  # `_finish` draws the line at what is really decoded, not at what a JPEG could be

@@ -12,8 +12,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from engine.catalog import open_catalog
-from engine.workspace import Workspace
+from engine.core.catalog import open_catalog
+from engine.core.workspace import Workspace
 
 Answer = TypeVar("Answer")
 _KEPT = 6

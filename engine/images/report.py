@@ -14,7 +14,7 @@ import numpy as np
 
 from engine.images.memory import remembered
 from engine.images.sources import folder_truth
-from engine.workspace import Workspace
+from engine.core.workspace import Workspace
 
 
 class Sizes(TypedDict, total=False):

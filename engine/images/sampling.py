@@ -20,14 +20,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine import ids as content_ids
-from engine.errors import InputError, StorageError
-from engine.files import read_json, write_json
-from engine.ids import Ids
+from engine.core import ids as content_ids
+from engine.core.errors import InputError, StorageError
+from engine.core.files import read_json, write_json
+from engine.core.ids import Ids
 from engine.images.sources import shown
 from engine.images.tables import files_of, load_images
-from engine.settings import Settings, setting
-from engine.workspace import Workspace
+from engine.core.settings import Settings, setting
+from engine.core.workspace import Workspace
 
 VERSION = 1
 Name = str | bytes

@@ -14,10 +14,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from engine.catalog import open_catalog
-from engine.device import threads
-from engine.errors import InputError
-from engine.files import content_id
+from engine.core.catalog import open_catalog
+from engine.core.device import threads
+from engine.core.errors import InputError
+from engine.core.files import content_id
 from engine.images.datasets import Dataset, find_dataset, store_vectors
 from engine.images.decode import ImageError, decode
 from engine.images.quality import measure
@@ -25,8 +25,8 @@ from engine.images.report import ScanReport, report
 from engine.images.sources import Entry, ReadError, Source
 from engine.images.thumbnails import SIDE, ThumbnailStore, encode_thumbnail
 from engine.images.vectors import read_vectors
-from engine.progress import SILENT, Progress
-from engine.workspace import Workspace
+from engine.core.progress import SILENT, Progress
+from engine.core.workspace import Workspace
 
 __all__ = ["ScanReport", "report", "scan"]
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from engine.errors import InputError
-from engine.progress import SILENT, Progress
+from engine.core.errors import InputError
+from engine.core.progress import SILENT, Progress
 
 SUFFIXES = frozenset(
     b".jpg .jpeg .jpe .jfif .png .webp .bmp .dib .gif .tif .tiff .heic .heif .hif .avif".split()

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine import ids as content_ids
-from engine.catalog import open_catalog
-from engine.ids import Ids
+from engine.core import ids as content_ids
+from engine.core.catalog import open_catalog
+from engine.core.ids import Ids
 from engine.images.memory import remembered
-from engine.workspace import Workspace
+from engine.core.workspace import Workspace
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,11 @@ from pathlib import Path
 
 from PIL import Image
 
-from engine.catalog import open_catalog
-from engine.errors import KindredError, StorageError
+from engine.core.catalog import open_catalog
+from engine.core.errors import KindredError, StorageError
 from engine.images.contents import read_content
 from engine.images.decode import RESAMPLE, decode_rgb
-from engine.workspace import Workspace
+from engine.core.workspace import Workspace
 
 SIDE = 256
 SMALLEST = 64

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine import ids as content_ids
-from engine.errors import InputError
-from engine.files import content_id
-from engine.ids import Ids
+from engine.core import ids as content_ids
+from engine.core.errors import InputError
+from engine.core.files import content_id
+from engine.core.ids import Ids
 
 SUFFIXES = (".npz", ".npy", ".parquet")
 _NAMES = {"vectors": ("vectors", "vector", "embeddings", "embedding"), "ids": ("ids", "id"),

@@ -11,7 +11,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import InputError
+from engine.core.errors import InputError
 
 
 def audit_sample(rows: NDArray[np.integer], size: int, *, random_state: int = 0) -> NDArray[np.int64]:

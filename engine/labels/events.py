@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import InputError
-from engine.ids import Ids
+from engine.core.errors import InputError
+from engine.core.ids import Ids
 from engine.labels.audit import purity_bound
 from engine.labels.conflicts import finish, images
 from engine.labels.log import Event, EventLog, clean_label
 from engine.labels.replay import Replay, Rows
 from engine.labels.state import LOCKED, UNSORTED, LabelState
-from engine.workspace import Workspace
+from engine.core.workspace import Workspace
 
 ANCHORS = 1024
 REJECT_ANCHORS = 64

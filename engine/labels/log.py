@@ -15,10 +15,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from engine import ids
-from engine.catalog import open_catalog
-from engine.errors import InputError
-from engine.workspace import Workspace
+from engine.core import ids
+from engine.core.catalog import open_catalog
+from engine.core.errors import InputError
+from engine.core.workspace import Workspace
 
 LABEL_LIMIT = 200
 ACTIONS = ("rename", "name", "label", "confirm", "merge", "split", "move", "reject", "lock", "unlock", "apart", "audit")

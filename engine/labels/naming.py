@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.clustering.base import unit
-from engine.errors import InputError
-from engine.progress import SILENT, Progress
+from engine.core.errors import InputError
+from engine.core.progress import SILENT, Progress
 
 NO_NAME = "no reliable name"
 PROMPT = "a photo of a {word}"

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import InputError
+from engine.core.errors import InputError
 from engine.neighbors import NeighborGraph
-from engine.progress import SILENT, Progress
-from engine.settings import Settings, setting
+from engine.core.progress import SILENT, Progress
+from engine.core.settings import Settings, setting
 
 CHUNK = 32
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import InputError
-from engine.settings import Settings, setting
+from engine.core.errors import InputError
+from engine.core.settings import Settings, setting
 
 CHUNK = 16_384
 Ints = NDArray[np.int64]

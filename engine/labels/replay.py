@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine import ids
-from engine.errors import InputError
+from engine.core import ids
+from engine.core.errors import InputError
 from engine.labels.log import Event
 from engine.labels.state import CONFIRMED, LOCKED, PLAIN, REJECTED, UNSORTED
 

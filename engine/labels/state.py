@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.ids import Ids
+from engine.core.ids import Ids
 
 PLAIN, CONFIRMED, REJECTED, LOCKED = range(4)
 STATUS_NAMES = ("", "confirmed", "rejected", "locked")

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from engine.clustering import find_method
-from engine.settings import Settings
+from engine.core.settings import Settings
 
 Mode = Literal["fast", "balanced", "comprehensive", "gpu"]
 ALGORITHMS = ("kmeans", "gaussian_mixture", "hdbscan", "dbscan")

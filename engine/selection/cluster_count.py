@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.clustering.base import Vectors, check_embeddings
-from engine.errors import InputError
-from engine.progress import SILENT, Progress
+from engine.core.errors import InputError
+from engine.core.progress import SILENT, Progress
 from engine.selection.count_curves import Curve, Curves, Work, k_grid, standardised
-from engine.settings import Settings, setting
+from engine.core.settings import Settings, setting
 
 NO_CLEAR_K = "no clear K"
 Kind = Literal["coding length", "silhouette", "stability", "CPP coding length", "sweep"]

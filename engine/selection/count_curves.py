@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from engine.agreement import ari
 from engine.clustering.base import Labels, Vectors, unit
 from engine.clustering.kmeans import assign, train_kmeans
-from engine.errors import InputError
+from engine.core.errors import InputError
 from engine.evaluation import silhouette
-from engine.progress import Progress
+from engine.core.progress import Progress
 from engine.projection import fit_pca
 
 Curve = NDArray[np.float64]

@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.agreement import accuracy, ari, compact, encode, nmi
-from engine.errors import InputError, KindredError
-from engine.files import write_json, write_text
+from engine.core.errors import InputError, KindredError
+from engine.core.files import write_json, write_text
 from engine.neighbors import NeighborGraph, build_graph
-from engine.palette import category_color
-from engine.progress import SILENT, Progress
+from engine.core.palette import category_color
+from engine.core.progress import SILENT, Progress
 from engine.selection.sweep import Sweep, SweepSettings
 
 MODELS = ("ViT-B-32", "ViT-L-14", "ViT-H-14")
@@ -244,7 +244,7 @@ def in_order(rows: Sequence[ExperimentRow]) -> list[ExperimentRow]:
 
 
 def _write(result: ExperimentResult, worked: list[str], k: int, pairs: int) -> None:
-    from engine.export.csv import write_csv
+    from engine.core.csv import write_csv
 
     result.folder.mkdir(parents=True, exist_ok=True)
     records = [asdict(row) for row in result.rows]

@@ -19,14 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.clustering import Method, find_method
-from engine.errors import CheckpointError, InputError, KindredError, TrainingError
+from engine.core.errors import CheckpointError, InputError, KindredError, TrainingError
 from engine.evaluation import encode
-from engine.files import told_when_full, write_json
+from engine.core.files import told_when_full, write_json
 from engine.neighbors import NeighborGraph, build_graph
-from engine.progress import SILENT, Progress
+from engine.core.progress import SILENT, Progress
 from engine.selection.search_space import Dimension, Space, default_space, dimensions, grid_of
 from engine.selection.search_trial import Judge, Metric, TrialListener
-from engine.settings import Settings
+from engine.core.settings import Settings
 
 How = Literal["grid", "random", "bayesian"]
 

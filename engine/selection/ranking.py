@@ -170,7 +170,7 @@ def around_target(
 ) -> tuple[dict[str, Any], ...]:
     """Return for each target row its cluster, that cluster's size and its nearest rows there, by name too."""
     from engine.images.sources import shown
-    from engine.vectors import unit
+    from engine.core.vectors import unit
 
     def called(row: int) -> str:
         assert names is not None

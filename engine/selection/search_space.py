@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from engine.errors import InputError
-from engine.settings import Control, Settings, controls
+from engine.core.errors import InputError
+from engine.core.settings import Control, Settings, controls
 
 Space = Mapping[str, Sequence[Any] | tuple[float, float]]
 GRID_POINTS = 4

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.clustering.base import ClusterEstimator, Labels
-from engine.errors import InputError
+from engine.core.errors import InputError
 from engine.evaluation import accuracy, ari, balance, nmi, noise_share, silhouette
-from engine.progress import Progress
+from engine.core.progress import Progress
 
 Metric = Literal["accuracy", "nmi", "ari", "silhouette"]
 LEAST_BALANCE = 0.3

@@ -17,17 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import field_validator, model_validator
 
-from engine.device import gpu_count
-from engine.errors import InputError
+from engine.core.device import gpu_count
+from engine.core.errors import InputError
 from engine.evaluation import CompositeSettings
 from engine.neighbors import NeighborGraph
-from engine.progress import SILENT, Progress
+from engine.core.progress import SILENT, Progress
 from engine.selection.candidates import ALGORITHMS
 from engine.selection.ranking import LeaderboardRow, around_target, break_ties, by_composite, without_repeats
 from engine.selection.sweep_bench import Workbench
 from engine.selection.sweep_report import SweepResult, load_sweep, write_report
-from engine.settings import setting
-from engine.vectors import check_embeddings
+from engine.core.settings import setting
+from engine.core.vectors import check_embeddings
 
 __all__ = ["LeaderboardRow", "Sweep", "SweepResult", "SweepSettings", "load_sweep"]
 

@@ -15,15 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.clustering.reduce import content_key
-from engine.device import threads
-from engine.errors import InputError, StorageError
-from engine.files import read_json, replace_file, save_array, write_json
+from engine.core.device import threads
+from engine.core.errors import InputError, StorageError
+from engine.core.files import read_json, replace_file, save_array, write_json
 from engine.neighbors import NeighborGraph, build_graph
-from engine.progress import Progress
+from engine.core.progress import Progress
 from engine.selection.candidates import Candidate, candidates
 from engine.selection.pool import Limits, Outcome, Pool, Task
 from engine.selection.ranking import LeaderboardRow, by_composite, judge
-from engine.vectors import blocks, unit
+from engine.core.vectors import blocks, unit
 
 if TYPE_CHECKING:
     from engine.selection.sweep import SweepSettings

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import InputError
-from engine.files import load_array, read_json, replace_file, save_array, write_json
+from engine.core.errors import InputError
+from engine.core.files import load_array, read_json, replace_file, save_array, write_json
 from engine.selection.ranking import LeaderboardRow
 
 SUMMARY = "clustering_summary.json"
@@ -105,7 +105,7 @@ def _result(folder: Path, groups: dict[str, list[LeaderboardRow]], summary: dict
 
 
 def _write_rank(folder: Path, row: LeaderboardRow, names: Sequence[Any] | None) -> None:
-    from engine.export.csv import write_csv
+    from engine.core.csv import write_csv
 
     assert row.labels is not None
     labels = np.load(row.labels, allow_pickle=False)

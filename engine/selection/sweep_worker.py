@@ -19,7 +19,7 @@ import numpy as np
 from engine.clustering import find_method
 from engine.clustering.base import ClusterEstimator
 from engine.clustering.reduce import reduce_embeddings
-from engine.errors import KindredError
+from engine.core.errors import KindredError
 from engine.evaluation import (
     ari,
     balance,
@@ -30,7 +30,7 @@ from engine.evaluation import (
     silhouette,
     sizes,
 )  # fmt: skip
-from engine.files import load_array, save_array, write_json
+from engine.core.files import load_array, save_array, write_json
 from engine.neighbors import NeighborGraph
 from engine.selection.candidates import Candidate
 
@@ -167,7 +167,7 @@ def main(folder: Path) -> None:
 
 
 def _plain(answer: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON is any
-    from engine.files import plain
+    from engine.core.files import plain
 
     return plain(answer)
 

@@ -8,7 +8,7 @@ import streamlit as st
 
 from components.gallery import clear_gallery
 from components.map import clear_map
-from engine.errors import KindredError
+from engine.core.errors import KindredError
 from engine.labels.log import Event
 from pages.shared.board import Board
 from pages.shared.state import escape

@@ -7,8 +7,8 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from components.gallery import clear_gallery, gallery, gallery_order
-from engine.errors import KindredError
-from engine.ids import to_bytes
+from engine.core.errors import KindredError
+from engine.core.ids import to_bytes
 from engine.images.datasets import Dataset
 from engine.images.sampling import (
     Sample,

@@ -21,7 +21,7 @@ from engine.projection import ProjectionSettings, pca_map
 from engine.prototypes import Prototypes, prototypes
 from engine.rows import Rows, align, graph_of, kept_map, load_rows
 from engine.runs import Run
-from engine.workspace import Workspace
+from engine.core.workspace import Workspace
 from pages.shared.state import Current
 
 _SCORED = 20_000  # images whose silhouette makes a cluster's quality bar

@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
 
-from engine.palette import NOISE, category_color
+from engine.core.palette import NOISE, category_color
 
 MOST = 40  # clusters or classes on each side of a chart
 _LONGEST = 22  # letters of a name beside an axis

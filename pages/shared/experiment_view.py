@@ -11,9 +11,9 @@ import pandas as pd
 import streamlit as st
 
 from engine.embeddings.encoders import ENCODERS
-from engine.errors import KindredError
+from engine.core.errors import KindredError
 from engine.experiment import chosen, experiments_folder
-from engine.files import read_json
+from engine.core.files import read_json
 from engine.images.sampling import kept_sample
 from engine.selection.experiments import RESOLUTIONS, ExperimentRow, experiment_figure
 from engine.selection.sweep import SweepSettings

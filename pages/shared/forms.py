@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
-from engine.settings import Control, Settings, controls
+from engine.core.settings import Control, Settings, controls
 
 Model = TypeVar("Model", bound=Settings)
 

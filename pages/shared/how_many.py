@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 from plotly.subplots import make_subplots
 
-from engine.files import read_json
+from engine.core.files import read_json
 from engine.rows import Rows
 from pages.shared.board import rows_of
 from pages.shared.job_view import job_view

@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from engine import jobs
-from engine.errors import KindredError
+from engine.core.errors import KindredError
 from engine.jobs import JobStatus
 from engine.rows import Rows
 from pages.shared.frame import watch

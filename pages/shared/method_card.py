@@ -13,13 +13,14 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from engine import pipeline, runs
+from engine import pipeline
+from engine import runs
 from engine.clustering import METHODS, Method, find_method
-from engine.errors import KindredError
+from engine.core.errors import KindredError
 from engine.evaluation import scores
 from engine.rows import Rows, truth_codes
-from engine.settings import Settings
-from engine.workspace import Workspace
+from engine.core.settings import Settings
+from engine.core.workspace import Workspace
 from pages.shared import forms
 from pages.shared.board import rows_of
 from pages.shared.job_view import job_view

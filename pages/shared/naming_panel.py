@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from engine.files import read_json
+from engine.core.files import read_json
 from pages.shared.actions import do
 from pages.shared.board import Board
 from pages.shared.job_view import job_view

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from engine.errors import KindredError
+from engine.core.errors import KindredError
 from engine.export.pseudo_labels import read_pseudo_labels
 from engine.labels.events import LabelHistory
 from engine.labels.pseudo_labels import PseudoLabelSettings

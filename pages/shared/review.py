@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from streamlit.delta_generator import DeltaGenerator
 
 from components.gallery import DEFAULT_KEYS, Action, gallery, gallery_order
-from engine.ids import positions
+from engine.core.ids import positions
 from engine.images.sources import shown as readable
 from pages.shared.actions import do
 from pages.shared.board import Board

@@ -15,9 +15,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from engine.errors import KindredError
+from engine.core.errors import KindredError
 from engine.images.thumbnails import picture, thumbnail
-from engine.workspace import Workspace
+from engine.core.workspace import Workspace
 
 _KEEP = {
     "Cache-Control": "private, max-age=31536000, immutable",

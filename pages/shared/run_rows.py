@@ -7,10 +7,10 @@ from typing import Any
 
 import streamlit as st
 
-from engine.errors import InputError, KindredError, StorageError
+from engine.core.errors import InputError, KindredError, StorageError
 from engine.rows import Rows, rows_of_run
 from engine.runs import Run, open_run
-from engine.workspace import Workspace
+from engine.core.workspace import Workspace
 from pages.shared.board import rows_of
 from pages.shared.state import Current
 from pages.shared.words import count

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from engine.embeddings.encoders import Encoder
 from engine.embeddings.search import encoder_of, example_query, image_query, rank, text_query
-from engine.errors import KindredError
-from engine.workspace import Workspace
+from engine.core.errors import KindredError
+from engine.core.workspace import Workspace
 from pages.shared.board import Board
 from pages.shared.state import show_error
 

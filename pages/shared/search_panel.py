@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from engine.clustering import Method, find_method
-from engine.files import read_json
+from engine.core.files import read_json
 from pages.shared.job_view import job_view
 from pages.shared.state import Current, escape
 from pages.shared.tasks import newest, start_clustering, start_job

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from components.actions import Action
 from components.gallery import select_in_gallery
-from engine.errors import KindredError
+from engine.core.errors import KindredError
 from engine.labels.state import LOCKED, UNSORTED
 from pages.shared.actions import do, recent_labels
 from pages.shared.board import Board

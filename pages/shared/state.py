@@ -17,12 +17,12 @@ import streamlit as st
 
 from engine.embeddings.encoders import ENCODERS
 from engine.embeddings.pipeline import Configuration, list_configurations
-from engine.errors import KindredError
+from engine.core.errors import KindredError
 from engine.images.datasets import Dataset, find_dataset, list_datasets
 from engine.images.sampling import Sample, kept_sample
 from engine.images.tables import count_images
 from engine.runs import Run, find_run, list_runs
-from engine.workspace import Workspace
+from engine.core.workspace import Workspace
 
 _LOG = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from engine.clustering import METHODS, find_method
-from engine.errors import KindredError
+from engine.core.errors import KindredError
 from engine.prototypes import prototypes
 from engine.rows import Rows
 from engine.selection.ranking import LeaderboardRow

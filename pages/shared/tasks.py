@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine import jobs, runs
+from engine import jobs
+from engine import runs
 from engine.clustering import Method
 from engine.embeddings.encoders import EncoderEntry
 from engine.images.datasets import Dataset
 from engine.images.decode import PreprocessSettings
-from engine.settings import Settings
-from engine.workspace import Workspace
+from engine.core.settings import Settings
+from engine.core.workspace import Workspace
 
 
 def _dataset(dataset: Dataset) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pytest
 from engine import jobs
 from engine.labels.events import LabelHistory
 from engine.labels.state import REJECTED
-from engine.workspace import Workspace
+from engine.core.workspace import Workspace
 from tests.browser.conftest import eventually
 from tests.seed import clustered_pictures, coloured_pictures
 

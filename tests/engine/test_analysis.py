@@ -9,7 +9,7 @@ import pytest
 
 from engine.analysis import analyze, distribution, kept_analysis, read_analysis
 from engine.clustering import find_method
-from engine.errors import StorageError
+from engine.core.errors import StorageError
 from engine.evaluation import silhouette
 from engine.pipeline import cluster
 from engine.rows import with_test_fraction

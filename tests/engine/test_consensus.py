@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.consensus import consensus
-from engine.errors import InputError
+from engine.core.errors import InputError
 from engine.neighbors import NeighborGraph
 
 

@@ -9,7 +9,7 @@ from sklearn.cluster import KMeans as Reference
 from sklearn.datasets import load_digits
 
 from engine import evaluation as ev
-from engine.errors import InputError
+from engine.core.errors import InputError
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from engine.figures import draw_maps, draw_sizes, map_figure
-from engine.palette import category_color
+from engine.core.palette import category_color
 
 SIDE, MARGIN = 640, 40
 

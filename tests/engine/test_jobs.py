@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from engine import jobs
-from engine.errors import InputError, StorageError
+from engine.core.errors import InputError, StorageError
 from engine.images.datasets import add_folder, files_of
 from engine.worker import FileProgress
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from engine import neighbors
-from engine.errors import InputError
+from engine.core.errors import InputError
 from engine.neighbors import build_graph, cached_graph, search
 
 

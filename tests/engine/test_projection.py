@@ -6,7 +6,7 @@ from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
 from engine import projection
-from engine.errors import InputError
+from engine.core.errors import InputError
 from engine.neighbors import build_graph
 from engine.projection import (
     ProjectionSettings,
@@ -17,7 +17,7 @@ from engine.projection import (
     project,
     umap_layout,
 )
-from engine.vectors import unit
+from engine.core.vectors import unit
 
 
 def groups(rng, n=200, spread=0.3):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from engine.errors import InputError
+from engine.core.errors import InputError
 from engine.projection import ProjectionSettings
 from engine.rows import graph_of, kept_map, load_rows, map_of, rows_of_run
 from engine.runs import open_run, save_config, save_run

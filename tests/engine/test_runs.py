@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from engine import runs
-from engine.errors import InputError, StorageError
-from engine.files import content_id
-from engine.ids import pack, to_hex
+from engine.core.errors import InputError, StorageError
+from engine.core.files import content_id
+from engine.core.ids import pack, to_hex
 from engine.runs import (
     drop_empty,
     find_run,

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from engine.ids import to_bytes
+from engine.core.ids import to_bytes
 from engine.images.datasets import files_of, find_dataset, list_datasets
 from engine.images.sampling import kept_sample
 from engine.labels.audit import purity_bound
@@ -47,7 +47,7 @@ def test_every_page_draws_a_clustered_folder(clustered, app, path):
 
 
 def test_one_click_opens_the_digits_demo(app):
-    from engine.workspace import Workspace
+    from engine.core.workspace import Workspace
 
     app.run()
     next(button for button in app.button if "digits demo" in button.label).click().run()

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine import jobs, pipeline
+from engine import jobs
+from engine import pipeline
 from engine.clustering import find_method
 from engine.export.pseudo_labels import read_pseudo_labels
 from engine.labels.events import LabelHistory

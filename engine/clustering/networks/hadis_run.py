@@ -20,7 +20,7 @@ from engine.clustering.training import Group, Plan, Trainer, training_device
 from engine.clustering.training_checkpoints import fingerprint, seeded
 from engine.clustering.training_start import collapse, did_not_train
 from engine.embeddings.encoders.resnet_network import Backbone, save_backbone
-from engine.progress import Progress
+from engine.core.progress import Progress
 
 if TYPE_CHECKING:
     from engine.clustering.hadis import HaDis, HaDisSettings

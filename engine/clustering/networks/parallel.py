@@ -15,7 +15,7 @@ import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.progress import SILENT, Progress
+from engine.core.progress import SILENT, Progress
 
 
 class Team:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from engine.errors import TrainingError
+from engine.core.errors import TrainingError
 
 CHUNK_BYTES = 64 * 2**20
 PACKED_BYTES = 128 * 2**20

@@ -13,9 +13,9 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import InputError
-from engine.progress import SILENT, Progress
-from engine.settings import Settings
+from engine.core.errors import InputError
+from engine.core.progress import SILENT, Progress
+from engine.core.settings import Settings
 
 
 class Encoder(Protocol):

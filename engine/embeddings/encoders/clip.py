@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from engine.embeddings.encoders.clip_models import MODELS, Place, locate
 from engine.embeddings.encoders.clip_towers import HubTower, OpenClipTower
 from engine.embeddings.encoders.vision import ModelName, VisionEncoder, VisionSettings
-from engine.progress import SILENT, Progress
-from engine.settings import setting
+from engine.core.progress import SILENT, Progress
+from engine.core.settings import setting
 
 __all__ = ["MODELS", "Clip", "ClipSettings"]
 

@@ -10,8 +10,8 @@ from typing import Literal
 from engine.embeddings.encoders import KnownModel
 from engine.embeddings.encoders.fingerprint import fingerprint
 from engine.embeddings.encoders.weights import NotOnHubError, Wanted, Weights, find_weights
-from engine.errors import InputError, WeightsError
-from engine.progress import SILENT, Progress
+from engine.core.errors import InputError, WeightsError
+from engine.core.progress import SILENT, Progress
 
 MODELS = (
     KnownModel("ViT-B-32", "CLIP ViT-B/32", 605, 512),

@@ -12,8 +12,8 @@ from typing import Any
 from engine.embeddings.encoders.clip_models import Located
 from engine.embeddings.encoders.hub_models import load_hub_model, why_not_loaded
 from engine.embeddings.encoders.vision import CLIP, fixed_resolution, statistics_of
-from engine.errors import WeightsError
-from engine.files import read_json
+from engine.core.errors import WeightsError
+from engine.core.files import read_json
 
 
 class OpenClipTower:

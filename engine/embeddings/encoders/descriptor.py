@@ -25,9 +25,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.progress import SILENT, Progress
-from engine.settings import Settings, setting
-from engine.vectors import unit
+from engine.core.progress import SILENT, Progress
+from engine.core.settings import Settings, setting
+from engine.core.vectors import unit
 
 SIDE = 64
 REVISION = "descriptor-1"  # changes whenever a vector would

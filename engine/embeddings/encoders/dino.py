@@ -20,10 +20,10 @@ from engine.embeddings.encoders.vision import (
     statistics_of,
 )
 from engine.embeddings.encoders.weights import Wanted, Weights, find_weights
-from engine.errors import WeightsError
-from engine.files import read_json
-from engine.progress import SILENT, Progress
-from engine.settings import setting
+from engine.core.errors import WeightsError
+from engine.core.files import read_json
+from engine.core.progress import SILENT, Progress
+from engine.core.settings import setting
 
 MODELS = (
     KnownModel("facebook/dinov2-small", "DINOv2 small", 88, 384),

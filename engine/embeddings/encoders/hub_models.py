@@ -6,7 +6,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
-from engine.errors import WeightsError
+from engine.core.errors import WeightsError
 
 _NEVER_SAVED = ("position_ids", "mask_token", "pooler")  # what checkpoints may lack without harm
 

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.embeddings.encoders.fingerprint import fingerprint
-from engine.errors import InputError
-from engine.ids import Ids, to_hex
+from engine.core.errors import InputError
+from engine.core.ids import Ids, to_hex
 from engine.images.vectors import VectorFile, read_vectors
-from engine.progress import SILENT, Progress
-from engine.settings import Settings, setting
+from engine.core.progress import SILENT, Progress
+from engine.core.settings import Settings, setting
 
 if TYPE_CHECKING:
     from engine.images.datasets import Dataset, ImageTable

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.device import choose_device
-from engine.errors import InputError, WeightsError
-from engine.files import content_id
-from engine.progress import SILENT, Progress
-from engine.settings import Settings, setting
+from engine.core.device import choose_device
+from engine.core.errors import InputError, WeightsError
+from engine.core.files import content_id
+from engine.core.progress import SILENT, Progress
+from engine.core.settings import Settings, setting
 
 if TYPE_CHECKING:
     from engine.embeddings.encoders.resnet_network import Backbone

@@ -17,8 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from engine.errors import WeightsError
-from engine.files import replace_file
+from engine.core.errors import WeightsError
+from engine.core.files import replace_file
 
 FORMAT = "kindred-resnet-1"
 SMALL_STEM = 96

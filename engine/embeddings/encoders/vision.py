@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import StringConstraints
 
-from engine.device import choose_device
-from engine.errors import InputError
-from engine.settings import Settings, setting
+from engine.core.device import choose_device
+from engine.core.errors import InputError
+from engine.core.settings import Settings, setting
 
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CLIP = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)

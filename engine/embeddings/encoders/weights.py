@@ -17,9 +17,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from engine.embeddings.encoders.fingerprint import fingerprint
-from engine.errors import KindredError, WeightsError
-from engine.files import read_json, told_when_full
-from engine.progress import SILENT, Progress
+from engine.core.errors import KindredError, WeightsError
+from engine.core.files import read_json, told_when_full
+from engine.core.progress import SILENT, Progress
 
 Alternatives = Sequence[str]
 

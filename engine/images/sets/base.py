@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from engine.images.arrays import bmp
 from engine.images.sources import Entry, FolderSource, ReadError
-from engine.progress import SILENT, Progress
-from engine.workspace import Workspace
+from engine.core.progress import SILENT, Progress
+from engine.core.workspace import Workspace
 
 
 def default_root() -> Path:

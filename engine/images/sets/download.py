@@ -17,9 +17,9 @@ from collections.abc import Callable, Mapping
 from http.client import HTTPException
 from pathlib import Path, PurePosixPath
 
-from engine.errors import InputError
-from engine.files import told_when_full
-from engine.progress import SILENT, Progress
+from engine.core.errors import InputError
+from engine.core.files import told_when_full
+from engine.core.progress import SILENT, Progress
 
 BLOCK = 1 << 20
 TIMEOUT = 30.0

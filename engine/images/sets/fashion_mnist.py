@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import InputError
+from engine.core.errors import InputError
 from engine.images.sets.base import ArraySet, Part
 from engine.images.sets.download import fetch, missing
-from engine.progress import Progress
+from engine.core.progress import Progress
 
 URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 FOLDERS = ("FashionMNIST/raw", "fashion-mnist", "fashion_mnist", "")

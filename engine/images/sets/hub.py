@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from engine.errors import InputError
+from engine.core.errors import InputError
 from engine.images.sets.base import default_root, distinct, find_folder
 from engine.images.sets.download import fetch, missing
 from engine.images.sources import Entry, ReadError
-from engine.progress import SILENT, Progress
+from engine.core.progress import SILENT, Progress
 
 _SHARD = re.compile(r"(train|valid|validation|val)-(\d+)-of-(\d+)(-[0-9a-f]+)?\.parquet")
 _KEPT_GROUPS = 8

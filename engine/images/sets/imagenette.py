@@ -11,7 +11,7 @@ from pathlib import Path
 
 from engine.images.sets.base import FolderSet, find_folder
 from engine.images.sets.download import fetch, missing, unpack
-from engine.progress import Progress
+from engine.core.progress import Progress
 
 FOLDERS = ("imagenette2-320", "imagenette2", "imagenette2-160")
 ARCHIVE = "imagenette2-320.tgz"

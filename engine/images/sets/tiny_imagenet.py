@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from engine.errors import InputError
+from engine.core.errors import InputError
 from engine.images.sets.base import FolderSet, default_root, distinct, find_folder
 from engine.images.sets.download import missing
 from engine.images.sets.hub import HubSet
 from engine.images.sources import Entry
-from engine.progress import SILENT, Progress
+from engine.core.progress import SILENT, Progress
 
 FOLDER = "tiny-imagenet-200"
 

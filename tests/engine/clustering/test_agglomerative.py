@@ -9,7 +9,7 @@ from sklearn.datasets import load_digits
 from engine.clustering.agglomerative import Agglomerative, AgglomerativeSettings, cut_into, merge_all
 from engine.clustering.linkage import single_linkage
 from engine.evaluation import ari, nmi
-from engine.vectors import unit
+from engine.core.vectors import unit
 
 
 @pytest.fixture(scope="module")

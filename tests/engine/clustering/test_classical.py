@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from engine.clustering import find_method
-from engine.errors import InputError
+from engine.core.errors import InputError
 from engine.evaluation import ari
 from engine.neighbors import build_graph
-from engine.vectors import unit
+from engine.core.vectors import unit
 
 NAMED = {
     "kmeans": {"n_clusters": 4},

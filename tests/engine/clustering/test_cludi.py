@@ -14,9 +14,9 @@ from engine.clustering.cludi import CLUDI, CLUDISettings, build_task, plan_of, r
 from engine.clustering.networks.cludi_task import sample_logits
 from engine.clustering.training import Trainer
 from engine.clustering.training_data import Features
-from engine.errors import CheckpointError, InputError, TrainingError
+from engine.core.errors import CheckpointError, InputError, TrainingError
 from engine.evaluation import accuracy
-from engine.settings import controls
+from engine.core.settings import controls
 from tests.engine.clustering.deep import Listener, groups
 
 CPU = torch.device("cpu")

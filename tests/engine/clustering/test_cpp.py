@@ -22,7 +22,7 @@ from engine.clustering.networks.rate_reduction import coding_length as coding_le
 from engine.clustering.networks.rate_reduction import sinkhorn
 from engine.clustering.training import Trainer
 from engine.clustering.training_data import Features
-from engine.errors import CheckpointError, InputError, TrainingError
+from engine.core.errors import CheckpointError, InputError, TrainingError
 from engine.evaluation import accuracy, ari
 from tests.engine.clustering.deep import Listener, groups
 

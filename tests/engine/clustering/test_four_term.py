@@ -12,7 +12,7 @@ from engine.clustering import METHODS
 from engine.clustering.four_term import FourTermHead, FourTermHeadSettings, resolve
 from engine.clustering.networks.four_term import FourTermNetwork, FourTermTask, four_terms, start_from_centers
 from engine.clustering.training_data import Features, Normaliser
-from engine.errors import CheckpointError, InputError
+from engine.core.errors import CheckpointError, InputError
 from engine.evaluation import accuracy
 from tests.engine.clustering.deep import Listener, groups
 

@@ -15,7 +15,7 @@ import torch
 from engine.clustering import find_method
 from engine.clustering.hadis import BACKBONE_FILE, HaDis, HaDisSettings, check_images, nearest, resolve
 from engine.clustering.published import published, read_settings
-from engine.errors import CheckpointError, InputError
+from engine.core.errors import CheckpointError, InputError
 
 TOY = {
     "n_clusters": 3, "n_epochs": 3, "batch_size": 16, "min_steps": 1, "projector_width": 16, "projection_dim": 8,

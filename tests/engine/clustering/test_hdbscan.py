@@ -11,10 +11,10 @@ from engine.clustering import spanning
 from engine.clustering.hdbscan import HDBSCAN, HDBSCANSettings, cut_tree
 from engine.clustering.linkage import LinkageTree, single_linkage
 from engine.clustering.spanning import spanning_tree
-from engine.errors import InputError, StorageError
+from engine.core.errors import InputError, StorageError
 from engine.evaluation import ari
 from engine.neighbors import build_graph
-from engine.vectors import unit
+from engine.core.vectors import unit
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ from sklearn.cluster import KMeans as Reference
 from sklearn.datasets import load_digits
 
 from engine.clustering.kmeans import SEED_DIMENSIONS, KMeans, KMeansSettings, assign, seed_space, seeds
-from engine.errors import InputError
+from engine.core.errors import InputError
 from engine.evaluation import ari, nmi
-from engine.vectors import unit
+from engine.core.vectors import unit
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from engine.clustering.temi import TEMI, TEMISettings, plan_of, resolve
 from engine.clustering.training import Trainer
 from engine.clustering.training_data import Features
 from engine.clustering.training_labels import neighbor_agreement, shared_neighbors, smoothed, starting_labels
-from engine.errors import CheckpointError, InputError
+from engine.core.errors import CheckpointError, InputError
 from engine.evaluation import accuracy
 from engine.neighbors import build_graph
 from tests.engine.clustering.deep import Listener, groups

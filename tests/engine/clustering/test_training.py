@@ -17,7 +17,7 @@ from engine.clustering.training_checkpoints import fingerprint, list_checkpoints
 from engine.clustering.training_data import BatchOrder, Features, Normaliser
 from engine.clustering.training_plan import ema_momentum, human_time, make_optimiser, rate_factor
 from engine.clustering.training_start import collapse, did_not_train, fit_to_labels
-from engine.errors import CheckpointError, InputError, StorageError, TrainingError
+from engine.core.errors import CheckpointError, InputError, StorageError, TrainingError
 from tests.engine.clustering.deep import Listener
 
 CPU = torch.device("cpu")
@@ -84,7 +84,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(tmp_path, stop, o
 
 def test_looking_at_the_labels_does_not_change_the_training():
     listened, _ = trained(listener=Listener())
-    from engine.progress import SILENT
+    from engine.core.progress import SILENT
 
     with seeded(3, CPU):
         silent = Trainer(
@@ -342,7 +342,7 @@ def test_did_not_train_and_collapse_are_told():
 
 def test_the_cpu_fallback_is_said_aloud(monkeypatch):
     listener, notes = Listener(), []
-    monkeypatch.setattr("engine.device.best_device", lambda: "cpu")
+    monkeypatch.setattr("engine.core.device.best_device", lambda: "cpu")
     assert training_device("auto", listener, notes).type == "cpu"
     assert "No GPU was found" in listener.said[0] and notes == listener.said
     training_device("cpu", listener, notes)

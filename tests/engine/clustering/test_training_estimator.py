@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from engine.clustering import find_method
-from engine.errors import CheckpointError, InputError
+from engine.core.errors import CheckpointError, InputError
 from tests.engine.clustering.deep import groups
 
 SHORT = {"n_clusters": 3, "min_steps": 3, "warm_start_steps": 60, "device": "cpu"}

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from engine.files import content_id, read_json
+from engine.core.files import content_id, read_json
 
 SHORT = (
     "--images-per-class", 2, "--distill-epochs", 2, "--seeds", 1, "--n-experts", 2, "--expert-epochs", 3,

@@ -11,10 +11,10 @@ from engine.distillation.distil import distil
 from engine.distillation.evaluate import summary
 from engine.distillation.prepare import cluster_to_class, stratified_split
 from engine.distillation.settings import DistilSettings
-from engine.errors import InputError
-from engine.files import content_id
-from engine.ids import pack
-from engine.settings import controls
+from engine.core.errors import InputError
+from engine.core.files import content_id
+from engine.core.ids import pack
+from engine.core.settings import controls
 
 QUICK = {"images_per_class": 3, "distill_epochs": 4, "n_experts": 2, "expert_epochs": 6, "seeds": 2}
 QUICK |= {"evaluation_updates": 150}

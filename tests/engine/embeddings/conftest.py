@@ -13,8 +13,8 @@ from engine.embeddings import encoders
 from engine.embeddings.encoders import EncoderEntry
 from engine.images.datasets import add_folder
 from engine.images.scan import scan
-from engine.progress import SILENT
-from engine.settings import Settings, setting
+from engine.core.progress import SILENT
+from engine.core.settings import Settings, setting
 
 
 class TinySettings(Settings):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from engine.embeddings.ahead import decoded_batches
-from engine.errors import InputError
+from engine.core.errors import InputError
 
 
 def numbered(job):

@@ -9,7 +9,7 @@ import pytest
 from engine.embeddings.encoders import ENCODERS
 from engine.embeddings.encoders.clip import Clip, ClipSettings
 from engine.embeddings.encoders.clip_models import DEFAULTS, MODELS, Place, locate
-from engine.errors import InputError, WeightsError
+from engine.core.errors import InputError, WeightsError
 
 SMALL = {
     "embed_dim": 16,

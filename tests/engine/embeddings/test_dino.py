@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from engine.embeddings.encoders.dino import MODELS, Dino, DinoSettings
-from engine.errors import InputError, WeightsError
+from engine.core.errors import InputError, WeightsError
 
 TOWER = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
 IMAGENET_MEAN, IMAGENET_STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])

@@ -8,10 +8,11 @@ import time
 import numpy as np
 import pytest
 
-from engine.embeddings import pipeline, writing
+from engine.embeddings import pipeline
+from engine.embeddings import writing
 from engine.embeddings.pipeline import embed, list_configurations, load_set
 from engine.embeddings.store import EmbeddingStore
-from engine.errors import InputError, WeightsError
+from engine.core.errors import InputError, WeightsError
 from engine.images.datasets import add_folder, load_images
 from engine.images.decode import PreprocessSettings, decode_square
 from engine.images.scan import scan
@@ -292,10 +293,11 @@ def test_work_is_committed_as_seconds_pass(workspace, tiny, added, monkeypatch):
 KILLED = """
 import sys, time
 from pathlib import Path
-from engine.embeddings import encoders, writing
+from engine.embeddings import encoders
+from engine.embeddings import writing
 from engine.embeddings.encoders import EncoderEntry
 from engine.embeddings.pipeline import embed
-from engine.workspace import Workspace
+from engine.core.workspace import Workspace
 from tests.engine.embeddings.conftest import Tiny, TinySettings
 encoders.ENCODERS["tiny"] = EncoderEntry("tiny", "Tiny", "", "tests.engine.embeddings.conftest", "Tiny")
 writing.COMMIT_SECONDS = -1.0

@@ -3,7 +3,7 @@ import pytest
 
 from engine.embeddings.encoders.precomputed import PrecomputedSettings
 from engine.embeddings.pipeline import embed, list_configurations, load_set
-from engine.errors import InputError
+from engine.core.errors import InputError
 from engine.images.datasets import add_vectors, load_images
 
 

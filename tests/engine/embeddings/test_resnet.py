@@ -18,7 +18,7 @@ from engine.embeddings.encoders.resnet_network import (
     save_backbone,
     standardise,
 )
-from engine.errors import InputError, WeightsError
+from engine.core.errors import InputError, WeightsError
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ import pytest
 
 from engine.embeddings.pipeline import embed
 from engine.embeddings.search import encoder_of, example_query, image_query, rank, text_query
-from engine.errors import InputError, WeightsError
+from engine.core.errors import InputError, WeightsError
 from tests.engine.embeddings.conftest import TinySettings
 
 

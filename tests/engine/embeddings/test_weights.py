@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from engine.embeddings.encoders.weights import NotOnHubError, Wanted, find_weights, put_by_hand
-from engine.errors import StorageError, WeightsError
+from engine.core.errors import StorageError, WeightsError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 MODEL = "someone/small-model"

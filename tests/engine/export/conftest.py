@@ -17,7 +17,7 @@ from engine.images.scan import scan
 from engine.images.tables import ImageTable
 from engine.labels.events import LabelHistory
 from engine.labels.state import LabelState
-from engine.workspace import Workspace
+from engine.core.workspace import Workspace
 
 NAMES = [
     b"a/one.png", b"a/two.png", b"b/one.png", b"=cmd.png", "emoji \U0001f431.png".encode(), b"new\nline.png",

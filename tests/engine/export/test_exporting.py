@@ -8,13 +8,13 @@ import sys
 import numpy as np
 import pytest
 
-from engine.errors import InputError
+from engine.core.errors import InputError
 from engine.export.exporting import ExportSettings, export, prepare
 from engine.export.formats import FORMATS
 from engine.export.labels import read_labels
 from engine.export.parquet import read_parquet
 from engine.images.datasets import find_dataset
-from engine.settings import controls
+from engine.core.settings import controls
 
 
 def source(scene):

@@ -17,10 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import engine.export.folders as folders
-from engine.errors import InputError, StorageError
+from engine.core.errors import InputError, StorageError
 from engine.export.folders import MANIFEST, Plan, plan_folders, read_manifest, undo_export, write_plan
 from engine.export.names import Namer, safe_file_name, safe_name
-from engine.files import content_id
+from engine.core.files import content_id
 from engine.images.benchmarks import Digits
 from engine.images.datasets import find_dataset
 
@@ -153,7 +153,7 @@ def slow_export(root, dataset, target):
     """Export with a pause after each image, so that a test can kill it in the middle."""
     from engine.export.labels import label_table
     from engine.images.datasets import load_images
-    from engine.workspace import Workspace
+    from engine.core.workspace import Workspace
 
     workspace = Workspace.open(root)
     images = load_images(workspace, dataset)

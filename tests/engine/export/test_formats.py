@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from engine.errors import InputError
+from engine.core.errors import InputError
 from engine.export.folders import undo_export, write_plan
 from engine.export.formats import FORMATS, find_format
 from engine.images.datasets import find_dataset
@@ -52,7 +52,7 @@ def test_every_format_writes_every_labelled_file_and_can_be_undone(scene, table,
 def test_torchvision_reads_the_class_folders(scene, table, splits, tmp_path, splitting):
     from torchvision.datasets import ImageFolder
 
-    from engine.files import content_id
+    from engine.core.files import content_id
 
     write(scene, table, "yolo" if splitting else "folders", tmp_path / "out", splits if splitting else None)
     names = {label: safe for label, safe in zip(("cat", LABEL), ("cat", None), strict=True)}

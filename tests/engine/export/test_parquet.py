@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import engine.export.parquet as parquet
-from engine.errors import InputError, StorageError
+from engine.core.errors import InputError, StorageError
 from engine.export.parquet import read_parquet, write_parquet
 from engine.images.vectors import read_vectors
 

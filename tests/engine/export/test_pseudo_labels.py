@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.errors import InputError
-from engine.export.csv import read_csv
+from engine.core.errors import InputError
+from engine.core.csv import read_csv
 from engine.export.mapping_picture import GREEN, GREY, RED
 from engine.export.pseudo_labels import read_pseudo_labels, write_pseudo_labels
-from engine.ids import to_hex
+from engine.core.ids import to_hex
 from engine.labels.pseudo_labels import PseudoLabelSettings
 
 from ..labels.conftest import make_contents

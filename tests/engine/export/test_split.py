@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.errors import InputError
+from engine.core.errors import InputError
 from engine.export.split import near_duplicate_groups, split_groups
 from engine.neighbors import NeighborGraph
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from engine.errors import InputError
+from engine.core.errors import InputError
 from engine.images.arrays import bmp
 from engine.images.benchmarks import BENCHMARKS, find_benchmark
 from engine.images.decode import decode_rgb

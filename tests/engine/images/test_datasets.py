@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.catalog import open_catalog
-from engine.errors import InputError
-from engine.files import content_id
+from engine.core.catalog import open_catalog
+from engine.core.errors import InputError
+from engine.core.files import content_id
 from engine.images.contents import read_content
 from engine.images.datasets import (
     add_benchmark,

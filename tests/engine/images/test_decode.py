@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from engine.errors import InputError
+from engine.core.errors import InputError
 from engine.images.decode import ImageError, PreprocessSettings, decode, decode_rgb, decode_square
 from tests.engine.images.pictures import CORNERS, corners, encoded, noise, quarters
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.errors import StorageError
+from engine.core.errors import StorageError
 from engine.images.datasets import add_folder, load_images
 from engine.images.decode import decode_square
 from engine.images.pixels import natural_side, read_pixels

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import ids as content_ids
-from engine.errors import InputError, StorageError
+from engine.core import ids as content_ids
+from engine.core.errors import InputError, StorageError
 from engine.images.datasets import add_folder, load_images
 from engine.images.sampling import (
     Sample,
@@ -176,7 +176,7 @@ def test_bad_pairs_are_told(tmp_path, text):
 def test_the_kept_sample_is_what_every_step_works_on(workspace, tmp_path):
     from engine.embeddings.encoders import find_encoder
     from engine.images.datasets import remove_dataset
-    from engine.progress import SILENT
+    from engine.core.progress import SILENT
     from engine.rows import embed_dataset, load_rows
     from engine.work import embed_task
 

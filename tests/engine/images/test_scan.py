@@ -13,7 +13,7 @@ import time
 import numpy as np
 import pytest
 
-from engine.errors import InputError
+from engine.core.errors import InputError
 from engine.images import scan as scan_module
 from engine.images.datasets import add_benchmark, add_folder, add_vectors, files_of, find_dataset, load_images
 from engine.images.report import report
@@ -301,7 +301,7 @@ KILLED = """
 import sys, time
 from engine.images import scan as module
 from engine.images.sources import FolderSource
-from engine.workspace import Workspace
+from engine.core.workspace import Workspace
 module.BATCH = module.HANDFUL = 4
 real = FolderSource.read
 def slow(self, name):

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from engine.errors import InputError
+from engine.core.errors import InputError
 from engine.images.sources import FolderSource, ReadError, folder_truth, open_source, shown
 from tests.engine.images.pictures import quarters, write
 

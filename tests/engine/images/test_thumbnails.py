@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.errors import StorageError
+from engine.core.errors import StorageError
 from engine.images.datasets import add_benchmark, add_folder, add_vectors, files_of
 from engine.images.decode import ImageError
 from engine.images.scan import scan

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from engine.errors import InputError
-from engine.files import content_id
+from engine.core.errors import InputError
+from engine.core.files import content_id
 from engine.images.vectors import read_vectors
 
 X = np.arange(12, dtype=np.float32).reshape(4, 3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.catalog import open_catalog
+from engine.core.catalog import open_catalog
 from engine.labels.events import LabelHistory
 
 

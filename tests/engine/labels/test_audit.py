@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from engine.errors import InputError
+from engine.core.errors import InputError
 from engine.labels.audit import audit_sample, purity_bound, sample_size
 
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import engine.catalog
-from engine.errors import StorageError
+import engine.core.catalog
+from engine.core.errors import StorageError
 from engine.labels.events import LabelHistory
-from engine.workspace import Workspace
+from engine.core.workspace import Workspace
 
 from .conftest import make_contents
 
@@ -25,7 +25,7 @@ WRITER = """
 import sys
 import numpy as np
 from engine.labels.events import LabelHistory
-from engine.workspace import Workspace
+from engine.core.workspace import Workspace
 history = LabelHistory(Workspace.open(sys.argv[1]), "photos")
 contents = np.frombuffer(bytes.fromhex(sys.argv[2]), "S16")
 base = np.arange(len(contents)) % 3
@@ -103,7 +103,7 @@ def test_a_locked_catalog_is_told_and_the_edit_can_be_repeated(history, contents
     view = history.state(contents, base, run="a")
     connect = sqlite3.connect
     monkeypatch.setattr(
-        engine.catalog.sqlite3, "connect", lambda path, **more: connect(path, **more | {"timeout": 0.1})
+        engine.core.catalog.sqlite3, "connect", lambda path, **more: connect(path, **more | {"timeout": 0.1})
     )
     holder = connect(history.catalog, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
@@ -120,7 +120,7 @@ def test_a_full_disk_is_told_and_nothing_is_half_written(history, monkeypatch):
     contents = make_contents(20_000)
     base = np.zeros(20_000, np.int32)
     before = history.state(contents, base, run="a")
-    connect = engine.catalog.connect
+    connect = engine.core.catalog.connect
 
     def nearly_full(path):
         db = connect(path)
@@ -128,12 +128,12 @@ def test_a_full_disk_is_told_and_nothing_is_half_written(history, monkeypatch):
         db.execute(f"PRAGMA max_page_count = {pages + 4}")
         return db
 
-    monkeypatch.setattr(engine.catalog, "connect", nearly_full)
+    monkeypatch.setattr(engine.core.catalog, "connect", nearly_full)
     with pytest.raises(StorageError, match="disk is full"):
         history.rename(before, 0, "cat")
     assert history.version() == 0
     assert history.state(contents, base, run="a").same(before)
-    monkeypatch.setattr(engine.catalog, "connect", connect)
+    monkeypatch.setattr(engine.core.catalog, "connect", connect)
     history.rename(before, 0, "cat")
     assert history.state(contents, base, run="a").find(0).name == "cat"
 

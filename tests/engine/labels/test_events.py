@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.errors import InputError
+from engine.core.errors import InputError
 from engine.labels.events import LabelHistory, clean_label
 from engine.labels.state import CONFIRMED, LOCKED, REJECTED
 
@@ -301,7 +301,7 @@ def test_label_names_refused(given):
 
 
 def test_a_removed_and_added_data_set_starts_anew(workspace, history, now):
-    from engine.catalog import open_catalog
+    from engine.core.catalog import open_catalog
 
     history.rename(now(), 0, "cat")
     with open_catalog(workspace.catalog, write=True) as db:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import engine.labels.propagation as propagation
-from engine.errors import InputError
+from engine.core.errors import InputError
 from engine.labels.propagation import PropagationSettings, propagate, walk_matrix
 from engine.neighbors import NeighborGraph
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.errors import InputError
+from engine.core.errors import InputError
 from engine.labels.events import LabelHistory
-from engine.workspace import Workspace
+from engine.core.workspace import Workspace
 
 from .conftest import add_dataset, make_contents
 

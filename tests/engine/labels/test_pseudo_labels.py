@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 import numpy as np
 import pytest
 
-from engine.errors import InputError
+from engine.core.errors import InputError
 from engine.labels.pseudo_labels import LabelNames, cluster_centers, distances_to_centers, pseudo_label
 
 

@@ -5,8 +5,8 @@ import csv
 import numpy as np
 import pytest
 
-from engine.errors import InputError, WeightsError
-from engine.files import read_json
+from engine.core.errors import InputError, WeightsError
+from engine.core.files import read_json
 from engine.neighbors import build_graph
 from engine.selection import sweep_bench
 from engine.selection.experiments import (
@@ -19,7 +19,7 @@ from engine.selection.experiments import (
     run_experiments,
 )
 from engine.selection.sweep import SweepSettings
-from engine.vectors import unit
+from engine.core.vectors import unit
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from engine.clustering import METHODS
 from engine.clustering.hdbscan import HDBSCANSettings
 from engine.clustering.kmeans import KMeansSettings
 from engine.clustering.temi import TEMISettings
-from engine.errors import CheckpointError, InputError, TrainingError
+from engine.core.errors import CheckpointError, InputError, TrainingError
 from engine.selection.hyperparameters import HyperparameterSearch
 from engine.selection.search_space import default_space, dimensions, grid_of
 from engine.selection.search_trial import WORST, Judge

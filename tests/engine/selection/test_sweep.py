@@ -8,10 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.datasets import load_digits
 
-from engine.errors import InputError
+from engine.core.errors import InputError
 from engine.evaluation import ari
-from engine.files import read_json, save_array
-from engine.progress import Silent
+from engine.core.files import read_json, save_array
+from engine.core.progress import Silent
 from engine.selection import sweep_bench
 from engine.selection.ranking import LeaderboardRow, around_target, break_ties, by_composite, judge, without_repeats
 from engine.selection.sweep import Sweep, SweepSettings, load_sweep

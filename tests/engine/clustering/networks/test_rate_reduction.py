@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from engine.clustering.networks.cpp import CppNetwork, membership, objective
 from engine.clustering.networks.rate_reduction import coding_length, coding_rate, conditional_rate, sinkhorn
-from engine.errors import TrainingError
+from engine.core.errors import TrainingError
 
 
 def unit_rows(n, d, seed=0):

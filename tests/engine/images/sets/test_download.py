@@ -10,11 +10,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from engine.errors import InputError
+from engine.core.errors import InputError
 from engine.images.benchmarks import open_benchmark
 from engine.images.datasets import add_benchmark
 from engine.images.scan import scan
-from engine.images.sets import cifar, fashion_mnist, imagenette, stl10
+from engine.images.sets import cifar
+from engine.images.sets import fashion_mnist
+from engine.images.sets import imagenette
+from engine.images.sets import stl10
 from engine.images.sets.download import Missing, fetch, unpack
 from tests.engine.images.pictures import write
 from tests.engine.images.sets import files

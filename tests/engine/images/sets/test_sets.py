@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.errors import InputError
+from engine.core.errors import InputError
 from engine.images.benchmarks import BENCHMARKS, open_benchmark
 from engine.images.datasets import add_benchmark, load_images
 from engine.images.decode import decode_rgb

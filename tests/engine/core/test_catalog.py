@@ -4,9 +4,9 @@ import sqlite3
 
 import pytest
 
-from engine import catalog
-from engine.catalog import MIGRATIONS, connect, open_catalog
-from engine.errors import StorageError
+from engine.core import catalog
+from engine.core.catalog import MIGRATIONS, connect, open_catalog
+from engine.core.errors import StorageError
 
 
 @pytest.fixture

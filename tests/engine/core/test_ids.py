@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from engine.files import content_id
-from engine.ids import from_hex, pack, positions, to_bytes, to_hex
+from engine.core.files import content_id
+from engine.core.ids import from_hex, pack, positions, to_bytes, to_hex
 
 ODD = [b"\x00" * 16, b"\x01" + b"\x00" * 15, b"a" * 16, b"\xff" * 15 + b"\x00"]
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.errors import StorageError
-from engine.files import (
+from engine.core.errors import StorageError
+from engine.core.files import (
     content_id,
     load_array,
     plain,
@@ -78,7 +78,7 @@ def test_another_error_goes_through_and_leaves_the_old_content(old):
 
 def test_a_kill_in_the_middle_of_writing_leaves_the_old_content(old):
     script = (
-        "import os, signal, sys\nfrom pathlib import Path\nfrom engine.files import replace_file\n"
+        "import os, signal, sys\nfrom pathlib import Path\nfrom engine.core.files import replace_file\n"
         "def write(file):\n    file.write(b'x' * 100000)\n    file.flush()\n    os.kill(os.getpid(), signal.SIGKILL)\n"
         "replace_file(Path(sys.argv[1]), write)\n"
     )

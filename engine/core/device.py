@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from functools import cache
 
-from engine.errors import InputError
+from engine.core.errors import InputError
 
 
 @cache

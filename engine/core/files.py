@@ -17,7 +17,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import StorageError
+from engine.core.errors import StorageError
 
 
 def content_id(data: bytes | memoryview) -> bytes:

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.errors import InputError, StorageError
-from engine.export.csv import path_bytes, path_text, read_csv, restore_cell, safe_cell, write_csv
+from engine.core.errors import InputError, StorageError
+from engine.core.csv import path_bytes, path_text, read_csv, restore_cell, safe_cell, write_csv
 
 NASTY = [
     "=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "＝1", "'=1", "''+x", "'", "'plain", "plain", "", "a,b", 'say "x"',

@@ -18,7 +18,7 @@ from typing import Any, Literal, Self, Union, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
-from engine.errors import InputError
+from engine.core.errors import InputError
 
 
 def setting(

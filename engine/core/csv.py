@@ -16,8 +16,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import InputError, StorageError
-from engine.files import replace_file
+from engine.core.errors import InputError, StorageError
+from engine.core.files import replace_file
 
 Column = Sequence[Any] | NDArray[Any]
 DECIMALS = 6

@@ -8,8 +8,8 @@ from pydantic import model_validator
 
 from engine.clustering import METHODS
 from engine.embeddings.encoders import ENCODERS
-from engine.errors import InputError
-from engine.settings import Settings, add_flags, controls, from_flags, setting
+from engine.core.errors import InputError
+from engine.core.settings import Settings, add_flags, controls, from_flags, setting
 
 
 class Oven(Settings):
