@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.embeddings.encoders import descriptor
-from engine.images.benchmarks import find_benchmark
+from engine.images.sets.registry import find_benchmark
 from engine.images.decode import decode_square
 from engine.images.sources import FolderSource
 from engine.core.vectors import unit

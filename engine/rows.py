@@ -25,7 +25,7 @@ from engine.neighbors import NeighborGraph, cached_graph
 from engine.core.progress import SILENT, Progress
 from engine.projection import ProjectionSettings, cached_projection
 from engine.core.settings import Settings
-from engine.splits import stratified_split
+from engine.images.splits import stratified_split
 from engine.core.workspace import Workspace
 
 

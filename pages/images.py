@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from engine.core.errors import KindredError
-from engine.images.benchmarks import BENCHMARKS
+from engine.images.sets.registry import BENCHMARKS
 from engine.images.datasets import (
     Dataset,
     add_benchmark,

@@ -17,7 +17,7 @@ from engine.distillation.settings import DistilSettings
 from engine.core.errors import InputError
 from engine.core.files import content_id
 from engine.core.ids import Ids, pack
-from engine.splits import stratified_split
+from engine.images.splits import stratified_split
 
 __all__ = ["Prepared", "cluster_to_class", "prepare", "stratified_split"]
 

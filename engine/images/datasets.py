@@ -19,7 +19,7 @@ from typing import Any, Literal, cast
 from engine.core.catalog import open_catalog
 from engine.core.errors import InputError
 from engine.core.ids import to_bytes
-from engine.images.benchmarks import find_benchmark
+from engine.images.sets.registry import find_benchmark
 from engine.images.sources import FolderSource, ReadError, Source, folder_truth, open_source, shown
 from engine.images.tables import ImageFile, ImageTable, files_of, load_images
 from engine.images.vectors import VectorFile, read_vectors

@@ -269,7 +269,7 @@ def open_source(kind: str, location: bytes, options: Mapping[str, Any]) -> Sourc
     if kind == "folder":
         return FolderSource(Path(os.fsdecode(location)), bool(options.get("truth_from_folders", False)))
     if kind == "benchmark":
-        from engine.images.benchmarks import open_benchmark
+        from engine.images.sets.registry import open_benchmark
 
         return open_benchmark(location.decode(), options.get("data_root"))
     raise InputError("This data set holds vectors only; it has no images to read.")

@@ -3,7 +3,7 @@ import pytest
 
 from engine.embeddings.encoders import descriptor
 from engine.embeddings.encoders.descriptor import Descriptor, DescriptorSettings
-from engine.images.benchmarks import find_benchmark
+from engine.images.sets.registry import find_benchmark
 from engine.images.decode import decode_square
 from engine.images.sources import FolderSource
 from tests.conftest import shared_data

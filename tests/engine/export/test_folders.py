@@ -21,7 +21,7 @@ from engine.core.errors import InputError, StorageError
 from engine.export.folders import MANIFEST, Plan, plan_folders, read_manifest, undo_export, write_plan
 from engine.export.names import Namer, safe_file_name, safe_name
 from engine.core.files import content_id
-from engine.images.benchmarks import Digits
+from engine.images.sets.registry import Digits
 from engine.images.datasets import find_dataset
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from engine.core.errors import InputError
-from engine.images.benchmarks import open_benchmark
+from engine.images.sets.registry import open_benchmark
 from engine.images.datasets import add_benchmark
 from engine.images.scan import scan
 from engine.images.sets import cifar

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from engine.core.errors import InputError
-from engine.images.benchmarks import BENCHMARKS, open_benchmark
+from engine.images.sets.registry import BENCHMARKS, open_benchmark
 from engine.images.datasets import add_benchmark, load_images
 from engine.images.decode import decode_rgb
 from engine.images.scan import scan
