@@ -33,7 +33,7 @@ def measure(folder: Path, images: int) -> None:
     from engine import pipeline
     from engine import runs
     from engine.clustering import find_method
-    from engine.embeddings.encoders import find_encoder
+    from engine.embeddings.encoders.registry import find_encoder
     from engine.images.datasets import add_vectors
     from engine.labels.events import LabelHistory
     from engine.rows import embed_dataset

@@ -24,9 +24,9 @@ import numpy as np
 from PIL import Image
 
 from engine.core.device import threads
-from engine.embeddings import pipeline
-from engine.embeddings.encoders import Encoder, find_encoder
-from engine.embeddings.pipeline import embed
+from engine.embeddings import embed as pipeline
+from engine.embeddings.encoders.registry import Encoder, find_encoder
+from engine.embeddings.embed import embed
 from engine.images.datasets import Dataset, add_folder
 from engine.images.decode import decode_square
 from engine.images.scan import scan

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.embeddings.encoders import find_encoder
-from engine.embeddings.pipeline import EmbeddingSet, embed
+from engine.embeddings.encoders.registry import find_encoder
+from engine.embeddings.embed import EmbeddingSet, embed
 from engine.core.errors import InputError
 from engine.images.datasets import find_dataset, load_images
 from engine.images.decode import PreprocessSettings

@@ -15,7 +15,7 @@ from engine import runs
 from engine.clustering import Method, find_method
 from engine.clustering.base import ClusterEstimator, Labels, Vectors
 from engine.clustering.kmeans import mean_directions
-from engine.embeddings.encoders import find_encoder
+from engine.embeddings.encoders.registry import find_encoder
 from engine.core.errors import InputError, KindredError
 from engine.evaluation import scores
 from engine.images.pixels import natural_side, read_pixels

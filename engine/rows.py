@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from engine import runs
 from engine.clustering.base import Labels, Vectors
-from engine.embeddings.pipeline import EmbeddingSet, embed, load_set
+from engine.embeddings.embed import EmbeddingSet, embed, load_set
 from engine.core.errors import InputError, StorageError
 from engine.core.files import load_array
 from engine.core.ids import Ids, positions, to_hex

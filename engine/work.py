@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine import runs
-from engine.embeddings.encoders import find_encoder
+from engine.embeddings.encoders.registry import find_encoder
 from engine.core.errors import InputError
 from engine.evaluation import scores
 from engine.core.files import save_arrays, write_json

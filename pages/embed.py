@@ -7,7 +7,7 @@ from typing import Any, Literal
 import pandas as pd
 import streamlit as st
 
-from engine.embeddings.encoders import ENCODERS, EncoderEntry, find_encoder
+from engine.embeddings.encoders.registry import ENCODERS, EncoderEntry, find_encoder
 from engine.core.errors import KindredError
 from engine.core.ids import to_bytes
 from engine.images.contents import read_content

@@ -17,7 +17,7 @@ from engine.clustering import find_method
 from engine.clustering.published import read_settings
 from engine.commands.parser import Parser
 from engine.core.device import choose_device
-from engine.embeddings.encoders import ENCODERS, find_encoder
+from engine.embeddings.encoders.registry import ENCODERS, find_encoder
 from engine.core.errors import InputError
 from engine.images.decode import PreprocessSettings
 from engine.core.progress import Progress

@@ -174,7 +174,7 @@ def embed_table(
     reuse: bool,
 ) -> Table:
     """Draw the sample of a data set and embed it, or take the newest complete embeddings where no data are named."""
-    from engine.embeddings.pipeline import embed, load_set
+    from engine.embeddings.embed import embed, load_set
     from engine.core.ids import pack, positions
     from engine.images.datasets import load_images
     from engine.neighbors import cached_graph

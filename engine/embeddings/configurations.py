@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from engine.embeddings.encoders import ENCODERS, EncoderEntry
+from engine.embeddings.encoders.registry import ENCODERS, EncoderEntry
 from engine.embeddings.store import EmbeddingStore
 from engine.core.errors import InputError, KindredError, StorageError, WeightsError
 from engine.core.ids import Ids, to_bytes

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.embeddings.encoders import Encoder, find_encoder
+from engine.embeddings.encoders.registry import Encoder, find_encoder
 from engine.embeddings.store import EmbeddingStore, Vectors
 from engine.core.errors import InputError, WeightsError
 from engine.images.decode import PreprocessSettings, decode_square

@@ -12,7 +12,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from engine.embeddings.pipeline import Configuration
+from engine.embeddings.embed import Configuration
 from engine.evaluation import silhouette_samples
 from engine.labels.events import LabelHistory
 from engine.labels.state import LabelState

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from engine.embeddings.encoders import ENCODERS
+from engine.embeddings.encoders.registry import ENCODERS
 from engine.core.errors import KindredError
 from engine.experiment import chosen, experiments_folder
 from engine.core.files import read_json

@@ -15,8 +15,8 @@ from typing import Any
 
 import streamlit as st
 
-from engine.embeddings.encoders import ENCODERS
-from engine.embeddings.pipeline import Configuration, list_configurations
+from engine.embeddings.encoders.registry import ENCODERS
+from engine.embeddings.embed import Configuration, list_configurations
 from engine.core.errors import KindredError
 from engine.images.datasets import Dataset, find_dataset, list_datasets
 from engine.images.sampling import Sample, kept_sample

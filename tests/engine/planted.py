@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.embeddings.encoders import find_encoder
+from engine.embeddings.encoders.registry import find_encoder
 from engine.images.datasets import add_vectors
 from engine.rows import Rows, embed_dataset
 

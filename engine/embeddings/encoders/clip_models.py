@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from engine.embeddings.encoders import KnownModel
+from engine.embeddings.encoders.registry import KnownModel
 from engine.embeddings.encoders.fingerprint import fingerprint
 from engine.embeddings.encoders.weights import NotOnHubError, Wanted, Weights, find_weights
 from engine.core.errors import InputError, WeightsError

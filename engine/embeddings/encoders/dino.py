@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from typing import Any, ClassVar
 
-from engine.embeddings.encoders import KnownModel
+from engine.embeddings.encoders.registry import KnownModel
 from engine.embeddings.encoders.hub_models import load_hub_model
 from engine.embeddings.encoders.vision import (
     IMAGENET,

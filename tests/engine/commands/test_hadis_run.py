@@ -14,7 +14,7 @@ from PIL import Image
 from engine import pipeline
 from engine.clustering import find_method
 from engine.embeddings.configurations import list_configurations
-from engine.embeddings.encoders import find_encoder
+from engine.embeddings.encoders.registry import find_encoder
 from engine.images.datasets import add_folder, list_datasets
 from engine.images.scan import scan
 from engine.rows import embed_dataset, load_rows

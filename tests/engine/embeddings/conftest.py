@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.embeddings import encoders
-from engine.embeddings.encoders import EncoderEntry
+from engine.embeddings.encoders.registry import registry as encoders
+from engine.embeddings.encoders.registry import EncoderEntry
 from engine.images.datasets import add_folder
 from engine.images.scan import scan
 from engine.core.progress import SILENT

@@ -93,7 +93,7 @@ def test_any_resolution_for_dino_and_interpolation_for_a_plain_vit(saved):
 
 
 def test_a_model_that_cannot_interpolate_refuses_with_the_reason(saved, monkeypatch):
-    from engine.embeddings.encoders import dino
+    from engine.embeddings.encoders.registry import dino
 
     monkeypatch.setattr(dino, "_takes_option", lambda model: False)
     with pytest.raises(InputError, match="takes images of 64 pixels only, not 96: its position embeddings cannot"):
@@ -153,7 +153,7 @@ def test_settings_and_revision_need_no_torch(saved):
     import sys
 
     code = (
-        "import sys; from engine.embeddings.encoders import find_encoder\n"
+        "import sys; from engine.embeddings.encoders.registry import find_encoder\n"
         f"e = find_encoder('dino'); e.revision(e.settings_class(model={saved('dinov2')!r}))\n"
         "find_encoder('clip').settings_class(); find_encoder('descriptor').settings_class()\n"
         "sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"

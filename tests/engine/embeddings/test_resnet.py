@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from engine.embeddings.encoders import find_encoder
+from engine.embeddings.encoders.registry import find_encoder
 from engine.embeddings.encoders.resnet import Resnet, ResnetSettings
 from engine.embeddings.encoders.resnet_network import (
     Backbone,

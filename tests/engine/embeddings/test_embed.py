@@ -8,9 +8,9 @@ import time
 import numpy as np
 import pytest
 
-from engine.embeddings import pipeline
+from engine.embeddings import embed as pipeline
 from engine.embeddings import writing
-from engine.embeddings.pipeline import embed, list_configurations, load_set
+from engine.embeddings.embed import embed, list_configurations, load_set
 from engine.embeddings.store import EmbeddingStore
 from engine.core.errors import InputError, WeightsError
 from engine.images.datasets import add_folder, load_images
@@ -293,10 +293,10 @@ def test_work_is_committed_as_seconds_pass(workspace, tiny, added, monkeypatch):
 KILLED = """
 import sys, time
 from pathlib import Path
-from engine.embeddings import encoders
+from engine.embeddings.encoders.registry import registry as encoders
 from engine.embeddings import writing
-from engine.embeddings.encoders import EncoderEntry
-from engine.embeddings.pipeline import embed
+from engine.embeddings.encoders.registry import EncoderEntry
+from engine.embeddings.embed import embed
 from engine.core.workspace import Workspace
 from tests.engine.embeddings.conftest import Tiny, TinySettings
 encoders.ENCODERS["tiny"] = EncoderEntry("tiny", "Tiny", "", "tests.engine.embeddings.conftest", "Tiny")

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.core.device import threads
-from engine.embeddings.ahead import Pixels, decoded_batches
+from engine.embeddings.prefetch import Pixels, decoded_batches
 from engine.embeddings.configurations import Configuration, describe, find_without_weights, key_of, list_configurations
-from engine.embeddings.encoders import Encoder, EncoderEntry, find_encoder
+from engine.embeddings.encoders.registry import Encoder, EncoderEntry, find_encoder
 from engine.embeddings.generations import next_generation, swap
 from engine.embeddings.store import EmbeddingStore, Vectors
 from engine.embeddings.writing import Sized, Writer

@@ -4,7 +4,7 @@ import time
 import numpy as np
 import pytest
 
-from engine.embeddings.ahead import decoded_batches
+from engine.embeddings.prefetch import decoded_batches
 from engine.core.errors import InputError
 
 
