@@ -15,7 +15,7 @@ from sklearn.mixture import GaussianMixture as SkMixture
 
 from engine.clustering import find_method
 from engine.evaluation import ari
-from engine.neighbors import build_graph
+from engine.geometry.neighbors import build_graph
 
 IMAGES, GROUPS = 10_000, 60
 

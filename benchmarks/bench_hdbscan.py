@@ -13,7 +13,7 @@ from clustered_vectors import clustered, median_seconds, timed
 
 from engine.clustering.hdbscan import HDBSCAN, HDBSCANSettings
 from engine.evaluation import ari
-from engine.neighbors import build_graph
+from engine.geometry.neighbors import build_graph
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ import numpy as np
 
 from engine.clustering import find_method
 from engine.evaluation import accuracy, ari, nmi, random_accuracy
-from engine.neighbors import build_graph
+from engine.geometry.neighbors import build_graph
 
 NPZ = {"sign_digits": "sign_digits_mobilenetv2.npz", "clothing_341": "clothing_341_mobilenetv2.npz"}
 REFERENCES = ("kmeans", "umap-10+kmeans")

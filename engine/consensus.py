@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from engine.agreement import ari, compact
 from engine.core.errors import InputError
-from engine.neighbors import NeighborGraph
+from engine.geometry.neighbors import NeighborGraph
 
 SETTLED = 0.1
 

@@ -19,7 +19,7 @@ from engine.core.errors import InputError
 from engine.images.datasets import find_dataset, load_images
 from engine.images.decode import PreprocessSettings
 from engine.images.sampling import Sample, SampleSettings, draw, kept_sample
-from engine.neighbors import NeighborGraph, cached_graph
+from engine.geometry.neighbors import NeighborGraph, cached_graph
 from engine.core.progress import SILENT, Progress
 from engine.selection.experiments import Configuration, ExperimentResult, run_experiments
 from engine.selection.sweep import SweepSettings

@@ -20,7 +20,7 @@ from engine.core.errors import InputError, KindredError
 from engine.evaluation import scores
 from engine.images.pixels import natural_side, read_pixels
 from engine.images.sources import shown
-from engine.neighbors import cached_graph
+from engine.geometry.neighbors import cached_graph
 from engine.core.progress import SILENT, Progress
 from engine.rows import Rows, embed_dataset, graph_of, truth_codes
 from engine.core.settings import Settings

@@ -19,7 +19,7 @@ from engine.labels.events import LabelHistory
 from engine.labels.pseudo_labels import PseudoLabelSettings
 from engine.pipeline import split_as
 from engine.core.progress import SILENT, Progress
-from engine.projection import ProjectionSettings
+from engine.geometry.projection import ProjectionSettings
 from engine.rows import Rows, align, graph_of, load_rows, map_of, rows_of_run, truth_codes
 from engine.core.settings import Settings
 from engine.core.workspace import Workspace

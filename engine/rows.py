@@ -21,9 +21,9 @@ from engine.core.ids import Ids, positions, to_hex
 from engine.images.datasets import Dataset, find_dataset, load_images
 from engine.images.decode import PreprocessSettings
 from engine.images.sampling import kept_sample
-from engine.neighbors import NeighborGraph, cached_graph
+from engine.geometry.neighbors import NeighborGraph, cached_graph
 from engine.core.progress import SILENT, Progress
-from engine.projection import ProjectionSettings, cached_projection
+from engine.geometry.projection import ProjectionSettings, cached_projection
 from engine.core.settings import Settings
 from engine.images.splits import stratified_split
 from engine.core.workspace import Workspace

@@ -21,7 +21,7 @@ from engine.labels.pseudo_labels import PseudoLabelSettings
 from engine.pipeline import cluster, settings_of, write_csv
 from engine.products import distil_run, export_run, pseudo_label_run
 from engine.core.progress import Progress
-from engine.projection import ProjectionSettings
+from engine.geometry.projection import ProjectionSettings
 from engine.rows import (
     Rows,
     align,

@@ -10,8 +10,8 @@ from components.gallery import Action, GallerySelection, gallery, gallery_order
 from components.map import MapEvent, focus_on_map, scatter_map
 from engine.images.sources import shown as readable
 from engine.labels.state import UNSORTED
-from engine.neighbors import search
-from engine.projection import ProjectionSettings
+from engine.geometry.neighbors import search
+from engine.geometry.projection import ProjectionSettings
 from pages.shared.actions import do, tell, undo_redo
 from pages.shared.board import Board, map_points, open_board
 from pages.shared.clusters import cluster_table

@@ -13,7 +13,7 @@ from engine.clustering import find_method
 from engine.embeddings.encoders.registry import find_encoder
 from engine.images.datasets import add_folder
 from engine.images.scan import scan
-from engine.projection import ProjectionSettings
+from engine.geometry.projection import ProjectionSettings
 from engine.rows import Rows, embed_dataset, map_of
 from engine.core.workspace import Workspace
 

@@ -26,7 +26,7 @@ from engine.clustering.presets import DeepSettings, batch_for, check_enough, ste
 from engine.clustering.training_estimator import DeepEstimator, graph_for
 from engine.clustering.training_labels import SMOOTH_NEIGHBORS, WarmStart, starting_labels
 from engine.core.errors import InputError
-from engine.neighbors import NeighborGraph
+from engine.geometry.neighbors import NeighborGraph
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import setting
 

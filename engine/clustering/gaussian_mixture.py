@@ -13,10 +13,10 @@ import numpy as np
 
 from engine.clustering.base import ClusterEstimator, Labels, Vectors, check_embeddings
 from engine.clustering.kmeans import assign, mean_directions, train_kmeans
-from engine.clustering.reduce import Reduce, Space, reduce_embeddings, reduce_setting
+from engine.geometry.reduce import Reduce, Space, reduce_embeddings, reduce_setting
 from engine.core.device import choose_device, threads
 from engine.core.errors import TrainingError
-from engine.neighbors import NeighborGraph
+from engine.geometry.neighbors import NeighborGraph
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import Settings, setting
 

@@ -16,7 +16,7 @@ from engine.clustering.base import ClusterEstimator, Labels, Vectors
 from engine.clustering.presets import DeepSettings, batch_for, check_enough, epochs_for, unchanged
 from engine.clustering.tracking import Tracking
 from engine.core.errors import InputError
-from engine.neighbors import NeighborGraph
+from engine.geometry.neighbors import NeighborGraph
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import setting
 

@@ -14,10 +14,10 @@ import numpy as np
 from engine.clustering.base import ClusterEstimator, Labels, Vectors, check_embeddings
 from engine.clustering.kmeans import mean_directions
 from engine.clustering.linkage import Cut, LinkageTree, single_linkage
-from engine.clustering.reduce import Reduce, Space, reduce_embeddings, reduce_setting
+from engine.geometry.reduce import Reduce, Space, reduce_embeddings, reduce_setting
 from engine.clustering.spanning import spanning_tree
 from engine.core.errors import InputError
-from engine.neighbors import NeighborGraph, search
+from engine.geometry.neighbors import NeighborGraph, search
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import Settings, setting
 from engine.core.vectors import blocks

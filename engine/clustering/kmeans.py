@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.clustering.base import ClusterEstimator, Labels, Vectors, check_embeddings, unit
-from engine.clustering.reduce import Reduce, Space, reduce_embeddings, reduce_setting
+from engine.geometry.reduce import Reduce, Space, reduce_embeddings, reduce_setting
 from engine.core.device import gpu_count, threads
-from engine.neighbors import NeighborGraph
+from engine.geometry.neighbors import NeighborGraph
 from engine.core.progress import SILENT, Progress
-from engine.projection import fit_pca
+from engine.geometry.projection import fit_pca
 from engine.core.settings import Settings, setting
 from engine.core.vectors import blocks
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from engine.clustering.base import ClusterEstimator, Labels, Vectors, check_embeddings, unit
 from engine.clustering.hdbscan import nearest_in
 from engine.clustering.kmeans import assign, mean_directions, train_kmeans
-from engine.clustering.reduce import Reduce, Space, reduce_embeddings, reduce_setting
-from engine.neighbors import NeighborGraph
+from engine.geometry.reduce import Reduce, Space, reduce_embeddings, reduce_setting
+from engine.geometry.neighbors import NeighborGraph
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import Settings, setting
 from engine.core.vectors import blocks

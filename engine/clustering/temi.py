@@ -22,7 +22,7 @@ from engine.clustering.presets import (
 )
 from engine.clustering.training_estimator import DeepEstimator, graph_for
 from engine.clustering.training_labels import SMOOTH_NEIGHBORS, WarmStart, starting_labels
-from engine.neighbors import NeighborGraph
+from engine.geometry.neighbors import NeighborGraph
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import setting
 

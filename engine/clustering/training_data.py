@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.clustering.presets import steps_per_epoch
-from engine.projection import fit_pca
+from engine.geometry.projection import fit_pca
 
 Normalise = Literal["none", "l2", "standardise", "centre", "principal"]
 ON_DEVICE_BYTES = 2 << 30

@@ -15,7 +15,7 @@ from engine.clustering.base import ClusterEstimator, Labels, Vectors, check_embe
 from engine.clustering.kmeans import mean_directions
 from engine.clustering.training_labels import neighbor_agreement
 from engine.core.errors import CheckpointError, InputError
-from engine.neighbors import NeighborGraph, build_graph
+from engine.geometry.neighbors import NeighborGraph, build_graph
 from engine.core.progress import Progress
 
 if TYPE_CHECKING:

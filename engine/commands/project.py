@@ -14,7 +14,7 @@ from engine.commands.console import (
     finish,
     load_data,
 )
-from engine.projection import ProjectionSettings
+from engine.geometry.projection import ProjectionSettings
 from engine.core.settings import add_flags, from_flags
 from engine.core.workspace import Workspace
 

@@ -33,7 +33,7 @@ from engine.core.workspace import Workspace
 
 if TYPE_CHECKING:
     from engine.images.datasets import Dataset
-    from engine.neighbors import NeighborGraph
+    from engine.geometry.neighbors import NeighborGraph
     from engine.selection.sweep import SweepResult
 
 
@@ -177,7 +177,7 @@ def embed_table(
     from engine.embeddings.embed import embed, load_set
     from engine.core.ids import pack, positions
     from engine.images.datasets import load_images
-    from engine.neighbors import cached_graph
+    from engine.geometry.neighbors import cached_graph
 
     kept = None
     if any(getattr(arguments, name) is not None for name in ("dataset", "folder", "vectors")):

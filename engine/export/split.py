@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.core.errors import InputError
-from engine.neighbors import NeighborGraph
+from engine.geometry.neighbors import NeighborGraph
 
 PARTS = ("train", "val", "test")
 

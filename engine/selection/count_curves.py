@@ -17,7 +17,7 @@ from engine.clustering.kmeans import assign, train_kmeans
 from engine.core.errors import InputError
 from engine.evaluation import silhouette
 from engine.core.progress import Progress
-from engine.projection import fit_pca
+from engine.geometry.projection import fit_pca
 
 Curve = NDArray[np.float64]
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from engine.agreement import accuracy, ari, compact, encode, nmi
 from engine.core.errors import InputError, KindredError
 from engine.core.files import write_json, write_text
-from engine.neighbors import NeighborGraph, build_graph
+from engine.geometry.neighbors import NeighborGraph, build_graph
 from engine.core.palette import category_color
 from engine.core.progress import SILENT, Progress
 from engine.selection.sweep import Sweep, SweepSettings

@@ -22,7 +22,7 @@ from engine.clustering import Method, find_method
 from engine.core.errors import CheckpointError, InputError, KindredError, TrainingError
 from engine.evaluation import encode
 from engine.core.files import told_when_full, write_json
-from engine.neighbors import NeighborGraph, build_graph
+from engine.geometry.neighbors import NeighborGraph, build_graph
 from engine.core.progress import SILENT, Progress
 from engine.selection.search_space import Dimension, Space, default_space, dimensions, grid_of
 from engine.selection.search_trial import Judge, Metric, TrialListener

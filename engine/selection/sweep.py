@@ -20,7 +20,7 @@ from pydantic import field_validator, model_validator
 from engine.core.device import gpu_count
 from engine.core.errors import InputError
 from engine.evaluation import CompositeSettings
-from engine.neighbors import NeighborGraph
+from engine.geometry.neighbors import NeighborGraph
 from engine.core.progress import SILENT, Progress
 from engine.selection.candidates import ALGORITHMS
 from engine.selection.ranking import LeaderboardRow, around_target, break_ties, by_composite, without_repeats

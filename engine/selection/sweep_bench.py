@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.clustering.reduce import content_key
+from engine.geometry.reduce import content_key
 from engine.core.device import threads
 from engine.core.errors import InputError, StorageError
 from engine.core.files import read_json, replace_file, save_array, write_json
-from engine.neighbors import NeighborGraph, build_graph
+from engine.geometry.neighbors import NeighborGraph, build_graph
 from engine.core.progress import Progress
 from engine.selection.candidates import Candidate, candidates
 from engine.selection.pool import Limits, Outcome, Pool, Task

@@ -18,7 +18,7 @@ import numpy as np
 
 from engine.clustering import find_method
 from engine.clustering.base import ClusterEstimator
-from engine.clustering.reduce import reduce_embeddings
+from engine.geometry.reduce import reduce_embeddings
 from engine.core.errors import KindredError
 from engine.evaluation import (
     ari,
@@ -31,7 +31,7 @@ from engine.evaluation import (
     sizes,
 )  # fmt: skip
 from engine.core.files import load_array, save_array, write_json
-from engine.neighbors import NeighborGraph
+from engine.geometry.neighbors import NeighborGraph
 from engine.selection.candidates import Candidate
 
 

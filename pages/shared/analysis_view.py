@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from engine.analysis import distribution, kept_analysis, read_analysis
 from engine.evaluation import silhouette_samples
 from engine.figures import sizes_figure
-from engine.prototypes import prototypes
+from engine.geometry.prototypes import prototypes
 from engine.rows import Rows, align
 from engine.runs import Run
 from pages.shared.charts import MOST, draw, heat_map, largest

@@ -16,9 +16,9 @@ from engine.embeddings.embed import Configuration
 from engine.evaluation import silhouette_samples
 from engine.labels.events import LabelHistory
 from engine.labels.state import LabelState
-from engine.neighbors import NeighborGraph
-from engine.projection import ProjectionSettings, pca_map
-from engine.prototypes import Prototypes, prototypes
+from engine.geometry.neighbors import NeighborGraph
+from engine.geometry.projection import ProjectionSettings, pca_map
+from engine.geometry.prototypes import Prototypes, prototypes
 from engine.rows import Rows, align, graph_of, kept_map, load_rows
 from engine.runs import Run
 from engine.core.workspace import Workspace

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from components.gallery import gallery
 from engine.consensus import Consensus, consensus
 from engine.images.sources import shown
-from engine.neighbors import kept_graph
-from engine.prototypes import prototypes
+from engine.geometry.neighbors import kept_graph
+from engine.geometry.prototypes import prototypes
 from engine.rows import Rows, align
 from engine.runs import Run
 from pages.shared.board import graph_for, rows_of

@@ -7,7 +7,7 @@ import streamlit as st
 
 from engine.labels.audit import purity_bound
 from engine.labels.state import LOCKED, Cluster
-from engine.neighbors import search
+from engine.geometry.neighbors import search
 from pages.shared.actions import do
 from pages.shared.board import Board
 from pages.shared.pictures import strip

@@ -7,7 +7,7 @@ import streamlit as st
 from plotly.graph_objects import Figure
 
 from engine.figures import map_figure
-from engine.projection import ProjectionSettings
+from engine.geometry.projection import ProjectionSettings
 from engine.rows import Rows, align, truth_codes
 from engine.runs import Run
 from pages.shared.board import map_points

@@ -9,7 +9,7 @@ import streamlit as st
 
 from engine.clustering import METHODS, find_method
 from engine.core.errors import KindredError
-from engine.prototypes import prototypes
+from engine.geometry.prototypes import prototypes
 from engine.rows import Rows
 from engine.selection.ranking import LeaderboardRow
 from engine.selection.sweep import SweepResult, SweepSettings, load_sweep

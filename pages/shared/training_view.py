@@ -11,7 +11,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from engine import jobs
-from engine.prototypes import prototypes
+from engine.geometry.prototypes import prototypes
 from engine.rows import Rows
 from pages.shared.frame import watch
 from pages.shared.pictures import strip

@@ -7,7 +7,7 @@ import pytest
 
 from engine.consensus import consensus
 from engine.core.errors import InputError
-from engine.neighbors import NeighborGraph
+from engine.geometry.neighbors import NeighborGraph
 
 
 def graph_over(n, k, seed=0):

@@ -6,7 +6,7 @@ import pytest
 from engine.clustering import find_method
 from engine.core.errors import InputError
 from engine.evaluation import ari
-from engine.neighbors import build_graph
+from engine.geometry.neighbors import build_graph
 from engine.core.vectors import unit
 
 NAMED = {

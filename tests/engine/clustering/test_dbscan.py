@@ -7,7 +7,7 @@ from sklearn.datasets import load_digits
 
 from engine.clustering.dbscan import DBSCAN, DBSCANSettings
 from engine.evaluation import ari
-from engine.neighbors import build_graph
+from engine.geometry.neighbors import build_graph
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from sklearn.mixture import GaussianMixture as Reference
 
 from engine.clustering.gaussian_mixture import GaussianMixture, GaussianMixtureSettings
 from engine.clustering.kmeans import KMeans, KMeansSettings
-from engine.clustering.reduce import reduce_embeddings
+from engine.geometry.reduce import reduce_embeddings
 from engine.evaluation import ari
 
 

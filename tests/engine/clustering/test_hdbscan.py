@@ -13,7 +13,7 @@ from engine.clustering.linkage import LinkageTree, single_linkage
 from engine.clustering.spanning import spanning_tree
 from engine.core.errors import InputError, StorageError
 from engine.evaluation import ari
-from engine.neighbors import build_graph
+from engine.geometry.neighbors import build_graph
 from engine.core.vectors import unit
 
 

@@ -8,7 +8,7 @@ from engine.clustering import spectral
 from engine.clustering.kmeans import KMeans, KMeansSettings
 from engine.clustering.spectral import Spectral, SpectralSettings
 from engine.evaluation import ari, nmi
-from engine.neighbors import build_graph
+from engine.geometry.neighbors import build_graph
 
 
 def rings(rng, n=400):

@@ -19,7 +19,7 @@ from engine.clustering.training_data import Features
 from engine.clustering.training_labels import neighbor_agreement, shared_neighbors, smoothed, starting_labels
 from engine.core.errors import CheckpointError, InputError
 from engine.evaluation import accuracy
-from engine.neighbors import build_graph
+from engine.geometry.neighbors import build_graph
 from tests.engine.clustering.deep import Listener, groups
 
 CPU = torch.device("cpu")

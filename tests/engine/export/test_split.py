@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from engine.core.errors import InputError
 from engine.export.split import near_duplicate_groups, split_groups
-from engine.neighbors import NeighborGraph
+from engine.geometry.neighbors import NeighborGraph
 
 
 @settings(max_examples=60, deadline=None)

@@ -8,7 +8,7 @@ import pytest
 import engine.labels.propagation as propagation
 from engine.core.errors import InputError
 from engine.labels.propagation import PropagationSettings, propagate, walk_matrix
-from engine.neighbors import NeighborGraph
+from engine.geometry.neighbors import NeighborGraph
 
 
 def graph_of(vectors, k):

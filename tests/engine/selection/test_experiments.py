@@ -7,7 +7,7 @@ import pytest
 
 from engine.core.errors import InputError, WeightsError
 from engine.core.files import read_json
-from engine.neighbors import build_graph
+from engine.geometry.neighbors import build_graph
 from engine.selection import sweep_bench
 from engine.selection.experiments import (
     Configuration,

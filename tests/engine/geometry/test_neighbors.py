@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from engine import neighbors
+from engine.geometry import neighbors
 from engine.core.errors import InputError
-from engine.neighbors import build_graph, cached_graph, search
+from engine.geometry.neighbors import build_graph, cached_graph, search
 
 
 def reference(x, k):

@@ -20,9 +20,9 @@ from pydantic import AfterValidator
 from engine.core.device import threads
 from engine.core.errors import InputError, StorageError
 from engine.core.files import load_array, save_array
-from engine.neighbors import NeighborGraph, build_graph, search, without_self
+from engine.geometry.neighbors import NeighborGraph, build_graph, search, without_self
 from engine.core.progress import SILENT, Progress
-from engine.projection import Pca, fit_pca, umap_layout
+from engine.geometry.projection import Pca, fit_pca, umap_layout
 from engine.core.settings import setting
 from engine.core.vectors import Vectors, blocks, check_embeddings, unit, unit_rows
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from engine.core.device import threads
 from engine.core.errors import StorageError
 from engine.core.files import load_array, save_array
-from engine.neighbors import NeighborGraph, build_graph
+from engine.geometry.neighbors import NeighborGraph, build_graph
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import Settings, setting
 from engine.core.vectors import Vectors, blocks, check_embeddings, unit

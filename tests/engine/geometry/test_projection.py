@@ -5,10 +5,10 @@ import pytest
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
-from engine import projection
+from engine.geometry import projection
 from engine.core.errors import InputError
-from engine.neighbors import build_graph
-from engine.projection import (
+from engine.geometry.neighbors import build_graph
+from engine.geometry.projection import (
     ProjectionSettings,
     cached_projection,
     fit_pca,

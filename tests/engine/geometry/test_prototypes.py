@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from engine.prototypes import prototypes
+from engine.geometry.prototypes import prototypes
 
 
 def case(seed=0, n=60, clusters=4, dimension=6):
