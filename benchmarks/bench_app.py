@@ -32,7 +32,7 @@ def measure(folder: Path, images: int) -> None:
     import engine.jobs
     from engine import pipeline
     from engine import runs
-    from engine.clustering import find_method
+    from engine.clustering.registry import find_method
     from engine.embeddings.encoders.registry import find_encoder
     from engine.images.datasets import add_vectors
     from engine.labels.events import LabelHistory

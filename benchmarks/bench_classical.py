@@ -13,7 +13,7 @@ from sklearn.cluster import DBSCAN as SkDBSCAN
 from sklearn.cluster import KMeans as SkKMeans
 from sklearn.mixture import GaussianMixture as SkMixture
 
-from engine.clustering import find_method
+from engine.clustering.registry import find_method
 from engine.evaluation import ari
 from engine.geometry.neighbors import build_graph
 

@@ -25,7 +25,7 @@ def measure(kind: str, n: int, d: int, repeats: int) -> dict[str, float]:
     import torch
     from torch.nn import functional
 
-    from engine.clustering.networks.rate_reduction import conditional_rate
+    from engine.clustering.deep.cpp.rate_reduction import conditional_rate
 
     torch.manual_seed(0)
     z = functional.normalize(torch.randn(n, d), dim=1).requires_grad_()

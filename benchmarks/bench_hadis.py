@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from sklearn.datasets import load_digits
 
-from engine.clustering.hadis import HaDis, HaDisSettings
+from engine.clustering.deep.hadis.estimator import HaDis, HaDisSettings
 from engine.clustering.kmeans import KMeans, KMeansSettings
 from engine.evaluation import accuracy, ari, nmi
 
@@ -80,8 +80,8 @@ def train(given: argparse.Namespace) -> None:
 def step(given: argparse.Namespace) -> None:
     from torchvision import transforms
 
-    from engine.clustering.networks.augment import Augmentation
-    from engine.clustering.networks.hadis import HaDisNetwork, dsa, hsd, pcl
+    from engine.clustering.deep.hadis.augment import Augmentation
+    from engine.clustering.deep.hadis.network import HaDisNetwork, dsa, hsd, pcl
 
     side, count = given.side, given.batch
     rng = np.random.default_rng(0)

@@ -11,7 +11,7 @@ import argparse
 
 from clustered_vectors import clustered, median_seconds, timed
 
-from engine.clustering.hdbscan import HDBSCAN, HDBSCANSettings
+from engine.clustering.density.hdbscan import HDBSCAN, HDBSCANSettings
 from engine.evaluation import ari
 from engine.geometry.neighbors import build_graph
 

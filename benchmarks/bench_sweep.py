@@ -48,7 +48,7 @@ def timed(work: Callable[[], Any]) -> tuple[float, Any]:
 def imports_mb() -> float:
     """Return the MiB of a worker that has imported and compiled everything and holds no data."""
     code = (
-        "import os, numpy as np; from engine.clustering import find_method; from engine.selection import sweep_worker;"
+        "import os, numpy as np; from engine.clustering.registry import find_method; from engine.selection import sweep_worker;"
         "from engine.selection.pool import own_memory_mb; x = np.random.default_rng(0).random((60, 512), 'float32');"
         "[m.build(m.settings_class.parse(v)).fit(x) for m, v in ((find_method('kmeans'), {'reduce': 'umap-10'}),"
         "(find_method('gaussian_mixture'), {}))]; print(own_memory_mb(os.getpid()))"

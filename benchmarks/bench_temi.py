@@ -20,7 +20,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from engine.clustering.networks.temi import StackedHeads, temi_loss
+from engine.clustering.deep.temi.network import StackedHeads, temi_loss
 
 BETA, TAU, EMA = 0.6, 0.1, 0.996
 

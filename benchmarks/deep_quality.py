@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
-from engine.clustering import find_method
+from engine.clustering.registry import find_method
 from engine.evaluation import accuracy, ari, nmi, random_accuracy
 from engine.geometry.neighbors import build_graph
 

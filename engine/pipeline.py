@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine import runs
-from engine.clustering import Method, find_method
+from engine.clustering.registry import Method, find_method
 from engine.clustering.base import ClusterEstimator, Labels, Vectors
 from engine.clustering.kmeans import mean_directions
 from engine.embeddings.encoders.registry import find_encoder

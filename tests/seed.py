@@ -9,7 +9,7 @@ from PIL import Image
 
 from engine import pipeline
 from engine import runs
-from engine.clustering import find_method
+from engine.clustering.registry import find_method
 from engine.embeddings.encoders.registry import find_encoder
 from engine.images.datasets import add_folder
 from engine.images.scan import scan

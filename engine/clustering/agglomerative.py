@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from engine.agreement import compact
 from engine.clustering.base import ClusterEstimator, Labels, Vectors, check_embeddings
 from engine.clustering.kmeans import assign, mean_directions, train_kmeans
-from engine.clustering.linkage import LinkageTree, single_linkage
+from engine.clustering.density.linkage import LinkageTree, single_linkage
 from engine.geometry.reduce import Reduce, Space, reduce_embeddings, reduce_setting
 from engine.geometry.neighbors import NeighborGraph
 from engine.core.progress import SILENT, Progress

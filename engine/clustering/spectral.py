@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.clustering.base import ClusterEstimator, Labels, Vectors, check_embeddings, unit
-from engine.clustering.hdbscan import nearest_in
+from engine.clustering.density.hdbscan import nearest_in
 from engine.clustering.kmeans import assign, mean_directions, train_kmeans
 from engine.geometry.reduce import Reduce, Space, reduce_embeddings, reduce_setting
 from engine.geometry.neighbors import NeighborGraph

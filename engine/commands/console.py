@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.clustering import find_method
-from engine.clustering.published import read_settings
+from engine.clustering.registry import find_method
+from engine.clustering.deep.published import read_settings
 from engine.commands.parser import Parser
 from engine.core.device import choose_device
 from engine.embeddings.encoders.registry import ENCODERS, find_encoder

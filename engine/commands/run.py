@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.clustering import METHODS, find_method
+from engine.clustering.registry import METHODS, find_method
 from engine.commands.console import (
     ConsoleProgress,
     add_data_arguments,
@@ -91,7 +91,7 @@ def main(arguments: argparse.Namespace) -> int:
 def train_together(arguments: argparse.Namespace) -> int:
     """Let the first process do everything and the others join it for the training, once its folder is known."""
     from engine import pipeline
-    from engine.clustering.networks.parallel import Team
+    from engine.clustering.deep.parallel import Team
 
     if find_method(arguments.method).takes != "images":
         raise InputError(f"{arguments.method} trains in one process.", "Start it without torchrun.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.clustering import METHODS, find_method
+from engine.clustering.registry import METHODS, find_method
 from engine.commands.console import (
     ConsoleProgress,
     add_data_arguments,

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from engine.clustering import find_method
+from engine.clustering.registry import find_method
 from engine.core.settings import Settings
 
 Mode = Literal["fast", "balanced", "comprehensive", "gpu"]

@@ -18,7 +18,7 @@ from typing import Any, Literal, Self, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.clustering import Method, find_method
+from engine.clustering.registry import Method, find_method
 from engine.core.errors import CheckpointError, InputError, KindredError, TrainingError
 from engine.evaluation import encode
 from engine.core.files import told_when_full, write_json

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.clustering import find_method
+from engine.clustering.registry import find_method
 from engine.clustering.base import ClusterEstimator
 from engine.geometry.reduce import reduce_embeddings
 from engine.core.errors import KindredError

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from engine.bin import binned_runs, delete_run, restore_run
-from engine.clustering import METHODS
+from engine.clustering.registry import METHODS
 from engine.runs import Run, update_config
 from pages.shared.metrics import METRICS
 from pages.shared.run_rows import figures_of, title_of

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from engine import pipeline
 from engine import runs
-from engine.clustering import METHODS, Method, find_method
+from engine.clustering.registry import METHODS, Method, find_method
 from engine.core.errors import KindredError
 from engine.evaluation import scores
 from engine.rows import Rows, truth_codes

@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from engine.clustering import Method, find_method
+from engine.clustering.registry import Method, find_method
 from engine.core.files import read_json
 from pages.shared.job_view import job_view
 from pages.shared.state import Current, escape

@@ -7,7 +7,7 @@ from typing import Literal
 import pandas as pd
 import streamlit as st
 
-from engine.clustering import METHODS, find_method
+from engine.clustering.registry import METHODS, find_method
 from engine.core.errors import KindredError
 from engine.geometry.prototypes import prototypes
 from engine.rows import Rows

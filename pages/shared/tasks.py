@@ -6,7 +6,7 @@ from typing import Any
 
 from engine import jobs
 from engine import runs
-from engine.clustering import Method
+from engine.clustering.registry import Method
 from engine.embeddings.encoders.registry import EncoderEntry
 from engine.images.datasets import Dataset
 from engine.images.decode import PreprocessSettings

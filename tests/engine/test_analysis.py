@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine.analysis import analyze, distribution, kept_analysis, read_analysis
-from engine.clustering import find_method
+from engine.clustering.registry import find_method
 from engine.core.errors import StorageError
 from engine.evaluation import silhouette
 from engine.pipeline import cluster

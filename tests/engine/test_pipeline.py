@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from engine import pipeline
-from engine.clustering import find_method
+from engine.clustering.registry import find_method
 from engine.clustering.kmeans import KMeans
 from engine.core.errors import InputError
 from engine.evaluation import scores

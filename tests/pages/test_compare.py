@@ -8,7 +8,7 @@ import pytest
 
 from engine import jobs
 from engine import pipeline
-from engine.clustering import find_method
+from engine.clustering.registry import find_method
 from engine.export.pseudo_labels import read_pseudo_labels
 from engine.labels.events import LabelHistory
 from engine.rows import load_rows

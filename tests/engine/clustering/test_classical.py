@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from engine.clustering import find_method
+from engine.clustering.registry import find_method
 from engine.core.errors import InputError
 from engine.evaluation import ari
 from engine.geometry.neighbors import build_graph

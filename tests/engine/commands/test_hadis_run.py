@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from engine import pipeline
-from engine.clustering import find_method
+from engine.clustering.registry import find_method
 from engine.embeddings.configurations import list_configurations
 from engine.embeddings.encoders.registry import find_encoder
 from engine.images.datasets import add_folder, list_datasets

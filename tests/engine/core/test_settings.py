@@ -6,7 +6,7 @@ from typing import Literal
 import pytest
 from pydantic import model_validator
 
-from engine.clustering import METHODS
+from engine.clustering.registry import METHODS
 from engine.embeddings.encoders.registry import ENCODERS
 from engine.core.errors import InputError
 from engine.core.settings import Settings, add_flags, controls, from_flags, setting

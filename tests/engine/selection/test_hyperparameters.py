@@ -7,15 +7,15 @@ import json
 import numpy as np
 import pytest
 
-from engine.clustering import METHODS
-from engine.clustering.hdbscan import HDBSCANSettings
+from engine.clustering.registry import METHODS
+from engine.clustering.density.hdbscan import HDBSCANSettings
 from engine.clustering.kmeans import KMeansSettings
-from engine.clustering.temi import TEMISettings
+from engine.clustering.deep.temi.estimator import TEMISettings
 from engine.core.errors import CheckpointError, InputError, TrainingError
 from engine.selection.hyperparameters import HyperparameterSearch
 from engine.selection.search_space import default_space, dimensions, grid_of
 from engine.selection.search_trial import WORST, Judge
-from tests.engine.clustering.deep import Listener, groups
+from tests.engine.clustering.deep.common import Listener, groups
 
 FIVE, TRUTH = groups(200, 12, 5, spread=0.5)
 
@@ -177,7 +177,7 @@ def test_trials_of_a_deep_method_are_short_and_the_best_is_trained_in_full():
 
 
 def test_a_bayesian_search_prunes_what_stays_below_the_median(monkeypatch):
-    from engine.clustering.temi import TEMI
+    from engine.clustering.deep.temi.estimator import TEMI
 
     def fit(self, embeddings, *, neighbors=None, progress, checkpoints=None):
         good = self.settings.beta > 0.7

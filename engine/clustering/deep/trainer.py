@@ -1,0 +1,388 @@
+"""What every deep clustering method shares: one trainer. A method brings a `Task` (network, loss, labels) and a `Plan`.
+
+How a method's `fit` uses it (torch is imported here, so import this module inside `fit`)::
+
+    device = training_device(settings.device, progress, notes)        # says aloud when it is the CPU
+    with seeded(settings.random_state, device):                        # from training_checkpoints
+        task = MyTask(network, Features(embeddings, device, normaliser))
+        trainer = Trainer(task, plan, n=len(embeddings), method="cludi", settings=resolved, device=device,
+                          data=fingerprint(embeddings), progress=progress, checkpoints=checkpoints)
+        if not trainer.resumed:                                        # optional: training_start.fit_to_labels
+            fit_to_labels(trainer, labels, logits_of_rows, n_steps=200)
+        outcome = trainer.train()                                      # outcome.notes -> notes_
+
+`Task.loss(rows, run)` returns a dict of scalar tensors whose entry "loss" is minimised; the others are
+reported. `run` is the trainer: `run.model`, `run.teacher` (EMA, evaluation mode, no gradient), `run.step`,
+`run.epoch`, `run.rng` (NumPy) and `run.generator` (torch, CPU), whose states are in the checkpoint, and
+`run.autocast()` for the forward pass on a GPU (compute losses in float32 outside it).
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from engine.clustering.deep.checkpoints import (
+    comparable,
+    generator_states,
+    load_newest,
+    restore_generators,
+    save_checkpoint,
+)
+from engine.clustering.deep.data import BatchOrder
+from engine.clustering.deep.plan import (
+    Group,
+    Outcome,
+    Plan,
+    Task,
+    Terms,
+    ema_momentum,
+    human_time,
+    make_optimiser,
+    out_of_memory,
+    rate_factor,
+    training_device,
+)
+from engine.core.errors import StorageError, TrainingError
+from engine.core.progress import SILENT, Progress
+from engine.core.settings import Settings
+
+__all__ = ["Group", "Outcome", "Plan", "Task", "Terms", "Trainer", "training_device"]
+FLUSH_ON_GPU = 10
+SNAPSHOTS = 20
+
+
+class Trainer:
+    """Trains a task by a plan; resumes from the newest checkpoint in `checkpoints` when there is one.
+
+    Parameters
+    ----------
+    task : Task
+        Network, loss, labels. Its model is moved to `device`.
+    plan : Plan
+        Resolved numbers.
+    n : int
+        Rows of the training table.
+    method : str
+        The method's name, kept in the checkpoint.
+    settings : Settings
+        The resolved settings; a checkpoint with others is refused.
+    device : torch.device
+        See `training_device`.
+    data : str
+        `fingerprint(embeddings)`; a checkpoint of another table is refused.
+    progress : Progress
+        Told of losses, the time left, snapshots.
+    checkpoints : Path, optional
+        Folder to save to and resume from.
+
+    Attributes
+    ----------
+    model, teacher : nn.Module
+        The student on the device; its EMA in evaluation mode without gradient, or None.
+    step, steps_per_epoch, total_steps : int
+        Optimiser steps done; steps of an epoch; steps of the whole run.
+    rng, generator : numpy Generator, torch Generator (CPU)
+        The run's own random draws, checkpointed.
+    resumed : bool
+        A checkpoint was loaded.
+    starting_loss : float or None
+        What `measure_start` saw.
+
+    Raises
+    ------
+    CheckpointError
+        A checkpoint of another configuration, or only damaged ones.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        plan: Plan,
+        *,
+        n: int,
+        method: str,
+        settings: Settings,
+        device: torch.device,
+        data: str = "",
+        seed: int = 0,
+        progress: Progress = SILENT,
+        checkpoints: Path | None = None,
+    ) -> None:
+        self.task, self.plan, self.device = task, plan, device
+        self.method, self.settings, self.data = method, comparable(settings), data
+        self.progress, self.folder = progress, checkpoints
+        self.model = task.model.to(device)
+        self.teacher = self._frozen_copy() if plan.ema is not None else None
+        self.optimiser = make_optimiser(self.model, plan)
+        self.order = BatchOrder(n, plan.batch_size, seed)
+        self.rng = np.random.default_rng([seed, 1])
+        self.generator = torch.Generator().manual_seed(seed)
+        self.steps_per_epoch = self.order.steps_per_epoch
+        self.total_steps = plan.n_epochs * self.steps_per_epoch
+        self.step = 0
+        self.parts = plan.accumulate
+        self.losses: list[float] = []
+        self.notes: list[str] = []
+        self.starting_loss: float | None = None
+        self._waiting: list[Terms] = []
+        self._snapshot_seconds = 0.0
+        self._estimated = False
+        self.resumed = self._resume()
+
+    @property
+    def epoch(self) -> int:
+        """Epochs completed."""
+        return self.step // self.steps_per_epoch
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """Return the mixed-precision context of this device: bfloat16 on a GPU that has it, else nothing."""
+        if self.device.type == "cuda" and torch.cuda.is_bf16_supported():
+            return torch.autocast("cuda", dtype=torch.bfloat16)
+        return nullcontext()
+
+    def reset_teacher(self) -> None:
+        """Make the teacher an exact copy of the student (after a warm start)."""
+        if self.teacher is not None:
+            self.teacher.load_state_dict(self.model.state_dict())
+
+    def measure_start(self) -> None:
+        """Keep the loss of one batch at random weights as `starting_loss`; nothing else changes.
+
+        Call it before a warm start, so that "did not train" is judged against where nothing was learned.
+        """
+        states = generator_states(self.device, self.rng, self.generator)
+        buffers = [buffer.clone() for buffer in self.model.buffers()]
+        self.model.train()
+        with torch.no_grad():
+            rows = torch.arange(self.order.n)[: self.order.batch_size]
+            self.starting_loss = float(self.task.loss(rows, self)["loss"])
+            for buffer, before in zip(self.model.buffers(), buffers, strict=True):
+                buffer.copy_(before)
+        restore_generators(states, self.device, self.rng, self.generator)
+
+    def train(self) -> Outcome:
+        """Train until the plan's end or until the person asks to stop.
+
+        Raises
+        ------
+        TrainingError
+            A term became NaN or infinite (named; the last good checkpoint stays), or memory does not
+            suffice for the smallest batch.
+        """
+        began, first = time.monotonic(), self.step
+        spacing = max(1, self.total_steps // SNAPSHOTS)
+        every = self._checkpoint_spacing()
+        saved, stopped = self.step, False
+        self.model.train()
+        while self.step < self.total_steps:
+            if self.progress.stop_requested():
+                stopped = True
+                self._tell(f"Stopped early at step {self.step:,} of {self.total_steps:,}, as asked.")
+                break
+            self._waiting.append(self._one_step())
+            self.step += 1
+            if self.device.type == "cpu" or len(self._waiting) >= FLUSH_ON_GPU or self.step == self.total_steps:
+                self._flush(began, first)
+            if self.step % spacing == 0:
+                self._snapshot(began)
+            if self.step % every == 0:
+                self._flush(began, first)
+                saved = self._save()
+        self._flush(began, first)
+        if saved != self.step:
+            self._save()
+        return Outcome(
+            self.step, stopped, np.asarray(self.losses, dtype=np.float32), time.monotonic() - began, list(self.notes)
+        )
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Evaluate without gradient and without touching any random state of the run."""
+        states = generator_states(self.device, self.rng, self.generator)
+        training = self.model.training
+        self.model.eval()
+        try:
+            with torch.no_grad():
+                yield
+        finally:
+            self.model.train(training)
+            restore_generators(states, self.device, self.rng, self.generator)
+
+    def _one_step(self) -> Terms:
+        rows = self.order.next()
+        self.task.before_step(self)
+        factor = rate_factor(self.plan, self.step, self.total_steps)
+        for group in self.optimiser.param_groups:
+            group["lr"] = group["base"] * factor
+        terms = self._backward(rows)
+        self.task.adjust_gradients(self)
+        if self.plan.clip is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.plan.clip)
+        self.optimiser.step()
+        self._update_teacher()
+        return terms
+
+    def _backward(self, rows: Tensor) -> Terms:
+        """Accumulate the batch's gradient; where memory runs out, halve the parts and say so."""
+        buffers = [buffer.clone() for buffer in self.model.buffers()]
+        while True:
+            self.optimiser.zero_grad(set_to_none=True)
+            try:
+                return self._accumulate(rows)
+            except RuntimeError as error:
+                if not out_of_memory(error):
+                    raise
+                if len(rows) // (2 * self.parts) < 2:
+                    raise TrainingError(
+                        "The device's memory does not suffice for the smallest batch.",
+                        "Choose a smaller network, or train on the CPU.",
+                    ) from error
+            for buffer, before in zip(self.model.buffers(), buffers, strict=True):
+                buffer.copy_(before)
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
+            self.parts *= 2
+            self._tell(
+                f"Memory ran out: each batch of {len(rows):,} is now computed in {self.parts} parts "
+                "whose gradients are added."
+            )
+
+    def _accumulate(self, rows: Tensor) -> Terms:
+        total: Terms = {}
+        for part in torch.chunk(rows, self.parts):
+            share = len(part) / len(rows)
+            terms = self.task.loss(part, self)
+            (terms["loss"] * share).backward()  # type: ignore[no-untyped-call]
+            for name, value in terms.items():
+                total[name] = total.get(name, 0.0) + value.detach() * share
+        return total
+
+    @torch.no_grad()
+    def _update_teacher(self) -> None:
+        if self.teacher is None or self.plan.ema is None:
+            return
+        keep = ema_momentum(self.plan.ema, self.step) if self.plan.ema_warmup else self.plan.ema
+        torch._foreach_lerp_(list(self.teacher.parameters()), list(self.model.parameters()), 1 - keep)
+        for mine, theirs in zip(self.teacher.buffers(), self.model.buffers(), strict=True):
+            mine.copy_(theirs)
+
+    def _flush(self, began: float, first: int) -> None:
+        """Read the waiting terms from the device, stop at a NaN, report."""
+        if not self._waiting:
+            return
+        names = list(self._waiting[0])
+        values = torch.stack([torch.stack([terms[name].float() for name in names]) for terms in self._waiting])
+        table = values.cpu().numpy()
+        start = self.step - len(self._waiting)
+        self._waiting = []
+        bad = ~np.isfinite(table)
+        if bad.any():
+            row = int(np.flatnonzero(bad.any(axis=1))[0])
+            blamed = [name for name, wrong in zip(names, bad[row], strict=True) if wrong]
+            term = next((name for name in blamed if name != "loss"), "loss")
+            kept = "The last good checkpoint is kept; " if self.folder is not None else ""
+            raise TrainingError(
+                f"Training stopped at step {start + row + 1:,}: the term {term!r} became "
+                f"{'NaN' if np.isnan(table[row, names.index(term)]) else 'infinite'}.",
+                f"{kept}lower the learning rate and train again.",
+            )
+        self.losses += table[:, names.index("loss")].tolist()
+        elapsed, done = time.monotonic() - began, self.step - first
+        left = elapsed / max(done, 1) * (self.total_steps - self.step)
+        if not self._estimated and done >= 10 and elapsed > 2:
+            self._estimated = True
+            self.progress.say(f"About {human_time(left)} left for {self.total_steps:,} steps on {self.device.type}.")
+        metrics = dict(zip(names, table.mean(axis=0).tolist(), strict=True))
+        self.progress.update(
+            self.step, self.total_steps, phase="training", unit="steps",
+            seconds_left=left, learning_rate=self.optimiser.param_groups[0]["lr"], **metrics,
+        )  # fmt: skip
+
+    def _snapshot(self, began: float) -> None:
+        """Show the labels, unless nobody listens or looking would cost a tenth of the training."""
+        elapsed = time.monotonic() - began
+        if self.progress is SILENT or (elapsed > 5 and self._snapshot_seconds > elapsed / 10):
+            return
+        with self.evaluating():
+            labels = self.task.labels(self)
+        if labels is not None:
+            self.progress.snapshot(labels)
+        self._snapshot_seconds += time.monotonic() - began - elapsed
+
+    def _checkpoint_spacing(self) -> int:
+        """Return steps between checkpoints: whole multiples of `checkpoint_every` epochs, about ten a run at most."""
+        block = self.plan.checkpoint_every * self.steps_per_epoch
+        return block * max(1, math.ceil(self.total_steps / (10 * block)) if self.steps_per_epoch < 20 else 1)
+
+    def _save(self) -> int:
+        """Write a checkpoint; a full disk is told and training goes on."""
+        if self.folder is None:
+            return self.step
+        if not all(bool(torch.isfinite(parameter).all()) for parameter in self.model.parameters()):
+            raise TrainingError(
+                f"Training stopped at step {self.step:,}: a weight became NaN.",
+                "The last good checkpoint is kept; lower the learning rate and train again.",
+            )
+        try:
+            save_checkpoint(self.folder, self.epoch, self._payload())
+        except StorageError as error:
+            self._tell(f"{error} Training goes on without this checkpoint.")
+        return self.step
+
+    def _payload(self) -> dict[str, Any]:
+        return {
+            "method": self.method,
+            "settings": json.dumps(self.settings),
+            "data": self.data,
+            "device": self.device.type,
+            "step": self.step,
+            "parts": self.parts,
+            "model": self.model.state_dict(),
+            "teacher": None if self.teacher is None else self.teacher.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "order": self.order.state(),
+            "rng": generator_states(self.device, self.rng, self.generator),
+            "losses": torch.tensor(self.losses),
+            "starting_loss": self.starting_loss,
+            "task": self.task.state(),
+        }
+
+    def _resume(self) -> bool:
+        if self.folder is None or not self.folder.is_dir():
+            return False
+        loaded, told = load_newest(self.folder, method=self.method, settings=self.settings, data=self.data)
+        for sentence in told:
+            self._tell(sentence)
+        if loaded is None:
+            return False
+        self.model.load_state_dict(loaded["model"])
+        if self.teacher is not None:
+            self.teacher.load_state_dict(loaded["teacher"])
+        self.optimiser.load_state_dict(loaded["optimiser"])
+        self.order.load(loaded["order"])
+        restore_generators(loaded["rng"], self.device, self.rng, self.generator)
+        self.task.load_state(loaded["task"])
+        self.step, self.parts = int(loaded["step"]), int(loaded["parts"])
+        self.losses = loaded["losses"].tolist()
+        self.starting_loss = loaded["starting_loss"]
+        other = "" if loaded["device"] == self.device.type else f", made on {loaded['device']}: not bit for bit"
+        self._tell(f"Resumed at step {self.step:,} of {self.total_steps:,}{other}.")
+        return True
+
+    def _frozen_copy(self) -> nn.Module:
+        return copy.deepcopy(self.model).eval().requires_grad_(False)
+
+    def _tell(self, sentence: str) -> None:
+        self.progress.say(sentence)
+        self.notes.append(sentence)
