@@ -12,7 +12,7 @@ import argparse
 from clustered_vectors import clustered, median_seconds, timed
 
 from engine.clustering.density.hdbscan import HDBSCAN, HDBSCANSettings
-from engine.evaluation import ari
+from engine.evaluation.scores import ari
 from engine.geometry.neighbors import build_graph
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from clustered_vectors import clustered, median_seconds, timed
 from sklearn.metrics import silhouette_score
 
-from engine.evaluation import scores, silhouette
+from engine.evaluation.scores import scores, silhouette
 
 
 def main() -> None:

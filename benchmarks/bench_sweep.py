@@ -26,7 +26,7 @@ from sklearn.cluster import DBSCAN, KMeans
 from sklearn.metrics import silhouette_score
 from sklearn.mixture import GaussianMixture
 
-from engine.evaluation import ari
+from engine.evaluation.scores import ari
 from engine.core.progress import Silent
 from engine.selection.candidates import Candidate, candidates
 from engine.selection.pool import own_memory_mb

@@ -18,7 +18,7 @@ from sklearn.cluster import DBSCAN, KMeans
 from sklearn.datasets import load_digits
 from sklearn.mixture import GaussianMixture
 
-from engine.evaluation import ari, encode, stability
+from engine.evaluation.scores import ari, encode, stability
 from engine.core.files import save_array
 from engine.selection.candidates import Candidate, candidates
 from engine.selection.ranking import LeaderboardRow, break_ties, by_composite, judge, without_repeats

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from engine.agreement import match
+from engine.evaluation.agreement import match
 from engine.core.files import replace_file, write_text
 from engine.core.palette import category_color
 

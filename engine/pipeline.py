@@ -17,7 +17,7 @@ from engine.clustering.base import ClusterEstimator, Labels, Vectors
 from engine.clustering.kmeans import mean_directions
 from engine.embeddings.encoders.registry import find_encoder
 from engine.core.errors import InputError, KindredError
-from engine.evaluation import scores
+from engine.evaluation.scores import scores
 from engine.images.pixels import natural_side, read_pixels
 from engine.images.sources import shown
 from engine.geometry.neighbors import cached_graph

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from engine import runs
 from engine.embeddings.encoders.registry import find_encoder
 from engine.core.errors import InputError
-from engine.evaluation import scores
+from engine.evaluation.scores import scores
 from engine.core.files import save_arrays, write_json
 from engine.images.decode import PreprocessSettings
 from engine.images.sampling import kept_sample

@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.agreement import compact
+from engine.evaluation.agreement import compact
 from engine.clustering.base import ClusterEstimator, Labels, Vectors, check_embeddings
 from engine.clustering.kmeans import assign, mean_directions, train_kmeans
 from engine.clustering.density.linkage import LinkageTree, single_linkage

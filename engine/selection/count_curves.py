@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.agreement import ari
+from engine.evaluation.agreement import ari
 from engine.clustering.base import Labels, Vectors, unit
 from engine.clustering.kmeans import assign, train_kmeans
 from engine.core.errors import InputError
-from engine.evaluation import silhouette
+from engine.evaluation.scores import silhouette
 from engine.core.progress import Progress
 from engine.geometry.projection import fit_pca
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.agreement import accuracy, ari, compact, encode, nmi
+from engine.evaluation.agreement import accuracy, ari, compact, encode, nmi
 from engine.core.errors import InputError, KindredError
 from engine.core.files import write_json, write_text
 from engine.geometry.neighbors import NeighborGraph, build_graph

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from engine.clustering.registry import Method, find_method
 from engine.core.errors import CheckpointError, InputError, KindredError, TrainingError
-from engine.evaluation import encode
+from engine.evaluation.scores import encode
 from engine.core.files import told_when_full, write_json
 from engine.geometry.neighbors import NeighborGraph, build_graph
 from engine.core.progress import SILENT, Progress

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.evaluation import CompositeSettings, composite, pair_share, sizes
+from engine.evaluation.scores import CompositeSettings, composite, pair_share, sizes
 
 State = Literal["ranked", "no structure", "failed", "repeated", "halved"]
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from engine.clustering.base import ClusterEstimator, Labels
 from engine.core.errors import InputError
-from engine.evaluation import accuracy, ari, balance, nmi, noise_share, silhouette
+from engine.evaluation.scores import accuracy, ari, balance, nmi, noise_share, silhouette
 from engine.core.progress import Progress
 
 Metric = Literal["accuracy", "nmi", "ari", "silhouette"]

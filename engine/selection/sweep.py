@@ -19,7 +19,7 @@ from pydantic import field_validator, model_validator
 
 from engine.core.device import gpu_count
 from engine.core.errors import InputError
-from engine.evaluation import CompositeSettings
+from engine.evaluation.scores import CompositeSettings
 from engine.geometry.neighbors import NeighborGraph
 from engine.core.progress import SILENT, Progress
 from engine.selection.candidates import ALGORITHMS

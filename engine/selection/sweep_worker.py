@@ -20,7 +20,7 @@ from engine.clustering.registry import find_method
 from engine.clustering.base import ClusterEstimator
 from engine.geometry.reduce import reduce_embeddings
 from engine.core.errors import KindredError
-from engine.evaluation import (
+from engine.evaluation.scores import (
     ari,
     balance,
     compact,

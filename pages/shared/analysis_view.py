@@ -10,7 +10,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from engine.analysis import distribution, kept_analysis, read_analysis
-from engine.evaluation import silhouette_samples
+from engine.evaluation.scores import silhouette_samples
 from engine.figures import sizes_figure
 from engine.geometry.prototypes import prototypes
 from engine.rows import Rows, align

@@ -13,7 +13,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from engine.embeddings.embed import Configuration
-from engine.evaluation import silhouette_samples
+from engine.evaluation.scores import silhouette_samples
 from engine.labels.events import LabelHistory
 from engine.labels.state import LabelState
 from engine.geometry.neighbors import NeighborGraph

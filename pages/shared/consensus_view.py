@@ -8,7 +8,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from components.gallery import gallery
-from engine.consensus import Consensus, consensus
+from engine.evaluation.consensus import Consensus, consensus
 from engine.images.sources import shown
 from engine.geometry.neighbors import kept_graph
 from engine.geometry.prototypes import prototypes

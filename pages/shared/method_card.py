@@ -17,7 +17,7 @@ from engine import pipeline
 from engine import runs
 from engine.clustering.registry import METHODS, Method, find_method
 from engine.core.errors import KindredError
-from engine.evaluation import scores
+from engine.evaluation.scores import scores
 from engine.rows import Rows, truth_codes
 from engine.core.settings import Settings
 from engine.core.workspace import Workspace

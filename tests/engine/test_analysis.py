@@ -10,7 +10,7 @@ import pytest
 from engine.analysis import analyze, distribution, kept_analysis, read_analysis
 from engine.clustering.registry import find_method
 from engine.core.errors import StorageError
-from engine.evaluation import silhouette
+from engine.evaluation.scores import silhouette
 from engine.pipeline import cluster
 from engine.rows import with_test_fraction
 from engine.runs import open_run, update_config

@@ -10,7 +10,7 @@ from engine import pipeline
 from engine.clustering.registry import find_method
 from engine.clustering.kmeans import KMeans
 from engine.core.errors import InputError
-from engine.evaluation import scores
+from engine.evaluation.scores import scores
 from engine.pipeline import cluster, fit, label_unseen, measure, settings_of
 from engine.rows import align, rows_of_run, truth_codes, with_test_fraction
 from engine.runs import open_run

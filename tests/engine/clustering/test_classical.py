@@ -5,7 +5,7 @@ import pytest
 
 from engine.clustering.registry import find_method
 from engine.core.errors import InputError
-from engine.evaluation import ari
+from engine.evaluation.scores import ari
 from engine.geometry.neighbors import build_graph
 from engine.core.vectors import unit
 

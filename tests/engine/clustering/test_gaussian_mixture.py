@@ -7,7 +7,7 @@ from sklearn.mixture import GaussianMixture as Reference
 from engine.clustering.gaussian_mixture import GaussianMixture, GaussianMixtureSettings
 from engine.clustering.kmeans import KMeans, KMeansSettings
 from engine.geometry.reduce import reduce_embeddings
-from engine.evaluation import ari
+from engine.evaluation.scores import ari
 
 
 def stretched(rng, n=900):

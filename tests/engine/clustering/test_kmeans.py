@@ -7,7 +7,7 @@ from sklearn.datasets import load_digits
 
 from engine.clustering.kmeans import SEED_DIMENSIONS, KMeans, KMeansSettings, assign, seed_space, seeds
 from engine.core.errors import InputError
-from engine.evaluation import ari, nmi
+from engine.evaluation.scores import ari, nmi
 from engine.core.vectors import unit
 
 

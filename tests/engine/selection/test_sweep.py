@@ -9,7 +9,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from engine.core.errors import InputError
-from engine.evaluation import ari
+from engine.evaluation.scores import ari
 from engine.core.files import read_json, save_array
 from engine.core.progress import Silent
 from engine.selection import sweep_bench

@@ -15,7 +15,7 @@ from engine.clustering.deep.cludi.task import sample_logits
 from engine.clustering.deep.trainer import Trainer
 from engine.clustering.deep.data import Features
 from engine.core.errors import CheckpointError, InputError, TrainingError
-from engine.evaluation import accuracy
+from engine.evaluation.scores import accuracy
 from engine.core.settings import controls
 from tests.engine.clustering.deep.common import Listener, groups
 

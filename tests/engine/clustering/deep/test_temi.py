@@ -18,7 +18,7 @@ from engine.clustering.deep.trainer import Trainer
 from engine.clustering.deep.data import Features
 from engine.clustering.deep.start_labels import neighbor_agreement, shared_neighbors, smoothed, starting_labels
 from engine.core.errors import CheckpointError, InputError
-from engine.evaluation import accuracy
+from engine.evaluation.scores import accuracy
 from engine.geometry.neighbors import build_graph
 from tests.engine.clustering.deep.common import Listener, groups
 

@@ -12,7 +12,7 @@ from engine.clustering.density.hdbscan import HDBSCAN, HDBSCANSettings, cut_tree
 from engine.clustering.density.linkage import LinkageTree, single_linkage
 from engine.clustering.density.spanning import spanning_tree
 from engine.core.errors import InputError, StorageError
-from engine.evaluation import ari
+from engine.evaluation.scores import ari
 from engine.geometry.neighbors import build_graph
 from engine.core.vectors import unit
 

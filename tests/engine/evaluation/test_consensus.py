@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from engine.consensus import consensus
+from engine.evaluation.consensus import consensus
 from engine.core.errors import InputError
 from engine.geometry.neighbors import NeighborGraph
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import model_validator
 
-from engine.agreement import (
+from engine.evaluation.agreement import (
     Integers,
     accuracy,
     ari,

@@ -8,7 +8,7 @@ from sklearn import metrics
 from sklearn.cluster import KMeans as Reference
 from sklearn.datasets import load_digits
 
-from engine import evaluation as ev
+from engine.evaluation.scores import scores as ev
 from engine.core.errors import InputError
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.agreement import ari, compact
+from engine.evaluation.agreement import ari, compact
 from engine.core.errors import InputError
 from engine.geometry.neighbors import NeighborGraph
 
