@@ -28,9 +28,9 @@ from sklearn.mixture import GaussianMixture
 
 from engine.evaluation.scores import ari
 from engine.core.progress import Silent
-from engine.selection.candidates import Candidate, candidates
-from engine.selection.pool import own_memory_mb
-from engine.selection.sweep import Sweep, SweepSettings
+from engine.selection.sweep.grid import Candidate, candidates
+from engine.selection.sweep.pool import own_memory_mb
+from engine.selection.sweep.sweep import Sweep, SweepSettings
 
 
 def cpu() -> float:
@@ -49,7 +49,7 @@ def imports_mb() -> float:
     """Return the MiB of a worker that has imported and compiled everything and holds no data."""
     code = (
         "import os, numpy as np; from engine.clustering.registry import find_method; from engine.selection import sweep_worker;"
-        "from engine.selection.pool import own_memory_mb; x = np.random.default_rng(0).random((60, 512), 'float32');"
+        "from engine.selection.sweep.pool import own_memory_mb; x = np.random.default_rng(0).random((60, 512), 'float32');"
         "[m.build(m.settings_class.parse(v)).fit(x) for m, v in ((find_method('kmeans'), {'reduce': 'umap-10'}),"
         "(find_method('gaussian_mixture'), {}))]; print(own_memory_mb(os.getpid()))"
     )

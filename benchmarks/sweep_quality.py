@@ -20,10 +20,10 @@ from sklearn.mixture import GaussianMixture
 
 from engine.evaluation.scores import ari, encode, stability
 from engine.core.files import save_array
-from engine.selection.candidates import Candidate, candidates
-from engine.selection.ranking import LeaderboardRow, break_ties, by_composite, judge, without_repeats
-from engine.selection.sweep import Sweep, SweepSettings
-from engine.selection.sweep_worker import score
+from engine.selection.sweep.grid import Candidate, candidates
+from engine.selection.sweep.ranking import LeaderboardRow, break_ties, by_composite, judge, without_repeats
+from engine.selection.sweep.sweep import Sweep, SweepSettings
+from engine.selection.sweep.worker import score
 from engine.core.vectors import unit
 
 

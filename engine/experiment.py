@@ -22,7 +22,7 @@ from engine.images.sampling import Sample, SampleSettings, draw, kept_sample
 from engine.geometry.neighbors import NeighborGraph, cached_graph
 from engine.core.progress import SILENT, Progress
 from engine.selection.experiments import Configuration, ExperimentResult, run_experiments
-from engine.selection.sweep import SweepSettings
+from engine.selection.sweep.sweep import SweepSettings
 from engine.core.settings import Settings
 from engine.core.workspace import Workspace
 

@@ -142,7 +142,7 @@ def sweep_task(workspace: Workspace, folder: Path, config: dict[str, Any], progr
     The pairs that the person named weigh in the ranking, and the surroundings of the target images are reported.
     """
     from engine.core.csv import path_text
-    from engine.selection.sweep import Sweep, SweepSettings
+    from engine.selection.sweep.sweep import Sweep, SweepSettings
 
     sample = kept_sample(workspace, config["dataset"]["id"])
     rows = load_rows(workspace, config["dataset"]["id"], config["config_key"])
@@ -159,7 +159,7 @@ def count_task(workspace: Workspace, folder: Path, config: dict[str, Any], progr
     """Weigh the evidence for the number of clusters; count.json lies in the job's folder."""
     from dataclasses import asdict
 
-    from engine.selection.cluster_count import cluster_count
+    from engine.selection.count.count import cluster_count
 
     rows = load_rows(workspace, config["dataset"]["id"], config["config_key"])
     found = cluster_count(rows.vectors, progress=progress)
@@ -169,7 +169,7 @@ def count_task(workspace: Workspace, folder: Path, config: dict[str, Any], progr
 
 def search_task(workspace: Workspace, folder: Path, config: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Search a method's settings; the study and trials.json lie in the job's folder."""
-    from engine.selection.hyperparameters import HyperparameterSearch
+    from engine.selection.search.search import HyperparameterSearch
 
     rows = load_rows(workspace, config["dataset"]["id"], config["config_key"])
     metric = config.get("metric", "silhouette")

@@ -21,7 +21,7 @@ from engine.commands.console import (
 )
 from engine.commands.sampled import add_sampling_arguments, pairs_of, sampling_of
 from engine.selection.experiments import MODELS, RESOLUTIONS
-from engine.selection.sweep import SweepSettings
+from engine.selection.sweep.sweep import SweepSettings
 from engine.core.settings import add_flags, from_flags
 from engine.core.workspace import Workspace
 

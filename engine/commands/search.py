@@ -33,7 +33,7 @@ METRICS = ("accuracy", "nmi", "ari", "silhouette")
 
 def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None:
     """Declare the data, the method with its settings, and how to search."""
-    from engine.selection.hyperparameters import How
+    from engine.selection.search.search import How
 
     add_data_arguments(parser, given)
     parser.add_argument("--method", choices=[*METHODS], default="kmeans", help="the clustering method")
@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None
 def main(arguments: argparse.Namespace) -> int:
     """Search and print best_hyperparameters.json."""
     from engine.runs import make_parent
-    from engine.selection.hyperparameters import HyperparameterSearch
+    from engine.selection.search.search import HyperparameterSearch
 
     workspace, progress = Workspace.open(arguments.workspace), ConsoleProgress()
     check_early(arguments)

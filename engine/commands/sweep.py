@@ -27,14 +27,14 @@ from engine.commands.console import (
 from engine.commands.sampled import add_sampling_arguments, pairs_of, sampling_of
 from engine.core.errors import InputError
 from engine.images.sampling import Names, Sample, SampleSettings, choose, draw
-from engine.selection.sweep import Sweep, SweepSettings
+from engine.selection.sweep.sweep import Sweep, SweepSettings
 from engine.core.settings import add_flags, from_flags
 from engine.core.workspace import Workspace
 
 if TYPE_CHECKING:
     from engine.images.datasets import Dataset
     from engine.geometry.neighbors import NeighborGraph
-    from engine.selection.sweep import SweepResult
+    from engine.selection.sweep.sweep import SweepResult
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from engine.core.files import write_json, write_text
 from engine.geometry.neighbors import NeighborGraph, build_graph
 from engine.core.palette import category_color
 from engine.core.progress import SILENT, Progress
-from engine.selection.sweep import Sweep, SweepSettings
+from engine.selection.sweep.sweep import Sweep, SweepSettings
 
 MODELS = ("ViT-B-32", "ViT-L-14", "ViT-H-14")
 RESOLUTIONS = (224, 336, 384)

@@ -16,7 +16,7 @@ from engine.experiment import chosen, experiments_folder
 from engine.core.files import read_json
 from engine.images.sampling import kept_sample
 from engine.selection.experiments import RESOLUTIONS, ExperimentRow, experiment_figure
-from engine.selection.sweep import SweepSettings
+from engine.selection.sweep.sweep import SweepSettings
 from pages.shared import forms
 from pages.shared.charts import draw, likeness_map
 from pages.shared.job_view import job_view

@@ -11,8 +11,8 @@ from engine.clustering.registry import METHODS, find_method
 from engine.core.errors import KindredError
 from engine.geometry.prototypes import prototypes
 from engine.rows import Rows
-from engine.selection.ranking import LeaderboardRow
-from engine.selection.sweep import SweepResult, SweepSettings, load_sweep
+from engine.selection.sweep.ranking import LeaderboardRow
+from engine.selection.sweep.sweep import SweepResult, SweepSettings, load_sweep
 from pages.shared import forms
 from pages.shared.board import rows_of
 from pages.shared.job_view import job_view

@@ -8,7 +8,7 @@ import pytest
 from engine.core.errors import InputError, WeightsError
 from engine.core.files import read_json
 from engine.geometry.neighbors import build_graph
-from engine.selection import sweep_bench
+from engine.selection.sweep.sweep import runner as sweep_bench
 from engine.selection.experiments import (
     Configuration,
     ExperimentRow,
@@ -18,7 +18,7 @@ from engine.selection.experiments import (
     pair_recall,
     run_experiments,
 )
-from engine.selection.sweep import SweepSettings
+from engine.selection.sweep.sweep import SweepSettings
 from engine.core.vectors import unit
 
 

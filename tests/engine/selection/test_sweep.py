@@ -12,10 +12,10 @@ from engine.core.errors import InputError
 from engine.evaluation.scores import ari
 from engine.core.files import read_json, save_array
 from engine.core.progress import Silent
-from engine.selection import sweep_bench
-from engine.selection.ranking import LeaderboardRow, around_target, break_ties, by_composite, judge, without_repeats
-from engine.selection.sweep import Sweep, SweepSettings, load_sweep
-from engine.selection.sweep_worker import score
+from engine.selection.sweep.sweep import runner as sweep_bench
+from engine.selection.sweep.ranking import LeaderboardRow, around_target, break_ties, by_composite, judge, without_repeats
+from engine.selection.sweep.sweep import Sweep, SweepSettings, load_sweep
+from engine.selection.sweep.worker import score
 
 
 def settings(**values):

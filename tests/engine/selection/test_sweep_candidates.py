@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from engine.selection.candidates import ALGORITHMS, Candidate, candidates, cluster_range
+from engine.selection.sweep.grid import ALGORITHMS, Candidate, candidates, cluster_range
 
 
 @pytest.mark.parametrize(("mode", "low", "high"), [("fast", 15, 30), ("balanced", 50, 80), ("comprehensive", 200, 240)])

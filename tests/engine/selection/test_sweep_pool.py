@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from engine.selection.pool import Limits, Pool, Task, own_memory_mb
+from engine.selection.sweep.pool import Limits, Pool, Task, own_memory_mb
 
 WORKER = "tests.engine.selection.sleepy_worker"
 WIDE = Limits(60)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from engine.core.errors import InputError
 from engine.core.files import load_array, read_json, replace_file, save_array, write_json
-from engine.selection.ranking import LeaderboardRow
+from engine.selection.sweep.ranking import LeaderboardRow
 
 SUMMARY = "clustering_summary.json"
 _GROUPS = {

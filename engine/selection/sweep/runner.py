@@ -20,13 +20,13 @@ from engine.core.errors import InputError, StorageError
 from engine.core.files import read_json, replace_file, save_array, write_json
 from engine.geometry.neighbors import NeighborGraph, build_graph
 from engine.core.progress import Progress
-from engine.selection.candidates import Candidate, candidates
-from engine.selection.pool import Limits, Outcome, Pool, Task
-from engine.selection.ranking import LeaderboardRow, by_composite, judge
+from engine.selection.sweep.grid import Candidate, candidates
+from engine.selection.sweep.pool import Limits, Outcome, Pool, Task
+from engine.selection.sweep.ranking import LeaderboardRow, by_composite, judge
 from engine.core.vectors import blocks, unit
 
 if TYPE_CHECKING:
-    from engine.selection.sweep import SweepSettings
+    from engine.selection.sweep.sweep import SweepSettings
 
 STABILITY_ROWS = 60_000
 SPACE_SECONDS = 3600.0

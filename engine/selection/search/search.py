@@ -24,8 +24,8 @@ from engine.evaluation.scores import encode
 from engine.core.files import told_when_full, write_json
 from engine.geometry.neighbors import NeighborGraph, build_graph
 from engine.core.progress import SILENT, Progress
-from engine.selection.search_space import Dimension, Space, default_space, dimensions, grid_of
-from engine.selection.search_trial import Judge, Metric, TrialListener
+from engine.selection.search.space import Dimension, Space, default_space, dimensions, grid_of
+from engine.selection.search.trial import Judge, Metric, TrialListener
 from engine.core.settings import Settings
 
 How = Literal["grid", "random", "bayesian"]

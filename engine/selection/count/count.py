@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from engine.clustering.base import Vectors, check_embeddings
 from engine.core.errors import InputError
 from engine.core.progress import SILENT, Progress
-from engine.selection.count_curves import Curve, Curves, Work, k_grid, standardised
+from engine.selection.count.curves import Curve, Curves, Work, k_grid, standardised
 from engine.core.settings import Settings, setting
 
 NO_CLEAR_K = "no clear K"

@@ -12,9 +12,9 @@ from engine.clustering.density.hdbscan import HDBSCANSettings
 from engine.clustering.kmeans import KMeansSettings
 from engine.clustering.deep.temi.estimator import TEMISettings
 from engine.core.errors import CheckpointError, InputError, TrainingError
-from engine.selection.hyperparameters import HyperparameterSearch
-from engine.selection.search_space import default_space, dimensions, grid_of
-from engine.selection.search_trial import WORST, Judge
+from engine.selection.search.search import HyperparameterSearch
+from engine.selection.search.space import default_space, dimensions, grid_of
+from engine.selection.search.trial import WORST, Judge
 from tests.engine.clustering.deep.common import Listener, groups
 
 FIVE, TRUTH = groups(200, 12, 5, spread=0.5)

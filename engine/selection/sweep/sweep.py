@@ -22,10 +22,10 @@ from engine.core.errors import InputError
 from engine.evaluation.scores import CompositeSettings
 from engine.geometry.neighbors import NeighborGraph
 from engine.core.progress import SILENT, Progress
-from engine.selection.candidates import ALGORITHMS
-from engine.selection.ranking import LeaderboardRow, around_target, break_ties, by_composite, without_repeats
-from engine.selection.sweep_bench import Workbench
-from engine.selection.sweep_report import SweepResult, load_sweep, write_report
+from engine.selection.sweep.grid import ALGORITHMS
+from engine.selection.sweep.ranking import LeaderboardRow, around_target, break_ties, by_composite, without_repeats
+from engine.selection.sweep.runner import Workbench
+from engine.selection.sweep.report import SweepResult, load_sweep, write_report
 from engine.core.settings import setting
 from engine.core.vectors import check_embeddings
 

@@ -32,7 +32,7 @@ from engine.evaluation.scores import (
 )  # fmt: skip
 from engine.core.files import load_array, save_array, write_json
 from engine.geometry.neighbors import NeighborGraph
-from engine.selection.candidates import Candidate
+from engine.selection.sweep.grid import Candidate
 
 
 class Bench:

@@ -1,6 +1,6 @@
 """Worker processes with a real limit on time and memory: a task that passes it is ended, not asked.
 
-Each worker is `python -m engine.selection.sweep_worker FOLDER`, one thread, fed one JSON line per task and
+Each worker is `python -m engine.selection.sweep.worker FOLDER`, one thread, fed one JSON line per task and
 answering with one; its first line says that it has started, and only then does a task's time run. A worker
 that is ended is replaced; its task comes back as a failure with the reason.
 """
@@ -84,7 +84,7 @@ class Pool:
     """
 
     def __init__(
-        self, folder: Path, workers: int, *, module: str = "engine.selection.sweep_worker", use_gpu: bool = True
+        self, folder: Path, workers: int, *, module: str = "engine.selection.sweep.worker", use_gpu: bool = True
     ) -> None:
         self.folder, self.count, self.module, self.use_gpu = folder, max(1, workers), module, use_gpu
         self._workers: list[_Worker] = []
@@ -145,7 +145,7 @@ class Pool:
         environment = os.environ | dict.fromkeys(_THREADS, "1") | {"KINDRED_PARENT": str(os.getpid())}
         if not self.use_gpu:
             environment["CUDA_VISIBLE_DEVICES"] = ""
-        root = str(Path(__file__).resolve().parent.parent.parent)
+        root = str(Path(__file__).resolve().parents[3])
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, [root, environment.get("PYTHONPATH", "")]))
         self._started += 1
         log = self.folder / f"worker-{self._started}.log"
