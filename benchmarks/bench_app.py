@@ -30,13 +30,13 @@ def measure(folder: Path, images: int) -> None:
     from streamlit.testing.v1 import AppTest
 
     import engine.jobs
-    from engine import pipeline
-    from engine import runs
+    from engine.runs.run import fit as pipeline
+    from engine.runs.run import run as runs
     from engine.clustering.registry import find_method
     from engine.embeddings.encoders.registry import find_encoder
     from engine.images.datasets import add_vectors
     from engine.labels.events import LabelHistory
-    from engine.rows import embed_dataset
+    from engine.runs.rows import embed_dataset
     from engine.core.workspace import Workspace
 
     engine.jobs.prepare_worker = lambda workspace: None

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine import runs
+from engine.runs.run import run as runs
 from engine.core.errors import InputError
 from engine.core.files import read_json, save_arrays
 from engine.images.thumbnails import thumbnail
 from engine.labels.events import LabelHistory
 from engine.labels.pseudo_labels import PseudoLabelSettings
-from engine.pipeline import split_as
+from engine.runs.fit import split_as
 from engine.core.progress import SILENT, Progress
 from engine.geometry.projection import ProjectionSettings
-from engine.rows import Rows, align, graph_of, load_rows, map_of, rows_of_run, truth_codes
+from engine.runs.rows import Rows, align, graph_of, load_rows, map_of, rows_of_run, truth_codes
 from engine.core.settings import Settings
 from engine.core.workspace import Workspace
 
@@ -109,7 +109,7 @@ def draw_run(
 
     A run that trained a network is drawn in the space that it learned.
     """
-    from engine.figures import draw_maps, draw_sizes
+    from engine.runs.figures import draw_maps, draw_sizes
 
     if "trained_embedding" in run.config:
         rows = load_rows(workspace, run.dataset, str(run.config["trained_embedding"]))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine import runs
+from engine.runs.run import run as runs
 from engine.embeddings.encoders.registry import find_encoder
 from engine.core.errors import InputError
 from engine.evaluation.scores import scores
@@ -18,11 +18,11 @@ from engine.images.sampling import kept_sample
 from engine.images.scan import scan
 from engine.labels.events import LabelHistory
 from engine.labels.pseudo_labels import PseudoLabelSettings
-from engine.pipeline import cluster, settings_of, write_csv
+from engine.runs.fit import cluster, settings_of, write_csv
 from engine.products import distil_run, export_run, pseudo_label_run
 from engine.core.progress import Progress
 from engine.geometry.projection import ProjectionSettings
-from engine.rows import (
+from engine.runs.rows import (
     Rows,
     align,
     embed_dataset,
@@ -123,7 +123,7 @@ def distil_task(workspace: Workspace, folder: Path, config: dict[str, Any], prog
 
 def analysis_task(workspace: Workspace, folder: Path, config: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Analyse a run; analysis.json lies in the run's own folder."""
-    from engine.analysis import kept_analysis
+    from engine.runs.analysis import kept_analysis
 
     run = runs.open_run(Path(config["run"]))
     return {"images": kept_analysis(run, rows_of_run(workspace, run))["images"]}

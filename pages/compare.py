@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from engine.core.errors import KindredError
-from engine.runs import Run
+from engine.runs.run import Run
 from pages.shared.analysis_view import analysis_view
 from pages.shared.board import rows_of
 from pages.shared.consensus_view import consensus_view

@@ -21,12 +21,12 @@ def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None
 
 def main(arguments: argparse.Namespace) -> int:
     """Analyse, print the main figures, write analysis.json."""
-    from engine.analysis import analyze
+    from engine.runs.analysis import analyze
     from engine.core.errors import KindredError
     from engine.core.files import write_json
     from engine.products import draw_run
-    from engine.rows import rows_of_run
-    from engine.runs import open_run
+    from engine.runs.rows import rows_of_run
+    from engine.runs.run import open_run
 
     workspace, progress = Workspace.open(arguments.workspace), ConsoleProgress()
     run = open_run(arguments.run)

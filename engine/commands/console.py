@@ -26,7 +26,7 @@ from engine.core.workspace import Workspace
 
 if TYPE_CHECKING:
     from engine.images.datasets import Dataset
-    from engine.rows import Rows
+    from engine.runs.rows import Rows
 
 
 class ConsoleProgress:
@@ -190,7 +190,7 @@ def embed_data(
     force: bool = False,
 ) -> Rows:
     """Embed the data with the encoder that the flags name."""
-    from engine.rows import embed_dataset
+    from engine.runs.rows import embed_dataset
 
     name, settings = chosen_encoder(arguments, dataset)
     return embed_dataset(

@@ -27,7 +27,7 @@ def main(arguments: argparse.Namespace) -> int:
     from engine.export.folders import check_target
     from engine.images.datasets import find_dataset
     from engine.products import distil_run, export_distilled
-    from engine.runs import open_run
+    from engine.runs.run import open_run
 
     workspace, progress = Workspace.open(arguments.workspace), ConsoleProgress()
     settings = DistilSettings.parse(from_flags(arguments, DistilSettings))

@@ -44,7 +44,7 @@ def main(arguments: argparse.Namespace) -> int:
     """Compare, print the table, then the folder."""
     from engine.experiment import chosen, compare_embeddings, experiments_folder
     from engine.images.sampling import draw
-    from engine.runs import make_parent
+    from engine.runs.run import make_parent
 
     workspace, progress = Workspace.open(arguments.workspace), ConsoleProgress()
     settings = SweepSettings.parse(from_flags(arguments, SweepSettings))

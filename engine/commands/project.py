@@ -30,7 +30,7 @@ def main(arguments: argparse.Namespace) -> int:
     """Map and print the file."""
     from engine.core.csv import write_csv
     from engine.core.ids import to_hex
-    from engine.rows import map_of
+    from engine.runs.rows import map_of
 
     workspace, progress = Workspace.open(arguments.workspace), ConsoleProgress()
     check_early(arguments)

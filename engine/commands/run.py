@@ -31,7 +31,7 @@ from engine.core.settings import add_flags, from_flags
 from engine.core.workspace import Workspace
 
 if TYPE_CHECKING:
-    from engine.rows import Rows
+    from engine.runs.rows import Rows
 
 
 def expand(given: Sequence[str]) -> list[str]:
@@ -45,7 +45,7 @@ def expand(given: Sequence[str]) -> list[str]:
     folder = peek(given, "--resume-from")
     if folder is None:
         return list(given)
-    from engine.runs import open_run
+    from engine.runs.run import open_run
 
     kept = open_run(Path(folder)).config.get("arguments", [])
     return [str(word) for word in kept] + list(given) if isinstance(kept, list) else list(given)
@@ -90,7 +90,7 @@ def main(arguments: argparse.Namespace) -> int:
 
 def train_together(arguments: argparse.Namespace) -> int:
     """Let the first process do everything and the others join it for the training, once its folder is known."""
-    from engine import pipeline
+    from engine.runs.run import fit as pipeline
     from engine.clustering.deep.parallel import Team
 
     if find_method(arguments.method).takes != "images":
@@ -111,8 +111,8 @@ def train_together(arguments: argparse.Namespace) -> int:
 
 def whole(arguments: argparse.Namespace, announce: Callable[[str], str]) -> int:
     """Run the whole way; `announce` hears of the folder before the training begins."""
-    from engine import pipeline
-    from engine import runs
+    from engine.runs.run import fit as pipeline
+    from engine.runs.run import run as runs
     from engine.products import draw_run, pseudo_label_run, save_features
 
     workspace, progress = Workspace.open(arguments.workspace), ConsoleProgress()
@@ -158,7 +158,7 @@ def whole(arguments: argparse.Namespace, announce: Callable[[str], str]) -> int:
 
 def read(arguments: argparse.Namespace, workspace: Workspace, progress: Progress, seconds: dict[str, float]) -> Rows:
     """Scan, embed and split the data that the flags name; the times go into `seconds`."""
-    from engine.rows import with_test_fraction
+    from engine.runs.rows import with_test_fraction
 
     if arguments.test_fraction is not None and not 0 < arguments.test_fraction < 1:
         raise InputError(f"The test fraction must lie between 0 and 1, not at {arguments.test_fraction:g}.")

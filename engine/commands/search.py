@@ -26,7 +26,7 @@ from engine.core.settings import Settings, add_flags
 from engine.core.workspace import Workspace
 
 if TYPE_CHECKING:
-    from engine.rows import Rows
+    from engine.runs.rows import Rows
 
 METRICS = ("accuracy", "nmi", "ari", "silhouette")
 
@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None
 
 def main(arguments: argparse.Namespace) -> int:
     """Search and print best_hyperparameters.json."""
-    from engine.runs import make_parent
+    from engine.runs.run import make_parent
     from engine.selection.search.search import HyperparameterSearch
 
     workspace, progress = Workspace.open(arguments.workspace), ConsoleProgress()
@@ -85,7 +85,7 @@ def table_for(
 ) -> tuple[NDArray[Any], NDArray[np.int32] | None]:
     """Return what the method is fitted on, embeddings or images of the training rows, and their truth."""
     from engine.images.pixels import natural_side, read_pixels
-    from engine.rows import truth_codes
+    from engine.runs.rows import truth_codes
 
     data: NDArray[Any] = rows.vectors
     known = np.arange(len(rows))

@@ -78,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None
 
 def main(arguments: argparse.Namespace) -> int:
     """Sweep, print the board, then the folder."""
-    from engine.runs import make_parent
+    from engine.runs.run import make_parent
 
     workspace, progress = Workspace.open(arguments.workspace), ConsoleProgress()
     check_early(arguments)

@@ -9,12 +9,12 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from engine.analysis import distribution, kept_analysis, read_analysis
+from engine.runs.analysis import distribution, kept_analysis, read_analysis
 from engine.evaluation.scores import silhouette_samples
-from engine.figures import sizes_figure
+from engine.runs.figures import sizes_figure
 from engine.geometry.prototypes import prototypes
-from engine.rows import Rows, align
-from engine.runs import Run
+from engine.runs.rows import Rows, align
+from engine.runs.run import Run
 from pages.shared.charts import MOST, draw, heat_map, largest
 from pages.shared.job_view import job_view, made_by_job
 from pages.shared.metrics import metrics

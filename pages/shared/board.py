@@ -19,8 +19,8 @@ from engine.labels.state import LabelState
 from engine.geometry.neighbors import NeighborGraph
 from engine.geometry.projection import ProjectionSettings, pca_map
 from engine.geometry.prototypes import Prototypes, prototypes
-from engine.rows import Rows, align, graph_of, kept_map, load_rows
-from engine.runs import Run
+from engine.runs.rows import Rows, align, graph_of, kept_map, load_rows
+from engine.runs.run import Run
 from engine.core.workspace import Workspace
 from pages.shared.state import Current
 

@@ -12,8 +12,8 @@ from engine.evaluation.consensus import Consensus, consensus
 from engine.images.sources import shown
 from engine.geometry.neighbors import kept_graph
 from engine.geometry.prototypes import prototypes
-from engine.rows import Rows, align
-from engine.runs import Run
+from engine.runs.rows import Rows, align
+from engine.runs.run import Run
 from pages.shared.board import graph_for, rows_of
 from pages.shared.charts import likeness_map
 from pages.shared.job_view import job_view, made_by_job

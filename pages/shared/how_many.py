@@ -9,7 +9,7 @@ import streamlit as st
 from plotly.subplots import make_subplots
 
 from engine.core.files import read_json
-from engine.rows import Rows
+from engine.runs.rows import Rows
 from pages.shared.board import rows_of
 from pages.shared.job_view import job_view
 from pages.shared.pictures import strip

@@ -9,7 +9,7 @@ import streamlit as st
 from engine import jobs
 from engine.core.errors import KindredError
 from engine.jobs import JobStatus
-from engine.rows import Rows
+from engine.runs.rows import Rows
 from pages.shared.frame import watch
 from pages.shared.state import Current, show_error
 from pages.shared.tasks import newest, start_job

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from engine.bin import binned_runs, delete_run, restore_run
+from engine.runs.trash import binned_runs, delete_run, restore_run
 from engine.clustering.registry import METHODS
-from engine.runs import Run, update_config
+from engine.runs.run import Run, update_config
 from pages.shared.metrics import METRICS
 from pages.shared.run_rows import figures_of, title_of
 from pages.shared.state import Current, choose, escape

@@ -13,12 +13,12 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from engine import pipeline
-from engine import runs
+from engine.runs.run import fit as pipeline
+from engine.runs.run import run as runs
 from engine.clustering.registry import METHODS, Method, find_method
 from engine.core.errors import KindredError
 from engine.evaluation.scores import scores
-from engine.rows import Rows, truth_codes
+from engine.runs.rows import Rows, truth_codes
 from engine.core.settings import Settings
 from engine.core.workspace import Workspace
 from pages.shared import forms

@@ -12,8 +12,8 @@ from engine.core.errors import KindredError
 from engine.export.pseudo_labels import read_pseudo_labels
 from engine.labels.events import LabelHistory
 from engine.labels.pseudo_labels import PseudoLabelSettings
-from engine.rows import Rows, align
-from engine.runs import Run
+from engine.runs.rows import Rows, align
+from engine.runs.run import Run
 from pages.shared import forms
 from pages.shared.job_view import job_view
 from pages.shared.state import Current, show_error

@@ -6,10 +6,10 @@ import numpy as np
 import streamlit as st
 from plotly.graph_objects import Figure
 
-from engine.figures import map_figure
+from engine.runs.figures import map_figure
 from engine.geometry.projection import ProjectionSettings
-from engine.rows import Rows, align, truth_codes
-from engine.runs import Run
+from engine.runs.rows import Rows, align, truth_codes
+from engine.runs.run import Run
 from pages.shared.board import map_points
 from pages.shared.charts import draw
 from pages.shared.job_view import job_view, made_by_job

@@ -21,7 +21,7 @@ from engine.core.errors import KindredError
 from engine.images.datasets import Dataset, find_dataset, list_datasets
 from engine.images.sampling import Sample, kept_sample
 from engine.images.tables import count_images
-from engine.runs import Run, find_run, list_runs
+from engine.runs.run import Run, find_run, list_runs
 from engine.core.workspace import Workspace
 
 _LOG = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ import streamlit as st
 from engine.clustering.registry import METHODS, find_method
 from engine.core.errors import KindredError
 from engine.geometry.prototypes import prototypes
-from engine.rows import Rows
+from engine.runs.rows import Rows
 from engine.selection.sweep.ranking import LeaderboardRow
 from engine.selection.sweep.sweep import SweepResult, SweepSettings, load_sweep
 from pages.shared import forms

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine import jobs
-from engine import runs
+from engine.runs.run import run as runs
 from engine.clustering.registry import Method
 from engine.embeddings.encoders.registry import EncoderEntry
 from engine.images.datasets import Dataset

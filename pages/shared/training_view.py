@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from engine import jobs
 from engine.geometry.prototypes import prototypes
-from engine.rows import Rows
+from engine.runs.rows import Rows
 from pages.shared.frame import watch
 from pages.shared.pictures import strip
 from pages.shared.state import choose

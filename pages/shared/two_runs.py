@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from components.gallery import gallery
 from engine.evaluation.scores import ari, contingency, match, nmi, sizes
 from engine.images.sources import shown
-from engine.rows import Rows, align
-from engine.runs import Run
+from engine.runs.rows import Rows, align
+from engine.runs.run import Run
 from pages.shared.charts import MOST, flow, heat_map, largest
 from pages.shared.metrics import METRICS, told
 from pages.shared.words import count

@@ -6,7 +6,7 @@ import numpy as np
 
 from engine.embeddings.encoders.registry import find_encoder
 from engine.images.datasets import add_vectors
-from engine.rows import Rows, embed_dataset
+from engine.runs.rows import Rows, embed_dataset
 
 
 def planted(n=90, classes=3, dimension=8, *, noise=0.3, seed=0):

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from engine import jobs
-from engine import pipeline
+from engine.runs.run import fit as pipeline
 from engine.clustering.registry import find_method
 from engine.export.pseudo_labels import read_pseudo_labels
 from engine.labels.events import LabelHistory
-from engine.rows import load_rows
-from engine.runs import new_folder, update_config
+from engine.runs.rows import load_rows
+from engine.runs.run import new_folder, update_config
 from engine.worker import run_job
 from pages.shared import charts
 from pages.shared.charts import short

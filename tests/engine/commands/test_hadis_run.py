@@ -11,14 +11,14 @@ import pytest
 import torch
 from PIL import Image
 
-from engine import pipeline
+from engine.runs.run import fit as pipeline
 from engine.clustering.registry import find_method
 from engine.embeddings.configurations import list_configurations
 from engine.embeddings.encoders.registry import find_encoder
 from engine.images.datasets import add_folder, list_datasets
 from engine.images.scan import scan
-from engine.rows import embed_dataset, load_rows
-from engine.runs import new_folder, open_run
+from engine.runs.rows import embed_dataset, load_rows
+from engine.runs.run import new_folder, open_run
 
 ROOT = Path(__file__).resolve().parents[3]
 TOY = (

@@ -106,7 +106,7 @@ def test_export_writes_one_line_per_file(engine, finished, tmp_path, kind):
 
 def test_export_of_a_named_cluster_makes_class_folders(engine, tmp_path, workspace):
     from engine.labels.events import LabelHistory
-    from engine.runs import open_run
+    from engine.runs.run import open_run
 
     (tmp_path / "photos").mkdir()
     for at in range(4):

@@ -16,8 +16,8 @@ from engine.core.errors import StorageError
 from engine.evaluation.scores import accuracy, ari, contingency, encode, nmi, per_class, per_cluster, random_accuracy, scores
 from engine.core.files import read_json, write_json
 from engine.core.ids import positions
-from engine.rows import Rows
-from engine.runs import Run
+from engine.runs.rows import Rows
+from engine.runs.run import Run
 
 
 def distribution(labels: NDArray[np.int32], n_clusters: int) -> dict[str, Any]:

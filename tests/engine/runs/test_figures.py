@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.figures import draw_maps, draw_sizes, map_figure
+from engine.runs.figures import draw_maps, draw_sizes, map_figure
 from engine.core.palette import category_color
 
 SIDE, MARGIN = 640, 40

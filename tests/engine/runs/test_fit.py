@@ -6,14 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine import pipeline
+from engine.runs.run import fit as pipeline
 from engine.clustering.registry import find_method
 from engine.clustering.kmeans import KMeans
 from engine.core.errors import InputError
 from engine.evaluation.scores import scores
-from engine.pipeline import cluster, fit, label_unseen, measure, settings_of
-from engine.rows import align, rows_of_run, truth_codes, with_test_fraction
-from engine.runs import open_run
+from engine.runs.fit import cluster, fit, label_unseen, measure, settings_of
+from engine.runs.rows import align, rows_of_run, truth_codes, with_test_fraction
+from engine.runs.run import open_run
 from engine.work import listen_with_scores
 from tests.engine.planted import planted, rows_in
 

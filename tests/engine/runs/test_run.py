@@ -6,11 +6,11 @@ import shutil
 import numpy as np
 import pytest
 
-from engine import runs
+from engine.runs.run import run as runs
 from engine.core.errors import InputError, StorageError
 from engine.core.files import content_id
 from engine.core.ids import pack, to_hex
-from engine.runs import (
+from engine.runs.run import (
     drop_empty,
     find_run,
     folder_name,

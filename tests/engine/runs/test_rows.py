@@ -5,8 +5,8 @@ import pytest
 
 from engine.core.errors import InputError
 from engine.geometry.projection import ProjectionSettings
-from engine.rows import graph_of, kept_map, load_rows, map_of, rows_of_run
-from engine.runs import open_run, save_config, save_run
+from engine.runs.rows import graph_of, kept_map, load_rows, map_of, rows_of_run
+from engine.runs.run import open_run, save_config, save_run
 from tests.engine.planted import planted, rows_in
 
 

@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.analysis import analyze, distribution, kept_analysis, read_analysis
+from engine.runs.analysis import analyze, distribution, kept_analysis, read_analysis
 from engine.clustering.registry import find_method
 from engine.core.errors import StorageError
 from engine.evaluation.scores import silhouette
-from engine.pipeline import cluster
-from engine.rows import with_test_fraction
-from engine.runs import open_run, update_config
+from engine.runs.fit import cluster
+from engine.runs.rows import with_test_fraction
+from engine.runs.run import open_run, update_config
 from tests.engine.planted import rows_in
 
 
@@ -92,7 +92,7 @@ def test_a_folder_that_may_not_be_written_is_analysed_all_the_same(run, rows, mo
     def refuse(path, value):
         raise StorageError(f"No permission to write {path}.")
 
-    monkeypatch.setattr("engine.analysis.write_json", refuse)
+    monkeypatch.setattr("engine.runs.analysis.write_json", refuse)
     assert kept_analysis(run, rows)["images"] == 90
     assert not (run.folder / "analysis.json").exists()
     assert read_analysis(run) is None

@@ -1,7 +1,7 @@
 """What is deleted lies in the bin whole, can be put back, and never replaces what took its place."""
 
-from engine.bin import binned_runs, delete_run, restore_run
-from engine.runs import list_runs, open_run
+from engine.runs.trash import binned_runs, delete_run, restore_run
+from engine.runs.run import list_runs, open_run
 from tests.engine.test_runs import save
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from engine import runs
+from engine.runs.run import run as runs
 from engine.clustering.base import Labels, Vectors
 from engine.embeddings.embed import EmbeddingSet, embed, load_set
 from engine.core.errors import InputError, StorageError
