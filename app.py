@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 if __name__ == "__main__":
-    from engine.jobs import prepare_worker
+    from engine.jobs.job import prepare_worker
     from pages.shared.frame import SCREENS, sidebar
     from pages.shared.state import current, guarded
 

@@ -29,7 +29,7 @@ def main() -> None:
 def measure(folder: Path, images: int) -> None:
     from streamlit.testing.v1 import AppTest
 
-    import engine.jobs
+    import engine.jobs.job
     from engine.runs.run import fit as pipeline
     from engine.runs.run import run as runs
     from engine.clustering.registry import find_method
@@ -39,7 +39,7 @@ def measure(folder: Path, images: int) -> None:
     from engine.runs.rows import embed_dataset
     from engine.core.workspace import Workspace
 
-    engine.jobs.prepare_worker = lambda workspace: None
+    engine.jobs.job.prepare_worker = lambda workspace: None
     rng = np.random.default_rng(0)
     groups = rng.integers(0, 50, images)
     vectors = (rng.normal(size=(50, 64))[groups] + 0.5 * rng.normal(size=(images, 64))).astype(np.float32)

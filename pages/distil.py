@@ -14,7 +14,7 @@ from engine.core.errors import KindredError
 from engine.core.csv import path_text, write_csv
 from engine.core.files import read_json
 from engine.core.ids import positions
-from engine.products import export_distilled
+from engine.jobs.products import export_distilled
 from engine.runs.run import Run
 from pages.shared import forms
 from pages.shared.board import rows_of

@@ -17,7 +17,7 @@ from engine.export.labels import LabelTable
 from engine.export.report import write_report
 from engine.export.split import near_duplicate_groups
 from engine.images.thumbnails import ThumbnailStore
-from engine.products import labelled_files
+from engine.jobs.products import labelled_files
 from pages.shared import forms
 from pages.shared.actions import tell
 from pages.shared.board import Board, graph_for, open_board

@@ -24,7 +24,7 @@ def main(arguments: argparse.Namespace) -> int:
     from engine.runs.analysis import analyze
     from engine.core.errors import KindredError
     from engine.core.files import write_json
-    from engine.products import draw_run
+    from engine.jobs.products import draw_run
     from engine.runs.rows import rows_of_run
     from engine.runs.run import open_run
 

@@ -26,7 +26,7 @@ def main(arguments: argparse.Namespace) -> int:
     """Distil and print where results.json lies."""
     from engine.export.folders import check_target
     from engine.images.datasets import find_dataset
-    from engine.products import distil_run, export_distilled
+    from engine.jobs.products import distil_run, export_distilled
     from engine.runs.run import open_run
 
     workspace, progress = Workspace.open(arguments.workspace), ConsoleProgress()

@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None
 
 def main(arguments: argparse.Namespace) -> int:
     """Compare, print the table, then the folder."""
-    from engine.experiment import chosen, compare_embeddings, experiments_folder
+    from engine.jobs.experiment import chosen, compare_embeddings, experiments_folder
     from engine.images.sampling import draw
     from engine.runs.run import make_parent
 

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None
 
 def main(arguments: argparse.Namespace) -> int:
     """Export and print where it lies."""
-    from engine.products import export_run
+    from engine.jobs.products import export_run
     from engine.runs.run import open_run
 
     progress = ConsoleProgress()

@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None
 
 def main(arguments: argparse.Namespace) -> int:
     """Vote, write the files, print their folder."""
-    from engine.products import pseudo_label_run
+    from engine.jobs.products import pseudo_label_run
     from engine.runs.run import open_run
 
     progress = ConsoleProgress()

@@ -113,7 +113,7 @@ def whole(arguments: argparse.Namespace, announce: Callable[[str], str]) -> int:
     """Run the whole way; `announce` hears of the folder before the training begins."""
     from engine.runs.run import fit as pipeline
     from engine.runs.run import run as runs
-    from engine.products import draw_run, pseudo_label_run, save_features
+    from engine.jobs.products import draw_run, pseudo_label_run, save_features
 
     workspace, progress = Workspace.open(arguments.workspace), ConsoleProgress()
     vote = PseudoLabelSettings.parse(from_flags(arguments, PseudoLabelSettings))

@@ -12,7 +12,7 @@ import streamlit as st
 
 from engine.embeddings.encoders.registry import ENCODERS
 from engine.core.errors import KindredError
-from engine.experiment import chosen, experiments_folder
+from engine.jobs.experiment import chosen, experiments_folder
 from engine.core.files import read_json
 from engine.images.sampling import kept_sample
 from engine.selection.experiments import RESOLUTIONS, ExperimentRow, experiment_figure

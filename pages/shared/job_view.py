@@ -6,9 +6,9 @@ from typing import Any
 
 import streamlit as st
 
-from engine import jobs
+from engine.jobs.job import job as jobs
 from engine.core.errors import KindredError
-from engine.jobs import JobStatus
+from engine.jobs.job import JobStatus
 from engine.runs.rows import Rows
 from pages.shared.frame import watch
 from pages.shared.state import Current, show_error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine import jobs
+from engine.jobs.job import job as jobs
 from engine.runs.run import run as runs
 from engine.clustering.registry import Method
 from engine.embeddings.encoders.registry import EncoderEntry

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
 
-from engine import jobs
+from engine.jobs.job import job as jobs
 from engine.geometry.prototypes import prototypes
 from engine.runs.rows import Rows
 from pages.shared.frame import watch

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine import jobs
+from engine.jobs.job import job as jobs
 from engine.labels.events import LabelHistory
 from engine.labels.state import REJECTED
 from engine.core.workspace import Workspace

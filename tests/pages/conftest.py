@@ -15,7 +15,7 @@ def app(workspace, monkeypatch):
     import streamlit as st
     from streamlit.testing.v1 import AppTest
 
-    monkeypatch.setattr("engine.jobs.prepare_worker", lambda workspace: None)
+    monkeypatch.setattr("engine.jobs.job.prepare_worker", lambda workspace: None)
     st.cache_resource.clear()
     st.cache_data.clear()
     yield AppTest.from_file(str(APP), default_timeout=60)

@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine import jobs
+from engine.jobs.job import job as jobs
 from engine.runs.run import fit as pipeline
 from engine.clustering.registry import find_method
 from engine.export.pseudo_labels import read_pseudo_labels
 from engine.labels.events import LabelHistory
 from engine.runs.rows import load_rows
 from engine.runs.run import new_folder, update_config
-from engine.worker import run_job
+from engine.jobs.runner import run_job
 from pages.shared import charts
 from pages.shared.charts import short
 from pages.shared.metrics import METRICS, told
@@ -129,7 +129,7 @@ def held(monkeypatch):
     def start(workspace, folder):
         (folder / "started").touch()
 
-    monkeypatch.setattr("engine.jobs.start", start)
+    monkeypatch.setattr("engine.jobs.job.start", start)
 
 
 def test_pseudo_labels_are_made_from_what_a_person_named(pictures, held, app):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine import jobs
+from engine.jobs.job import job as jobs
 from tests.engine.commands.conftest import blobs
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine import experiment
-from engine.experiment import chosen, encoder_of
+from engine.jobs.job import experiment
+from engine.jobs.experiment import chosen, encoder_of
 
 
 @pytest.mark.parametrize(

@@ -178,7 +178,7 @@ def test_the_kept_sample_is_what_every_step_works_on(workspace, tmp_path):
     from engine.images.datasets import remove_dataset
     from engine.core.progress import SILENT
     from engine.runs.rows import embed_dataset, load_rows
-    from engine.work import embed_task
+    from engine.jobs.work import embed_task
 
     folder = tmp_path / "pictures"
     for number in range(12):

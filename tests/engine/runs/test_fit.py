@@ -14,7 +14,7 @@ from engine.evaluation.scores import scores
 from engine.runs.fit import cluster, fit, label_unseen, measure, settings_of
 from engine.runs.rows import align, rows_of_run, truth_codes, with_test_fraction
 from engine.runs.run import open_run
-from engine.work import listen_with_scores
+from engine.jobs.work import listen_with_scores
 from tests.engine.planted import planted, rows_in
 
 METRICS = [

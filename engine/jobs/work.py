@@ -19,7 +19,7 @@ from engine.images.scan import scan
 from engine.labels.events import LabelHistory
 from engine.labels.pseudo_labels import PseudoLabelSettings
 from engine.runs.fit import cluster, settings_of, write_csv
-from engine.products import distil_run, export_run, pseudo_label_run
+from engine.jobs.products import distil_run, export_run, pseudo_label_run
 from engine.core.progress import Progress
 from engine.geometry.projection import ProjectionSettings
 from engine.runs.rows import (

@@ -46,21 +46,21 @@ class Task:
 
 
 _ALL = (
-    Task("scan", "engine.work:scan_task", waits=False),
-    Task("embed", "engine.work:embed_task"),
-    Task("graph", "engine.work:graph_task"),
-    Task("map", "engine.work:map_task", waits=False),
-    Task("cluster", "engine.work:cluster_task"),
-    Task("sweep", "engine.work:sweep_task"),
-    Task("count", "engine.work:count_task"),
-    Task("search", "engine.work:search_task"),
-    Task("names", "engine.work:names_task"),
-    Task("spread", "engine.work:spread_task", waits=False),
-    Task("distil", "engine.work:distil_task"),
-    Task("analysis", "engine.work:analysis_task", waits=False),
-    Task("pseudo_labels", "engine.work:pseudo_label_task", waits=False),
-    Task("experiment", "engine.experiment:experiment_task"),
-    Task("export", "engine.work:export_task", waits=False),
+    Task("scan", "engine.jobs.work:scan_task", waits=False),
+    Task("embed", "engine.jobs.work:embed_task"),
+    Task("graph", "engine.jobs.work:graph_task"),
+    Task("map", "engine.jobs.work:map_task", waits=False),
+    Task("cluster", "engine.jobs.work:cluster_task"),
+    Task("sweep", "engine.jobs.work:sweep_task"),
+    Task("count", "engine.jobs.work:count_task"),
+    Task("search", "engine.jobs.work:search_task"),
+    Task("names", "engine.jobs.work:names_task"),
+    Task("spread", "engine.jobs.work:spread_task", waits=False),
+    Task("distil", "engine.jobs.work:distil_task"),
+    Task("analysis", "engine.jobs.work:analysis_task", waits=False),
+    Task("pseudo_labels", "engine.jobs.work:pseudo_label_task", waits=False),
+    Task("experiment", "engine.jobs.experiment:experiment_task"),
+    Task("export", "engine.jobs.work:export_task", waits=False),
 )
 
 TASKS: dict[str, Task] = {task.name: task for task in _ALL}

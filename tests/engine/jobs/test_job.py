@@ -9,10 +9,10 @@ import time
 import pytest
 from PIL import Image
 
-from engine import jobs
+from engine.jobs.job import job as jobs
 from engine.core.errors import InputError, StorageError
 from engine.images.datasets import add_folder, files_of
-from engine.worker import FileProgress
+from engine.jobs.runner import FileProgress
 
 
 def wait_for(condition, seconds=60.0):
