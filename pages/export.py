@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from engine.core.errors import KindredError
-from engine.export.exporting import ExportSettings, export, prepare
+from engine.export.export import ExportSettings, export, prepare
 from engine.export.folders import undo_export
 from engine.export.formats import FORMATS
 from engine.export.labels import LabelTable

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine.commands.console import ConsoleProgress, finish
-from engine.export.exporting import FILES, ExportSettings
+from engine.export.export import FILES, ExportSettings
 from engine.core.settings import add_flags, from_flags
 from engine.core.workspace import Workspace
 

@@ -25,7 +25,7 @@ from engine.core.settings import Settings
 from engine.core.workspace import Workspace
 
 if TYPE_CHECKING:
-    from engine.export.exporting import ExportSettings
+    from engine.export.export import ExportSettings
     from engine.export.folders import ExportReport, Mode
     from engine.export.labels import LabelTable
     from engine.export.pseudo_labels import Written
@@ -151,7 +151,7 @@ def export_run(
     workspace: Workspace, run: runs.Run, settings: ExportSettings, target: Path, *, progress: Progress = SILENT
 ) -> ExportReport:
     """Write a run's labels as a table or as folders in another tool's format; originals are only read."""
-    from engine.export.exporting import export, prepare
+    from engine.export.export import export, prepare
     from engine.export.split import near_duplicate_groups
 
     rows = rows_of_run(workspace, run)

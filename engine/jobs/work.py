@@ -195,7 +195,7 @@ def search_task(workspace: Workspace, folder: Path, config: dict[str, Any], prog
 
 def export_task(workspace: Workspace, folder: Path, config: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Export a run of the library."""
-    from engine.export.exporting import ExportSettings
+    from engine.export.export import ExportSettings
 
     settings = ExportSettings.parse(config["settings"])
     report = export_run(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from engine.core.errors import InputError
-from engine.export.exporting import ExportSettings, export, prepare
+from engine.export.export import ExportSettings, export, prepare
 from engine.export.formats import FORMATS
 from engine.export.labels import read_labels
 from engine.export.parquet import read_parquet
@@ -76,6 +76,6 @@ def test_every_format_is_offered_and_bad_settings_are_told(scene, tmp_path):
 
 
 def test_settings_need_no_heavy_library():
-    code = "import sys, engine.export.exporting, engine.labels.events, engine.labels.propagation, engine.labels.audit;"
+    code = "import sys, engine.export.export, engine.labels.events, engine.labels.propagation, engine.labels.audit;"
     heavy = "{'torch', 'pandas', 'pyarrow', 'sklearn', 'scipy', 'faiss', 'streamlit'}"
     subprocess.run([sys.executable, "-c", code + f"assert not {heavy} & set(sys.modules), sys.modules"], check=True)
