@@ -52,12 +52,12 @@ def measure(folder: Path, images: int) -> None:
     app = AppTest.from_file(str(APP), default_timeout=300)
     app.run()
     for page in ("explore", "label", "compare", "export"):
-        first = timed(lambda page=page: app.switch_page(f"pages/{page}.py").run())
+        first = timed(lambda page=page: app.switch_page(f"pages/{page}/page.py").run())
         assert not app.error and not app.exception, [item.value for item in (*app.error, *app.exception)]
-        timed(lambda: app.switch_page("pages/embed.py").run())
-        again = min(timed(lambda page=page: app.switch_page(f"pages/{page}.py").run()) for _ in range(3))
+        timed(lambda: app.switch_page("pages/embed/page.py").run())
+        again = min(timed(lambda page=page: app.switch_page(f"pages/{page}/page.py").run()) for _ in range(3))
         print(f"{page:8s} first visit {first:6.2f} s, switch {again:6.2f} s ({again / first:.2f} of the first)")
-    app.switch_page("pages/label.py").run()
+    app.switch_page("pages/label/page.py").run()
     history = LabelHistory(workspace, dataset.id)
     state = history.state(rows.contents, run.assignments, run=run.folder.name)
 

@@ -59,14 +59,14 @@ class Screen:
 
 
 SCREENS = (
-    Screen("pages/images.py", "Images", "images"),
-    Screen("pages/embed.py", "Embed", "embed"),
-    Screen("pages/cluster.py", "Cluster", "cluster"),
-    Screen("pages/explore.py", "Explore", "explore"),
-    Screen("pages/label.py", "Label", "label"),
-    Screen("pages/compare.py", "Compare", "compare"),
-    Screen("pages/export.py", "Export", "export"),
-    Screen("pages/distil.py", "Distil", "distil"),
+    Screen("pages/images/page.py", "Images", "images"),
+    Screen("pages/embed/page.py", "Embed", "embed"),
+    Screen("pages/cluster/page.py", "Cluster", "cluster"),
+    Screen("pages/explore/page.py", "Explore", "explore"),
+    Screen("pages/label/page.py", "Label", "label"),
+    Screen("pages/compare/page.py", "Compare", "compare"),
+    Screen("pages/export/page.py", "Export", "export"),
+    Screen("pages/distil/page.py", "Distil", "distil"),
 )
 
 _ICONS = {

@@ -28,7 +28,7 @@ def clustered(workspace, tmp_path):
 def test_every_page_says_what_to_do_on_an_empty_workspace(app, path):
     app.run()
     if path != "images":
-        app.switch_page(f"pages/{path}.py").run()
+        app.switch_page(f"pages/{path}/page.py").run()
     assert not app.exception
     assert app.title[0].value in {screen.title for screen in SCREENS}
     if path == "images":
@@ -41,7 +41,7 @@ def test_every_page_says_what_to_do_on_an_empty_workspace(app, path):
 def test_every_page_draws_a_clustered_folder(clustered, app, path):
     app.run()
     if path != "images":
-        app.switch_page(f"pages/{path}.py").run()
+        app.switch_page(f"pages/{path}/page.py").run()
     assert not app.exception
     assert not app.error
 
@@ -103,7 +103,7 @@ def test_undo_on_the_label_page_takes_back_the_whole_action(clustered, app):
     state = history.state(rows.contents, run.assignments, run=run.folder.name)
     history.rename(state, 0, "=danger <b>")
     app.run()
-    app.switch_page("pages/label.py").run()
+    app.switch_page("pages/label/page.py").run()
     undo = next(button for button in app.button if button.label == "Undo")
     assert not undo.disabled
     undo.click().run()
@@ -113,7 +113,7 @@ def test_undo_on_the_label_page_takes_back_the_whole_action(clustered, app):
 
 
 def test_the_map_is_coloured_by_what_was_measured_on_each_image(clustered, app, monkeypatch):
-    from pages.shared import coloring
+    from pages.explore.page import coloring
 
     workspace, rows, _ = clustered
     seen = {}
@@ -125,7 +125,7 @@ def test_the_map_is_coloured_by_what_was_measured_on_each_image(clustered, app, 
     coloring_of = coloring.colors_of
     monkeypatch.setattr(coloring, "colors_of", listen)
     app.run()
-    app.switch_page("pages/explore.py").run()
+    app.switch_page("pages/explore/page.py").run()
     app.selectbox(key="color_measure").select("brightness").run()
     assert not app.exception and not app.error
     values, legend, _ = seen["brightness"]
@@ -137,7 +137,7 @@ def test_the_map_is_coloured_by_what_was_measured_on_each_image(clustered, app, 
 def test_an_audit_counts_what_is_selected_and_keeps_the_exact_bound(clustered, app):
     workspace, rows, run = clustered
     app.run()
-    app.switch_page("pages/label.py").run()
+    app.switch_page("pages/label/page.py").run()
     next(button for button in app.button if button.label == "Check a random sample").click().run()
     history = LabelHistory(workspace, rows.dataset.id)
     state = history.state(rows.contents, run.assignments, run=run.folder.name)

@@ -14,8 +14,8 @@ from engine.labels.events import LabelHistory
 from engine.runs.rows import load_rows
 from engine.runs.run import new_folder, update_config
 from engine.jobs.runner import run_job
-from pages.shared import charts
-from pages.shared.charts import short
+from pages.compare.page import charts
+from pages.compare.charts import short
 from pages.shared.metrics import METRICS, told
 from tests.engine.planted import rows_in
 from tests.seed import clustered_pictures, coloured_pictures
@@ -45,7 +45,7 @@ def vectors(workspace, tmp_path):
 
 def compare(app, view="Analyse"):
     app.run()
-    app.switch_page("pages/compare.py")
+    app.switch_page("pages/compare/page.py")
     app.session_state["view"] = view
     return app.run()
 
@@ -210,8 +210,8 @@ def test_names_beside_an_axis_are_short_and_plain():
 
 def test_what_takes_long_is_made_by_a_job_once(vectors, held, monkeypatch, app):
     workspace, _, runs = vectors
-    monkeypatch.setattr("pages.shared.analysis_view._AT_ONCE", 10)
-    monkeypatch.setattr("pages.shared.consensus_view._AT_ONCE", 10)
+    monkeypatch.setattr("pages.compare.analysis_view._AT_ONCE", 10)
+    monkeypatch.setattr("pages.compare.consensus_view._AT_ONCE", 10)
     compare(app, "Consensus")
     compare(app, "Consensus")
     assert [job.task for job in jobs.list_jobs(workspace)] == ["graph"]

@@ -16,7 +16,7 @@ def page(workspace, tmp_path, app):
     rows, _ = clustered_pictures(workspace, coloured_pictures(tmp_path / "pictures"))
     again(workspace, rows, 5, HOSTILE)
     app.run()
-    app.switch_page("pages/cluster.py")
+    app.switch_page("pages/cluster/page.py")
     app.session_state["runs_2_[]"] = CHOSEN
     app.run()
     assert not app.exception

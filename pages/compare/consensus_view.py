@@ -15,7 +15,7 @@ from engine.geometry.prototypes import prototypes
 from engine.runs.rows import Rows, align
 from engine.runs.run import Run
 from pages.shared.board import graph_for, rows_of
-from pages.shared.charts import likeness_map
+from pages.compare.charts import likeness_map
 from pages.shared.job_view import job_view, made_by_job
 from pages.shared.run_rows import title_of, version_of
 from pages.shared.state import Current, escape

@@ -7,11 +7,11 @@ import streamlit as st
 from engine.core.errors import KindredError
 from pages.shared.actions import tell
 from pages.shared.frame import first_do, heading
-from pages.shared.how_many import how_many
-from pages.shared.kept_runs import kept_runs
-from pages.shared.method_card import method_card
+from pages.cluster.how_many import how_many
+from pages.cluster.kept_runs import kept_runs
+from pages.cluster.method_card import method_card
 from pages.shared.state import current, show_error
-from pages.shared.sweep_board import sweep_board
+from pages.cluster.sweep_board import sweep_board
 
 
 def page() -> None:

@@ -16,7 +16,7 @@ from engine.selection.sweep.sweep import SweepResult, SweepSettings, load_sweep
 from pages.shared import forms
 from pages.shared.board import rows_of
 from pages.shared.job_view import job_view
-from pages.shared.method_card import is_live, keep
+from pages.cluster.method_card import is_live, keep
 from pages.shared.pictures import strip
 from pages.shared.state import Current, choose, escape, show_error
 from pages.shared.tasks import newest, start_clustering, start_job

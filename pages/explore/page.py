@@ -14,8 +14,8 @@ from engine.geometry.neighbors import search
 from engine.geometry.projection import ProjectionSettings
 from pages.shared.actions import do, tell, undo_redo
 from pages.shared.board import Board, map_points, open_board
-from pages.shared.clusters import cluster_table
-from pages.shared.coloring import choose_colors, chosen_colors, colors_of
+from pages.explore.clusters import cluster_table
+from pages.explore.coloring import choose_colors, chosen_colors, colors_of
 from pages.shared.frame import first_do, heading
 from pages.shared.pictures import strip
 from pages.shared.search_box import FOUND, more_like, search_box, search_dialog, show_found

@@ -22,8 +22,8 @@ from engine.images.datasets import (
 )
 from engine.images.report import ScanReport, report
 from engine.images.sources import shown
-from pages.shared.all_images import all_images
-from pages.shared.folders import folder_browser
+from pages.images.all_images import all_images
+from pages.images.folder_browser import folder_browser
 from pages.shared.frame import heading, next_step
 from pages.shared.job_view import job_view
 from pages.shared.state import Current, choose, current, escape, show_error

@@ -15,11 +15,11 @@ from engine.runs.figures import sizes_figure
 from engine.geometry.prototypes import prototypes
 from engine.runs.rows import Rows, align
 from engine.runs.run import Run
-from pages.shared.charts import MOST, draw, heat_map, largest
+from pages.compare.charts import MOST, draw, heat_map, largest
 from pages.shared.job_view import job_view, made_by_job
 from pages.shared.metrics import metrics
-from pages.shared.pseudo_label_panel import pseudo_label_panel
-from pages.shared.run_map import run_map
+from pages.compare.pseudo_label_panel import pseudo_label_panel
+from pages.compare.run_map import run_map
 from pages.shared.run_rows import rows_for, version_of
 from pages.shared.state import Current, escape
 from pages.shared.words import count

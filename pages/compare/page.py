@@ -8,14 +8,14 @@ import streamlit as st
 
 from engine.core.errors import KindredError
 from engine.runs.run import Run
-from pages.shared.analysis_view import analysis_view
+from pages.compare.analysis_view import analysis_view
 from pages.shared.board import rows_of
-from pages.shared.consensus_view import consensus_view
-from pages.shared.experiment_view import experiment_view
+from pages.compare.consensus_view import consensus_view
+from pages.compare.experiment_view import experiment_view
 from pages.shared.frame import first_do, heading
 from pages.shared.run_rows import open_finished, title_of
 from pages.shared.state import Current, current, show_error
-from pages.shared.two_runs import two_runs
+from pages.compare.two_runs import two_runs
 
 _VIEWS = ("Analyse", "Two side by side", "Consensus", "Experiments")
 

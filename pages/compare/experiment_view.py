@@ -18,7 +18,7 @@ from engine.images.sampling import kept_sample
 from engine.selection.experiments import RESOLUTIONS, ExperimentRow, experiment_figure
 from engine.selection.sweep.sweep import SweepSettings
 from pages.shared import forms
-from pages.shared.charts import draw, likeness_map
+from pages.compare.charts import draw, likeness_map
 from pages.shared.job_view import job_view
 from pages.shared.state import Current, escape, show_error
 from pages.shared.tasks import newest, start_job

@@ -11,7 +11,7 @@ from engine.geometry.projection import ProjectionSettings
 from engine.runs.rows import Rows, align, truth_codes
 from engine.runs.run import Run
 from pages.shared.board import map_points
-from pages.shared.charts import draw
+from pages.compare.charts import draw
 from pages.shared.job_view import job_view, made_by_job
 from pages.shared.run_rows import version_of
 from pages.shared.state import Current

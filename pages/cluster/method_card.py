@@ -24,10 +24,10 @@ from engine.core.workspace import Workspace
 from pages.shared import forms
 from pages.shared.board import rows_of
 from pages.shared.job_view import job_view
-from pages.shared.search_panel import search_panel
+from pages.cluster.search_panel import search_panel
 from pages.shared.state import Current, choose, escape, show_error
 from pages.shared.tasks import newest, start_clustering
-from pages.shared.training_view import largest_clusters, size_bars, training_view
+from pages.cluster.training_view import largest_clusters, size_bars, training_view
 from pages.shared.words import count
 
 _LIVE_IMAGES = 12_000  # beyond this a fast method runs in a job

@@ -13,7 +13,7 @@ from engine.labels.state import UNSORTED, Cluster
 from pages.shared.actions import do, recent_labels, tell, undo_redo
 from pages.shared.board import Board, open_board
 from pages.shared.frame import first_do, heading
-from pages.shared.label_rail import (
+from pages.label.label_rail import (
     audit_panel,
     auditing,
     conflicts_panel,
@@ -22,9 +22,9 @@ from pages.shared.label_rail import (
     twin_of,
     twin_panel,
 )
-from pages.shared.naming_panel import naming_panel
+from pages.label.naming_panel import naming_panel
 from pages.shared.pictures import strip
-from pages.shared.review import review
+from pages.label.review import review
 from pages.shared.selection_bar import keys, selection_bar
 from pages.shared.state import choose, current, escape
 from pages.shared.words import count

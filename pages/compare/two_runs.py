@@ -12,7 +12,7 @@ from engine.evaluation.scores import ari, contingency, match, nmi, sizes
 from engine.images.sources import shown
 from engine.runs.rows import Rows, align
 from engine.runs.run import Run
-from pages.shared.charts import MOST, flow, heat_map, largest
+from pages.compare.charts import MOST, flow, heat_map, largest
 from pages.shared.metrics import METRICS, told
 from pages.shared.words import count
 
