@@ -30,14 +30,14 @@ def measure(folder: Path, images: int) -> None:
     from streamlit.testing.v1 import AppTest
 
     import engine.jobs.job
-    from engine.runs.run import fit as pipeline
-    from engine.runs.run import run as runs
     from engine.clustering.registry import find_method
+    from engine.core.workspace import Workspace
     from engine.embeddings.encoders.registry import find_encoder
     from engine.images.datasets import add_vectors
     from engine.labels.events import LabelHistory
+    from engine.runs import fit as pipeline
+    from engine.runs import run as runs
     from engine.runs.rows import embed_dataset
-    from engine.core.workspace import Workspace
 
     engine.jobs.job.prepare_worker = lambda workspace: None
     rng = np.random.default_rng(0)

@@ -29,22 +29,37 @@ def main() -> None:
         method = find_method(name)
         return method.build(method.settings_class.parse(values)).fit(x, neighbors=graph).labels_
 
-    eps = find_method("dbscan").build(find_method("dbscan").settings_class.parse({"reduce": "none"})).fit(
-        x, neighbors=graph
-    ).eps_  # fmt: skip
+    eps = (
+        find_method("dbscan")
+        .build(find_method("dbscan").settings_class.parse({"reduce": "none"}))
+        .fit(x, neighbors=graph)
+        .eps_
+    )
     ours("gaussian_mixture", n_clusters=2, max_iter=1)
     pairs = [
-        ("k-means, 60", lambda: ours("kmeans", n_clusters=GROUPS, n_init=1),
-         lambda: SkKMeans(GROUPS, n_init=1, random_state=0).fit_predict(x)),
-        ("mixture diag, 60", lambda: ours("gaussian_mixture", n_clusters=GROUPS, max_iter=30),
-         lambda: SkMixture(GROUPS, covariance_type="diag", max_iter=30, random_state=0).fit_predict(x)),
-        ("DBSCAN, graph", lambda: ours("dbscan", reduce="none", eps=eps),
-         lambda: SkDBSCAN(eps=eps, metric="cosine").fit_predict(x)),
-        ("DBSCAN, exact", lambda: ours("dbscan", reduce="none", eps=eps, mode="exact"),
-         lambda: SkDBSCAN(eps=eps, metric="cosine").fit_predict(x)),
+        (
+            "k-means, 60",
+            lambda: ours("kmeans", n_clusters=GROUPS, n_init=1),
+            lambda: SkKMeans(GROUPS, n_init=1, random_state=0).fit_predict(x),
+        ),
+        (
+            "mixture diag, 60",
+            lambda: ours("gaussian_mixture", n_clusters=GROUPS, max_iter=30),
+            lambda: SkMixture(GROUPS, covariance_type="diag", max_iter=30, random_state=0).fit_predict(x),
+        ),
+        (
+            "DBSCAN, graph",
+            lambda: ours("dbscan", reduce="none", eps=eps),
+            lambda: SkDBSCAN(eps=eps, metric="cosine").fit_predict(x),
+        ),
+        (
+            "DBSCAN, exact",
+            lambda: ours("dbscan", reduce="none", eps=eps, mode="exact"),
+            lambda: SkDBSCAN(eps=eps, metric="cosine").fit_predict(x),
+        ),
         ("agglomerative, 60", lambda: ours("agglomerative", n_clusters=GROUPS), None),
         ("spectral, 60", lambda: ours("spectral", n_clusters=GROUPS), None),
-    ]  # fmt: skip
+    ]
     for name, mine, theirs in pairs:
         seconds, labels = timed(mine)
         line = f"{name:18} ours {seconds:6.2f} s  ARI {ari(truth, labels + (labels.min() < 0)):.3f}"

@@ -22,9 +22,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from engine.clustering.deep.cludi.diffusion import Diffusion
 from engine.clustering.deep.cludi.network import CludiNetwork, diffusion_loss, perturb, symmetric_cross_entropy
 from engine.clustering.deep.cludi.task import sample_logits
-from engine.clustering.deep.cludi.diffusion import Diffusion
 
 
 def naive_sample(network: CludiNetwork, diffusion: Diffusion, x: Tensor, copies: int, n_steps: int) -> Tensor:

@@ -54,9 +54,12 @@ def measure(kind: str, n: int, d: int, repeats: int) -> dict[str, float]:
         taken.append(time.perf_counter() - began)
     assert z.grad is not None and g.grad is not None
     return {
-        "seconds": sorted(taken)[repeats // 2], "peak": peak, "value": value,
-        "grad_z": float(z.grad.norm()), "grad_g": float(g.grad.norm()),
-    }  # fmt: skip
+        "seconds": sorted(taken)[repeats // 2],
+        "peak": peak,
+        "value": value,
+        "grad_z": float(z.grad.norm()),
+        "grad_g": float(g.grad.norm()),
+    }
 
 
 def main() -> None:
@@ -73,9 +76,17 @@ def main() -> None:
         found = {}
         for kind in ("ours", "batched logdet"):
             command = [
-                sys.executable, __file__, "--one", kind, "--batches", str(n),
-                "--dimension", str(arguments.dimension), "--repeats", str(arguments.repeats),
-            ]  # fmt: skip
+                sys.executable,
+                __file__,
+                "--one",
+                kind,
+                "--batches",
+                str(n),
+                "--dimension",
+                str(arguments.dimension),
+                "--repeats",
+                str(arguments.repeats),
+            ]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
             found[kind] = json.loads(done.stdout)
         ours, other = found["ours"], found["batched logdet"]

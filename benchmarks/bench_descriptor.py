@@ -18,11 +18,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.embeddings.encoders.registry import descriptor
-from engine.images.sets.registry import find_benchmark
-from engine.images.decode import decode_square
-from engine.images.sources import FolderSource
 from engine.core.vectors import unit
+from engine.embeddings.encoders import descriptor
+from engine.images.decode import decode_square
+from engine.images.sets.registry import find_benchmark
+from engine.images.sources import FolderSource
 
 DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 Images = NDArray[np.uint8]

@@ -53,9 +53,11 @@ def main() -> None:
         labels = truth if given.labels == "truth" else pseudo_labels(vectors, len(np.unique(truth)))
         for count in given.images_per_class:
             settings = DistilSettings(
-                images_per_class=count, distill_epochs=given.distill_epochs, distill_lr=given.distill_lr,
+                images_per_class=count,
+                distill_epochs=given.distill_epochs,
+                distill_lr=given.distill_lr,
                 inner_epochs=given.inner_epochs,
-            )  # fmt: skip
+            )
             out = distil(vectors, labels, truth=truth, settings=settings)
             r = out.results
             print(

@@ -24,13 +24,13 @@ import numpy as np
 from PIL import Image
 
 from engine.core.device import threads
+from engine.core.workspace import Workspace
 from engine.embeddings import embed as pipeline
-from engine.embeddings.encoders.registry import Encoder, find_encoder
 from engine.embeddings.embed import embed
+from engine.embeddings.encoders.registry import Encoder, find_encoder
 from engine.images.datasets import Dataset, add_folder
 from engine.images.decode import decode_square
 from engine.images.scan import scan
-from engine.core.workspace import Workspace
 
 
 def draw(folder: Path, count: int, size: tuple[int, int] = (640, 480)) -> None:

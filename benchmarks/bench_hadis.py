@@ -61,9 +61,16 @@ def train(given: argparse.Namespace) -> None:
     for seed in range(given.seeds):
         views = {} if given.paper_views else DIGIT_VIEWS
         settings = HaDisSettings(
-            n_clusters=10, backbone="resnet_small", batch_size=128, n_epochs=given.epochs, min_steps=1,
-            random_state=seed, hardness_aware=not given.propos, device="cpu", **views,
-        )  # fmt: skip
+            n_clusters=10,
+            backbone="resnet_small",
+            batch_size=128,
+            n_epochs=given.epochs,
+            min_steps=1,
+            random_state=seed,
+            hardness_aware=not given.propos,
+            device="cpu",
+            **views,
+        )
         began, curve = time.monotonic(), Curve(digits.target)
         labels = HaDis(settings).fit(images, progress=curve).labels_
         scores = [measure(digits.target, labels) for measure in (accuracy, nmi, ari)]

@@ -36,8 +36,10 @@ def main() -> None:
     both = ours + graph_seconds
     print(f"ours with the graph             {both:8.2f} s   {theirs_seconds / both:6.1f} x")
     print(f"another minimum size, kept tree {recut * 1000:8.1f} ms")
-    print(f"ARI to the package {ari(theirs.labels_ + 1, model.labels_):.4f}; to the planted groups: "
-          f"ours {ari(truth, model.labels_):.3f}, package {ari(truth, theirs.labels_):.3f}")  # fmt: skip
+    print(
+        f"ARI to the package {ari(theirs.labels_ + 1, model.labels_):.4f}; to the planted groups: "
+        f"ours {ari(truth, model.labels_):.3f}, package {ari(truth, theirs.labels_):.3f}"
+    )
 
 
 if __name__ == "__main__":

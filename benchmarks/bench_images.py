@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from engine.core.workspace import Workspace
 from engine.images.datasets import add_folder
 from engine.images.decode import PreprocessSettings, decode_square
 from engine.images.scan import scan
-from engine.core.workspace import Workspace
 
 SIDE = 224
 FILL = PreprocessSettings().rgb

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from engine.core.catalog import open_catalog
 from engine.core.ids import Ids
+from engine.core.workspace import Workspace
 from engine.labels.events import LabelHistory
 from engine.labels.log import Event
 from engine.labels.state import LabelState
-from engine.core.workspace import Workspace
 
 N, K, EVENTS = 100_000, 100, 10_000
 

@@ -19,8 +19,10 @@ def main() -> None:
         print(f"ours, 50,000 x 512, {k:3d} clusters   {ours:6.2f} s")
     seconds, theirs = timed(lambda: silhouette_score(few, few_labels, metric="cosine"))
     same = silhouette(few, few_labels)
-    print(f"scikit-learn, 8,000: {seconds:.2f} s; at 50,000 (x (50/8)^2) about {seconds * (50 / 8) ** 2:.0f} s, "
-          f"{seconds * (50 / 8) ** 2 / ours:.0f} x ours")  # fmt: skip
+    print(
+        f"scikit-learn, 8,000: {seconds:.2f} s; at 50,000 (x (50/8)^2) about {seconds * (50 / 8) ** 2:.0f} s, "
+        f"{seconds * (50 / 8) ** 2 / ours:.0f} x ours"
+    )
     print(f"the two differ by {abs(same - theirs):.1e} on the 8,000")
     rng = np.random.default_rng(0)
     truth = rng.integers(1000, size=1_280_000)

@@ -26,8 +26,8 @@ from sklearn.cluster import DBSCAN, KMeans
 from sklearn.metrics import silhouette_score
 from sklearn.mixture import GaussianMixture
 
-from engine.evaluation.scores import ari
 from engine.core.progress import Silent
+from engine.evaluation.scores import ari
 from engine.selection.sweep.grid import Candidate, candidates
 from engine.selection.sweep.pool import own_memory_mb
 from engine.selection.sweep.sweep import Sweep, SweepSettings
@@ -48,8 +48,10 @@ def timed(work: Callable[[], Any]) -> tuple[float, Any]:
 def imports_mb() -> float:
     """Return the MiB of a worker that has imported and compiled everything and holds no data."""
     code = (
-        "import os, numpy as np; from engine.clustering.registry import find_method; from engine.selection import sweep_worker;"
-        "from engine.selection.sweep.pool import own_memory_mb; x = np.random.default_rng(0).random((60, 512), 'float32');"
+        "import os, numpy as np; from engine.clustering.registry import find_method; "
+        "from engine.selection.sweep import worker;"
+        "from engine.selection.sweep.pool import own_memory_mb; "
+        "x = np.random.default_rng(0).random((60, 512), 'float32');"
         "[m.build(m.settings_class.parse(v)).fit(x) for m, v in ((find_method('kmeans'), {'reduce': 'umap-10'}),"
         "(find_method('gaussian_mixture'), {}))]; print(own_memory_mb(os.getpid()))"
     )
@@ -70,8 +72,9 @@ def plain(candidate: Candidate, x: np.ndarray, space: np.ndarray) -> tuple[float
         return timed(lambda: model.fit(data))[0], False
     if candidate.algorithm == "dbscan":
         return timed(lambda: DBSCAN(eps=0.5, min_samples=values["min_samples"]).fit(data))[0], False
-    tree = hdbscan.HDBSCAN(min_cluster_size=values["min_cluster_size"], min_samples=values["min_samples"],
-                           core_dist_n_jobs=1)  # fmt: skip
+    tree = hdbscan.HDBSCAN(
+        min_cluster_size=values["min_cluster_size"], min_samples=values["min_samples"], core_dist_n_jobs=1
+    )
     return timed(lambda: tree.fit(data))[0], values["reduce"] == "none"
 
 
@@ -128,13 +131,17 @@ def main() -> None:
         wall = time.perf_counter()
         seconds, result = timed(lambda: sweep.run(x, output_dir=Path(folder), progress=watcher))
         wall = time.perf_counter() - wall
-        print(f"fast sweep, {given.images:,} x 512: {seconds:.0f} processor seconds, {wall:.0f} s by the clock "
-              f"({os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}), {result.summary['candidates']} candidates, "
-              f"{len(result.ranked)} ranked, {len(result.failed)} failed")  # fmt: skip
+        print(
+            f"fast sweep, {given.images:,} x 512: {seconds:.0f} processor seconds, {wall:.0f} s by the clock "
+            f"({os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}), {result.summary['candidates']} candidates, "
+            f"{len(result.ranked)} ranked, {len(result.failed)} failed"
+        )
         for row in result.ranked[:5]:
             agreement = ari(truth, result.labels(row))
-            print(f"  {row.rank} {row.title}: composite {row.composite:.3f}, silhouette {row.silhouette:.3f}, "
-                  f"stability {row.stability}, ARI to the planted groups {agreement:.3f}")  # fmt: skip
+            print(
+                f"  {row.rank} {row.title}: composite {row.composite:.3f}, silhouette {row.silhouette:.3f}, "
+                f"stability {row.stability}, ARI to the planted groups {agreement:.3f}"
+            )
         for row in result.failed:
             print("  failed:", row.title, row.reason)
     parts = sorted(watcher.phases.items(), key=lambda item: item[1])
@@ -142,14 +149,18 @@ def main() -> None:
     base = imports_mb()
     workers = max(0.0, sweep.peak_mb - 2 * base)
     own = max(0.0, watcher.peak - made)
-    print(f"memory: two workers {sweep.peak_mb:,.0f} MiB of their own, of which imports {2 * base:,.0f}; this process "
-          f"+{own:,.0f}; with the given embeddings and their mapped copy "
-          f"{(2 * size + workers + own) / size:.2f} x the embeddings' {size:,.0f} MiB")  # fmt: skip
+    print(
+        f"memory: two workers {sweep.peak_mb:,.0f} MiB of their own, of which imports {2 * base:,.0f}; this process "
+        f"+{own:,.0f}; with the given embeddings and their mapped copy "
+        f"{(2 * size + workers + own) / size:.2f} x the embeddings' {size:,.0f} MiB"
+    )
     if not given.no_plain:
         clustering, scoring = plain_grid(x, given.subset)
-        print(f"plain libraries, extrapolated from {given.subset:,}: clustering {clustering:,.0f} s "
-              f"({clustering / seconds:.1f} x), scoring {scoring:,.0f} s; together "
-              f"{(clustering + scoring) / seconds:.1f} x ours")  # fmt: skip
+        print(
+            f"plain libraries, extrapolated from {given.subset:,}: clustering {clustering:,.0f} s "
+            f"({clustering / seconds:.1f} x), scoring {scoring:,.0f} s; together "
+            f"{(clustering + scoring) / seconds:.1f} x ours"
+        )
 
 
 if __name__ == "__main__":

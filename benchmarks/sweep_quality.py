@@ -18,13 +18,13 @@ from sklearn.cluster import DBSCAN, KMeans
 from sklearn.datasets import load_digits
 from sklearn.mixture import GaussianMixture
 
-from engine.evaluation.scores import ari, encode, stability
 from engine.core.files import save_array
+from engine.core.vectors import unit
+from engine.evaluation.scores import ari, encode, stability
 from engine.selection.sweep.grid import Candidate, candidates
 from engine.selection.sweep.ranking import LeaderboardRow, break_ties, by_composite, judge, without_repeats
 from engine.selection.sweep.sweep import Sweep, SweepSettings
 from engine.selection.sweep.worker import score
-from engine.core.vectors import unit
 
 
 def plain_labels(candidate: Candidate, data: dict[str, np.ndarray]) -> np.ndarray:
@@ -41,10 +41,12 @@ def plain_labels(candidate: Candidate, data: dict[str, np.ndarray]) -> np.ndarra
         from sklearn.neighbors import NearestNeighbors
 
         tenth = NearestNeighbors(n_neighbors=11).fit(x).kneighbors(x)[0][:, -1]
-        return DBSCAN(eps=max(1e-4, float(np.quantile(tenth, values["eps_quantile"]))),
-                      min_samples=values["min_samples"]).fit_predict(x)  # fmt: skip
-    return hdbscan.HDBSCAN(min_cluster_size=values["min_cluster_size"], min_samples=values["min_samples"],
-                           core_dist_n_jobs=1).fit_predict(x)  # fmt: skip
+        return DBSCAN(
+            eps=max(1e-4, float(np.quantile(tenth, values["eps_quantile"]))), min_samples=values["min_samples"]
+        ).fit_predict(x)
+    return hdbscan.HDBSCAN(
+        min_cluster_size=values["min_cluster_size"], min_samples=values["min_samples"], core_dist_n_jobs=1
+    ).fit_predict(x)
 
 
 def spaces(x: np.ndarray) -> dict[str, np.ndarray]:

@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from engine.runs.run import fit as pipeline
-from engine.runs.run import run as runs
 from engine.clustering.registry import find_method
+from engine.core.workspace import Workspace
 from engine.embeddings.encoders.registry import find_encoder
+from engine.geometry.projection import ProjectionSettings
 from engine.images.datasets import add_folder
 from engine.images.scan import scan
-from engine.geometry.projection import ProjectionSettings
+from engine.runs import fit as pipeline
+from engine.runs import run as runs
 from engine.runs.rows import Rows, embed_dataset, map_of
-from engine.core.workspace import Workspace
 
 
 def coloured_pictures(folder: Path, count: int = 30) -> Path:

@@ -12,14 +12,14 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.evaluation.agreement import compact
 from engine.clustering.base import ClusterEstimator, Labels, Vectors, check_embeddings
-from engine.clustering.kmeans import assign, mean_directions, train_kmeans
 from engine.clustering.density.linkage import LinkageTree, single_linkage
-from engine.geometry.reduce import Reduce, Space, reduce_embeddings, reduce_setting
-from engine.geometry.neighbors import NeighborGraph
+from engine.clustering.kmeans import assign, mean_directions, train_kmeans
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import Settings, setting
+from engine.evaluation.agreement import compact
+from engine.geometry.neighbors import NeighborGraph
+from engine.geometry.reduce import Reduce, Space, reduce_embeddings, reduce_setting
 
 WHOLE = 5000
 
@@ -32,9 +32,13 @@ class AgglomerativeSettings(Settings):
         "ward", "ward keeps clusters tight and even; average joins those whose images are close on average."
     )
     n_micro: int = setting(
-        1500, "Micro-clusters to begin with; up to three times as many images (at most 5,000) are merged themselves.",
-        ge=10, le=5000, log=True, advanced=True,
-    )  # fmt: skip
+        1500,
+        "Micro-clusters to begin with; up to three times as many images (at most 5,000) are merged themselves.",
+        ge=10,
+        le=5000,
+        log=True,
+        advanced=True,
+    )
     reduce: Reduce = reduce_setting("none")
     random_state: int = setting(0, "Seed.", ge=0, le=2**31 - 1, advanced=True)
 
@@ -81,18 +85,26 @@ class Agglomerative(ClusterEstimator):
         settings = self.settings
         array = check_embeddings(embeddings, settings.n_clusters)
         self._space = space = reduce_embeddings(
-            array, settings.reduce, graph=neighbors, random_state=settings.random_state, cache=self.cache,
+            array,
+            settings.reduce,
+            graph=neighbors,
+            random_state=settings.random_state,
+            cache=self.cache,
             progress=progress,
-        )  # fmt: skip
+        )
         micro = max(settings.n_micro, settings.n_clusters)
         if len(array) <= min(3 * micro, WHOLE):
             centers, where = np.unique(space.vectors, axis=0, return_inverse=True)
             raw = where.reshape(-1).astype(np.int32)
         else:
             seeds = train_kmeans(
-                space.vectors, micro, spherical=space.spherical, max_iter=10, points_per_cluster=32,
+                space.vectors,
+                micro,
+                spherical=space.spherical,
+                max_iter=10,
+                points_per_cluster=32,
                 random_state=settings.random_state,
-            )  # fmt: skip
+            )
             raw = compact(assign(space.vectors, seeds)[0])
             sums = np.zeros((int(raw.max()) + 1, space.vectors.shape[1]))
             np.add.at(sums, raw, space.vectors)

@@ -12,10 +12,10 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.geometry.neighbors import NeighborGraph
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import Settings
 from engine.core.vectors import Vectors, check_embeddings, unit
+from engine.geometry.neighbors import NeighborGraph
 
 __all__ = ["ClusterEstimator", "Labels", "Vectors", "check_embeddings", "unit"]
 

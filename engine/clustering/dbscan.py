@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from engine.clustering.base import ClusterEstimator, Labels, Vectors, check_embeddings
 from engine.clustering.density.hdbscan import nearest_in
 from engine.clustering.kmeans import mean_directions
-from engine.geometry.reduce import Reduce, Space, reduce_embeddings, reduce_setting
-from engine.geometry.neighbors import NeighborGraph
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import Settings, setting
 from engine.core.vectors import blocks
+from engine.geometry.neighbors import NeighborGraph
+from engine.geometry.reduce import Reduce, Space, reduce_embeddings, reduce_setting
 
 QUANTILE_NEIGHBOR = 10
 
@@ -28,13 +28,21 @@ class DBSCANSettings(Settings):
     """Settings of DBSCAN."""
 
     eps: float = setting(
-        0.0, "Largest distance between neighbours: cosine distance on embeddings, Euclidean on a reduced space; "
-        "0 chooses it by the quantile.", ge=0, le=100, step=0.01, search=(0.05, 1.0),
-    )  # fmt: skip
+        0.0,
+        "Largest distance between neighbours: cosine distance on embeddings, Euclidean on a reduced space; "
+        "0 chooses it by the quantile.",
+        ge=0,
+        le=100,
+        step=0.01,
+        search=(0.05, 1.0),
+    )
     eps_quantile: float = setting(
-        0.75, "With eps 0: the quantile of the distances to the 10th neighbour that becomes eps.",
-        ge=0.001, le=0.999, step=0.01,
-    )  # fmt: skip
+        0.75,
+        "With eps 0: the quantile of the distances to the 10th neighbour that becomes eps.",
+        ge=0.001,
+        le=0.999,
+        step=0.01,
+    )
     min_samples: int = setting(
         5, "Images within eps, itself included, that make an image a core.", ge=1, le=500, log=True, search=(2, 64)
     )
@@ -84,9 +92,13 @@ class DBSCAN(ClusterEstimator):
         settings = self.settings
         array = check_embeddings(embeddings)
         self._space = space = reduce_embeddings(
-            array, settings.reduce, graph=neighbors, random_state=settings.random_state, cache=self.cache,
+            array,
+            settings.reduce,
+            graph=neighbors,
+            random_state=settings.random_state,
+            cache=self.cache,
             progress=progress,
-        )  # fmt: skip
+        )
         self.notes_ = []
         radius = self._radius(space, progress)
         if settings.mode == "exact":

@@ -13,12 +13,12 @@ import numpy as np
 
 from engine.clustering.base import ClusterEstimator, Labels, Vectors, check_embeddings
 from engine.clustering.kmeans import assign, mean_directions, train_kmeans
-from engine.geometry.reduce import Reduce, Space, reduce_embeddings, reduce_setting
 from engine.core.device import choose_device, threads
 from engine.core.errors import TrainingError
-from engine.geometry.neighbors import NeighborGraph
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import Settings, setting
+from engine.geometry.neighbors import NeighborGraph
+from engine.geometry.reduce import Reduce, Space, reduce_embeddings, reduce_setting
 
 if TYPE_CHECKING:
     import torch
@@ -101,9 +101,12 @@ class GaussianMixture(ClusterEstimator):
         torch.set_num_threads(threads())
         self.resolved_ = settings.changed(reduce=how)
         centers = train_kmeans(
-            space.vectors, settings.n_clusters, spherical=space.spherical, max_iter=10,
+            space.vectors,
+            settings.n_clusters,
+            spherical=space.spherical,
+            max_iter=10,
             random_state=settings.random_state,
-        )  # fmt: skip
+        )
         start, _ = assign(space.vectors, centers)
         self._model = Mixture(space.vectors, settings)
         self._model.start(space.vectors, start)
@@ -164,8 +167,10 @@ class Mixture:
             self.rows = max(64, min(self.rows, 2**25 // max(1, self.k * self.width)))
         # One variance for the whole cloud, in float64: the scale that regularisation is a share of.
         self.mean = vectors.mean(axis=0, dtype=np.float64)
-        power = sum(float(np.einsum("ij,ij->", vectors[i : i + 8192], vectors[i : i + 8192], dtype=np.float64))
-                    for i in range(0, self.count, 8192))  # fmt: skip
+        power = sum(
+            float(np.einsum("ij,ij->", vectors[i : i + 8192], vectors[i : i + 8192], dtype=np.float64))
+            for i in range(0, self.count, 8192)
+        )
         spread = power / self.count - float(self.mean @ self.mean)
         self.floor = settings.regularisation * max(spread, 1e-12) / self.width
 
@@ -215,8 +220,12 @@ class Mixture:
         import torch
 
         kind = torch.float32 if self.device == "mps" else torch.float64
-        second = {"diag": (self.k, self.width), "spherical": (self.k,), "tied": (self.width, self.width),
-                  "full": (self.k, self.width * self.width)}[self.kind]  # fmt: skip
+        second = {
+            "diag": (self.k, self.width),
+            "spherical": (self.k,),
+            "tied": (self.width, self.width),
+            "full": (self.k, self.width * self.width),
+        }[self.kind]
         shapes: list[tuple[int, ...]] = [(self.k,), (self.k, self.width), second]
         return [torch.zeros(shape, dtype=kind, device=self.device) for shape in shapes]
 

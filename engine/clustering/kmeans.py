@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.clustering.base import ClusterEstimator, Labels, Vectors, check_embeddings, unit
-from engine.geometry.reduce import Reduce, Space, reduce_embeddings, reduce_setting
 from engine.core.device import gpu_count, threads
-from engine.geometry.neighbors import NeighborGraph
 from engine.core.progress import SILENT, Progress
-from engine.geometry.projection import fit_pca
 from engine.core.settings import Settings, setting
 from engine.core.vectors import blocks
+from engine.geometry.neighbors import NeighborGraph
+from engine.geometry.projection import fit_pca
+from engine.geometry.reduce import Reduce, Space, reduce_embeddings, reduce_setting
 
 SEED_SAMPLE = 20_000
 SEED_DIMENSIONS = 64
@@ -33,9 +33,13 @@ class KMeansSettings(Settings):
     max_iter: int = setting(25, "Rounds of assigning and averaging.", ge=1, le=300, advanced=True)
     n_init: int = setting(5, "Starts to try; the best is kept.", ge=1, le=20, advanced=True)
     points_per_cluster: int = setting(
-        256, "Images per cluster to train on at least; all images are assigned in any case.",
-        ge=16, le=10_000, log=True, advanced=True,
-    )  # fmt: skip
+        256,
+        "Images per cluster to train on at least; all images are assigned in any case.",
+        ge=16,
+        le=10_000,
+        log=True,
+        advanced=True,
+    )
     random_state: int = setting(0, "Seed; the same seed gives the same clusters.", ge=0, le=2**31 - 1, advanced=True)
 
 
@@ -77,14 +81,23 @@ class KMeans(ClusterEstimator):
         settings = self.settings
         array = check_embeddings(embeddings, settings.n_clusters)
         space = reduce_embeddings(
-            array, settings.reduce, graph=neighbors, random_state=settings.random_state, cache=self.cache,
+            array,
+            settings.reduce,
+            graph=neighbors,
+            random_state=settings.random_state,
+            cache=self.cache,
             progress=progress,
-        )  # fmt: skip
+        )
         centers = train_kmeans(
-            space.vectors, settings.n_clusters, spherical=space.spherical, max_iter=settings.max_iter,
-            n_init=settings.n_init, points_per_cluster=settings.points_per_cluster,
-            random_state=settings.random_state, progress=progress,
-        )  # fmt: skip
+            space.vectors,
+            settings.n_clusters,
+            spherical=space.spherical,
+            max_iter=settings.max_iter,
+            n_init=settings.n_init,
+            points_per_cluster=settings.points_per_cluster,
+            random_state=settings.random_state,
+            progress=progress,
+        )
         labels, confidence = assign(space.vectors, centers)
         counts = np.bincount(labels, minlength=len(centers))
         order = np.argsort(-counts, kind="stable")[: int((counts > 0).sum())]
@@ -144,9 +157,12 @@ def train_kmeans(
     best, lowest = rows[:n_clusters], float("inf")
     for attempt in range(n_init):
         options: dict[str, Any] = {
-            "niter": max_iter, "spherical": spherical, "seed": random_state + attempt,
-            "min_points_per_centroid": 1, "max_points_per_centroid": -(-len(rows) // n_clusters),
-        }  # fmt: skip
+            "niter": max_iter,
+            "spherical": spherical,
+            "seed": random_state + attempt,
+            "min_points_per_centroid": 1,
+            "max_points_per_centroid": -(-len(rows) // n_clusters),
+        }
         if gpu_count() > 0:
             options["gpu"] = True
         model = faiss.Kmeans(rows.shape[1], n_clusters, **options)

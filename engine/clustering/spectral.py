@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from engine.clustering.base import ClusterEstimator, Labels, Vectors, check_embeddings, unit
 from engine.clustering.density.hdbscan import nearest_in
 from engine.clustering.kmeans import assign, mean_directions, train_kmeans
-from engine.geometry.reduce import Reduce, Space, reduce_embeddings, reduce_setting
-from engine.geometry.neighbors import NeighborGraph
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import Settings, setting
 from engine.core.vectors import blocks
+from engine.geometry.neighbors import NeighborGraph
+from engine.geometry.reduce import Reduce, Space, reduce_embeddings, reduce_setting
 
 DENSE = 1000
 SPARE = 10
@@ -65,9 +65,13 @@ class Spectral(ClusterEstimator):
         settings = self.settings
         array = check_embeddings(embeddings, settings.n_clusters)
         self._space = space = reduce_embeddings(
-            array, settings.reduce, graph=neighbors, random_state=settings.random_state, cache=self.cache,
+            array,
+            settings.reduce,
+            graph=neighbors,
+            random_state=settings.random_state,
+            cache=self.cache,
             progress=progress,
-        )  # fmt: skip
+        )
         self.resolved_, self.notes_ = settings, []
         progress.update(0, 2, phase="spectral")
         indices, distances = space.neighbors(settings.n_neighbors, progress)

@@ -21,10 +21,10 @@ def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None
 
 def main(arguments: argparse.Namespace) -> int:
     """Analyse, print the main figures, write analysis.json."""
-    from engine.runs.analysis import analyze
     from engine.core.errors import KindredError
     from engine.core.files import write_json
     from engine.jobs.products import draw_run
+    from engine.runs.analysis import analyze
     from engine.runs.rows import rows_of_run
     from engine.runs.run import open_run
 

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.clustering.registry import find_method
 from engine.clustering.deep.published import read_settings
+from engine.clustering.registry import find_method
 from engine.commands.parser import Parser
 from engine.core.device import choose_device
-from engine.embeddings.encoders.registry import ENCODERS, find_encoder
 from engine.core.errors import InputError
-from engine.images.decode import PreprocessSettings
 from engine.core.progress import Progress
 from engine.core.settings import Settings, add_flags, from_flags
 from engine.core.workspace import Workspace
+from engine.embeddings.encoders.registry import ENCODERS, find_encoder
+from engine.images.decode import PreprocessSettings
 
 if TYPE_CHECKING:
     from engine.images.datasets import Dataset
@@ -194,9 +194,15 @@ def embed_data(
 
     name, settings = chosen_encoder(arguments, dataset)
     return embed_dataset(
-        workspace, dataset.id, name, settings, preprocess=chosen_preprocess(arguments), device=arguments.device,
-        progress=progress, force=force,
-    )  # fmt: skip
+        workspace,
+        dataset.id,
+        name,
+        settings,
+        preprocess=chosen_preprocess(arguments),
+        device=arguments.device,
+        progress=progress,
+        force=force,
+    )
 
 
 def check_early(arguments: argparse.Namespace) -> None:

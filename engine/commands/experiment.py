@@ -20,10 +20,10 @@ from engine.commands.console import (
     load_data,
 )
 from engine.commands.sampled import add_sampling_arguments, pairs_of, sampling_of
-from engine.selection.experiments import MODELS, RESOLUTIONS
-from engine.selection.sweep.sweep import SweepSettings
 from engine.core.settings import add_flags, from_flags
 from engine.core.workspace import Workspace
+from engine.selection.experiments import MODELS, RESOLUTIONS
+from engine.selection.sweep.sweep import SweepSettings
 
 
 def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None:
@@ -42,8 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None
 
 def main(arguments: argparse.Namespace) -> int:
     """Compare, print the table, then the folder."""
-    from engine.jobs.experiment import chosen, compare_embeddings, experiments_folder
     from engine.images.sampling import draw
+    from engine.jobs.experiment import chosen, compare_embeddings, experiments_folder
     from engine.runs.run import make_parent
 
     workspace, progress = Workspace.open(arguments.workspace), ConsoleProgress()
@@ -57,9 +57,15 @@ def main(arguments: argparse.Namespace) -> int:
     for sentence in sample.warnings:
         progress.say(sentence)
     result = compare_embeddings(
-        workspace, sample, asked, output_dir=folder, settings=settings, preprocess=preprocess,
-        device=arguments.device, progress=progress,
-    )  # fmt: skip
+        workspace,
+        sample,
+        asked,
+        output_dir=folder,
+        settings=settings,
+        preprocess=preprocess,
+        device=arguments.device,
+        progress=progress,
+    )
     for row in result.rows:
         figures = ", ".join(
             f"{name.replace('_', ' ')} {value:.3f}"

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine.commands.console import ConsoleProgress, finish
-from engine.export.export import FILES, ExportSettings
 from engine.core.settings import add_flags, from_flags
 from engine.core.workspace import Workspace
+from engine.export.export import FILES, ExportSettings
 
 
 def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None:

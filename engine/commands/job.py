@@ -16,8 +16,8 @@ def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None
 
 def main(arguments: argparse.Namespace) -> int:
     """Run the job; how it ended stands in its folder, and why it failed also on stderr."""
-    from engine.jobs.job import job as jobs
     from engine.core.errors import InputError
+    from engine.jobs import job as jobs
     from engine.jobs.runner import run_job, wait_for_job
 
     if arguments.wait:

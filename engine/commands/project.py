@@ -14,9 +14,9 @@ from engine.commands.console import (
     finish,
     load_data,
 )
-from engine.geometry.projection import ProjectionSettings
 from engine.core.settings import add_flags, from_flags
 from engine.core.workspace import Workspace
+from engine.geometry.projection import ProjectionSettings
 
 
 def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None:
@@ -38,7 +38,5 @@ def main(arguments: argparse.Namespace) -> int:
     rows = embed_data(arguments, workspace, load_data(arguments, workspace, progress), progress)
     xy = map_of(workspace, rows, settings, progress=progress)
     path = arguments.output or workspace.projection(f"{rows.embedding.key}-{settings.key()}") / "xy.csv"
-    write_csv(
-        path, {"path": rows.paths, "content_id": to_hex(rows.contents), "x": xy[:, 0], "y": xy[:, 1]}
-    )  # fmt: skip
+    write_csv(path, {"path": rows.paths, "content_id": to_hex(rows.contents), "x": xy[:, 0], "y": xy[:, 1]})
     return finish(path)

@@ -25,10 +25,10 @@ from engine.commands.console import (
     some_path,
 )
 from engine.core.errors import InputError, KindredError
-from engine.labels.pseudo_labels import PseudoLabelSettings
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import add_flags, from_flags
 from engine.core.workspace import Workspace
+from engine.labels.pseudo_labels import PseudoLabelSettings
 
 if TYPE_CHECKING:
     from engine.runs.rows import Rows
@@ -90,8 +90,8 @@ def main(arguments: argparse.Namespace) -> int:
 
 def train_together(arguments: argparse.Namespace) -> int:
     """Let the first process do everything and the others join it for the training, once its folder is known."""
-    from engine.runs.run import fit as pipeline
     from engine.clustering.deep.parallel import Team
+    from engine.runs import fit as pipeline
 
     if find_method(arguments.method).takes != "images":
         raise InputError(f"{arguments.method} trains in one process.", "Start it without torchrun.")
@@ -111,9 +111,9 @@ def train_together(arguments: argparse.Namespace) -> int:
 
 def whole(arguments: argparse.Namespace, announce: Callable[[str], str]) -> int:
     """Run the whole way; `announce` hears of the folder before the training begins."""
-    from engine.runs.run import fit as pipeline
-    from engine.runs.run import run as runs
     from engine.jobs.products import draw_run, pseudo_label_run, save_features
+    from engine.runs import fit as pipeline
+    from engine.runs import run as runs
 
     workspace, progress = Workspace.open(arguments.workspace), ConsoleProgress()
     vote = PseudoLabelSettings.parse(from_flags(arguments, PseudoLabelSettings))
@@ -134,10 +134,16 @@ def whole(arguments: argparse.Namespace, announce: Callable[[str], str]) -> int:
     announce(str(folder))
     try:
         run = pipeline.cluster(
-            workspace, rows, arguments.method, settings, folder, title=arguments.experiment_name,
+            workspace,
+            rows,
+            arguments.method,
+            settings,
+            folder,
+            title=arguments.experiment_name,
             config={"arguments": arguments.given, "test_fraction": arguments.test_fraction},
-            progress=progress, seconds=seconds,
-        )  # fmt: skip
+            progress=progress,
+            seconds=seconds,
+        )
     except KeyboardInterrupt:
         progress.say(f"To go on from what is there: python -m engine run --resume-from {folder}")
         raise

@@ -67,14 +67,21 @@ def main(arguments: argparse.Namespace) -> int:
     make_parent(folder)
     rows = embed_data(arguments, workspace, dataset, progress)
     search = HyperparameterSearch(
-        arguments.method, metric=arguments.search_metric, settings=method_settings(arguments, rows), folder=folder,
+        arguments.method,
+        metric=arguments.search_metric,
+        settings=method_settings(arguments, rows),
+        folder=folder,
         random_state=arguments.search_seed,
-    )  # fmt: skip
+    )
     data, truth = table_for(arguments.method, search.settings, rows, workspace, progress)
     search.search(
-        data, truth, method=arguments.search_method, n_trials=arguments.search_trials,
-        n_epochs=arguments.search_epochs, progress=progress,
-    )  # fmt: skip
+        data,
+        truth,
+        method=arguments.search_method,
+        n_trials=arguments.search_trials,
+        n_epochs=arguments.search_epochs,
+        progress=progress,
+    )
     for line in search.summary().splitlines():
         progress.say(line)
     return finish(folder / "best_hyperparameters.json")

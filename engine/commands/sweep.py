@@ -26,14 +26,14 @@ from engine.commands.console import (
 )
 from engine.commands.sampled import add_sampling_arguments, pairs_of, sampling_of
 from engine.core.errors import InputError
-from engine.images.sampling import Names, Sample, SampleSettings, choose, draw
-from engine.selection.sweep.sweep import Sweep, SweepSettings
 from engine.core.settings import add_flags, from_flags
 from engine.core.workspace import Workspace
+from engine.images.sampling import Names, Sample, SampleSettings, choose, draw
+from engine.selection.sweep.sweep import Sweep, SweepSettings
 
 if TYPE_CHECKING:
-    from engine.images.datasets import Dataset
     from engine.geometry.neighbors import NeighborGraph
+    from engine.images.datasets import Dataset
     from engine.selection.sweep.sweep import SweepResult
 
 
@@ -95,9 +95,14 @@ def main(arguments: argparse.Namespace) -> int:
     if table.sample is not None:
         table.sample.save(folder / "sample.json")
     result = Sweep(settings).run(
-        table.vectors, output_dir=folder, graph=table.graph, paths=table.names, progress=progress,
-        validation_pairs=table.pairs if len(table.pairs) else None, target=table.targets or None,
-    )  # fmt: skip
+        table.vectors,
+        output_dir=folder,
+        graph=table.graph,
+        paths=table.names,
+        progress=progress,
+        validation_pairs=table.pairs if len(table.pairs) else None,
+        target=table.targets or None,
+    )
     for line in board(result):
         progress.say(line)
     return finish(folder)
@@ -159,9 +164,12 @@ def read_table(
     kept = contents[rows]
     flat = positions(kept, pack([end for pair in known for end in pair])).reshape(-1, 2)
     return Table(
-        found.vectors[rows] if len(rows) < len(contents) else found.vectors, [names[row] for row in rows], flat,
-        positions(kept, pack(targets)).tolist(), arguments.embeddings.stem,
-    )  # fmt: skip
+        found.vectors[rows] if len(rows) < len(contents) else found.vectors,
+        [names[row] for row in rows],
+        flat,
+        positions(kept, pack(targets)).tolist(),
+        arguments.embeddings.stem,
+    )
 
 
 def embed_table(
@@ -174,10 +182,10 @@ def embed_table(
     reuse: bool,
 ) -> Table:
     """Draw the sample of a data set and embed it, or take the newest complete embeddings where no data are named."""
-    from engine.embeddings.embed import embed, load_set
     from engine.core.ids import pack, positions
-    from engine.images.datasets import load_images
+    from engine.embeddings.embed import embed, load_set
     from engine.geometry.neighbors import cached_graph
+    from engine.images.datasets import load_images
 
     kept = None
     if any(getattr(arguments, name) is not None for name in ("dataset", "folder", "vectors")):
@@ -199,15 +207,26 @@ def embed_table(
     else:
         name, settings = chosen_encoder(arguments, dataset)
         embedding = embed(
-            workspace, dataset.id, name, settings, preprocess=chosen_preprocess(arguments), device=arguments.device,
-            progress=progress, only=wanted,
-        )  # fmt: skip
+            workspace,
+            dataset.id,
+            name,
+            settings,
+            preprocess=chosen_preprocess(arguments),
+            device=arguments.device,
+            progress=progress,
+            only=wanted,
+        )
     targets = positions(embedding.contents, pack(sample.targets))
     graph = cached_graph(workspace, embedding.key, embedding.vectors, progress=progress) if len(embedding) > 9 else None
     return Table(
-        embedding.vectors, [table.paths[row] for row in embedding.rows], sample.pair_rows(embedding.contents),
-        targets[targets >= 0].tolist(), dataset.id, graph, sample,
-    )  # fmt: skip
+        embedding.vectors,
+        [table.paths[row] for row in embedding.rows],
+        sample.pair_rows(embedding.contents),
+        targets[targets >= 0].tolist(),
+        dataset.id,
+        graph,
+        sample,
+    )
 
 
 def newest_configuration(workspace: Workspace, among: list[Dataset] | None) -> tuple[Dataset, str, str]:

@@ -61,9 +61,14 @@ def setting(
         Further command-line flags, without dashes.
     """
     extra: dict[str, Any] = {
-        "step": step, "log": log, "search": search, "label": label, "advanced": advanced,
-        "runtime": runtime, "aliases": list(aliases),
-    }  # fmt: skip
+        "step": step,
+        "log": log,
+        "search": search,
+        "label": label,
+        "advanced": advanced,
+        "runtime": runtime,
+        "aliases": list(aliases),
+    }
     return Field(default, description=help, ge=ge, le=le, json_schema_extra={"kindred": extra})
 
 
@@ -152,10 +157,23 @@ def _shape(annotation: Any) -> tuple[Kind, tuple[Any, ...], bool]:  # noqa: ANN4
 
 
 _SPOKEN = {
-    "n": "number of", "lr": "learning rate", "dim": "dimension", "ema": "EMA", "pcl": "PCL", "ce": "CE", "gpu": "GPU",
-    "mb": "MiB", "iter": "iterations", "init": "starts", "tol": "tolerance", "val": "validation", "dist": "distance",
-    "eps": "epsilon", "epsilon2": "epsilon squared", "viz": "shown",
-}  # fmt: skip
+    "n": "number of",
+    "lr": "learning rate",
+    "dim": "dimension",
+    "ema": "EMA",
+    "pcl": "PCL",
+    "ce": "CE",
+    "gpu": "GPU",
+    "mb": "MiB",
+    "iter": "iterations",
+    "init": "starts",
+    "tol": "tolerance",
+    "val": "validation",
+    "dist": "distance",
+    "eps": "epsilon",
+    "epsilon2": "epsilon squared",
+    "viz": "shown",
+}
 
 
 def _label(name: str) -> str:
@@ -211,9 +229,10 @@ def add_flags(
         names += [alias for alias in _ALIASES.get(control.name, ()) if alias not in names]
         flags = [f"--{prefix}{name}" for name in names]
         options: dict[str, Any] = {
-            "dest": f"{prefix}{control.name}", "default": argparse.SUPPRESS,
+            "dest": f"{prefix}{control.name}",
+            "default": argparse.SUPPRESS,
             "help": f"{control.help} (default: {control.default})".replace("%", "%%"),
-        }  # fmt: skip
+        }
         if control.kind == "bool":
             group.add_argument(*flags, action=argparse.BooleanOptionalAction, **options)
         elif control.kind == "choice":

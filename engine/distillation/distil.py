@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.core import files
 from engine.clustering.base import Vectors, unit
-from engine.distillation.prepare import Prepared, Rows, prepare
-from engine.distillation.settings import DistilSettings
+from engine.core import files
 from engine.core.ids import Ids
 from engine.core.progress import SILENT, Progress
+from engine.distillation.prepare import Prepared, Rows, prepare
+from engine.distillation.settings import DistilSettings
 
 
 @dataclass(frozen=True)
@@ -151,9 +151,13 @@ def save(result: DistilResult, folder: Path, settings: DistilSettings, contents:
     files.write_json(folder / "config.json", settings.model_dump(mode="json"))
     for name, made in result.sets.items():
         arrays: dict[str, NDArray[Any]] = {
-            "vectors": made.vectors, "labels": made.labels, "nearest": made.nearest, "similarity": made.similarity,
-            "frozen": made.frozen, "losses": made.losses,
-        }  # fmt: skip
+            "vectors": made.vectors,
+            "labels": made.labels,
+            "nearest": made.nearest,
+            "similarity": made.similarity,
+            "frozen": made.frozen,
+            "losses": made.losses,
+        }
         if contents is not None:
             arrays["nearest_contents"] = contents[made.nearest]
         files.save_arrays(folder / f"{name}.npz", **arrays)

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.clustering.base import Vectors, check_embeddings, unit
-from engine.distillation.settings import DistilSettings
 from engine.core.errors import InputError
 from engine.core.files import content_id
 from engine.core.ids import Ids, pack
+from engine.distillation.settings import DistilSettings
 from engine.images.splits import stratified_split
 
 __all__ = ["Prepared", "cluster_to_class", "prepare", "stratified_split"]
@@ -107,11 +107,19 @@ def prepare(
     if scale < 1e-6:
         raise InputError("All embeddings are equal; there is nothing to learn from them.")
     return Prepared(
-        train=train, test=test, rows=(array[train] - mean) / scale, labels=own.astype(np.int64),
-        clusters=clusters.astype(np.int32), test_rows=(array[test] - mean) / scale, test_truth=wanted[wanted >= 0],
-        mapping=mapping, mean=mean, scale=scale,
-        against="pseudo-labels" if codes is None else "true labels", classes=names,
-    )  # fmt: skip
+        train=train,
+        test=test,
+        rows=(array[train] - mean) / scale,
+        labels=own.astype(np.int64),
+        clusters=clusters.astype(np.int32),
+        test_rows=(array[test] - mean) / scale,
+        test_truth=wanted[wanted >= 0],
+        mapping=mapping,
+        mean=mean,
+        scale=scale,
+        against="pseudo-labels" if codes is None else "true labels",
+        classes=names,
+    )
 
 
 def _row_ids(array: Vectors) -> Ids:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from engine.clustering.base import Vectors
 from engine.core.device import choose_device
+from engine.core.progress import Progress
 from engine.distillation import baselines
 from engine.distillation.evaluate import Judge, summary
 from engine.distillation.gradient_matching import match_gradients
@@ -23,7 +24,6 @@ from engine.distillation.prepare import Prepared, Rows
 from engine.distillation.selmatch import difficulty, resolve, select_window
 from engine.distillation.settings import TITLES, DistilSettings
 from engine.distillation.trajectory_matching import Listener, Synthetic, match_trajectories
-from engine.core.progress import Progress
 
 EXPERT_BYTES = 512 * 2**20
 
@@ -109,9 +109,15 @@ def _run(
         made = match_gradients(start, start_labels, rows, labels, path, **common)
     else:
         made = match_trajectories(
-            start, start_labels, path, inner_steps=settings.inner_epochs, match_epochs=settings.match_epochs,
-            expert_steps=expert_schedule(len(rows))[1], free=torch.from_numpy(free), **common,
-        )  # fmt: skip
+            start,
+            start_labels,
+            path,
+            inner_steps=settings.inner_epochs,
+            match_epochs=settings.match_epochs,
+            expert_steps=expert_schedule(len(rows))[1],
+            free=torch.from_numpy(free),
+            **common,
+        )
     begin, end = start.cpu().numpy(), made.rows.cpu().numpy()
     return [Run(begin[i], end[i], own, frozen, made.losses[i]) for i in range(len(seeds))]
 
@@ -157,9 +163,15 @@ def score_everything(
         agreement on the training split.
     """
     judge = Judge(
-        ready.rows, ready.labels, ready.test_rows, ready.test_truth, ready.mapping,
-        settings.evaluation_updates, settings.hidden, choose_device(settings.device),
-    )  # fmt: skip
+        ready.rows,
+        ready.labels,
+        ready.test_rows,
+        ready.test_truth,
+        ready.mapping,
+        settings.evaluation_updates,
+        settings.hidden,
+        choose_device(settings.device),
+    )
     full = summary(judge.score(ready.rows, ready.labels, seeds)[0])
     distilled: dict[str, dict[str, Any]] = {}
     agreement: dict[str, float] = {}

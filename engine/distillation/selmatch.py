@@ -18,8 +18,11 @@ from engine.distillation.heads import Head, epoch_of, logits
 
 # images per class from which a row holds: (alpha, beta) of the paper on CIFAR-100
 PUBLISHED: tuple[tuple[int, float, float], ...] = (
-    (25, 0.8, 0.8), (50, 0.6, 0.7), (100, 0.3, 0.6), (150, 0.2, 0.4),
-)  # fmt: skip
+    (25, 0.8, 0.8),
+    (50, 0.6, 0.7),
+    (100, 0.3, 0.6),
+    (150, 0.2, 0.4),
+)
 
 
 def resolve(images_per_class: int, alpha: float | None, beta: float | None) -> tuple[float, float]:

@@ -44,17 +44,27 @@ class DistilSettings(Settings):
     expert_epochs: int = setting(20, "Passes of each expert over the full set.", ge=2, le=200, advanced=True)
     match_epochs: int = setting(2, "Expert epochs that one student run imitates (M).", ge=1, le=10, advanced=True)
     alpha: float | None = setting(
-        None, "SelMatch: share of each class that may change; by images per class when empty.", ge=0, le=1,
+        None,
+        "SelMatch: share of each class that may change; by images per class when empty.",
+        ge=0,
+        le=1,
         advanced=True,
-    )  # fmt: skip
+    )
     beta: float | None = setting(
-        None, "SelMatch: hardest images skipped, as a multiple of images per class; by table when empty.", ge=0, le=20,
+        None,
+        "SelMatch: hardest images skipped, as a multiple of images per class; by table when empty.",
+        ge=0,
+        le=20,
         advanced=True,
-    )  # fmt: skip
+    )
     evaluation_updates: int = setting(
-        1000, "Updates that every evaluated classifier gets, whatever it is trained on.", ge=50, le=100_000, log=True,
+        1000,
+        "Updates that every evaluated classifier gets, whatever it is trained on.",
+        ge=50,
+        le=100_000,
+        log=True,
         advanced=True,
-    )  # fmt: skip
+    )
     random_state: int = setting(0, "Seed of the first repetition.", ge=0, le=2**31 - 1, advanced=True)
     device: str = setting("auto", "Where to compute: auto, cpu, cuda, mps.", runtime=True, advanced=True)
 

@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.distillation.heads import EXPERT_RATE, Head, gradient
 from engine.core.errors import TrainingError
+from engine.distillation.heads import EXPERT_RATE, Head, gradient
 
 Listener = Callable[[int, int, float], None]
 STUDENT_BATCH = 1024

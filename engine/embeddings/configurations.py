@@ -17,14 +17,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from engine.embeddings.encoders.registry import ENCODERS, EncoderEntry
-from engine.embeddings.store import EmbeddingStore
 from engine.core.errors import InputError, KindredError, StorageError, WeightsError
 from engine.core.ids import Ids, to_bytes
-from engine.images.datasets import load_images
-from engine.images.decode import DECODER, PreprocessSettings
 from engine.core.settings import Settings
 from engine.core.workspace import Workspace
+from engine.embeddings.encoders.registry import ENCODERS, EncoderEntry
+from engine.embeddings.store import EmbeddingStore
+from engine.images.datasets import load_images
+from engine.images.decode import DECODER, PreprocessSettings
 
 State = Literal["complete", "partial", "stale"]
 _RECORDED = {"encoder", "settings", "settings_key", "revision", "preprocess", "decoder", "dtype", "made"}

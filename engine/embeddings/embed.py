@@ -14,21 +14,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.core.device import threads
-from engine.embeddings.prefetch import Pixels, decoded_batches
+from engine.core.errors import InputError, WeightsError
+from engine.core.ids import Ids, to_bytes
+from engine.core.progress import SILENT, Progress
+from engine.core.settings import Settings
+from engine.core.workspace import Workspace
 from engine.embeddings.configurations import Configuration, describe, find_without_weights, key_of, list_configurations
 from engine.embeddings.encoders.registry import Encoder, EncoderEntry, find_encoder
 from engine.embeddings.generations import next_generation, swap
+from engine.embeddings.prefetch import Pixels, decoded_batches
 from engine.embeddings.store import EmbeddingStore, Vectors
 from engine.embeddings.writing import Sized, Writer
-from engine.core.errors import InputError, WeightsError
-from engine.core.ids import Ids, to_bytes
 from engine.images.contents import read_image
 from engine.images.datasets import Dataset, ImageTable, find_dataset, load_images
 from engine.images.decode import ImageError, PreprocessSettings, decode_square
 from engine.images.sources import shown
-from engine.core.progress import SILENT, Progress
-from engine.core.settings import Settings
-from engine.core.workspace import Workspace
 
 __all__ = ["Configuration", "EmbeddingSet", "embed", "list_configurations", "load_set"]
 

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.embeddings.encoders.registry import Encoder, find_encoder
-from engine.embeddings.store import EmbeddingStore, Vectors
 from engine.core.errors import InputError, WeightsError
-from engine.images.decode import PreprocessSettings, decode_square
 from engine.core.vectors import blocks, unit
 from engine.core.workspace import Workspace
+from engine.embeddings.encoders.registry import Encoder, find_encoder
+from engine.embeddings.store import EmbeddingStore, Vectors
+from engine.images.decode import PreprocessSettings, decode_square
 
 AWAY = 0.5  # how much "less like those" weighs beside "more like these"
 

@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.embeddings.failures import append_failures, read_failures
-from engine.embeddings.generations import finish_swap, held
-from engine.embeddings.index import KeyIndex
 from engine.core.errors import InputError, KindredError, StorageError
 from engine.core.files import load_array, read_json, replace_file, save_array, sync_folder, write_json
 from engine.core.ids import WIDTH, Ids, pack, to_bytes
+from engine.embeddings.failures import append_failures, read_failures
+from engine.embeddings.generations import finish_swap, held
+from engine.embeddings.index import KeyIndex
 
 SHARD_ROWS = 8192
 _SHARD = re.compile(r"shard-(\d{6,})\.(keys|npy)")

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from engine.embeddings.prefetch import Pixels
-from engine.embeddings.encoders.registry import Encoder
-from engine.embeddings.store import SHARD_ROWS, EmbeddingStore, Vectors
 from engine.core.errors import StorageError
 from engine.core.ids import Ids, pack, to_bytes
 from engine.core.progress import SILENT, Progress
+from engine.embeddings.encoders.registry import Encoder
+from engine.embeddings.prefetch import Pixels
+from engine.embeddings.store import SHARD_ROWS, EmbeddingStore, Vectors
 
 COMMIT_SECONDS = 20.0
 

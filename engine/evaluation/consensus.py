@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.evaluation.agreement import ari, compact
 from engine.core.errors import InputError
+from engine.evaluation.agreement import ari, compact
 from engine.geometry.neighbors import NeighborGraph
 
 SETTLED = 0.1

@@ -14,6 +14,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import model_validator
 
+from engine.core.errors import InputError
+from engine.core.settings import Settings, setting
+from engine.core.vectors import blocks, unit
 from engine.evaluation.agreement import (
     Integers,
     accuracy,
@@ -28,9 +31,6 @@ from engine.evaluation.agreement import (
     random_accuracy,
     sizes,
 )
-from engine.core.errors import InputError
-from engine.core.settings import Settings, setting
-from engine.core.vectors import blocks, unit
 
 __all__ = [
     "CompositeSettings",
@@ -338,14 +338,20 @@ def scores(
             raise InputError(f"{len(codes):,} true labels were given for {len(labels):,} images.")
         if (codes >= 0).any():
             found |= {
-                "accuracy": accuracy(codes, labels), "nmi": nmi(codes, labels), "ari": ari(codes, labels),
+                "accuracy": accuracy(codes, labels),
+                "nmi": nmi(codes, labels),
+                "ari": ari(codes, labels),
                 "random_accuracy": random_accuracy(codes, n_clusters) if n_clusters else None,
-            }  # fmt: skip
+            }
     even, noise = balance(labels), noise_share(labels)
     own = silhouette(embeddings, labels, sample=sample) if embeddings is not None else None
     together = pair_share(labels, pairs) if pairs is not None else None
     whole = composite(own, even, noise, pairs_together=together, settings=weights) if own is not None else None
     return found | {
-        "silhouette": own, "balance": even, "composite": whole, "n_clusters": n_clusters,
-        "largest_share": largest_share(labels), "noise_share": noise,
-    }  # fmt: skip
+        "silhouette": own,
+        "balance": even,
+        "composite": whole,
+        "n_clusters": n_clusters,
+        "largest_share": largest_share(labels),
+        "noise_share": noise,
+    }

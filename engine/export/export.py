@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from pydantic import model_validator
 
 from engine.core.errors import InputError
+from engine.core.progress import SILENT, Progress
+from engine.core.settings import Settings, setting
 from engine.export.folders import ExportReport, Mode, Plan, plan_folders, write_plan
 from engine.export.formats import find_format
 from engine.export.labels import LabelTable, write_labels_csv, write_labels_json
 from engine.export.split import PARTS, split_groups
 from engine.images.sources import Source
-from engine.core.progress import SILENT, Progress
-from engine.core.settings import Settings, setting
 
 FILES = {"csv": ".csv", "json": ".json", "parquet": ".parquet"}
 Kind = Literal["csv", "json", "parquet", "folders", "yolo", "huggingface", "fiftyone", "coco", "labelstudio"]

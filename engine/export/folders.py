@@ -18,12 +18,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from engine.core.errors import InputError, KindredError, StorageError
-from engine.export.labels import LabelTable
-from engine.export.names import Namer, safe_file_name, safe_name
 from engine.core.files import content_id, replace_file, told_when_full
 from engine.core.ids import to_bytes
-from engine.images.sources import Source, shown
 from engine.core.progress import SILENT, Progress
+from engine.export.labels import LabelTable
+from engine.export.names import Namer, safe_file_name, safe_name
+from engine.images.sources import Source, shown
 
 Mode = Literal["copy", "hardlink", "symlink"]
 MANIFEST = "kindred-export.jsonl"

@@ -15,8 +15,8 @@ from typing import Any
 from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
-from engine.core.errors import InputError
 from engine.core.csv import path_text
+from engine.core.errors import InputError
 from engine.export.folders import Plan, make_plan, plan_folders
 from engine.export.labels import LabelTable
 from engine.export.names import Namer, safe_file_name
@@ -134,8 +134,11 @@ def label_studio(table: LabelTable, splits: Splits) -> Plan:
     tasks = []
     for line, place in places.items():
         choice = {
-            "from_name": "label", "to_name": "image", "type": "choices", "value": {"choices": [table.label[line]]},
-        }  # fmt: skip
+            "from_name": "label",
+            "to_name": "image",
+            "type": "choices",
+            "value": {"choices": [table.label[line]]},
+        }
         data = {"image": f"/data/local-files/?d={quote(place)}", "path": path_text(table.paths[line])}
         if splits:
             data["split"] = splits[line]
@@ -156,15 +159,20 @@ def label_studio(table: LabelTable, splits: Splits) -> Plan:
 
 
 _ALL = (
-    Format("folders", "Class folders (ImageFolder)", "One folder per label, for torchvision and most tools.",
-           image_folder),
+    Format(
+        "folders", "Class folders (ImageFolder)", "One folder per label, for torchvision and most tools.", image_folder
+    ),
     Format("yolo", "YOLO classification", "train, val and test, one folder per label in each.", yolo),
     Format("huggingface", "Hugging Face data set", "Images and metadata.jsonl, loaded by `imagefolder`.", hugging_face),
     Format("fiftyone", "FiftyOne", "Images and labels.json, for FiftyOneImageClassificationDataset.", fiftyone),
     Format("coco", "COCO classification", "Images and one annotation file per split, without boxes.", coco),
-    Format("labelstudio", "Label Studio", "Images, tasks and the labelling interface; open labels are predictions.",
-           label_studio),
-)  # fmt: skip
+    Format(
+        "labelstudio",
+        "Label Studio",
+        "Images, tasks and the labelling interface; open labels are predictions.",
+        label_studio,
+    ),
+)
 
 FORMATS: dict[str, Format] = {entry.name: entry for entry in _ALL}
 

@@ -15,13 +15,13 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.core.errors import InputError
 from engine.core.csv import path_bytes, path_text, read_csv, write_csv
+from engine.core.errors import InputError
 from engine.core.files import read_json, replace_file
 from engine.core.ids import Ids, pack, positions, to_hex
+from engine.core.workspace import Workspace
 from engine.images.tables import files_of
 from engine.labels.state import STATUS_NAMES, LabelState
-from engine.core.workspace import Workspace
 
 FORMAT = 1
 

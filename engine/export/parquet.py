@@ -11,12 +11,12 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.core.errors import InputError, StorageError
 from engine.core.csv import path_bytes
-from engine.export.labels import LabelTable
+from engine.core.errors import InputError, StorageError
 from engine.core.files import replace_file
 from engine.core.ids import from_hex
 from engine.core.progress import SILENT, Progress
+from engine.export.labels import LabelTable
 
 ROWS = 50_000
 _NAMES = {"content_id": "ids", "label": "labels"}

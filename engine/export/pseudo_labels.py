@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.core.errors import InputError
 from engine.core.csv import path_text, write_csv
-from engine.export.mapping_picture import draw_mapping
+from engine.core.errors import InputError
 from engine.core.files import read_json, write_json
 from engine.core.ids import Ids, to_hex
+from engine.core.progress import SILENT, Progress
+from engine.export.mapping_picture import draw_mapping
 from engine.labels.pseudo_labels import (
     LabelNames,
     PseudoLabels,
@@ -25,7 +26,6 @@ from engine.labels.pseudo_labels import (
     distances_to_centers,
     pseudo_label,
 )
-from engine.core.progress import SILENT, Progress
 
 FORMAT = 1
 
@@ -145,9 +145,13 @@ def write_pseudo_labels(
     vectors = embeddings if everything else embeddings[voting]
     clusters = np.asarray(assignments)
     result = pseudo_label(
-        vectors, clusters[voting], known if everything else [known[row] for row in voting.tolist()],
-        centers=centers, k=chosen.k_samples, names=names,
-    )  # fmt: skip
+        vectors,
+        clusters[voting],
+        known if everything else [known[row] for row in voting.tolist()],
+        centers=centers,
+        k=chosen.k_samples,
+        names=names,
+    )
     codes = names.encode(true)
     splits = {"train": _split(result, voting, clusters[voting], result.distance, codes)}
     others = np.flatnonzero(test) if not everything else np.empty(0, np.int64)
@@ -166,9 +170,13 @@ def write_pseudo_labels(
     if picture is not None and chosen.visualize_mapping:
         files.append(target / f"cluster_mapping_k{k}.png")
         draw_mapping(
-            files[-1], result, [true[row] for row in voting.tolist()], lambda row: picture(int(voting[row])),
-            max_clusters=chosen.max_clusters_viz, samples_per_cluster=chosen.samples_per_cluster,
-        )  # fmt: skip
+            files[-1],
+            result,
+            [true[row] for row in voting.tolist()],
+            lambda row: picture(int(voting[row])),
+            max_clusters=chosen.max_clusters_viz,
+            samples_per_cluster=chosen.samples_per_cluster,
+        )
     progress.update(3, 3, phase="Picture")
     return Written(result, splits, files)
 

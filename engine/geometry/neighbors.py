@@ -303,9 +303,13 @@ def cached_graph(
     save_array(folder / "indices.npy", graph.indices)
     save_array(folder / "similarities.npy", graph.similarities)
     meta = {
-        "layout": LAYOUT, "n": len(graph), "k": graph.k, "dimension": int(np.shape(embeddings)[1]),
-        "recall": graph.recall, "seconds": time.perf_counter() - began,
-    }  # fmt: skip
+        "layout": LAYOUT,
+        "n": len(graph),
+        "k": graph.k,
+        "dimension": int(np.shape(embeddings)[1]),
+        "recall": graph.recall,
+        "seconds": time.perf_counter() - began,
+    }
     write_json(folder / "meta.json", meta)
     return _load(folder, len(embeddings), k) or graph
 

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from engine.core.device import threads
 from engine.core.errors import StorageError
 from engine.core.files import load_array, save_array
-from engine.geometry.neighbors import NeighborGraph, build_graph
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import Settings, setting
 from engine.core.vectors import Vectors, blocks, check_embeddings, unit
+from engine.geometry.neighbors import NeighborGraph, build_graph
 
 if TYPE_CHECKING:
     from engine.core.workspace import Workspace
@@ -178,8 +178,23 @@ def umap_layout(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         layout, _ = simplicial_set_embedding(
-            start, weights, n_components, 1.0, a, b, 1.0, 5, None, start, rng, "euclidean", {}, False, {}, False,
-        )  # fmt: skip
+            start,
+            weights,
+            n_components,
+            1.0,
+            a,
+            b,
+            1.0,
+            5,
+            None,
+            start,
+            rng,
+            "euclidean",
+            {},
+            False,
+            {},
+            False,
+        )
     layout = np.asarray(layout, dtype=np.float32)
     progress.update(1, 1, phase="umap")
     if not np.isfinite(layout).all():
@@ -200,9 +215,12 @@ def _tsne(embeddings: NDArray[Any], settings: ProjectionSettings, progress: Prog
     reduced = np.concatenate([pca(unit(embeddings[rows])) for rows in blocks(count)])
     progress.update(0, 1, phase="t-sne")
     model = TSNE(
-        n_components=2, perplexity=min(settings.perplexity, (count - 1) / 3), random_state=settings.random_state,
-        init="pca", n_jobs=threads(),
-    )  # fmt: skip
+        n_components=2,
+        perplexity=min(settings.perplexity, (count - 1) / 3),
+        random_state=settings.random_state,
+        init="pca",
+        n_jobs=threads(),
+    )
     layout: Vectors = model.fit_transform(reduced).astype(np.float32)
     progress.update(1, 1, phase="t-sne")
     return layout
@@ -236,9 +254,13 @@ def project(
         return _tsne(array, settings, progress)
     graph = graph or build_graph(array, k=max(settings.n_neighbors, 15), progress=progress)
     return umap_layout(
-        array, graph, n_neighbors=settings.n_neighbors, min_dist=settings.min_dist,
-        random_state=settings.random_state, progress=progress,
-    )  # fmt: skip
+        array,
+        graph,
+        n_neighbors=settings.n_neighbors,
+        min_dist=settings.min_dist,
+        random_state=settings.random_state,
+        progress=progress,
+    )
 
 
 def cached_projection(

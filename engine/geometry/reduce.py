@@ -20,11 +20,11 @@ from pydantic import AfterValidator
 from engine.core.device import threads
 from engine.core.errors import InputError, StorageError
 from engine.core.files import load_array, save_array
-from engine.geometry.neighbors import NeighborGraph, build_graph, search, without_self
 from engine.core.progress import SILENT, Progress
-from engine.geometry.projection import Pca, fit_pca, umap_layout
 from engine.core.settings import setting
 from engine.core.vectors import Vectors, blocks, check_embeddings, unit, unit_rows
+from engine.geometry.neighbors import NeighborGraph, build_graph, search, without_self
+from engine.geometry.projection import Pca, fit_pca, umap_layout
 
 _FORM = re.compile(r"(?:none|(?:pca|umap)-([1-9][0-9]{0,3}))")
 

@@ -7,9 +7,9 @@ import json
 from engine.core.catalog import open_catalog
 from engine.core.errors import InputError
 from engine.core.files import content_id
+from engine.core.workspace import Workspace
 from engine.images.datasets import Dataset
 from engine.images.sources import ReadError, Source, open_source
-from engine.core.workspace import Workspace
 
 
 def read_image(workspace: Workspace, dataset: Dataset, source: Source, path: bytes, content: bytes) -> bytes:

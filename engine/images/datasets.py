@@ -19,16 +19,27 @@ from typing import Any, Literal, cast
 from engine.core.catalog import open_catalog
 from engine.core.errors import InputError
 from engine.core.ids import to_bytes
+from engine.core.workspace import Workspace
 from engine.images.sets.registry import find_benchmark
 from engine.images.sources import FolderSource, ReadError, Source, folder_truth, open_source, shown
 from engine.images.tables import ImageFile, ImageTable, files_of, load_images
 from engine.images.vectors import VectorFile, read_vectors
-from engine.core.workspace import Workspace
 
 __all__ = [
-    "Dataset", "ImageFile", "ImageTable", "add_benchmark", "add_folder", "add_vectors", "files_of", "find_dataset",
-    "list_datasets", "load_images", "relocate", "remove_dataset", "set_truth_from_folders",
-]  # fmt: skip
+    "Dataset",
+    "ImageFile",
+    "ImageTable",
+    "add_benchmark",
+    "add_folder",
+    "add_vectors",
+    "files_of",
+    "find_dataset",
+    "list_datasets",
+    "load_images",
+    "relocate",
+    "remove_dataset",
+    "set_truth_from_folders",
+]
 
 Kind = Literal["folder", "benchmark", "vectors"]
 

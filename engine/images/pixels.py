@@ -19,12 +19,12 @@ from engine.core.device import threads
 from engine.core.errors import KindredError
 from engine.core.files import load_array, replace_file, told_when_full
 from engine.core.ids import to_bytes
+from engine.core.progress import SILENT, Progress
+from engine.core.workspace import Workspace
 from engine.images.contents import read_image
 from engine.images.datasets import Dataset
 from engine.images.decode import DECODER, PreprocessSettings, decode_square
 from engine.images.sources import shown
-from engine.core.progress import SILENT, Progress
-from engine.core.workspace import Workspace
 
 _CHUNK = 512
 SMALLEST, LARGEST = 8, 96

@@ -12,9 +12,9 @@ from typing import TypedDict
 
 import numpy as np
 
+from engine.core.workspace import Workspace
 from engine.images.memory import remembered
 from engine.images.sources import folder_truth
-from engine.core.workspace import Workspace
 
 
 class Sizes(TypedDict, total=False):

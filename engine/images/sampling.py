@@ -24,15 +24,30 @@ from engine.core import ids as content_ids
 from engine.core.errors import InputError, StorageError
 from engine.core.files import read_json, write_json
 from engine.core.ids import Ids
-from engine.images.sources import shown
-from engine.images.tables import files_of, load_images
 from engine.core.settings import Settings, setting
 from engine.core.workspace import Workspace
+from engine.images.sources import shown
+from engine.images.tables import files_of, load_images
 
 VERSION = 1
 Name = str | bytes
-_HEADERS = {"a", "b", "first", "second", "left", "right", "image", "image_a", "image_b", "image1", "image2",
-            "path_a", "path_b", "path1", "path2"}  # fmt: skip
+_HEADERS = {
+    "a",
+    "b",
+    "first",
+    "second",
+    "left",
+    "right",
+    "image",
+    "image_a",
+    "image_b",
+    "image1",
+    "image2",
+    "path_a",
+    "path_b",
+    "path1",
+    "path2",
+}
 
 
 class SampleSettings(Settings):

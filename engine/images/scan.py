@@ -18,6 +18,8 @@ from engine.core.catalog import open_catalog
 from engine.core.device import threads
 from engine.core.errors import InputError
 from engine.core.files import content_id
+from engine.core.progress import SILENT, Progress
+from engine.core.workspace import Workspace
 from engine.images.datasets import Dataset, find_dataset, store_vectors
 from engine.images.decode import ImageError, decode
 from engine.images.quality import measure
@@ -25,8 +27,6 @@ from engine.images.report import ScanReport, report
 from engine.images.sources import Entry, ReadError, Source
 from engine.images.thumbnails import SIDE, ThumbnailStore, encode_thumbnail
 from engine.images.vectors import read_vectors
-from engine.core.progress import SILENT, Progress
-from engine.core.workspace import Workspace
 
 __all__ = ["ScanReport", "report", "scan"]
 
@@ -218,10 +218,20 @@ def _commit(workspace: Workspace, dataset: Dataset, batch: Sequence[_Looked], st
                 " width = excluded.width, height = excluded.height, format = excluded.format,"
                 " failure = excluded.failure, quality = excluded.quality",
                 (
-                    dataset.id, entry.name, one.content, entry.size, entry.mtime_ns, one.width, one.height, one.format,
-                    entry.truth, entry.split, one.failure, one.quality,
+                    dataset.id,
+                    entry.name,
+                    one.content,
+                    entry.size,
+                    entry.mtime_ns,
+                    one.width,
+                    one.height,
+                    one.format,
+                    entry.truth,
+                    entry.split,
+                    one.failure,
+                    one.quality,
                 ),
-            )  # fmt: skip
+            )
     return changed
 
 

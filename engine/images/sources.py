@@ -19,8 +19,15 @@ from engine.core.progress import SILENT, Progress
 SUFFIXES = frozenset(
     b".jpg .jpeg .jpe .jfif .png .webp .bmp .dib .gif .tif .tiff .heic .heif .hif .avif".split()
 )  # what counts as an image by name; the bytes decide what it really is
-SPLITS = {"train": "train", "training": "train", "test": "test", "testing": "test", "val": "test",
-          "valid": "test", "validation": "test"}  # fmt: skip
+SPLITS = {
+    "train": "train",
+    "training": "train",
+    "test": "test",
+    "testing": "test",
+    "val": "test",
+    "valid": "test",
+    "validation": "test",
+}
 MAX_FILE_BYTES = 1 << 30
 _OPEN = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from engine.core import ids as content_ids
 from engine.core.catalog import open_catalog
 from engine.core.ids import Ids
-from engine.images.memory import remembered
 from engine.core.workspace import Workspace
+from engine.images.memory import remembered
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from PIL import Image
 
 from engine.core.catalog import open_catalog
 from engine.core.errors import KindredError, StorageError
+from engine.core.workspace import Workspace
 from engine.images.contents import read_content
 from engine.images.decode import RESAMPLE, decode_rgb
-from engine.core.workspace import Workspace
 
 SIDE = 256
 SMALLEST = 64

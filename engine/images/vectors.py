@@ -19,8 +19,11 @@ from engine.core.files import content_id
 from engine.core.ids import Ids
 
 SUFFIXES = (".npz", ".npy", ".parquet")
-_NAMES = {"vectors": ("vectors", "vector", "embeddings", "embedding"), "ids": ("ids", "id"),
-          "labels": ("labels", "label")}  # fmt: skip
+_NAMES = {
+    "vectors": ("vectors", "vector", "embeddings", "embedding"),
+    "ids": ("ids", "id"),
+    "labels": ("labels", "label"),
+}
 _HINT = (
     "Give .npz with `vectors` (n, d) and optional `ids` and `labels`, .npy with (n, d),"
     " or .parquet with a column `vectors`."

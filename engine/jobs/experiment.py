@@ -13,18 +13,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.embeddings.encoders.registry import find_encoder
-from engine.embeddings.embed import EmbeddingSet, embed
 from engine.core.errors import InputError
+from engine.core.progress import SILENT, Progress
+from engine.core.settings import Settings
+from engine.core.workspace import Workspace
+from engine.embeddings.embed import EmbeddingSet, embed
+from engine.embeddings.encoders.registry import find_encoder
+from engine.geometry.neighbors import NeighborGraph, cached_graph
 from engine.images.datasets import find_dataset, load_images
 from engine.images.decode import PreprocessSettings
 from engine.images.sampling import Sample, SampleSettings, draw, kept_sample
-from engine.geometry.neighbors import NeighborGraph, cached_graph
-from engine.core.progress import SILENT, Progress
 from engine.selection.experiments import Configuration, ExperimentResult, run_experiments
 from engine.selection.sweep.sweep import SweepSettings
-from engine.core.settings import Settings
-from engine.core.workspace import Workspace
 
 
 def encoder_of(model: str, resolution: int) -> tuple[str, Settings]:
@@ -117,10 +117,14 @@ def compare_embeddings(
     rows = rows[np.isin(table.contents[rows], wanted)]
     truth = [table.truth[row] for row in rows]
     return run_experiments(
-        [configuration(*one) for one in asked], output_dir=output_dir, settings=settings,
-        paths=[table.paths[row] for row in rows], truth=truth if any(truth) else None,
-        validation_pairs=sample.pair_rows(table.contents[rows]), progress=progress,
-    )  # fmt: skip
+        [configuration(*one) for one in asked],
+        output_dir=output_dir,
+        settings=settings,
+        paths=[table.paths[row] for row in rows],
+        truth=truth if any(truth) else None,
+        validation_pairs=sample.pair_rows(table.contents[rows]),
+        progress=progress,
+    )
 
 
 def experiments_folder(workspace: Workspace, dataset: str) -> Path:
@@ -136,7 +140,11 @@ def experiment_task(workspace: Workspace, folder: Path, config: dict[str, Any], 
     if sample is None:
         sample = draw(workspace, dataset, SampleSettings.parse(config.get("sample", {})))
     result = compare_embeddings(
-        workspace, sample, asked, output_dir=experiments_folder(workspace, dataset) / folder.name,
-        settings=SweepSettings.parse(config.get("settings", {})), progress=progress,
-    )  # fmt: skip
+        workspace,
+        sample,
+        asked,
+        output_dir=experiments_folder(workspace, dataset) / folder.name,
+        settings=SweepSettings.parse(config.get("settings", {})),
+        progress=progress,
+    )
     return {"folder": str(result.folder), "best": result.rows[0].name}

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.runs.run import run as runs
 from engine.core.errors import InputError
 from engine.core.files import read_json, save_arrays
+from engine.core.progress import SILENT, Progress
+from engine.core.settings import Settings
+from engine.core.workspace import Workspace
+from engine.geometry.projection import ProjectionSettings
 from engine.images.thumbnails import thumbnail
 from engine.labels.events import LabelHistory
 from engine.labels.pseudo_labels import PseudoLabelSettings
+from engine.runs import run as runs
 from engine.runs.fit import split_as
-from engine.core.progress import SILENT, Progress
-from engine.geometry.projection import ProjectionSettings
 from engine.runs.rows import Rows, align, graph_of, load_rows, map_of, rows_of_run, truth_codes
-from engine.core.settings import Settings
-from engine.core.workspace import Workspace
 
 if TYPE_CHECKING:
     from engine.export.export import ExportSettings
@@ -44,10 +44,16 @@ def distil_run(
     test = np.array([part == "test" for part in rows.split], dtype=bool)
     given = bool(test.any()) and not test.all()
     made = distil(
-        rows.vectors, labels, truth=rows.truth if any(rows.truth) else None,
-        train=np.flatnonzero(~test) if given else None, test=np.flatnonzero(test) if given else None,
-        contents=rows.contents, settings=settings, output_dir=run.folder / "distillation", progress=progress,
-    )  # fmt: skip
+        rows.vectors,
+        labels,
+        truth=rows.truth if any(rows.truth) else None,
+        train=np.flatnonzero(~test) if given else None,
+        test=np.flatnonzero(test) if given else None,
+        contents=rows.contents,
+        settings=settings,
+        output_dir=run.folder / "distillation",
+        progress=progress,
+    )
     return made.results
 
 
@@ -95,11 +101,18 @@ def pseudo_label_run(
     labels, _ = align(run, rows)
     state = LabelHistory(workspace, rows.dataset.id).state(rows.contents, labels, run=run.folder.name)
     return write_pseudo_labels(
-        run.folder, rows.vectors, labels, contents=rows.contents, paths=rows.paths, split=rows.split,
-        truth=rows.truth, given=state.given_labels, settings=settings,
+        run.folder,
+        rows.vectors,
+        labels,
+        contents=rows.contents,
+        paths=rows.paths,
+        split=rows.split,
+        truth=rows.truth,
+        given=state.given_labels,
+        settings=settings,
         picture=None if rows.dataset.kind == "vectors" else lambda row: thumbnail(workspace, int(rows.ids[row])),
         progress=progress,
-    )  # fmt: skip
+    )
 
 
 def draw_run(

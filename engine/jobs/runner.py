@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.jobs.job import job as jobs
 from engine.core.errors import KindredError
 from engine.core.files import read_json, save_array, write_json
-from engine.jobs.tasks import find_task
 from engine.core.workspace import Workspace
+from engine.jobs import job as jobs
+from engine.jobs.tasks import find_task
 
 _EVERY = 0.25  # seconds between two progress lines
 

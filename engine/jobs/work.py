@@ -8,20 +8,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.runs.run import run as runs
-from engine.embeddings.encoders.registry import find_encoder
 from engine.core.errors import InputError
-from engine.evaluation.scores import scores
 from engine.core.files import save_arrays, write_json
+from engine.core.progress import Progress
+from engine.core.workspace import Workspace
+from engine.embeddings.encoders.registry import find_encoder
+from engine.evaluation.scores import scores
+from engine.geometry.projection import ProjectionSettings
 from engine.images.decode import PreprocessSettings
 from engine.images.sampling import kept_sample
 from engine.images.scan import scan
+from engine.jobs.products import distil_run, export_run, pseudo_label_run
 from engine.labels.events import LabelHistory
 from engine.labels.pseudo_labels import PseudoLabelSettings
+from engine.runs import run as runs
 from engine.runs.fit import cluster, settings_of, write_csv
-from engine.jobs.products import distil_run, export_run, pseudo_label_run
-from engine.core.progress import Progress
-from engine.geometry.projection import ProjectionSettings
 from engine.runs.rows import (
     Rows,
     align,
@@ -33,7 +34,6 @@ from engine.runs.rows import (
     truth_codes,
     with_test_fraction,
 )
-from engine.core.workspace import Workspace
 
 LIVE_SCORES = ("silhouette", "balance", "n_clusters", "largest_share", "accuracy", "nmi", "ari")
 
@@ -85,9 +85,15 @@ def cluster_task(workspace: Workspace, folder: Path, config: dict[str, Any], pro
         rows = with_test_fraction(rows, float(config["test_fraction"]))
     listen_with_scores(progress, rows)
     run = cluster(
-        workspace, rows, config["method"], settings_of(config), folder,
-        title=config.get("title", ""), config=config, progress=progress,
-    )  # fmt: skip
+        workspace,
+        rows,
+        config["method"],
+        settings_of(config),
+        folder,
+        title=config.get("title", ""),
+        config=config,
+        progress=progress,
+    )
     write_csv(run, rows, workspace)
     return {"run": folder.name, "n_clusters": run.results["train"]["n_clusters"]}
 
@@ -147,11 +153,14 @@ def sweep_task(workspace: Workspace, folder: Path, config: dict[str, Any], progr
     sample = kept_sample(workspace, config["dataset"]["id"])
     rows = load_rows(workspace, config["dataset"]["id"], config["config_key"])
     result = Sweep(SweepSettings.parse(config.get("settings", {}))).run(
-        rows.vectors, output_dir=folder, graph=graph_of(workspace, rows, progress=progress),
-        paths=[path_text(path) for path in rows.paths], progress=progress,
+        rows.vectors,
+        output_dir=folder,
+        graph=graph_of(workspace, rows, progress=progress),
+        paths=[path_text(path) for path in rows.paths],
+        progress=progress,
         validation_pairs=None if sample is None else sample.pair_rows(rows.contents),
         target=None if sample is None else sample.target_rows(rows.contents).tolist(),
-    )  # fmt: skip
+    )
     return {"ranked": len(result.ranked), "best": result.best.title if result.best else None}
 
 
@@ -177,10 +186,14 @@ def search_task(workspace: Workspace, folder: Path, config: dict[str, Any], prog
     if metric != "silhouette" and truth is None:
         raise InputError(f"The metric {metric} needs known classes, and there are none.", "Search by silhouette.")
     search = HyperparameterSearch(config["method"], metric=metric, folder=folder).search(
-        rows.vectors, truth, method=config.get("how", "random"), n_trials=int(config.get("trials", 20)),
-        n_epochs=int(config.get("epochs", 50)), neighbors=graph_of(workspace, rows, progress=progress),
+        rows.vectors,
+        truth,
+        method=config.get("how", "random"),
+        n_trials=int(config.get("trials", 20)),
+        n_epochs=int(config.get("epochs", 50)),
+        neighbors=graph_of(workspace, rows, progress=progress),
         progress=progress,
-    )  # fmt: skip
+    )
     found = {
         "metric": metric,
         "best_score": search.best_score_,
@@ -223,11 +236,15 @@ def names_task(workspace: Workspace, folder: Path, config: dict[str, Any], progr
     found = name_clusters(rows.vectors, np.concatenate(parts), words, state.cluster, progress=progress)
     proposals = [
         {
-            "cluster": item.cluster, "images": item.size, "word": item.word, "score": item.score,
-            "reliable": item.reliable, "alternates": ", ".join(word for word, _ in item.alternates),
+            "cluster": item.cluster,
+            "images": item.size,
+            "word": item.word,
+            "score": item.score,
+            "reliable": item.reliable,
+            "alternates": ", ".join(word for word, _ in item.alternates),
         }
         for item in found
-    ]  # fmt: skip
+    ]
     write_json(folder / "names.json", {"proposals": proposals})
     return {"named": sum(item.reliable for item in found), "clusters": len(found)}
 
@@ -242,7 +259,11 @@ def spread_task(workspace: Workspace, folder: Path, config: dict[str, Any], prog
     state = LabelHistory(workspace, rows.dataset.id).state(rows.contents, labels, run=run.folder.name)
     found = propagate(graph_of(workspace, rows, progress=progress), state.given, progress=progress)
     save_arrays(
-        folder / "spread.npz", contents=rows.contents, labels=found.labels, confidence=found.confidence,
-        margin=found.margin, names=np.array(state.label_names),
-    )  # fmt: skip
+        folder / "spread.npz",
+        contents=rows.contents,
+        labels=found.labels,
+        confidence=found.confidence,
+        margin=found.margin,
+        names=np.array(state.label_names),
+    )
     return {"labelled": int(found.given.sum()), "proposed": len(found.queue())}

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 from engine.core.errors import InputError
 from engine.core.ids import Ids
+from engine.core.workspace import Workspace
 from engine.labels.audit import purity_bound
 from engine.labels.conflicts import finish, images
 from engine.labels.log import Event, EventLog, clean_label
 from engine.labels.replay import Replay, Rows
 from engine.labels.state import LOCKED, UNSORTED, LabelState
-from engine.core.workspace import Workspace
 
 ANCHORS = 1024
 REJECT_ANCHORS = 64
@@ -189,9 +189,13 @@ class LabelHistory(EventLog):
         bound = purity_bound(checked, wrong, population=len(rows), confidence=confidence)
         found = state.find(cluster)
         detail = {
-            "clusters": [int(cluster)], "checked": int(checked), "wrong": int(wrong), "confidence": confidence,
-            "bound": bound, "label": found.name if found else None,
-        }  # fmt: skip
+            "clusters": [int(cluster)],
+            "checked": int(checked),
+            "wrong": int(wrong),
+            "confidence": confidence,
+            "bound": bound,
+            "label": found.name if found else None,
+        }
         least = math.floor(bound * 1000) / 10
         shown = f"{checked:,} checked, {wrong:,} wrong: {state.title(cluster)} is at least {least:g}% pure"
         return self._do(state, "audit", rows, detail, shown)

@@ -220,18 +220,28 @@ def name_clusters(
         chance = _chance(chosen, votes, len(members), float(scores[order[0]]), len(words), n_random, rng)
         proposals.append(
             NameProposal(
-                cluster, len(members), words[order[0]], float(scores[order[0]]),
-                tuple((words[i], float(scores[i])) for i in order[1:]), chance, chance <= rate,
+                cluster,
+                len(members),
+                words[order[0]],
+                float(scores[order[0]]),
+                tuple((words[i], float(scores[i])) for i in order[1:]),
+                chance,
+                chance <= rate,
             )
-        )  # fmt: skip
+        )
         progress.update(done + 1, len(clusters), phase="naming", unit="clusters")
     return proposals
 
 
 def _chance(
-    chosen: NDArray[np.int32], votes: NDArray[np.float32], size: int, score: float, n_words: int, n_random: int,
+    chosen: NDArray[np.int32],
+    votes: NDArray[np.float32],
+    size: int,
+    score: float,
+    n_words: int,
+    n_random: int,
     rng: np.random.Generator,
-) -> float:  # fmt: skip
+) -> float:
     """Return the share of random groups of `size` rows whose best word scores at least `score`."""
     as_good = 1
     at_once = max(1, 2_000_000 // max(size * chosen.shape[1], n_words))

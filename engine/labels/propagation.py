@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.core.errors import InputError
-from engine.geometry.neighbors import NeighborGraph
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import Settings, setting
+from engine.geometry.neighbors import NeighborGraph
 
 CHUNK = 32
 
@@ -24,9 +24,11 @@ class PropagationSettings(Settings):
     """How far labels spread."""
 
     reach: float = setting(
-        0.9, "Chance that a walk goes on at each step; higher reaches farther from the labelled images.",
-        ge=0.1, le=0.999,
-    )  # fmt: skip
+        0.9,
+        "Chance that a walk goes on at each step; higher reaches farther from the labelled images.",
+        ge=0.1,
+        le=0.999,
+    )
     n_neighbors: int = setting(15, "Neighbours of each image that a walk may go to.", ge=1, le=64)
     tolerance: float = setting(1e-4, "Stop when no chance changes by more.", ge=1e-8, le=0.1, log=True, advanced=True)
 

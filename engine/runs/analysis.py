@@ -13,9 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.core.errors import StorageError
-from engine.evaluation.scores import accuracy, ari, contingency, encode, nmi, per_class, per_cluster, random_accuracy, scores
 from engine.core.files import read_json, write_json
 from engine.core.ids import positions
+from engine.evaluation.scores import (
+    accuracy,
+    ari,
+    contingency,
+    encode,
+    nmi,
+    per_class,
+    per_cluster,
+    random_accuracy,
+    scores,
+)
 from engine.runs.rows import Rows
 from engine.runs.run import Run
 

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from engine.evaluation.agreement import match
 from engine.core.files import replace_file, write_text
 from engine.core.palette import category_color
+from engine.evaluation.agreement import match
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -87,10 +87,16 @@ def map_figure(
     for at, (_, codes, colors) in enumerate(panels):
         words = [*told[at], "set aside" if at == 0 else "unknown"]
         figure.add_scattergl(
-            x=xy[:, 0], y=xy[:, 1], mode="markers", text=[words[code] for code in codes.tolist()], hoverinfo="text",
-            showlegend=False, marker={"size": 4, "color": [category_color(code) for code in colors.tolist()]},
-            row=1, col=at + 1,
-        )  # fmt: skip
+            x=xy[:, 0],
+            y=xy[:, 1],
+            mode="markers",
+            text=[words[code] for code in codes.tolist()],
+            hoverinfo="text",
+            showlegend=False,
+            marker={"size": 4, "color": [category_color(code) for code in colors.tolist()]},
+            row=1,
+            col=at + 1,
+        )
     figure.update_xaxes(visible=False)
     figure.update_yaxes(visible=False)
     if len(panels) > 1:
@@ -120,9 +126,11 @@ def sizes_figure(labels: NDArray[np.int32]) -> Figure:
     counts = np.bincount(labels[labels >= 0])
     order = np.argsort(-counts, kind="stable")[: int((counts > 0).sum())]
     bars = go.Bar(
-        y=counts[order], customdata=order, marker_color=_BLUE,
+        y=counts[order],
+        customdata=order,
+        marker_color=_BLUE,
         hovertemplate="cluster %{customdata}: %{y:,} images<extra></extra>",
-    )  # fmt: skip
+    )
     return go.Figure(bars, {"xaxis": {"visible": False}, "yaxis": {"title": "images"}, "bargap": 0.15})
 
 

@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.runs.run import run as runs
-from engine.clustering.registry import Method, find_method
 from engine.clustering.base import ClusterEstimator, Labels, Vectors
 from engine.clustering.kmeans import mean_directions
-from engine.embeddings.encoders.registry import find_encoder
+from engine.clustering.registry import Method, find_method
 from engine.core.errors import InputError, KindredError
-from engine.evaluation.scores import scores
-from engine.images.pixels import natural_side, read_pixels
-from engine.images.sources import shown
-from engine.geometry.neighbors import cached_graph
 from engine.core.progress import SILENT, Progress
-from engine.runs.rows import Rows, embed_dataset, graph_of, truth_codes
 from engine.core.settings import Settings
 from engine.core.vectors import blocks, unit
 from engine.core.workspace import Workspace
+from engine.embeddings.encoders.registry import find_encoder
+from engine.evaluation.scores import scores
+from engine.geometry.neighbors import cached_graph
+from engine.images.pixels import natural_side, read_pixels
+from engine.images.sources import shown
+from engine.runs import run as runs
+from engine.runs.rows import Rows, embed_dataset, graph_of, truth_codes
 
 if TYPE_CHECKING:
     from engine.export.labels import LabelTable

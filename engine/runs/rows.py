@@ -12,21 +12,21 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.runs.run import run as runs
 from engine.clustering.base import Labels, Vectors
-from engine.embeddings.embed import EmbeddingSet, embed, load_set
 from engine.core.errors import InputError, StorageError
 from engine.core.files import load_array
 from engine.core.ids import Ids, positions, to_hex
+from engine.core.progress import SILENT, Progress
+from engine.core.settings import Settings
+from engine.core.workspace import Workspace
+from engine.embeddings.embed import EmbeddingSet, embed, load_set
+from engine.geometry.neighbors import NeighborGraph, cached_graph
+from engine.geometry.projection import ProjectionSettings, cached_projection
 from engine.images.datasets import Dataset, find_dataset, load_images
 from engine.images.decode import PreprocessSettings
 from engine.images.sampling import kept_sample
-from engine.geometry.neighbors import NeighborGraph, cached_graph
-from engine.core.progress import SILENT, Progress
-from engine.geometry.projection import ProjectionSettings, cached_projection
-from engine.core.settings import Settings
 from engine.images.splits import stratified_split
-from engine.core.workspace import Workspace
+from engine.runs import run as runs
 
 
 @dataclass(frozen=True)
@@ -165,9 +165,16 @@ def embed_dataset(
 ) -> Rows:
     """Embed what is missing, with `force` everything, and return the rows; `only` takes just these content ids."""
     embedding = embed(
-        workspace, dataset_id, encoder, settings, preprocess=preprocess, progress=progress, device=device,
-        force=force, only=only,
-    )  # fmt: skip
+        workspace,
+        dataset_id,
+        encoder,
+        settings,
+        preprocess=preprocess,
+        progress=progress,
+        device=device,
+        force=force,
+        only=only,
+    )
     return _rows(workspace, embedding, dataset_id)
 
 

@@ -7,8 +7,8 @@ import shutil
 import time
 from pathlib import Path
 
-from engine.runs.run import Run, new_folder, open_run, runs_in
 from engine.core.workspace import Workspace
+from engine.runs.run import Run, new_folder, open_run, runs_in
 
 _DELETED = re.compile(r"_\d{19}$")  # nanoseconds since 1970, behind the folder's name
 

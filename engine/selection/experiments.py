@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.evaluation.agreement import accuracy, ari, compact, encode, nmi
 from engine.core.errors import InputError, KindredError
 from engine.core.files import write_json, write_text
-from engine.geometry.neighbors import NeighborGraph, build_graph
 from engine.core.palette import category_color
 from engine.core.progress import SILENT, Progress
+from engine.evaluation.agreement import accuracy, ari, compact, encode, nmi
+from engine.geometry.neighbors import NeighborGraph, build_graph
 from engine.selection.sweep.sweep import Sweep, SweepSettings
 
 MODELS = ("ViT-B-32", "ViT-L-14", "ViT-H-14")
@@ -192,10 +192,15 @@ def _one(
         raise InputError("The sweep found no structure.", "See its summary for the candidates that were tried.")
     labels = found.labels(found.best)
     row = replace(
-        row, winner=found.best.title, n_clusters=found.best.n_clusters, pair_recall=pair_recall(graph, pairs, k),
-        pairs_together=found.best.pairs_together, stability=found.best.stability, balance=found.best.balance,
+        row,
+        winner=found.best.title,
+        n_clusters=found.best.n_clusters,
+        pair_recall=pair_recall(graph, pairs, k),
+        pairs_together=found.best.pairs_together,
+        stability=found.best.stability,
+        balance=found.best.balance,
         silhouette=found.best.silhouette,
-    )  # fmt: skip
+    )
     if codes is not None and (codes >= 0).any():
         row = replace(row, accuracy=accuracy(codes, labels), nmi=nmi(codes, labels), ari=ari(codes, labels))
     return row, graph.first(max(k, 1)), compact(labels)
@@ -249,9 +254,12 @@ def _write(result: ExperimentResult, worked: list[str], k: int, pairs: int) -> N
     result.folder.mkdir(parents=True, exist_ok=True)
     records = [asdict(row) for row in result.rows]
     summary = {
-        "configurations": records, "ranked_on": list(RANKED), "k": k, "validation_pairs": pairs,
+        "configurations": records,
+        "ranked_on": list(RANKED),
+        "k": k,
+        "validation_pairs": pairs,
         "agreement": {"names": worked, "ari": result.agreement},
-    }  # fmt: skip
+    }
     write_json(result.folder / "experiment_summary.json", summary)
     write_csv(result.folder / "experiment_table.csv", {name: [r[name] for r in records] for name in records[0]})
     figure = experiment_figure(result.rows)
@@ -268,11 +276,15 @@ def experiment_figure(rows: Sequence[ExperimentRow]) -> Any:  # noqa: ANN401 - p
     opacity = [0.35 if name == "silhouette" else 0.95 for name in shown]
     for number, row in enumerate(worked):
         figure.add_bar(
-            name=f"{row.order}. {row.name}", x=[name.replace("_", " ") for name in shown],
-            y=[getattr(row, name) for name in shown], marker={"opacity": opacity, "color": category_color(number)},
-        )  # fmt: skip
+            name=f"{row.order}. {row.name}",
+            x=[name.replace("_", " ") for name in shown],
+            y=[getattr(row, name) for name in shown],
+            marker={"opacity": opacity, "color": category_color(number)},
+        )
     figure.update_layout(
-        barmode="group", title="What survives a change of embedding (silhouette shown, not ranked)",
-        yaxis={"range": [min(0, *(row.silhouette or 0 for row in rows)), 1]}, legend_title="configuration",
-    )  # fmt: skip
+        barmode="group",
+        title="What survives a change of embedding (silhouette shown, not ranked)",
+        yaxis={"range": [min(0, *(row.silhouette or 0 for row in rows)), 1]},
+        legend_title="configuration",
+    )
     return figure

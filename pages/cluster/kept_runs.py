@@ -5,16 +5,21 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from engine.runs.trash import binned_runs, delete_run, restore_run
 from engine.clustering.registry import METHODS
 from engine.runs.run import Run, update_config
+from engine.runs.trash import binned_runs, delete_run, restore_run
 from pages.shared.metrics import METRICS
 from pages.shared.run_rows import figures_of, title_of
 from pages.shared.state import Current, choose, escape
 from pages.shared.words import count
 
-_FIGURES = {"clusters": "n_clusters", "silhouette": "silhouette", "balance": "balance", "largest": "largest_share",
-            "accuracy": "accuracy"}  # fmt: skip
+_FIGURES = {
+    "clusters": "n_clusters",
+    "silhouette": "silhouette",
+    "balance": "balance",
+    "largest": "largest_share",
+    "accuracy": "accuracy",
+}
 _FORMATS = {
     "clusters": "localized",
     "silhouette": "%.3f",
@@ -84,7 +89,7 @@ def _one(now: Current, run: Run, tags: list[str]) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if st.button("Use this one", icon=":material/check:", help="Explore, Label, Export and Distil work on it"):
             choose(run=key)
-            st.switch_page("pages/explore.py", query_params=now.parameters | {"run": key})
+            st.switch_page("pages/explore/page.py", query_params=now.parameters | {"run": key})
         name = st.text_input("Name", value=run.name, key=f"name_{key}", width=320).strip()[:_LONGEST]
         if name and name != run.name:
             update_config(run, title=name)

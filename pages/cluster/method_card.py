@@ -13,21 +13,21 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from engine.runs.run import fit as pipeline
-from engine.runs.run import run as runs
 from engine.clustering.registry import METHODS, Method, find_method
 from engine.core.errors import KindredError
-from engine.evaluation.scores import scores
-from engine.runs.rows import Rows, truth_codes
 from engine.core.settings import Settings
 from engine.core.workspace import Workspace
+from engine.evaluation.scores import scores
+from engine.runs import fit as pipeline
+from engine.runs import run as runs
+from engine.runs.rows import Rows, truth_codes
+from pages.cluster.search_panel import search_panel
+from pages.cluster.training_view import largest_clusters, size_bars, training_view
 from pages.shared import forms
 from pages.shared.board import rows_of
 from pages.shared.job_view import job_view
-from pages.cluster.search_panel import search_panel
 from pages.shared.state import Current, choose, escape, show_error
 from pages.shared.tasks import newest, start_clustering
-from pages.cluster.training_view import largest_clusters, size_bars, training_view
 from pages.shared.words import count
 
 _LIVE_IMAGES = 12_000  # beyond this a fast method runs in a job
@@ -56,9 +56,15 @@ def method_card(now: Current) -> None:
     """Draw the choice of methods and the chosen one's card."""
     assert now.dataset is not None and now.configuration is not None
     name = st.segmented_control(
-        "Method", list(METHODS), default="kmeans", required=True, format_func=lambda key: METHODS[key].title,
-        key="method", persist_state="session", label_visibility="collapsed",
-    )  # fmt: skip
+        "Method",
+        list(METHODS),
+        default="kmeans",
+        required=True,
+        format_func=lambda key: METHODS[key].title,
+        key="method",
+        persist_state="session",
+        label_visibility="collapsed",
+    )
     method = find_method(str(name))
     rows = rows_of(now, now.configuration)
     with st.container(border=True):
@@ -128,9 +134,10 @@ def show_answer(rows: Rows, labels: NDArray[np.int32], found: dict[str, Any]) ->
     cells[3].metric("Largest", f"{found['largest_share']:.0%}", help="Share of the images in the largest cluster")
     if found.get("accuracy") is not None:
         cells[4].metric(
-            "Accuracy", f"{found['accuracy']:.0%}",
+            "Accuracy",
+            f"{found['accuracy']:.0%}",
             help=f"Best match of clusters to known classes; random labels would reach {found['random_accuracy']:.0%}",
-        )  # fmt: skip
+        )
     else:
         cells[4].metric("Set aside", f"{found['noise_share']:.0%}", help="Images that the method calls noise")
     sizes = np.sort(np.bincount(labels[labels >= 0]))[::-1] if (labels >= 0).any() else np.empty(0, int)

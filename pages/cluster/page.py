@@ -5,13 +5,13 @@ from __future__ import annotations
 import streamlit as st
 
 from engine.core.errors import KindredError
-from pages.shared.actions import tell
-from pages.shared.frame import first_do, heading
 from pages.cluster.how_many import how_many
 from pages.cluster.kept_runs import kept_runs
 from pages.cluster.method_card import method_card
-from pages.shared.state import current, show_error
 from pages.cluster.sweep_board import sweep_board
+from pages.shared.actions import tell
+from pages.shared.frame import first_do, heading
+from pages.shared.state import current, show_error
 
 
 def page() -> None:
@@ -20,7 +20,7 @@ def page() -> None:
     tell()
     heading("Cluster", "Sort the images into groups. Try as many ways as you like; your labels carry over.")
     if now.dataset is None or now.configuration is None:
-        first_do(now, "Embed the images first.", "pages/embed.py", "Embed")
+        first_do(now, "Embed the images first.", "pages/embed/page.py", "Embed")
         return
     try:
         sweep_board(now)

@@ -28,15 +28,24 @@ def search_panel(now: Current, method: Method) -> None:
         "Epochs each", 1, 1000, 50, key=f"search_epochs_{method.name}", disabled=method.kind == "fast"
     )
     metric = cells[3].selectbox(
-        "Metric", ["silhouette", "accuracy", "nmi", "ari"], key=f"search_metric_{method.name}",
+        "Metric",
+        ["silhouette", "accuracy", "nmi", "ari"],
+        key=f"search_metric_{method.name}",
         help="Silhouette needs no truth; it counts clusterings with a balance of at least 0.3",
-    )  # fmt: skip
+    )
     if cells[4].button("Search", icon=":material/manage_search:", key=f"search_start_{method.name}", width="stretch"):
         start_job(
-            now.workspace, "search", f"Searching settings of {method.title}", now.dataset,
-            config_key=now.configuration.key, method=method.name, how=how, trials=int(trials), epochs=int(epochs),
+            now.workspace,
+            "search",
+            f"Searching settings of {method.title}",
+            now.dataset,
+            config_key=now.configuration.key,
+            method=method.name,
+            how=how,
+            trials=int(trials),
+            epochs=int(epochs),
             metric=metric,
-        )  # fmt: skip
+        )
         st.rerun()
     if job is not None and (job.folder / "trials.json").exists():
         _show(now, method, read_json(job.folder / "trials.json"))

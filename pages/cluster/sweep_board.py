@@ -13,19 +13,26 @@ from engine.geometry.prototypes import prototypes
 from engine.runs.rows import Rows
 from engine.selection.sweep.ranking import LeaderboardRow
 from engine.selection.sweep.sweep import SweepResult, SweepSettings, load_sweep
+from pages.cluster.method_card import is_live, keep
 from pages.shared import forms
 from pages.shared.board import rows_of
 from pages.shared.job_view import job_view
-from pages.cluster.method_card import is_live, keep
 from pages.shared.pictures import strip
 from pages.shared.state import Current, choose, escape, show_error
 from pages.shared.tasks import newest, start_clustering, start_job
 from pages.shared.words import count
 
 _SHOWN = {
-    "mode", "target_cluster_size", "min_clusters", "max_clusters", "time_limit",
-    "silhouette_weight", "balance_weight", "noise_weight", "validation_weight",
-}  # fmt: skip
+    "mode",
+    "target_cluster_size",
+    "min_clusters",
+    "max_clusters",
+    "time_limit",
+    "silhouette_weight",
+    "balance_weight",
+    "noise_weight",
+    "validation_weight",
+}
 _LARGEST = 4
 
 
@@ -69,9 +76,13 @@ def sweep_board(now: Current) -> None:
         kind: Literal["primary", "secondary"] = "secondary" if found else "primary"
         if buttons.button("Find good clusters", type=kind, icon=":material/auto_awesome:"):
             start_job(
-                now.workspace, "sweep", "Finding good clusters", now.dataset, config_key=now.configuration.key,
+                now.workspace,
+                "sweep",
+                "Finding good clusters",
+                now.dataset,
+                config_key=now.configuration.key,
                 settings=settings.model_dump(mode="json"),
-            )  # fmt: skip
+            )
             st.rerun()
         if job is not None and found:
             _board(now, rows_of(now, now.configuration), _load(str(job.folder), job.folder.stat().st_mtime))
@@ -177,7 +188,7 @@ def _use(now: Current, rows: Rows, row: LeaderboardRow) -> None:
             with st.spinner("Clustering"):
                 run = keep(now, rows, method, settings)
             choose(run=run.folder.name)
-            st.switch_page("pages/explore.py", query_params=now.parameters | {"run": run.folder.name})
+            st.switch_page("pages/explore/page.py", query_params=now.parameters | {"run": run.folder.name})
         start_clustering(now.workspace, now.dataset, now.configuration.key, method, settings)
         st.session_state["told"] = (
             escape("It is being made; it appears under Kept clusterings."),

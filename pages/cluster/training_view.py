@@ -10,8 +10,8 @@ import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
 
-from engine.jobs.job import job as jobs
 from engine.geometry.prototypes import prototypes
+from engine.jobs import job as jobs
 from engine.runs.rows import Rows
 from pages.shared.frame import watch
 from pages.shared.pictures import strip
@@ -69,9 +69,13 @@ def _curves(
         if points and name not in skip:
             figure.add_scatter(x=[x for x, _ in points], y=[y for _, y in points], name=words, mode="lines")
     figure.update_layout(
-        height=240, margin={"l": 0, "r": 0, "t": 24, "b": 0}, legend={"orientation": "h", "y": -0.18}, showlegend=True,
-        title={"text": title, "font_size": 13}, xaxis_title=None,
-    )  # fmt: skip
+        height=240,
+        margin={"l": 0, "r": 0, "t": 24, "b": 0},
+        legend={"orientation": "h", "y": -0.18},
+        showlegend=True,
+        title={"text": title, "font_size": 13},
+        xaxis_title=None,
+    )
     st.plotly_chart(figure, width="stretch", config={"displayModeBar": False}, alt=f"{title} while training")
 
 

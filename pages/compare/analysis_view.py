@@ -9,17 +9,17 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from engine.runs.analysis import distribution, kept_analysis, read_analysis
 from engine.evaluation.scores import silhouette_samples
-from engine.runs.figures import sizes_figure
 from engine.geometry.prototypes import prototypes
+from engine.runs.analysis import distribution, kept_analysis, read_analysis
+from engine.runs.figures import sizes_figure
 from engine.runs.rows import Rows, align
 from engine.runs.run import Run
 from pages.compare.charts import MOST, draw, heat_map, largest
-from pages.shared.job_view import job_view, made_by_job
-from pages.shared.metrics import metrics
 from pages.compare.pseudo_label_panel import pseudo_label_panel
 from pages.compare.run_map import run_map
+from pages.shared.job_view import job_view, made_by_job
+from pages.shared.metrics import metrics
 from pages.shared.run_rows import rows_for, version_of
 from pages.shared.state import Current, escape
 from pages.shared.words import count
@@ -122,7 +122,9 @@ def _cluster_table(run: Run, rows: Rows | None, found: dict[str, Any], key: str)
     st.markdown(f"##### {count(len(table), 'cluster')}", help="Click a heading to sort")
     st.dataframe(
         table.sort_values("images", ascending=False).dropna(axis="columns", how="all"),
-        hide_index=True, width="stretch", row_height=44 if pictures else None,
+        hide_index=True,
+        width="stretch",
+        row_height=44 if pictures else None,
         column_order=[name for name in order if name],
         column_config={
             "cluster": st.column_config.NumberColumn(width=64),
@@ -136,7 +138,7 @@ def _cluster_table(run: Run, rows: Rows | None, found: dict[str, Any], key: str)
             "class": st.column_config.TextColumn("mostly", help="The most frequent class"),
             "purity": st.column_config.NumberColumn(format="percent", help="Share of that class in the cluster"),
         },
-    )  # fmt: skip
+    )
 
 
 def _heat(found: dict[str, Any]) -> None:
@@ -152,9 +154,13 @@ def _heat(found: dict[str, Any]) -> None:
         "##### Clusters against classes", help="Each row is a cluster; its colours are the shares of the classes"
     )
     heat_map(
-        table[np.ix_(classes, clusters)].T, table[:, clusters].sum(axis=0), [found["classes"][at] for at in classes],
-        [f"cluster {at}" for at in clusters], "class", "cluster",
-    )  # fmt: skip
+        table[np.ix_(classes, clusters)].T,
+        table[:, clusters].sum(axis=0),
+        [found["classes"][at] for at in classes],
+        [f"cluster {at}" for at in clusters],
+        "class",
+        "cluster",
+    )
     if max(table.shape) > MOST:
         st.caption(f"{len(clusters)} of {table.shape[1]:,} clusters and {len(classes)} of {table.shape[0]:,} classes.")
 
@@ -164,10 +170,12 @@ def _per_class(found: dict[str, Any]) -> None:
     table["cluster"] = [str(cluster) if cluster >= 0 else "" for cluster in table["cluster"]]
     st.markdown("##### Classes", help="How much of each class lies in the one cluster that is matched to it")
     st.dataframe(
-        table, hide_index=True, width="stretch",
+        table,
+        hide_index=True,
+        width="stretch",
         column_config={
             "size": st.column_config.NumberColumn("images", format="localized"),
             "cluster": st.column_config.TextColumn(help="Matched to the class; empty where clusters ran out"),
             "accuracy": st.column_config.NumberColumn("found", format="percent", help="Share of it in that cluster"),
         },
-    )  # fmt: skip
+    )

@@ -76,11 +76,20 @@ def _cells(
     ]
     figure = go.Figure(
         go.Heatmap(
-            z=shares, text=written, hovertext=hover, hoverinfo="text", colorscale=_RAMP, showscale=False, zmin=0,
-            zmax=1, xgap=1, ygap=1, texttemplate="%{text}" if len(x) <= _WRITTEN else None,
+            z=shares,
+            text=written,
+            hovertext=hover,
+            hoverinfo="text",
+            colorscale=_RAMP,
+            showscale=False,
+            zmin=0,
+            zmax=1,
+            xgap=1,
+            ygap=1,
+            texttemplate="%{text}" if len(x) <= _WRITTEN else None,
             textfont={"color": "#E9EAEC"} if st.context.theme.type == "dark" else None,
         )
-    )  # fmt: skip
+    )
     figure.update_xaxes(
         tickvals=list(range(len(x))), ticktext=[short(name) for name in x], showgrid=False, zeroline=False
     )

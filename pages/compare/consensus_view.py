@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from components.gallery import gallery
 from engine.evaluation.consensus import Consensus, consensus
-from engine.images.sources import shown
 from engine.geometry.neighbors import kept_graph
 from engine.geometry.prototypes import prototypes
+from engine.images.sources import shown
 from engine.runs.rows import Rows, align
 from engine.runs.run import Run
-from pages.shared.board import graph_for, rows_of
 from pages.compare.charts import likeness_map
+from pages.shared.board import graph_for, rows_of
 from pages.shared.job_view import job_view, made_by_job
 from pages.shared.run_rows import title_of, version_of
 from pages.shared.state import Current, escape
@@ -49,15 +49,21 @@ def consensus_view(now: Current) -> None:
     """Let the person choose runs and draw what they have in common."""
     names = {run.folder.name: title_of(run) for run in now.runs}
     wanted = st.multiselect(
-        "Runs", list(names), default=list(names)[:5], format_func=names.__getitem__, key="consensus_runs",
+        "Runs",
+        list(names),
+        default=list(names)[:5],
+        format_func=names.__getitem__,
+        key="consensus_runs",
         help="Two or more; their numbers of clusters may differ",
-    )  # fmt: skip
+    )
     runs = [run for run in now.runs if run.folder.name in wanted]
     if len(runs) < 2 or now.configuration is None:
         st.info(
             "Choose at least two runs. Make more on the Cluster page: another method, or another number of clusters."
         )
-        st.page_link("pages/cluster.py", label="Cluster", icon=":material/arrow_back:", query_params=now.parameters)
+        st.page_link(
+            "pages/cluster/page.py", label="Cluster", icon=":material/arrow_back:", query_params=now.parameters
+        )
         return
     rows = rows_of(now, now.configuration)
     if len(rows) > _AT_ONCE and kept_graph(now.workspace, rows.embedding.key, len(rows)) is None:
@@ -71,8 +77,12 @@ def consensus_view(now: Current) -> None:
     border = found.border()
     groups = int(found.groups.max(initial=-1)) + 1
     with st.container(horizontal=True):
-        st.metric("Settled", f"{found.settled_share:.1%}", width=150,
-                  help="Images that no run sets aside and whose nearest neighbours the runs sort alike")  # fmt: skip
+        st.metric(
+            "Settled",
+            f"{found.settled_share:.1%}",
+            width=150,
+            help="Images that no run sets aside and whose nearest neighbours the runs sort alike",
+        )
         st.metric(
             "Settled groups", f"{groups:,}", help="Sets of settled images that every run keeps together", width=150
         )
@@ -102,13 +112,16 @@ def _runs(runs: list[Run], found: Consensus, labels: NDArray[np.int32]) -> None:
             {"run": [run.name for run in runs], "clusters": clusters, "likeness": found.likeness}
         ).sort_values("likeness", ascending=False)
         st.dataframe(
-            table, hide_index=True, width="stretch", column_order=["clusters", "likeness", "run"],
+            table,
+            hide_index=True,
+            width="stretch",
+            column_order=["clusters", "likeness", "run"],
             column_config={
                 "likeness": st.column_config.NumberColumn(
                     format="%.3f", help="Mean adjusted Rand index with the other runs: 1 the same, 0 chance"
                 )
             },
-        )  # fmt: skip
+        )
     with right:
         st.markdown("##### Agreement of the runs", help="Adjusted Rand index of each pair: 1 the same, 0 chance")
         names = [f"{count(number, 'cluster')} · {run.name}" for number, run in zip(clusters, runs, strict=True)]
@@ -129,7 +142,10 @@ def _core(rows: Rows, found: Consensus, chosen: tuple[tuple[str, float], ...]) -
     )
     pictures = rows.dataset.kind != "vectors"
     st.dataframe(
-        table, hide_index=True, width="stretch", row_height=44 if pictures else None,
+        table,
+        hide_index=True,
+        width="stretch",
+        row_height=44 if pictures else None,
         column_order=["group", *(["looks"] if pictures else []), "images", "share"],
         column_config={
             "group": st.column_config.NumberColumn(width=64),
@@ -137,7 +153,7 @@ def _core(rows: Rows, found: Consensus, chosen: tuple[tuple[str, float], ...]) -
             "images": st.column_config.NumberColumn(format="localized"),
             "share": st.column_config.NumberColumn(format="percent", help="Of all images"),
         },
-    )  # fmt: skip
+    )
 
 
 def _border(
@@ -163,6 +179,9 @@ def _border(
     for at, run in enumerate(runs):
         table[f"{at + 1}: {run.name}"] = [str(label) if label >= 0 else "set aside" for label in labels[at, listed]]
     st.dataframe(
-        table, hide_index=True, width="stretch", height=320,
+        table,
+        hide_index=True,
+        width="stretch",
+        height=320,
         column_config={"disputed": st.column_config.NumberColumn(format="percent", help="0: all runs see it alike")},
-    )  # fmt: skip
+    )

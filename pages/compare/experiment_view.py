@@ -10,15 +10,15 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from engine.embeddings.encoders.registry import ENCODERS
 from engine.core.errors import KindredError
-from engine.jobs.experiment import chosen, experiments_folder
 from engine.core.files import read_json
+from engine.embeddings.encoders.registry import ENCODERS
 from engine.images.sampling import kept_sample
+from engine.jobs.experiment import chosen, experiments_folder
 from engine.selection.experiments import RESOLUTIONS, ExperimentRow, experiment_figure
 from engine.selection.sweep.sweep import SweepSettings
-from pages.shared import forms
 from pages.compare.charts import draw, likeness_map
+from pages.shared import forms
 from pages.shared.job_view import job_view
 from pages.shared.state import Current, escape, show_error
 from pages.shared.tasks import newest, start_job
@@ -36,7 +36,7 @@ _SCORES = {
     "accuracy": ("accuracy", "Of the winner, against the known classes"),
     "nmi": ("NMI", "Of the winner, against the known classes"),
     "ari": ("ARI", "Of the winner, against the known classes"),
-}  # fmt: skip
+}
 
 
 def experiment_view(now: Current) -> None:
@@ -44,7 +44,7 @@ def experiment_view(now: Current) -> None:
     assert now.dataset is not None
     if now.dataset.kind == "vectors":
         st.info("An experiment compares embeddings of images; these are vectors. Open a folder of images on Images.")
-        st.page_link("pages/images.py", label="Images", icon=":material/arrow_back:", query_params=now.parameters)
+        st.page_link("pages/images/page.py", label="Images", icon=":material/arrow_back:", query_params=now.parameters)
         return
     busy = job_view(newest(now.workspace, "experiment", now.dataset))
     if not busy:
@@ -67,20 +67,33 @@ def _form(now: Current) -> None:
     with st.container(border=True):
         left, middle, right = st.columns([3, 2, 1.2])
         models = left.multiselect(
-            "Models", known, default=known[:1], accept_new_options=True, key="experiment_models",
+            "Models",
+            known,
+            default=known[:1],
+            accept_new_options=True,
+            key="experiment_models",
             persist_state="session",
             help="CLIP architectures (name, or name:training), hub ids, DINO, or the built-in descriptor. "
             "Weights that are not here are downloaded.",
-        )  # fmt: skip
+        )
         sides = middle.multiselect(
-            "Resolutions", [str(side) for side in RESOLUTIONS], default=["224"], accept_new_options=True,
-            key="experiment_sides", persist_state="session", help="Pixels of the square; the descriptor has its own",
-        )  # fmt: skip
+            "Resolutions",
+            [str(side) for side in RESOLUTIONS],
+            default=["224"],
+            accept_new_options=True,
+            key="experiment_sides",
+            persist_state="session",
+            help="Pixels of the square; the descriptor has its own",
+        )
         sample = kept_sample(now.workspace, now.dataset.id)
         size = right.number_input(
-            "Images", 10, max(10, now.images), len(sample) if sample else min(max(10, now.images), _SAMPLE),
-            disabled=sample is not None, help="All models see the same ones: your sample where you chose one",
-        )  # fmt: skip
+            "Images",
+            10,
+            max(10, now.images),
+            len(sample) if sample else min(max(10, now.images), _SAMPLE),
+            disabled=sample is not None,
+            help="All models see the same ones: your sample where you chose one",
+        )
         buttons = st.container(horizontal=True, vertical_alignment="center")
         resolutions = [int(side) for side in sides if side.isdecimal()]
         try:
@@ -92,17 +105,25 @@ def _form(now: Current) -> None:
             show_error(error)
             return
         started = buttons.button(
-            "Compare models", type="primary", icon=":material/science:", disabled=not asked,
+            "Compare models",
+            type="primary",
+            icon=":material/science:",
+            disabled=not asked,
             help="Embeds what is missing, clusters each with the same settings, compares the winners",
-        )  # fmt: skip
+        )
         words = count(len(asked), "configuration") if asked else "Choose at least one model and one resolution."
         buttons.markdown(f":gray[{words}]")
         if started:
             start_job(
-                now.workspace, "experiment", "Comparing models", now.dataset, models=models,
-                resolutions=resolutions, sample={"count": int(size)},
+                now.workspace,
+                "experiment",
+                "Comparing models",
+                now.dataset,
+                models=models,
+                resolutions=resolutions,
+                sample={"count": int(size)},
                 settings=settings.model_dump(mode="json"),
-            )  # fmt: skip
+            )
             st.rerun()
 
 
@@ -147,7 +168,9 @@ def _table(rows: list[ExperimentRow]) -> None:
     ]
     table = pd.DataFrame(records).dropna(axis="columns", how="all")
     st.dataframe(
-        table, hide_index=True, width="stretch",
+        table,
+        hide_index=True,
+        width="stretch",
         column_config={
             "place": st.column_config.NumberColumn(width=56, help="By the mean place over what is ranked"),
             "winner": st.column_config.TextColumn(help="The best clustering of the same grid"),
@@ -156,7 +179,7 @@ def _table(rows: list[ExperimentRow]) -> None:
                 for name, (title, meaning) in _SCORES.items()
             },
         },
-    )  # fmt: skip
+    )
 
 
 def _agreement(found: dict[str, Any]) -> None:

@@ -9,13 +9,13 @@ import streamlit as st
 from engine.core.errors import KindredError
 from engine.runs.run import Run
 from pages.compare.analysis_view import analysis_view
-from pages.shared.board import rows_of
 from pages.compare.consensus_view import consensus_view
 from pages.compare.experiment_view import experiment_view
+from pages.compare.two_runs import two_runs
+from pages.shared.board import rows_of
 from pages.shared.frame import first_do, heading
 from pages.shared.run_rows import open_finished, title_of
 from pages.shared.state import Current, current, show_error
-from pages.compare.two_runs import two_runs
 
 _VIEWS = ("Analyse", "Two side by side", "Consensus", "Experiments")
 
@@ -25,9 +25,13 @@ def _pick(now: Current, title: str, *, skip: str = "", key: str) -> Run | None:
     known = {run.folder.name: run for run in now.runs if run.folder.name != skip}
     used = now.run.folder.name if now.run else ""
     name = st.selectbox(
-        title, list(known), index=list(known).index(used) if used in known else 0 if known else None,
-        format_func=lambda name: title_of(known[name]), key=f"{key}_{used}_{skip}", placeholder="No other run",
-    )  # fmt: skip
+        title,
+        list(known),
+        index=list(known).index(used) if used in known else 0 if known else None,
+        format_func=lambda name: title_of(known[name]),
+        key=f"{key}_{used}_{skip}",
+        placeholder="No other run",
+    )
     return known.get(str(name))
 
 
@@ -37,20 +41,23 @@ def _analyse(now: Current) -> None:
     with left:
         run = _pick(now, "Run", key="analyse")
     folder = right.text_input(
-        "Or a run's folder", key="analyse_folder", placeholder="/path/to/a/run", persist_state="session",
+        "Or a run's folder",
+        key="analyse_folder",
+        placeholder="/path/to/a/run",
+        persist_state="session",
         help="A run that was written elsewhere, for example with --results-dir",
-    ).strip()  # fmt: skip
+    ).strip()
     if folder:
         run = open_finished(Path(folder))
     if run is None:
-        first_do(now, "Keep a clustering first, or name the folder of a run.", "pages/cluster.py", "Cluster")
+        first_do(now, "Keep a clustering first, or name the folder of a run.", "pages/cluster/page.py", "Cluster")
         return
     analysis_view(now, run)
 
 
 def _two(now: Current) -> None:
     if len(now.runs) < 2 or now.configuration is None:
-        first_do(now, "Two clusterings are needed: keep another one.", "pages/cluster.py", "Cluster")
+        first_do(now, "Two clusterings are needed: keep another one.", "pages/cluster/page.py", "Cluster")
         return
     left, right = st.columns(2)
     with left:
@@ -66,7 +73,7 @@ def page() -> None:
     now = current()
     heading("Compare", "What a clustering is worth: alone, beside another, among several, or with another model.")
     if now.dataset is None:
-        first_do(now, "Choose images first.", "pages/images.py", "Images")
+        first_do(now, "Choose images first.", "pages/images/page.py", "Images")
         return
     view = st.segmented_control(
         "View", _VIEWS, default=_VIEWS[0], required=True, key="view", bind="query-params", label_visibility="collapsed"

@@ -48,9 +48,11 @@ def _make(now: Current, run: Run, rows: Rows) -> None:
             "No image has a label yet. Label a few images of each cluster, or name the clusters; then they can vote."
         )
         st.page_link(
-            "pages/label.py", label="Label", icon=":material/arrow_forward:",
+            "pages/label/page.py",
+            label="Label",
+            icon=":material/arrow_forward:",
             query_params=now.parameters | {"run": run.folder.name},
-        )  # fmt: skip
+        )
         return
     skip = (
         {"visualize_mapping"}
@@ -65,9 +67,13 @@ def _make(now: Current, run: Run, rows: Rows) -> None:
             return
         if st.button("Make pseudo-labels", icon=":material/how_to_vote:"):
             start_job(
-                now.workspace, "pseudo_labels", "Making pseudo-labels", rows.dataset, run=str(run.folder),
+                now.workspace,
+                "pseudo_labels",
+                "Making pseudo-labels",
+                rows.dataset,
+                run=str(run.folder),
                 settings=settings.model_dump(mode="json"),
-            )  # fmt: skip
+            )
             st.rerun()
 
 
@@ -114,9 +120,16 @@ def _mapping(found: dict[str, Any]) -> None:
     table["pseudo_label_name"] = table["pseudo_label_name"].fillna("")
     table["confidence"] = table["confidence"].astype(float).fillna(0.0)
     st.dataframe(
-        table.dropna(axis="columns", how="all"), hide_index=True, width="stretch",
+        table.dropna(axis="columns", how="all"),
+        hide_index=True,
+        width="stretch",
         column_order=[
-            "cluster_id", "pseudo_label_name", "cluster_size", "confidence", "known_voters", "cluster_accuracy",
+            "cluster_id",
+            "pseudo_label_name",
+            "cluster_size",
+            "confidence",
+            "known_voters",
+            "cluster_accuracy",
         ],
         column_config={
             "cluster_id": st.column_config.NumberColumn("cluster", width=64),
@@ -130,7 +143,7 @@ def _mapping(found: dict[str, Any]) -> None:
                 "right", format="percent", help="Share of its images whose class is that label"
             ),
         },
-    )  # fmt: skip
+    )
 
 
 def _downloads(path: Path) -> None:

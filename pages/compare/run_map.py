@@ -6,12 +6,12 @@ import numpy as np
 import streamlit as st
 from plotly.graph_objects import Figure
 
-from engine.runs.figures import map_figure
 from engine.geometry.projection import ProjectionSettings
+from engine.runs.figures import map_figure
 from engine.runs.rows import Rows, align, truth_codes
 from engine.runs.run import Run
-from pages.shared.board import map_points
 from pages.compare.charts import draw
+from pages.shared.board import map_points
 from pages.shared.job_view import job_view, made_by_job
 from pages.shared.run_rows import version_of
 from pages.shared.state import Current
@@ -27,9 +27,15 @@ def run_map(now: Current, run: Run, rows: Rows) -> None:
             "##### Map", help="Each point is an image; near points are alike. Explore has the map to work with."
         )
         kind = st.segmented_control(
-            "Map", list(_KINDS), default="umap", required=True, format_func=_KINDS.__getitem__, key="run_map_kind",
-            persist_state="session", label_visibility="collapsed",
-        )  # fmt: skip
+            "Map",
+            list(_KINDS),
+            default="umap",
+            required=True,
+            format_func=_KINDS.__getitem__,
+            key="run_map_kind",
+            persist_state="session",
+            label_visibility="collapsed",
+        )
     settings = ProjectionSettings.parse({"kind": kind})
     _, version, final = map_points(now, rows, settings)
     if not final:

@@ -17,8 +17,18 @@ from pages.shared.metrics import METRICS, told
 from pages.shared.words import count
 
 _LISTED = 500  # rows of the list of images without pictures
-_FIGURES = ("n_clusters", "silhouette", "balance", "composite", "largest_share", "noise_share", "accuracy",
-            "random_accuracy", "nmi", "ari")  # fmt: skip
+_FIGURES = (
+    "n_clusters",
+    "silhouette",
+    "balance",
+    "composite",
+    "largest_share",
+    "noise_share",
+    "accuracy",
+    "random_accuracy",
+    "nmi",
+    "ari",
+)
 
 
 def two_runs(rows: Rows, first: Run, second: Run) -> None:
@@ -58,9 +68,11 @@ def _table(runs: list[Run]) -> None:
     table |= {title: [told(name, figures.get(name)) for name in known] for title, figures in parts}
     table |= {"what it means": [METRICS[name].meaning for name in known]}
     st.dataframe(
-        pd.DataFrame(table), hide_index=True, width="stretch",
+        pd.DataFrame(table),
+        hide_index=True,
+        width="stretch",
         column_config={title: st.column_config.TextColumn(alignment="right", width=170) for title, _ in parts},
-    )  # fmt: skip
+    )
 
 
 def _where(one: NDArray[np.int32], two: NDArray[np.int32], pairs: dict[int, int]) -> None:
@@ -76,9 +88,14 @@ def _where(one: NDArray[np.int32], two: NDArray[np.int32], pairs: dict[int, int]
             "##### Where the images went", help="Each row is a cluster of the first, each column one of the second"
         )
         view = st.segmented_control(
-            "Draw", ["Heat map", "Flow"], default="Heat map", required=True, key="where_view", persist_state="session",
+            "Draw",
+            ["Heat map", "Flow"],
+            default="Heat map",
+            required=True,
+            key="where_view",
+            persist_state="session",
             label_visibility="collapsed",
-        )  # fmt: skip
+        )
     names = [f"cluster {y}" for y in ys], [f"cluster {x}" for x in xs]
     if view == "Flow":
         flow(table, *names)

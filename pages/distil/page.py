@@ -9,11 +9,11 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from engine.distillation.settings import TITLES, DistilSettings
-from engine.core.errors import KindredError
 from engine.core.csv import path_text, write_csv
+from engine.core.errors import KindredError
 from engine.core.files import read_json
 from engine.core.ids import positions
+from engine.distillation.settings import TITLES, DistilSettings
 from engine.jobs.products import export_distilled
 from engine.runs.run import Run
 from pages.shared import forms
@@ -88,9 +88,12 @@ def _nearest(now: Current, run: Run, path: Any) -> None:  # noqa: ANN401 - a pat
 
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.download_button(
-            "List of these images", listed, f"{run.folder.name}-distilled.csv", icon=":material/download:",
+            "List of these images",
+            listed,
+            f"{run.folder.name}-distilled.csv",
+            icon=":material/download:",
             on_click="ignore",
-        )  # fmt: skip
+        )
         target = st.text_input("Copy them into a new folder", placeholder="/home/me/distilled", width=360)
         if st.button("Copy", icon=":material/folder_copy:", disabled=not target.strip()):
             _copy(now, run, Path(target.strip()).expanduser())
@@ -112,7 +115,7 @@ def page() -> None:
     now = current()
     heading("Distil", "Keep a few images per cluster on which a classifier trains almost as well.")
     if now.dataset is None or now.run is None:
-        first_do(now, "Keep a clustering first.", "pages/cluster.py", "Cluster")
+        first_do(now, "Keep a clustering first.", "pages/cluster/page.py", "Cluster")
         return
     run = now.run
     job = newest(now.workspace, "distil", now.dataset)
@@ -127,9 +130,13 @@ def page() -> None:
             return
         if st.button("Distil", type="primary", icon=":material/compress:"):
             start_job(
-                now.workspace, "distil", "Distilling", now.dataset, run=str(run.folder),
+                now.workspace,
+                "distil",
+                "Distilling",
+                now.dataset,
+                run=str(run.folder),
                 settings=settings.model_dump(mode="json"),
-            )  # fmt: skip
+            )
             st.rerun()
     _result(now, run)
 

@@ -7,14 +7,14 @@ from typing import Any, Literal
 import pandas as pd
 import streamlit as st
 
-from engine.embeddings.encoders.registry import ENCODERS, EncoderEntry, find_encoder
 from engine.core.errors import KindredError
 from engine.core.ids import to_bytes
+from engine.core.settings import Settings
+from engine.core.workspace import Workspace
+from engine.embeddings.encoders.registry import ENCODERS, EncoderEntry, find_encoder
 from engine.images.contents import read_content
 from engine.images.datasets import load_images
 from engine.images.decode import PreprocessSettings, decode_rgb, decode_square
-from engine.core.settings import Settings
-from engine.core.workspace import Workspace
 from pages.shared import forms
 from pages.shared.frame import first_do, heading, next_step
 from pages.shared.job_view import job_view
@@ -101,9 +101,14 @@ def _form(now: Current) -> tuple[EncoderEntry, Settings, PreprocessSettings, Any
         st.markdown(f":gray[{entry.sentence}]")
         return entry, entry.settings_class(), PreprocessSettings(), st.container(horizontal=True)
     name = st.segmented_control(
-        "Encoder", names, default="descriptor", required=True, format_func=lambda key: ENCODERS[key].title,
-        key="encoder", persist_state="session",
-    )  # fmt: skip
+        "Encoder",
+        names,
+        default="descriptor",
+        required=True,
+        format_func=lambda key: ENCODERS[key].title,
+        key="encoder",
+        persist_state="session",
+    )
     entry = find_encoder(str(name))
     st.markdown(f":gray[{entry.sentence}]")
     settings = forms.draw(entry.settings_class, key=f"encoder_{entry.name}")
@@ -120,7 +125,7 @@ def page() -> None:
     now = current()
     heading("Embed", "Turn each image into a vector. An image that was embedded once is never embedded again.")
     if now.dataset is None or now.images == 0:
-        first_do(now, "Choose images first.", "pages/images.py", "Images")
+        first_do(now, "Choose images first.", "pages/images/page.py", "Images")
         return
     running = job_view(newest(now.workspace, "embed", now.dataset))
     try:
@@ -134,11 +139,14 @@ def page() -> None:
             start_embedding(now.workspace, now.dataset, entry, settings, preprocess)
             st.rerun()
         if now.configuration is not None:
-            next_step(now, "pages/cluster.py", "Cluster")
+            next_step(now, "pages/cluster/page.py", "Cluster")
             if st.button(
-                "Embed again", type="tertiary", icon=":material/refresh:", disabled=running,
+                "Embed again",
+                type="tertiary",
+                icon=":material/refresh:",
+                disabled=running,
                 help="Makes every vector anew; the old ones serve until the new ones are complete",
-            ):  # fmt: skip
+            ):
                 start_embedding(now.workspace, now.dataset, entry, settings, preprocess, force=True)
                 st.rerun()
     if now.configuration is not None:

@@ -39,11 +39,15 @@ def cluster_table(board: Board, *, key: str, height: int = 560) -> list[int]:
             "name": st.column_config.TextColumn("Cluster", width=80),
             "images": st.column_config.NumberColumn("Images", format="localized", width=58),
             "quality": st.column_config.ProgressColumn(
-                "Quality", min_value=0.0, max_value=0.6, format="%.2f", width=58,
+                "Quality",
+                min_value=0.0,
+                max_value=0.6,
+                format="%.2f",
+                width=58,
                 help="Mean silhouette: how much nearer its images are to their own cluster than to the next one",
             ),
         },
-    )  # fmt: skip
+    )
     chosen = [int(table["id"].iloc[row]) for row in event["selection"]["rows"] if row < len(table)]
     return chosen
 

@@ -19,14 +19,25 @@ def choose_colors(board: Board) -> str:
     options = ["cluster", "label", "confidence"] + (["truth"] if any(board.rows.truth) else [])
     with st.container(horizontal=True, vertical_alignment="center"):
         st.segmented_control(
-            "Colour by", options, default="cluster", required=True, key="color_by", persist_state="session",
+            "Colour by",
+            options,
+            default="cluster",
+            required=True,
+            key="color_by",
+            persist_state="session",
             label_visibility="collapsed",
-        )  # fmt: skip
+        )
         if measured := _measured(board):
             st.selectbox(
-                "Colour by what was measured", list(measured), index=None, placeholder="a measure", key="color_measure",
-                persist_state="session", label_visibility="collapsed", width=150,
-            )  # fmt: skip
+                "Colour by what was measured",
+                list(measured),
+                index=None,
+                placeholder="a measure",
+                key="color_measure",
+                persist_state="session",
+                label_visibility="collapsed",
+                width=150,
+            )
     return chosen_colors()
 
 

@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 
 from components.gallery import Action, GallerySelection, gallery, gallery_order
 from components.map import MapEvent, focus_on_map, scatter_map
-from engine.images.sources import shown as readable
-from engine.labels.state import UNSORTED
 from engine.geometry.neighbors import search
 from engine.geometry.projection import ProjectionSettings
-from pages.shared.actions import do, tell, undo_redo
-from pages.shared.board import Board, map_points, open_board
+from engine.images.sources import shown as readable
+from engine.labels.state import UNSORTED
 from pages.explore.clusters import cluster_table
 from pages.explore.coloring import choose_colors, chosen_colors, colors_of
+from pages.shared.actions import do, tell, undo_redo
+from pages.shared.board import Board, map_points, open_board
 from pages.shared.frame import first_do, heading
 from pages.shared.pictures import strip
 from pages.shared.search_box import FOUND, more_like, search_box, search_dialog, show_found
@@ -35,9 +35,13 @@ def _map(now: Current, board: Board, mask: NDArray[np.bool_] | None, made: str) 
         job = newest(now.workspace, "map", now.dataset, config_key=now.configuration.key)
         if job is None or job.state == "done":
             start_job(
-                now.workspace, "map", "Drawing the map", now.dataset, config_key=now.configuration.key,
+                now.workspace,
+                "map",
+                "Drawing the map",
+                now.dataset,
+                config_key=now.configuration.key,
                 settings=settings.model_dump(mode="json"),
-            )  # fmt: skip
+            )
             st.rerun()
         if job is not None and job.active:
             st.caption("A first map (PCA); the better one (UMAP) is being drawn.")
@@ -136,7 +140,7 @@ def _cluster_actions(board: Board, clusters: list[int]) -> None:
     if len(clusters) == 1:
         choose(cluster=str(clusters[0]))
         if clusters[0] != UNSORTED and st.button("Name and correct it", icon=":material/label:"):
-            st.switch_page("pages/label.py", query_params=board.now.parameters | {"cluster": str(clusters[0])})
+            st.switch_page("pages/label/page.py", query_params=board.now.parameters | {"cluster": str(clusters[0])})
         return
     chosen = [cluster for cluster in clusters if cluster != UNSORTED]
     if len(chosen) < 2:
@@ -198,7 +202,7 @@ def page() -> None:
     board = open_board(now)
     if board is None:
         heading("Explore", "Clusters, map and pictures side by side.")
-        first_do(now, "Cluster the images first; then they are shown here.", "pages/cluster.py", "Cluster")
+        first_do(now, "Cluster the images first; then they are shown here.", "pages/cluster/page.py", "Cluster")
         return
     words = f"{escape(board.run.name)}: {count(len(board.state.clusters), 'group')}, {count(len(board.rows), 'image')}"
     with heading("Explore", words):

@@ -53,10 +53,14 @@ def _report(board: Board) -> Callable[[], bytes]:
         store = ThumbnailStore(board.now.workspace.thumbnails)
         found = board.run.results["train"]
         write_report(
-            target, board.state, title=f"{board.rows.dataset.name}: {board.run.name}", paths=board.rows.paths,
-            thumbnail=store.get, typicality=board.prototypes.typicality,
+            target,
+            board.state,
+            title=f"{board.rows.dataset.name}: {board.run.name}",
+            paths=board.rows.paths,
+            thumbnail=store.get,
+            typicality=board.prototypes.typicality,
             facts={name.replace("_", " "): value for name, value in found.items() if value is not None},
-        )  # fmt: skip
+        )
         return target.read_bytes()
 
     return make
@@ -94,9 +98,12 @@ def _folders(board: Board, table: LabelTable) -> None:
         chosen = st.selectbox("Format", list(FORMATS), format_func=lambda key: FORMATS[key].title)
         st.caption(FORMATS[str(chosen)].sentence)
         values = forms.draw(
-            ExportSettings, key="export", columns=3, skip={"format", "labelled_only", "vectors"},
+            ExportSettings,
+            key="export",
+            columns=3,
+            skip={"format", "labelled_only", "vectors"},
             values={"format": chosen},
-        )  # fmt: skip
+        )
         groups = (
             near_duplicate_groups(graph_for(now, board.rows), threshold=values.near_duplicate) if values.split else None
         )
@@ -111,9 +118,14 @@ def _folders(board: Board, table: LabelTable) -> None:
     target = left.text_input("Into this folder (new or empty)", key="export_target", placeholder="/home/me/labelled")
     if right.button("Write", type="primary", icon=":material/drive_file_move:", width="stretch") and target.strip():
         start_job(
-            now.workspace, "export", "Exporting", board.rows.dataset, run=str(board.run.folder),
-            settings=values.model_dump(mode="json"), target=str(Path(target.strip()).expanduser()),
-        )  # fmt: skip
+            now.workspace,
+            "export",
+            "Exporting",
+            board.rows.dataset,
+            run=str(board.run.folder),
+            settings=values.model_dump(mode="json"),
+            target=str(Path(target.strip()).expanduser()),
+        )
         st.rerun()
 
 
@@ -140,7 +152,9 @@ def page() -> None:
     heading("Export", "Take your labels with you. Originals are only read.")
     board = open_board(now)
     if board is None:
-        first_do(now, "Cluster the images first; then their labels can be exported.", "pages/cluster.py", "Cluster")
+        first_do(
+            now, "Cluster the images first; then their labels can be exported.", "pages/cluster/page.py", "Cluster"
+        )
         return
     table = _table(board, board.version, board.rows.dataset.scanned)
     labelled = sum(label is not None for label in table.label)

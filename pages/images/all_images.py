@@ -114,14 +114,18 @@ def _selected(now: Current, dataset: Dataset, sample: Sample | None, picked: lis
     targets, pairs = _named(sample)
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button(
-            "Watch", icon=":material/visibility:", disabled=not 1 <= len(picked) <= _MOST_NAMED,
+            "Watch",
+            icon=":material/visibility:",
+            disabled=not 1 <= len(picked) <= _MOST_NAMED,
             help="The selected images are always in the sample, and each clustering found tells their company",
-        ):  # fmt: skip
+        ):
             _take(now, dataset, settings, list(dict.fromkeys([*targets, *picked])), pairs)
         if st.button(
-            "These belong together", icon=":material/link:", disabled=not 2 <= len(picked) <= _MOST_NAMED,
+            "These belong together",
+            icon=":material/link:",
+            disabled=not 2 <= len(picked) <= _MOST_NAMED,
             help="Select two or more images of one thing: clusterings that keep them together rank higher",
-        ):  # fmt: skip
+        ):
             added = list(zip(picked[:-1], picked[1:], strict=True))
             _take(now, dataset, settings, targets, list(dict.fromkeys([*pairs, *added])))
 

@@ -9,7 +9,6 @@ import pandas as pd
 import streamlit as st
 
 from engine.core.errors import KindredError
-from engine.images.sets.registry import BENCHMARKS
 from engine.images.datasets import (
     Dataset,
     add_benchmark,
@@ -21,6 +20,7 @@ from engine.images.datasets import (
     set_truth_from_folders,
 )
 from engine.images.report import ScanReport, report
+from engine.images.sets.registry import BENCHMARKS
 from engine.images.sources import shown
 from pages.images.all_images import all_images
 from pages.images.folder_browser import folder_browser
@@ -173,7 +173,7 @@ def _actions(now: Current, dataset: Dataset, found: ScanReport) -> None:
         _folder_actions(now, dataset, found)
     with st.container(horizontal=True):
         if found.readable:
-            next_step(now, "pages/embed.py", "Embed these images")
+            next_step(now, "pages/embed/page.py", "Embed these images")
         if st.button(
             "Read again", icon=":material/refresh:", help="New and changed files are found; the rest is not opened"
         ):

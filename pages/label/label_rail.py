@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
+from engine.geometry.neighbors import search
 from engine.labels.audit import purity_bound
 from engine.labels.state import LOCKED, Cluster
-from engine.geometry.neighbors import search
 from pages.shared.actions import do
 from pages.shared.board import Board
 from pages.shared.pictures import strip

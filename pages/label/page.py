@@ -10,9 +10,6 @@ from components.gallery import DEFAULT_KEYS, Action, gallery, gallery_order
 from engine.images.sources import shown as readable
 from engine.labels.audit import audit_sample
 from engine.labels.state import UNSORTED, Cluster
-from pages.shared.actions import do, recent_labels, tell, undo_redo
-from pages.shared.board import Board, open_board
-from pages.shared.frame import first_do, heading
 from pages.label.label_rail import (
     audit_panel,
     auditing,
@@ -23,8 +20,11 @@ from pages.label.label_rail import (
     twin_panel,
 )
 from pages.label.naming_panel import naming_panel
-from pages.shared.pictures import strip
 from pages.label.review import review
+from pages.shared.actions import do, recent_labels, tell, undo_redo
+from pages.shared.board import Board, open_board
+from pages.shared.frame import first_do, heading
+from pages.shared.pictures import strip
 from pages.shared.selection_bar import keys, selection_bar
 from pages.shared.state import choose, current, escape
 from pages.shared.words import count
@@ -89,9 +89,13 @@ def _name(board: Board, cluster: Cluster) -> None:
     with st.form(f"name_{cluster.id}_{board.state.version}", border=False):
         left, right = st.columns([4, 1], vertical_alignment="bottom")
         left.selectbox(
-            "Name", names, index=names.index(cluster.name) if cluster.name in names else None,
-            accept_new_options=True, placeholder="What is this?", key=key,
-        )  # fmt: skip
+            "Name",
+            names,
+            index=names.index(cluster.name) if cluster.name in names else None,
+            accept_new_options=True,
+            placeholder="What is this?",
+            key=key,
+        )
         right.form_submit_button(
             "Name it", type="primary", width="stretch", on_click=_rename, args=(board, cluster, key)
         )
@@ -122,9 +126,16 @@ def _members(board: Board, cluster: Cluster, twin: int | None) -> int:
         return [readable(board.rows.paths[row]) for row in ordered[at]]
 
     chosen = gallery(
-        key, board.rows.ids[ordered], version=f"{board.version}-{cluster.id}-{order}", captions=captions,
-        orders={} if checked else _ORDERS, order=order, keys={} if checked else _KEYS, buttons={}, height=520,
-    )  # fmt: skip
+        key,
+        board.rows.ids[ordered],
+        version=f"{board.version}-{cluster.id}-{order}",
+        captions=captions,
+        orders={} if checked else _ORDERS,
+        order=order,
+        keys={} if checked else _KEYS,
+        buttons={},
+        height=520,
+    )
     if checked:
         return chosen.count
     selection_bar(board, ordered[chosen.selected], key="label_bar", gallery=GALLERY)
@@ -184,15 +195,20 @@ def page() -> None:
         first_do(
             now,
             "Cluster the images first; then you can name and correct the clusters here.",
-            "pages/cluster.py",
+            "pages/cluster/page.py",
             "Cluster",
         )
         return
     with buttons:
         view = st.segmented_control(
-            "View", ["Clusters", "Review"], default="Clusters", required=True, key="label_view",
-            persist_state="session", label_visibility="collapsed",
-        )  # fmt: skip
+            "View",
+            ["Clusters", "Review"],
+            default="Clusters",
+            required=True,
+            key="label_view",
+            persist_state="session",
+            label_visibility="collapsed",
+        )
         undo_redo(board)
     if view == "Review":
         review(board)

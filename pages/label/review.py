@@ -65,9 +65,10 @@ def review(board: Board) -> None:
     done = job is not None and job.state == "done"
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if st.button(
-            "Spread the labels again" if done else "Spread the labels", icon=":material/hub:",
+            "Spread the labels again" if done else "Spread the labels",
+            icon=":material/hub:",
             type="secondary" if done else "primary",
-        ):  # fmt: skip
+        ):
             start_job(now.workspace, "spread", "Spreading the labels", board.rows.dataset, **config)
             st.rerun()
         places = st.container(horizontal=True, vertical_alignment="bottom")
@@ -96,16 +97,27 @@ def _queue(board: Board, folder: Path, places: DeltaGenerator) -> None:
         ]
 
     chosen = gallery(
-        GALLERY, board.rows.ids[rows], version=f"{folder.name}-{board.version}-{order}", captions=captions,
+        GALLERY,
+        board.rows.ids[rows],
+        version=f"{folder.name}-{board.version}-{order}",
+        captions=captions,
         badges=np.array([codes[found.names[place]] for place in at], np.uint8),
-        badges_version=f"{folder.name}-{board.version}-{order}", badge_names=names[:255],
-        orders=_ORDERS, order=order, keys=_KEYS, buttons={}, height=560, label="Images without a label",
-    )  # fmt: skip
+        badges_version=f"{folder.name}-{board.version}-{order}",
+        badge_names=names[:255],
+        orders=_ORDERS,
+        order=order,
+        keys=_KEYS,
+        buttons={},
+        height=560,
+        label="Images without a label",
+    )
     picked = at[chosen.selected]
     if st.button(
-        f"Agree with {count(len(picked), 'proposal')}", icon=":material/done_all:", disabled=not len(picked),
+        f"Agree with {count(len(picked), 'proposal')}",
+        icon=":material/done_all:",
+        disabled=not len(picked),
         help="The selected images get the label that is proposed to each (y)",
-    ):  # fmt: skip
+    ):
         _agree(board, found, picked)
         st.rerun()
     selection_bar(board, rows[chosen.selected], key="review_bar", gallery=GALLERY)
@@ -133,9 +145,11 @@ def _accept(board: Board, found: Proposals) -> None:
     least = st.slider("At least so sure", 10, 100, 90, format="%d%%", key="review_least", width=220)
     sure = np.flatnonzero(found.confidence >= least / 100)
     if st.button(
-        f"Label {count(len(sure), 'image')}", icon=":material/label:", disabled=not len(sure),
+        f"Label {count(len(sure), 'image')}",
+        icon=":material/label:",
+        disabled=not len(sure),
         help="Each gets the label proposed to it; one undo takes all back",
-    ):  # fmt: skip
+    ):
         _agree(board, found, sure)
         st.rerun()
 

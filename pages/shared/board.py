@@ -12,16 +12,16 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from engine.core.workspace import Workspace
 from engine.embeddings.embed import Configuration
 from engine.evaluation.scores import silhouette_samples
-from engine.labels.events import LabelHistory
-from engine.labels.state import LabelState
 from engine.geometry.neighbors import NeighborGraph
 from engine.geometry.projection import ProjectionSettings, pca_map
 from engine.geometry.prototypes import Prototypes, prototypes
+from engine.labels.events import LabelHistory
+from engine.labels.state import LabelState
 from engine.runs.rows import Rows, align, graph_of, kept_map, load_rows
 from engine.runs.run import Run
-from engine.core.workspace import Workspace
 from pages.shared.state import Current
 
 _SCORED = 20_000  # images whose silhouette makes a cluster's quality bar

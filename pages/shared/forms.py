@@ -86,16 +86,24 @@ def _draw_one(control: Control, key: str, value: Any) -> Any:  # noqa: ANN401 - 
         return _number(control, key, value)
     if control.kind == "list":
         text = st.text_input(
-            control.label, value=", ".join(str(item) for item in value or ()), key=key, help=control.help,
+            control.label,
+            value=", ".join(str(item) for item in value or ()),
+            key=key,
+            help=control.help,
             persist_state="session",
-        )  # fmt: skip
+        )
         return tuple(part.strip() for part in text.split(",") if part.strip())
     if isinstance(control.search, list):
         suggested = list(dict.fromkeys([*control.search, value])) if value else list(control.search)
         text = st.selectbox(
-            control.label, suggested, index=suggested.index(value) if value else None, key=key, help=control.help,
-            accept_new_options=True, persist_state="session",
-        )  # fmt: skip
+            control.label,
+            suggested,
+            index=suggested.index(value) if value else None,
+            key=key,
+            help=control.help,
+            accept_new_options=True,
+            persist_state="session",
+        )
         return text or (None if control.optional else "")
     text = st.text_input(control.label, value=value or "", key=key, help=control.help, persist_state="session")
     return text or (None if control.optional else "")

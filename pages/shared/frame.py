@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from engine.jobs.job import job as jobs
+from engine.jobs import job as jobs
 from engine.jobs.job import JobStatus
 from pages.shared.state import Current, choose, describe, escape
 from pages.shared.words import count, duration

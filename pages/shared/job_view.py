@@ -6,8 +6,8 @@ from typing import Any
 
 import streamlit as st
 
-from engine.jobs.job import job as jobs
 from engine.core.errors import KindredError
+from engine.jobs import job as jobs
 from engine.jobs.job import JobStatus
 from engine.runs.rows import Rows
 from pages.shared.frame import watch

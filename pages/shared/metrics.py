@@ -34,7 +34,7 @@ METRICS = {
     "min": Metric("Smallest", "{:,.0f}", "Images in the smallest cluster"),
     "max": Metric("Largest", "{:,.0f}", "Images in the largest cluster"),
     "cv": Metric("Variation", "{:.2f}", "Standard deviation of the cluster sizes over their mean"),
-}  # fmt: skip
+}
 
 
 def told(name: str, value: float | None) -> str:

@@ -16,8 +16,8 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from engine.core.errors import KindredError
-from engine.images.thumbnails import picture, thumbnail
 from engine.core.workspace import Workspace
+from engine.images.thumbnails import picture, thumbnail
 
 _KEEP = {
     "Cache-Control": "private, max-age=31536000, immutable",

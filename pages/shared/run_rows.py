@@ -8,9 +8,9 @@ from typing import Any
 import streamlit as st
 
 from engine.core.errors import InputError, KindredError, StorageError
+from engine.core.workspace import Workspace
 from engine.runs.rows import Rows, rows_of_run
 from engine.runs.run import Run, open_run
-from engine.core.workspace import Workspace
 from pages.shared.board import rows_of
 from pages.shared.state import Current
 from pages.shared.words import count

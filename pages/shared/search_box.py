@@ -6,10 +6,10 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from engine.embeddings.encoders.registry import Encoder
-from engine.embeddings.search import encoder_of, example_query, image_query, rank, text_query
 from engine.core.errors import KindredError
 from engine.core.workspace import Workspace
+from engine.embeddings.encoders.registry import Encoder
+from engine.embeddings.search import encoder_of, example_query, image_query, rank, text_query
 from pages.shared.board import Board
 from pages.shared.state import show_error
 

@@ -35,29 +35,51 @@ def selection_bar(
         known = [cluster.id for cluster in state.clusters if cluster.id != UNSORTED]
         names = list(dict.fromkeys([*recent_labels(board), *(c.name for c in state.clusters if c.name)]))
         label = st.selectbox(
-            "Label as", names, index=None, placeholder="Label as", key=f"{key}_label", accept_new_options=True,
-            label_visibility="collapsed", width=200,
-        )  # fmt: skip
+            "Label as",
+            names,
+            index=None,
+            placeholder="Label as",
+            key=f"{key}_label",
+            accept_new_options=True,
+            label_visibility="collapsed",
+            width=200,
+        )
         if label:
             del st.session_state[f"{key}_label"]
             do(lambda: history.label(state, chosen, label), **done)
             st.rerun()
         to = st.selectbox(
-            "Move to", [_NEW, *known], index=None, placeholder="Move to", key=f"{key}_move", width=180,
-            format_func=lambda item: item if item == _NEW else state.title(item), label_visibility="collapsed",
-        )  # fmt: skip
+            "Move to",
+            [_NEW, *known],
+            index=None,
+            placeholder="Move to",
+            key=f"{key}_move",
+            width=180,
+            format_func=lambda item: item if item == _NEW else state.title(item),
+            label_visibility="collapsed",
+        )
         if to is not None:
             del st.session_state[f"{key}_move"]
             do(lambda: history.split(state, chosen) if to == _NEW else history.move(state, chosen, int(to)), **done)
             st.rerun()
         st.button(
-            "Set aside", icon=":material/block:", key=f"{key}_reject", help="Not of this cluster (x)",
-            on_click=do, args=(lambda: history.reject(state, chosen),), kwargs=done,
-        )  # fmt: skip
+            "Set aside",
+            icon=":material/block:",
+            key=f"{key}_reject",
+            help="Not of this cluster (x)",
+            on_click=do,
+            args=(lambda: history.reject(state, chosen),),
+            kwargs=done,
+        )
         st.button(
-            "Confirm", icon=":material/done_all:", key=f"{key}_confirm", help="These are right as they are",
-            on_click=do, args=(lambda: history.confirm(state, chosen),), kwargs=done,
-        )  # fmt: skip
+            "Confirm",
+            icon=":material/done_all:",
+            key=f"{key}_confirm",
+            help="These are right as they are",
+            on_click=do,
+            args=(lambda: history.confirm(state, chosen),),
+            kwargs=done,
+        )
         if st.button("More like these", icon=":material/add_photo_alternate:", key=f"{key}_more"):
             show_found(more_like(board, chosen), f"like {count(len(chosen), 'selected image')}")
             select_in_gallery(gallery, board.rows.ids[chosen])

@@ -15,14 +15,14 @@ from typing import Any
 
 import streamlit as st
 
-from engine.embeddings.encoders.registry import ENCODERS
-from engine.embeddings.embed import Configuration, list_configurations
 from engine.core.errors import KindredError
+from engine.core.workspace import Workspace
+from engine.embeddings.embed import Configuration, list_configurations
+from engine.embeddings.encoders.registry import ENCODERS
 from engine.images.datasets import Dataset, find_dataset, list_datasets
 from engine.images.sampling import Sample, kept_sample
 from engine.images.tables import count_images
 from engine.runs.run import Run, find_run, list_runs
-from engine.core.workspace import Workspace
 
 _LOG = logging.getLogger(__name__)
 

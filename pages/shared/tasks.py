@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.jobs.job import job as jobs
-from engine.runs.run import run as runs
 from engine.clustering.registry import Method
+from engine.core.settings import Settings
+from engine.core.workspace import Workspace
 from engine.embeddings.encoders.registry import EncoderEntry
 from engine.images.datasets import Dataset
 from engine.images.decode import PreprocessSettings
-from engine.core.settings import Settings
-from engine.core.workspace import Workspace
+from engine.jobs import job as jobs
+from engine.runs import run as runs
 
 
 def _dataset(dataset: Dataset) -> dict[str, Any]:

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.jobs.job import job as jobs
+from engine.core.workspace import Workspace
+from engine.jobs import job as jobs
 from engine.labels.events import LabelHistory
 from engine.labels.state import REJECTED
-from engine.core.workspace import Workspace
 from tests.browser.conftest import eventually
 from tests.seed import clustered_pictures, coloured_pictures
 

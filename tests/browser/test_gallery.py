@@ -146,8 +146,11 @@ def test_focus_and_selection_stay_over_reruns(grid):
     page.keyboard.press("Control+z")
     seen = report(page, "r.events.length === 4")
     assert [event[:2] for event in seen["events"]] == [
-        ["label", "3"], ["reject", "x"], ["search", "/"], ["undo", "Ctrl+z"],
-    ]  # fmt: skip
+        ["label", "3"],
+        ["reject", "x"],
+        ["search", "/"],
+        ["undo", "Ctrl+z"],
+    ]
     assert page.evaluate("() => document.activeElement.shadowRoot.activeElement.className") == "list"
     assert report(page)["count"] == 1000
 

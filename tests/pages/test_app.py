@@ -113,7 +113,7 @@ def test_undo_on_the_label_page_takes_back_the_whole_action(clustered, app):
 
 
 def test_the_map_is_coloured_by_what_was_measured_on_each_image(clustered, app, monkeypatch):
-    from pages.explore.page import coloring
+    from pages.explore import coloring
 
     workspace, rows, _ = clustered
     seen = {}
@@ -174,6 +174,9 @@ def test_names_of_files_never_become_formatting():
 def test_numbers_are_words_with_units():
     assert (count(1, "image"), count(12480, "image")) == ("1 image", "12,480 images")
     assert (duration(None), duration(1), duration(45), duration(240)) == (
-        "", "a moment", "about 45 seconds", "about 4 minutes",
-    )  # fmt: skip
+        "",
+        "a moment",
+        "about 45 seconds",
+        "about 4 minutes",
+    )
     assert (size(512), size(1_400_000)) == ("512 bytes", "1.4 MB")

@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.jobs.job import job as jobs
-from engine.runs.run import fit as pipeline
 from engine.clustering.registry import find_method
 from engine.export.pseudo_labels import read_pseudo_labels
+from engine.jobs import job as jobs
+from engine.jobs.runner import run_job
 from engine.labels.events import LabelHistory
+from engine.runs import fit as pipeline
 from engine.runs.rows import load_rows
 from engine.runs.run import new_folder, update_config
-from engine.jobs.runner import run_job
-from pages.compare.page import charts
+from pages.compare import charts
 from pages.compare.charts import short
 from pages.shared.metrics import METRICS, told
 from tests.engine.planted import rows_in

@@ -2,8 +2,8 @@
 
 import pytest
 
-from engine.runs.trash import binned_runs
 from engine.runs.run import list_runs
+from engine.runs.trash import binned_runs
 from tests.pages.test_compare import HOSTILE, again
 from tests.seed import clustered_pictures, coloured_pictures
 

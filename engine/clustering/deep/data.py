@@ -93,8 +93,12 @@ class Normaliser:
     def state(self) -> dict[str, Any]:
         """Return what `load` needs."""
         return {
-            "kind": self.kind, "columns": self.columns, "mean": self.mean, "scale": self.scale, "axes": self.axes,
-        }  # fmt: skip
+            "kind": self.kind,
+            "columns": self.columns,
+            "mean": self.mean,
+            "scale": self.scale,
+            "axes": self.axes,
+        }
 
     @classmethod
     def load(cls, state: dict[str, Any]) -> Normaliser:

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.clustering.base import ClusterEstimator, Labels, Vectors, check_embeddings
-from engine.clustering.kmeans import mean_directions
 from engine.clustering.deep.start_labels import neighbor_agreement
+from engine.clustering.kmeans import mean_directions
 from engine.core.errors import CheckpointError, InputError
-from engine.geometry.neighbors import NeighborGraph, build_graph
 from engine.core.progress import Progress
+from engine.geometry.neighbors import NeighborGraph, build_graph
 
 if TYPE_CHECKING:
     from torch import nn
@@ -64,10 +64,14 @@ class DeepEstimator(ClusterEstimator):
 
         self._check_fitted()
         state = {
-            "format": FORMAT, "method": self.name, "settings": self.settings.model_dump_json(),
-            "resolved": self.resolved_.model_dump_json(), "model": self._model.state_dict(),
-            "normaliser": self._normaliser.state(), **self._rule_state(),
-        }  # fmt: skip
+            "format": FORMAT,
+            "method": self.name,
+            "settings": self.settings.model_dump_json(),
+            "resolved": self.resolved_.model_dump_json(),
+            "model": self._model.state_dict(),
+            "normaliser": self._normaliser.state(),
+            **self._rule_state(),
+        }
         save_tensors(path, state)
 
     @classmethod

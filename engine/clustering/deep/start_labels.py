@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from engine.clustering.base import Labels, Vectors, unit
 from engine.clustering.kmeans import assign, train_kmeans
 from engine.core.errors import InputError
+from engine.core.vectors import blocks
 from engine.geometry.neighbors import NeighborGraph
 from engine.geometry.projection import fit_pca
-from engine.core.vectors import blocks
 
 WarmStart = Literal["none", "kmeans", "graph", "run"]
 SMOOTH_NEIGHBORS = 15

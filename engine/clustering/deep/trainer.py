@@ -305,9 +305,14 @@ class Trainer:
             self.progress.say(f"About {human_time(left)} left for {self.total_steps:,} steps on {self.device.type}.")
         metrics = dict(zip(names, table.mean(axis=0).tolist(), strict=True))
         self.progress.update(
-            self.step, self.total_steps, phase="training", unit="steps",
-            seconds_left=left, learning_rate=self.optimiser.param_groups[0]["lr"], **metrics,
-        )  # fmt: skip
+            self.step,
+            self.total_steps,
+            phase="training",
+            unit="steps",
+            seconds_left=left,
+            learning_rate=self.optimiser.param_groups[0]["lr"],
+            **metrics,
+        )
 
     def _snapshot(self, began: float) -> None:
         """Show the labels, unless nobody listens or looking would cost a tenth of the training."""

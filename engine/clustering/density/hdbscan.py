@@ -12,15 +12,15 @@ from typing import Literal, Self
 import numpy as np
 
 from engine.clustering.base import ClusterEstimator, Labels, Vectors, check_embeddings
-from engine.clustering.kmeans import mean_directions
 from engine.clustering.density.linkage import Cut, LinkageTree, single_linkage
-from engine.geometry.reduce import Reduce, Space, reduce_embeddings, reduce_setting
 from engine.clustering.density.spanning import spanning_tree
+from engine.clustering.kmeans import mean_directions
 from engine.core.errors import InputError
-from engine.geometry.neighbors import NeighborGraph, search
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import Settings, setting
 from engine.core.vectors import blocks
+from engine.geometry.neighbors import NeighborGraph, search
+from engine.geometry.reduce import Reduce, Space, reduce_embeddings, reduce_setting
 
 EXACT_LIMIT = 5_000
 MANY = 200_000
@@ -33,9 +33,13 @@ class HDBSCANSettings(Settings):
         15, "The smallest group that counts as a cluster.", ge=2, le=5000, log=True, search=(5, 500)
     )
     min_samples: int = setting(
-        5, "How many close neighbours an image needs to count as dense; more means more noise.",
-        ge=1, le=500, log=True, search=(1, 64),
-    )  # fmt: skip
+        5,
+        "How many close neighbours an image needs to count as dense; more means more noise.",
+        ge=1,
+        le=500,
+        log=True,
+        search=(1, 64),
+    )
     cluster_selection_method: Literal["eom", "leaf"] = setting(
         "eom", "eom takes the most stable clusters, leaf the finest ones."
     )
@@ -43,9 +47,14 @@ class HDBSCANSettings(Settings):
         0.0, "Clusters that part below this distance stay together; 0 is off.", ge=0, le=100, step=0.01, advanced=True
     )
     max_cluster_share: float = setting(
-        0.4, "A cluster with a larger share of the images gives way to its parts when these are at least half as "
-        "stable; 1 never divides one, as the hdbscan package does.", ge=0.05, le=1, step=0.05, advanced=True,
-    )  # fmt: skip
+        0.4,
+        "A cluster with a larger share of the images gives way to its parts when these are at least half as "
+        "stable; 1 never divides one, as the hdbscan package does.",
+        ge=0.05,
+        le=1,
+        step=0.05,
+        advanced=True,
+    )
     reduce: Reduce = reduce_setting("umap-10")
     mode: Literal["graph", "exact"] = setting(
         "graph", "graph is fast at any size; exact runs the hdbscan package, up to 5,000 images.", advanced=True
@@ -98,9 +107,13 @@ class HDBSCAN(ClusterEstimator):
                 "Use the graph mode; it finds nearly the same clusters.",
             )
         self._space = space = reduce_embeddings(
-            array, settings.reduce, graph=neighbors, random_state=settings.random_state, cache=self.cache,
+            array,
+            settings.reduce,
+            graph=neighbors,
+            random_state=settings.random_state,
+            cache=self.cache,
             progress=progress,
-        )  # fmt: skip
+        )
         self.resolved_ = settings
         self._kept_notes: list[str] = []
         min_samples = min(settings.min_samples, len(array) - 1)
@@ -130,9 +143,11 @@ class HDBSCAN(ClusterEstimator):
         import hdbscan
 
         model = hdbscan.HDBSCAN(
-            min_cluster_size=min(max(2, self.settings.min_cluster_size), len(vectors)), min_samples=min_samples,
-            core_dist_n_jobs=1, approx_min_span_tree=False,
-        )  # fmt: skip
+            min_cluster_size=min(max(2, self.settings.min_cluster_size), len(vectors)),
+            min_samples=min_samples,
+            core_dist_n_jobs=1,
+            approx_min_span_tree=False,
+        )
         merges = model.fit(vectors.astype(np.float64)).single_linkage_tree_.to_numpy()
         return LinkageTree(merges[:, 0].astype(np.int64), merges[:, 1].astype(np.int64), merges[:, 2])
 
@@ -146,9 +161,11 @@ class HDBSCAN(ClusterEstimator):
     ) -> Self:
         """Cut the kept tree anew; what is not given stays as it is. `settings` follow."""
         given = {
-            "min_cluster_size": min_cluster_size, "cluster_selection_method": cluster_selection_method,
-            "cluster_selection_epsilon": cluster_selection_epsilon, "max_cluster_share": max_cluster_share,
-        }  # fmt: skip
+            "min_cluster_size": min_cluster_size,
+            "cluster_selection_method": cluster_selection_method,
+            "cluster_selection_epsilon": cluster_selection_epsilon,
+            "max_cluster_share": max_cluster_share,
+        }
         self.settings = self.settings.changed(**{name: value for name, value in given.items() if value is not None})
         self.resolved_ = self.settings
         self._cut = cut_tree(self.tree_, self.settings)

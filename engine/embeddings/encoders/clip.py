@@ -12,11 +12,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.core.progress import SILENT, Progress
+from engine.core.settings import setting
 from engine.embeddings.encoders.clip_models import MODELS, Place, locate
 from engine.embeddings.encoders.clip_towers import HubTower, OpenClipTower
 from engine.embeddings.encoders.vision import ModelName, VisionEncoder, VisionSettings
-from engine.core.progress import SILENT, Progress
-from engine.core.settings import setting
 
 __all__ = ["MODELS", "Clip", "ClipSettings"]
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from engine.embeddings.encoders.registry import KnownModel
-from engine.embeddings.encoders.fingerprint import fingerprint
-from engine.embeddings.encoders.weights import NotOnHubError, Wanted, Weights, find_weights
 from engine.core.errors import InputError, WeightsError
 from engine.core.progress import SILENT, Progress
+from engine.embeddings.encoders.fingerprint import fingerprint
+from engine.embeddings.encoders.registry import KnownModel
+from engine.embeddings.encoders.weights import NotOnHubError, Wanted, Weights, find_weights
 
 MODELS = (
     KnownModel("ViT-B-32", "CLIP ViT-B/32", 605, 512),
@@ -28,11 +28,20 @@ DEFAULTS = {  # the best open training of each architecture: tag and repository
     "ViT-H-14": ("laion2b_s32b_b79k", "laion/CLIP-ViT-H-14-laion2B-s32B-b79K"),
 }
 OPEN_CLIP_FILES = (
-    "open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin",
-)  # fmt: skip
+    "open_clip_model.safetensors",
+    "open_clip_pytorch_model.safetensors",
+    "open_clip_pytorch_model.bin",
+)
 HUB_FILES = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
-TOKENIZER_FILES = ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt",
-                   "spiece.model", "tokenizer.model"]  # fmt: skip
+TOKENIZER_FILES = [
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "vocab.json",
+    "merges.txt",
+    "spiece.model",
+    "tokenizer.model",
+]
 
 
 @dataclass(frozen=True)

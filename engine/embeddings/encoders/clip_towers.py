@@ -9,11 +9,11 @@ import inspect
 from pathlib import Path
 from typing import Any
 
+from engine.core.errors import WeightsError
+from engine.core.files import read_json
 from engine.embeddings.encoders.clip_models import Located
 from engine.embeddings.encoders.hub_models import load_hub_model, why_not_loaded
 from engine.embeddings.encoders.vision import CLIP, fixed_resolution, statistics_of
-from engine.core.errors import WeightsError
-from engine.core.files import read_json
 
 
 class OpenClipTower:

@@ -9,8 +9,12 @@ from __future__ import annotations
 import inspect
 from typing import Any, ClassVar
 
-from engine.embeddings.encoders.registry import KnownModel
+from engine.core.errors import WeightsError
+from engine.core.files import read_json
+from engine.core.progress import SILENT, Progress
+from engine.core.settings import setting
 from engine.embeddings.encoders.hub_models import load_hub_model
+from engine.embeddings.encoders.registry import KnownModel
 from engine.embeddings.encoders.vision import (
     IMAGENET,
     ModelName,
@@ -20,10 +24,6 @@ from engine.embeddings.encoders.vision import (
     statistics_of,
 )
 from engine.embeddings.encoders.weights import Wanted, Weights, find_weights
-from engine.core.errors import WeightsError
-from engine.core.files import read_json
-from engine.core.progress import SILENT, Progress
-from engine.core.settings import setting
 
 MODELS = (
     KnownModel("facebook/dinov2-small", "DINOv2 small", 88, 384),

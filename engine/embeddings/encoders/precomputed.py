@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.embeddings.encoders.fingerprint import fingerprint
 from engine.core.errors import InputError
 from engine.core.ids import Ids, to_hex
-from engine.images.vectors import VectorFile, read_vectors
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import Settings, setting
+from engine.embeddings.encoders.fingerprint import fingerprint
+from engine.images.vectors import VectorFile, read_vectors
 
 if TYPE_CHECKING:
     from engine.images.datasets import Dataset, ImageTable

@@ -125,17 +125,43 @@ class EncoderEntry:
 
 
 _ALL = (
-    EncoderEntry("descriptor", "Descriptor", "Built in, no download: shape, texture and colour; works anywhere.",
-                 "engine.embeddings.encoders.descriptor", "Descriptor"),
-    EncoderEntry("clip", "CLIP", "Knows what is in a photograph; the best start for everyday images.",
-                 "engine.embeddings.encoders.clip", "Clip"),
-    EncoderEntry("dino", "DINO", "Looks at form and texture, without words; good for fine visual differences.",
-                 "engine.embeddings.encoders.dino", "Dino"),
-    EncoderEntry("precomputed", "Your own vectors", "Vectors that you computed elsewhere: .npy, .npz or .parquet.",
-                 "engine.embeddings.encoders.precomputed", "Precomputed", takes="vectors"),
-    EncoderEntry("hadis", "Trained here (HaDis)", "A network that HaDis trained on your own images.",
-                 "engine.embeddings.encoders.resnet", "Resnet"),
-)  # fmt: skip
+    EncoderEntry(
+        "descriptor",
+        "Descriptor",
+        "Built in, no download: shape, texture and colour; works anywhere.",
+        "engine.embeddings.encoders.descriptor",
+        "Descriptor",
+    ),
+    EncoderEntry(
+        "clip",
+        "CLIP",
+        "Knows what is in a photograph; the best start for everyday images.",
+        "engine.embeddings.encoders.clip",
+        "Clip",
+    ),
+    EncoderEntry(
+        "dino",
+        "DINO",
+        "Looks at form and texture, without words; good for fine visual differences.",
+        "engine.embeddings.encoders.dino",
+        "Dino",
+    ),
+    EncoderEntry(
+        "precomputed",
+        "Your own vectors",
+        "Vectors that you computed elsewhere: .npy, .npz or .parquet.",
+        "engine.embeddings.encoders.precomputed",
+        "Precomputed",
+        takes="vectors",
+    ),
+    EncoderEntry(
+        "hadis",
+        "Trained here (HaDis)",
+        "A network that HaDis trained on your own images.",
+        "engine.embeddings.encoders.resnet",
+        "Resnet",
+    ),
+)
 
 ENCODERS: dict[str, EncoderEntry] = {entry.name: entry for entry in _ALL}
 

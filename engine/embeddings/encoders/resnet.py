@@ -26,9 +26,10 @@ class ResnetSettings(Settings):
 
     checkpoint: str = setting("", "The backbone.pt that a HaDis run wrote.", label="Trained backbone")
     layer: Literal["backbone", "projection"] = setting(
-        "backbone", "backbone: general features; projection: the space in which HaDis forms its clusters.",
+        "backbone",
+        "backbone: general features; projection: the space in which HaDis forms its clusters.",
         advanced=True,
-    )  # fmt: skip
+    )
     batch_size: int = setting(256, "Images encoded at once.", ge=1, le=8192, runtime=True, advanced=True)
 
 

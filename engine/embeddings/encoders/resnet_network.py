@@ -157,10 +157,15 @@ def standardise(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> 
 def save_backbone(path: Path, backbone: Backbone) -> None:
     """Write a backbone atomically."""
     payload = {
-        "format": FORMAT, "name": backbone.name, "side": backbone.side, "mean": backbone.mean, "std": backbone.std,
-        "network": backbone.network.state_dict(), "projector": backbone.projector.state_dict(),
+        "format": FORMAT,
+        "name": backbone.name,
+        "side": backbone.side,
+        "mean": backbone.mean,
+        "std": backbone.std,
+        "network": backbone.network.state_dict(),
+        "projector": backbone.projector.state_dict(),
         "centers": backbone.centers.cpu(),
-    }  # fmt: skip
+    }
     buffer = io.BytesIO()
     torch.save(payload, buffer)
     replace_file(path, lambda file: file.write(buffer.getbuffer()))

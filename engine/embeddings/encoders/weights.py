@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from engine.embeddings.encoders.fingerprint import fingerprint
 from engine.core.errors import KindredError, WeightsError
 from engine.core.files import read_json, told_when_full
 from engine.core.progress import SILENT, Progress
+from engine.embeddings.encoders.fingerprint import fingerprint
 
 Alternatives = Sequence[str]
 

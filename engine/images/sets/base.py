@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.images.arrays import bmp
-from engine.images.sources import Entry, FolderSource, ReadError
 from engine.core.progress import SILENT, Progress
 from engine.core.workspace import Workspace
+from engine.images.arrays import bmp
+from engine.images.sources import Entry, FolderSource, ReadError
 
 
 def default_root() -> Path:

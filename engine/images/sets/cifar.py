@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from engine.core.errors import InputError
+from engine.core.progress import Progress
 from engine.images.sets.base import ArraySet, Part, find_folder
 from engine.images.sets.download import fetch, missing, unpack
 from engine.images.sets.pickles import load_arrays
-from engine.core.progress import Progress
 
 URL = "https://www.cs.toronto.edu/~kriz/"
 ARCHIVES = {

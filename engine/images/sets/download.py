@@ -107,9 +107,14 @@ def fetch(
     if have:
         request.add_header("Range", f"bytes={have}-")
     try:
-        _receive(request, part, have, lambda done, size: progress.update(
-            before + done, total or size, phase=f"Downloading {title}", unit="bytes"
-        ))  # fmt: skip
+        _receive(
+            request,
+            part,
+            have,
+            lambda done, size: progress.update(
+                before + done, total or size, phase=f"Downloading {title}", unit="bytes"
+            ),
+        )
     except urllib.error.HTTPError as error:
         if error.code == 416:  # all of it was there
             error.close()

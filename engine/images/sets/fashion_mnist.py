@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.core.errors import InputError
+from engine.core.progress import Progress
 from engine.images.sets.base import ArraySet, Part
 from engine.images.sets.download import fetch, missing
-from engine.core.progress import Progress
 
 URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 FOLDERS = ("FashionMNIST/raw", "fashion-mnist", "fashion_mnist", "")

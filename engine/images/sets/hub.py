@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 
 from engine.core.errors import InputError
+from engine.core.progress import SILENT, Progress
 from engine.images.sets.base import default_root, distinct, find_folder
 from engine.images.sets.download import fetch, missing
 from engine.images.sources import Entry, ReadError
-from engine.core.progress import SILENT, Progress
 
 _SHARD = re.compile(r"(train|valid|validation|val)-(\d+)-of-(\d+)(-[0-9a-f]+)?\.parquet")
 _KEPT_GROUPS = 8
@@ -70,9 +70,15 @@ class HubSet:
             path = self.root / self.folder / "data" / Path(name).name
             if not path.exists():
                 fetch(
-                    url, path, f"sha256:{digest}", title=self.title, progress=progress, headers=_headers(),
-                    before=before, total=total,
-                )  # fmt: skip
+                    url,
+                    path,
+                    f"sha256:{digest}",
+                    title=self.title,
+                    progress=progress,
+                    headers=_headers(),
+                    before=before,
+                    total=total,
+                )
             before += size
         self._index = None
 

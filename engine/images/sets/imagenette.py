@@ -9,19 +9,26 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from engine.core.progress import Progress
 from engine.images.sets.base import FolderSet, find_folder
 from engine.images.sets.download import fetch, missing, unpack
-from engine.core.progress import Progress
 
 FOLDERS = ("imagenette2-320", "imagenette2", "imagenette2-160")
 ARCHIVE = "imagenette2-320.tgz"
 URL = "https://s3.amazonaws.com/fast-ai-imageclas/"
 CHECKSUM = "md5:3df6f0d01a2c9592104656642f5e78a3"
 CLASSES = {
-    b"n01440764": "tench", b"n02102040": "English springer", b"n02979186": "cassette player",
-    b"n03000684": "chain saw", b"n03028079": "church", b"n03394916": "French horn", b"n03417042": "garbage truck",
-    b"n03425413": "gas pump", b"n03445777": "golf ball", b"n03888257": "parachute",
-}  # fmt: skip
+    b"n01440764": "tench",
+    b"n02102040": "English springer",
+    b"n02979186": "cassette player",
+    b"n03000684": "chain saw",
+    b"n03028079": "church",
+    b"n03394916": "French horn",
+    b"n03417042": "garbage truck",
+    b"n03425413": "gas pump",
+    b"n03445777": "golf ball",
+    b"n03888257": "parachute",
+}
 
 
 class Imagenette(FolderSet):

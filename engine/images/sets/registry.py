@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.core.errors import InputError
+from engine.core.progress import SILENT, Progress
 from engine.images.arrays import bmp
 from engine.images.sources import Entry, ReadError, Source
-from engine.core.progress import SILENT, Progress
 
 
 @dataclass(frozen=True)
@@ -89,25 +89,71 @@ def _digits() -> Digits:
 
 
 _ALL = (
-    Benchmark("digits", "Digits", "1,797 handwritten digits, bundled, no download: the quickest demo.", 10,
-              lambda data_root: _digits(), download=False),
-    Benchmark("cifar10", "CIFAR-10", "60,000 tiny photographs of ten animals and vehicles.", 10,
-              _lazy("engine.images.sets.cifar", "cifar10")),
-    Benchmark("cifar100", "CIFAR-100", "60,000 tiny photographs of a hundred fine classes.", 100,
-              _lazy("engine.images.sets.cifar", "cifar100")),
-    Benchmark("cifar20", "CIFAR-100, 20 superclasses", "The images of CIFAR-100 with their 20 coarse classes.", 20,
-              _lazy("engine.images.sets.cifar", "cifar20")),
-    Benchmark("stl10", "STL-10", "13,000 photographs of ten animals and vehicles, 96 px.", 10,
-              _lazy("engine.images.sets.stl10", "stl10")),
-    Benchmark("imagenette", "Imagenette", "13,394 photographs of ten easy ImageNet classes.", 10,
-              _lazy("engine.images.sets.imagenette", "imagenette")),
-    Benchmark("tiny-imagenet", "Tiny ImageNet", "110,000 photographs of 200 classes, 64 px.", 200,
-              _lazy("engine.images.sets.tiny_imagenet", "tiny_imagenet")),
-    Benchmark("imagenet-1k", "ImageNet-1k (128 px)", "1.33 million photographs of a thousand classes, 128 px.", 1000,
-              _lazy("engine.images.sets.hub", "imagenet128")),
-    Benchmark("fashion-mnist", "Fashion-MNIST", "70,000 grey pictures of ten kinds of clothing, 28 px.", 10,
-              _lazy("engine.images.sets.fashion_mnist", "fashion_mnist")),
-)  # fmt: skip
+    Benchmark(
+        "digits",
+        "Digits",
+        "1,797 handwritten digits, bundled, no download: the quickest demo.",
+        10,
+        lambda data_root: _digits(),
+        download=False,
+    ),
+    Benchmark(
+        "cifar10",
+        "CIFAR-10",
+        "60,000 tiny photographs of ten animals and vehicles.",
+        10,
+        _lazy("engine.images.sets.cifar", "cifar10"),
+    ),
+    Benchmark(
+        "cifar100",
+        "CIFAR-100",
+        "60,000 tiny photographs of a hundred fine classes.",
+        100,
+        _lazy("engine.images.sets.cifar", "cifar100"),
+    ),
+    Benchmark(
+        "cifar20",
+        "CIFAR-100, 20 superclasses",
+        "The images of CIFAR-100 with their 20 coarse classes.",
+        20,
+        _lazy("engine.images.sets.cifar", "cifar20"),
+    ),
+    Benchmark(
+        "stl10",
+        "STL-10",
+        "13,000 photographs of ten animals and vehicles, 96 px.",
+        10,
+        _lazy("engine.images.sets.stl10", "stl10"),
+    ),
+    Benchmark(
+        "imagenette",
+        "Imagenette",
+        "13,394 photographs of ten easy ImageNet classes.",
+        10,
+        _lazy("engine.images.sets.imagenette", "imagenette"),
+    ),
+    Benchmark(
+        "tiny-imagenet",
+        "Tiny ImageNet",
+        "110,000 photographs of 200 classes, 64 px.",
+        200,
+        _lazy("engine.images.sets.tiny_imagenet", "tiny_imagenet"),
+    ),
+    Benchmark(
+        "imagenet-1k",
+        "ImageNet-1k (128 px)",
+        "1.33 million photographs of a thousand classes, 128 px.",
+        1000,
+        _lazy("engine.images.sets.hub", "imagenet128"),
+    ),
+    Benchmark(
+        "fashion-mnist",
+        "Fashion-MNIST",
+        "70,000 grey pictures of ten kinds of clothing, 28 px.",
+        10,
+        _lazy("engine.images.sets.fashion_mnist", "fashion_mnist"),
+    ),
+)
 
 BENCHMARKS: dict[str, Benchmark] = {entry.name: entry for entry in _ALL}
 

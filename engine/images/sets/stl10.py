@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from engine.core.errors import InputError
+from engine.core.progress import Progress
 from engine.images.sets.base import ArraySet, Part, find_folder
 from engine.images.sets.download import fetch, missing, unpack
-from engine.core.progress import Progress
 
 FOLDER = "stl10_binary"
 ARCHIVE = "stl10_binary.tar.gz"

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from engine.core.errors import InputError
+from engine.core.progress import SILENT, Progress
 from engine.images.sets.base import FolderSet, default_root, distinct, find_folder
 from engine.images.sets.download import missing
 from engine.images.sets.hub import HubSet
 from engine.images.sources import Entry
-from engine.core.progress import SILENT, Progress
 
 FOLDER = "tiny-imagenet-200"
 

@@ -1,1 +1,1 @@
-"""TODO room."""
+"""How many clusters: the curves over K and what they say together."""

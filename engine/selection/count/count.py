@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from engine.clustering.base import Vectors, check_embeddings
 from engine.core.errors import InputError
 from engine.core.progress import SILENT, Progress
-from engine.selection.count.curves import Curve, Curves, Work, k_grid, standardised
 from engine.core.settings import Settings, setting
+from engine.selection.count.curves import Curve, Curves, Work, k_grid, standardised
 
 NO_CLEAR_K = "no clear K"
 Kind = Literal["coding length", "silhouette", "stability", "CPP coding length", "sweep"]

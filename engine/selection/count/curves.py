@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.evaluation.agreement import ari
 from engine.clustering.base import Labels, Vectors, unit
 from engine.clustering.kmeans import assign, train_kmeans
 from engine.core.errors import InputError
-from engine.evaluation.scores import silhouette
 from engine.core.progress import Progress
+from engine.evaluation.agreement import ari
+from engine.evaluation.scores import silhouette
 from engine.geometry.projection import fit_pca
 
 Curve = NDArray[np.float64]
@@ -106,9 +106,15 @@ class Curves:
             work.step()
         cost, same = np.asarray(lengths), np.asarray(agreement)
         return cls(
-            ks, cost.min(axis=1), cost.std(axis=1), np.asarray(silhouettes), same.mean(axis=1), same.std(axis=1),
-            tuple(labels), _coding_length(points, np.zeros(n, np.int32)) / n,
-        )  # fmt: skip
+            ks,
+            cost.min(axis=1),
+            cost.std(axis=1),
+            np.asarray(silhouettes),
+            same.mean(axis=1),
+            same.std(axis=1),
+            tuple(labels),
+            _coding_length(points, np.zeros(n, np.int32)) / n,
+        )
 
 
 def _cluster(train: Vectors, points: Vectors, k: int, seed: int) -> Labels:

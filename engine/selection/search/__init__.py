@@ -1,1 +1,1 @@
-"""TODO room."""
+"""Hyper-parameter search for every clustering method: the space, one trial, and the study around them."""

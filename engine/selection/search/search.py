@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 
 from engine.clustering.registry import Method, find_method
 from engine.core.errors import CheckpointError, InputError, KindredError, TrainingError
-from engine.evaluation.scores import encode
 from engine.core.files import told_when_full, write_json
-from engine.geometry.neighbors import NeighborGraph, build_graph
 from engine.core.progress import SILENT, Progress
+from engine.core.settings import Settings
+from engine.evaluation.scores import encode
+from engine.geometry.neighbors import NeighborGraph, build_graph
 from engine.selection.search.space import Dimension, Space, default_space, dimensions, grid_of
 from engine.selection.search.trial import Judge, Metric, TrialListener
-from engine.core.settings import Settings
 
 How = Literal["grid", "random", "bayesian"]
 
@@ -140,9 +140,13 @@ class HyperparameterSearch:
         if neighbors is None and self.method.takes == "embeddings" and self.method.build(base).wants_graph:
             neighbors = build_graph(embeddings, progress=progress)
         identity = {
-            "method": self.method.name, "metric": metric, "search_method": method, "data": _digest(embeddings, truth),
-            "settings": trial_base.model_dump_json(), "space": json.dumps([d.__dict__ for d in found], default=str),
-        }  # fmt: skip
+            "method": self.method.name,
+            "metric": metric,
+            "search_method": method,
+            "data": _digest(embeddings, truth),
+            "settings": trial_base.model_dump_json(),
+            "space": json.dumps([d.__dict__ for d in found], default=str),
+        }
         self.study_ = self._study(identity, found, method, n_trials, progress)
         judge = Judge(metric, embeddings, truth, prune=method == "bayesian" and self.method.kind == "deep")
         self._run(found, trial_base, judge, neighbors, n_trials, progress)

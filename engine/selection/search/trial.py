@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from engine.clustering.base import ClusterEstimator, Labels
 from engine.core.errors import InputError
-from engine.evaluation.scores import accuracy, ari, balance, nmi, noise_share, silhouette
 from engine.core.progress import Progress
+from engine.evaluation.scores import accuracy, ari, balance, nmi, noise_share, silhouette
 
 Metric = Literal["accuracy", "nmi", "ari", "silhouette"]
 LEAST_BALANCE = 0.3

@@ -194,9 +194,11 @@ def _comprehensive(count: int, target: float, kmin: int, kmax: int) -> Iterator[
         yield Candidate.of("hdbscan", min_cluster_size=_size(target * share, count), min_samples=5, reduce="none")
         for epsilon in (0.1, 0.25):
             yield Candidate.of(
-                "hdbscan", min_cluster_size=_size(target * share, count), min_samples=5,
+                "hdbscan",
+                min_cluster_size=_size(target * share, count),
+                min_samples=5,
                 cluster_selection_epsilon=epsilon,
-            )  # fmt: skip
+            )
     for quantile in (0.02, 0.05, 0.1, 0.15, 0.25, 0.4):
         for samples in (3, 5, 10, 20):
             yield Candidate.of("dbscan", eps_quantile=quantile, min_samples=samples)
@@ -207,6 +209,8 @@ def _density(count: int, target: float, shares: tuple[float, ...], samples: tupl
         for method in ("eom", "leaf"):
             for share in shares:
                 yield Candidate.of(
-                    "hdbscan", min_cluster_size=_size(target * share, count), min_samples=needed,
+                    "hdbscan",
+                    min_cluster_size=_size(target * share, count),
+                    min_samples=needed,
                     cluster_selection_method=method,
-                )  # fmt: skip
+                )

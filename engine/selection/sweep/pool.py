@@ -152,8 +152,12 @@ class Pool:
         with log.open("wb") as errors:
             process = subprocess.Popen(
                 [sys.executable, "-m", self.module, str(self.folder)],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, env=environment, text=True,
-            )  # fmt: skip
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env=environment,
+                text=True,
+            )
         worker = _Worker(process, queue.Queue(), log)
         threading.Thread(target=_listen, args=(worker,), daemon=True).start()
         self._workers.append(worker)

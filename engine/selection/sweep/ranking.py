@@ -169,8 +169,8 @@ def around_target(
     nearest: int = 8,
 ) -> tuple[dict[str, Any], ...]:
     """Return for each target row its cluster, that cluster's size and its nearest rows there, by name too."""
-    from engine.images.sources import shown
     from engine.core.vectors import unit
+    from engine.images.sources import shown
 
     def called(row: int) -> str:
         assert names is not None

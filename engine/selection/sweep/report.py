@@ -18,9 +18,11 @@ from engine.selection.sweep.ranking import LeaderboardRow
 
 SUMMARY = "clustering_summary.json"
 _GROUPS = {
-    "ranked": ("ranked",), "no_structure": ("no structure",), "failed": ("failed",),
+    "ranked": ("ranked",),
+    "no_structure": ("no structure",),
+    "failed": ("failed",),
     "set_aside": ("repeated", "halved"),
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)

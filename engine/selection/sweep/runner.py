@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.geometry.reduce import content_key
 from engine.core.device import threads
 from engine.core.errors import InputError, StorageError
 from engine.core.files import read_json, replace_file, save_array, write_json
-from engine.geometry.neighbors import NeighborGraph, build_graph
 from engine.core.progress import Progress
+from engine.core.vectors import blocks, unit
+from engine.geometry.neighbors import NeighborGraph, build_graph
+from engine.geometry.reduce import content_key
 from engine.selection.sweep.grid import Candidate, candidates
 from engine.selection.sweep.pool import Limits, Outcome, Pool, Task
 from engine.selection.sweep.ranking import LeaderboardRow, by_composite, judge
-from engine.core.vectors import blocks, unit
 
 if TYPE_CHECKING:
     from engine.selection.sweep.sweep import SweepSettings
@@ -64,10 +64,15 @@ class Workbench:
         """Run every candidate; above the limit on a sample first, then the best quarter in full."""
         settings, count = self.settings, len(self.array)
         chosen = candidates(
-            count, settings.mode, target_size=settings.target_cluster_size, lowest=settings.min_clusters,
-            highest=settings.max_clusters, algorithms=settings.algorithms, limit=settings.max_combinations,
+            count,
+            settings.mode,
+            target_size=settings.target_cluster_size,
+            lowest=settings.min_clusters,
+            highest=settings.max_clusters,
+            algorithms=settings.algorithms,
+            limit=settings.max_combinations,
             random_state=settings.random_state,
-        )  # fmt: skip
+        )
         if count <= settings.halving_above:
             return self._stage("all", chosen, pairs)
         size = min(settings.halving_sample, count)
@@ -87,8 +92,10 @@ class Workbench:
 
     def _stage(self, part: str, chosen: list[Candidate], pairs: NDArray[np.int64] | None) -> list[LeaderboardRow]:
         """Run what is not on disk yet; return one row for each candidate, in their order."""
-        keys = {candidate: candidate.key(self.data_key, part, self.settings.shuffles, self.settings.halving_sample)
-                for candidate in chosen}  # fmt: skip
+        keys = {
+            candidate: candidate.key(self.data_key, part, self.settings.shuffles, self.settings.halving_sample)
+            for candidate in chosen
+        }
         missing = [candidate for candidate in chosen if not self._known(keys[candidate])]
         done = len(chosen) - len(missing)
         if done:
@@ -129,11 +136,14 @@ class Workbench:
         write_json(
             self.work / "candidates" / f"{content['key']}.json",
             {
-                "algorithm": content["algorithm"], "parameters": content["parameters"], "reason": outcome.reason,
-                "seconds": outcome.seconds, "seconds_limit": self.limits.seconds,
+                "algorithm": content["algorithm"],
+                "parameters": content["parameters"],
+                "reason": outcome.reason,
+                "seconds": outcome.seconds,
+                "seconds_limit": self.limits.seconds,
                 "memory_limit": self.limits.memory_mb,
             },
-        )  # fmt: skip
+        )
 
     def _row(self, candidate: Candidate, key: str, pairs: NDArray[np.int64] | None) -> LeaderboardRow | None:
         path = self.work / "candidates" / f"{key}.json"
@@ -148,9 +158,13 @@ class Workbench:
 
     def _task(self, part: str, candidate: Candidate, key: str) -> Task:
         content = {
-            "kind": "candidate", "part": part, "key": key, "algorithm": candidate.algorithm,
-            "parameters": dict(candidate.parameters), "shuffles": self.settings.shuffles,
-        }  # fmt: skip
+            "kind": "candidate",
+            "part": part,
+            "key": key,
+            "algorithm": candidate.algorithm,
+            "parameters": dict(candidate.parameters),
+            "shuffles": self.settings.shuffles,
+        }
         return Task(key, content, self.limits, (_space_name(part, candidate),) if _is_kept(candidate) else ())
 
     def _spaces(self, part: str, chosen: list[Candidate]) -> list[Task]:
@@ -239,9 +253,12 @@ class Workbench:
             paths[number] = self.work / "candidates" / f"{candidate.key(self.data_key, 'stability')}.json"
             if not paths[number].exists():
                 content = {
-                    "kind": "stability", "algorithm": candidate.algorithm, "halves": list(HALVES),
-                    "parameters": dict(candidate.scaled(ratio).parameters), "number": number,
-                }  # fmt: skip
+                    "kind": "stability",
+                    "algorithm": candidate.algorithm,
+                    "halves": list(HALVES),
+                    "parameters": dict(candidate.scaled(ratio).parameters),
+                    "number": number,
+                }
                 after = tuple(_space_name(half, candidate) for half in HALVES)
                 tasks.append(Task(str(number), content, self.limits, after if _is_kept(candidate) else ()))
         if tasks:

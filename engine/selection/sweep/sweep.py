@@ -19,15 +19,15 @@ from pydantic import field_validator, model_validator
 
 from engine.core.device import gpu_count
 from engine.core.errors import InputError
-from engine.evaluation.scores import CompositeSettings
-from engine.geometry.neighbors import NeighborGraph
 from engine.core.progress import SILENT, Progress
-from engine.selection.sweep.grid import ALGORITHMS
-from engine.selection.sweep.ranking import LeaderboardRow, around_target, break_ties, by_composite, without_repeats
-from engine.selection.sweep.runner import Workbench
-from engine.selection.sweep.report import SweepResult, load_sweep, write_report
 from engine.core.settings import setting
 from engine.core.vectors import check_embeddings
+from engine.evaluation.scores import CompositeSettings
+from engine.geometry.neighbors import NeighborGraph
+from engine.selection.sweep.grid import ALGORITHMS
+from engine.selection.sweep.ranking import LeaderboardRow, around_target, break_ties, by_composite, without_repeats
+from engine.selection.sweep.report import SweepResult, load_sweep, write_report
+from engine.selection.sweep.runner import Workbench
 
 __all__ = ["LeaderboardRow", "Sweep", "SweepResult", "SweepSettings", "load_sweep"]
 
@@ -40,8 +40,9 @@ class SweepSettings(CompositeSettings):
     )
     target_cluster_size: int = setting(200, "About how many images a cluster should hold.", ge=5, le=100_000, log=True)
     algorithms: tuple[str, ...] = setting(ALGORITHMS, "Methods to try.")
-    min_clusters: int | None = setting(None, "Fewest clusters to try; chosen from the number of images when empty.",
-                                       ge=2, le=2000)  # fmt: skip
+    min_clusters: int | None = setting(
+        None, "Fewest clusters to try; chosen from the number of images when empty.", ge=2, le=2000
+    )
     max_clusters: int | None = setting(None, "Most clusters to try; 300 when empty.", ge=2, le=2000)
     max_combinations: int | None = setting(None, "At most so many candidates, taken evenly.", ge=1, le=1000)
     top_results: int = setting(10, "How many of the best are kept with their own folder.", ge=1, le=100)
@@ -50,15 +51,24 @@ class SweepSettings(CompositeSettings):
         0.05, "Composites this close count as a tie, which stability breaks.", ge=0, le=0.5, step=0.01, advanced=True
     )
     max_largest_share: float = setting(
-        0.3, "Clusterings with one cluster above this share rank below all others.", ge=0.01, le=1, step=0.01,
+        0.3,
+        "Clusterings with one cluster above this share rank below all others.",
+        ge=0.01,
+        le=1,
+        step=0.01,
         advanced=True,
-    )  # fmt: skip
-    shuffles: int = setting(5, "Shuffles of the labels that set the floor a silhouette must pass.", ge=2, le=50,
-                            advanced=True)  # fmt: skip
+    )
+    shuffles: int = setting(
+        5, "Shuffles of the labels that set the floor a silhouette must pass.", ge=2, le=50, advanced=True
+    )
     halving_above: int = setting(
-        100_000, "Above so many images all candidates run on a sample first, the best quarter in full.",
-        ge=100, le=100_000_000, log=True, advanced=True,
-    )  # fmt: skip
+        100_000,
+        "Above so many images all candidates run on a sample first, the best quarter in full.",
+        ge=100,
+        le=100_000_000,
+        log=True,
+        advanced=True,
+    )
     halving_sample: int = setting(50_000, "Images in that sample.", ge=50, le=1_000_000, log=True, advanced=True)
     random_state: int = setting(0, "Seed.", ge=0, le=2**31 - 1, advanced=True)
     n_jobs: int = setting(0, "Worker processes, one thread each; 0 takes the free cores.", ge=0, le=256, runtime=True)
@@ -66,9 +76,14 @@ class SweepSettings(CompositeSettings):
         600.0, "Seconds a candidate may take before it is ended.", ge=0.1, le=86_400, log=True, runtime=True
     )
     memory_limit_mb: float | None = setting(
-        None, "MiB of its own that a candidate may take before it is ended.", ge=50, le=1_000_000, log=True,
-        runtime=True, advanced=True,
-    )  # fmt: skip
+        None,
+        "MiB of its own that a candidate may take before it is ended.",
+        ge=50,
+        le=1_000_000,
+        log=True,
+        runtime=True,
+        advanced=True,
+    )
     no_gpu: bool = setting(False, "Leave the GPU alone.", runtime=True, advanced=True)
     no_parallel: bool = setting(False, "One worker process at a time.", runtime=True, advanced=True)
     skip_embeddings: bool = setting(
@@ -159,15 +174,22 @@ class Sweep:
             for row in ranked
         ]
         about = {
-            "mode": settings.mode, "n_images": len(array), "dimension": array.shape[1],
-            "candidates": len(rows), "stopped": bench.stopped, "seconds": time.perf_counter() - began,
-            "settings": settings.model_dump(mode="json"), "validation_pairs": len(pairs),
-        }  # fmt: skip
+            "mode": settings.mode,
+            "n_images": len(array),
+            "dimension": array.shape[1],
+            "candidates": len(rows),
+            "stopped": bench.stopped,
+            "seconds": time.perf_counter() - began,
+            "settings": settings.model_dump(mode="json"),
+            "validation_pairs": len(pairs),
+        }
         result = write_report(
             Path(output_dir),
             [*ranked, *(row for row in rows if row.state != "ranked")],
-            about, names, settings.top_results,
-        )  # fmt: skip
+            about,
+            names,
+            settings.top_results,
+        )
         bench.clean()
         return result
 

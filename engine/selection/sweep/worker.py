@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from engine.clustering.registry import find_method
 from engine.clustering.base import ClusterEstimator
-from engine.geometry.reduce import reduce_embeddings
+from engine.clustering.registry import find_method
 from engine.core.errors import KindredError
+from engine.core.files import load_array, save_array, write_json
 from engine.evaluation.scores import (
     ari,
     balance,
@@ -29,9 +29,9 @@ from engine.evaluation.scores import (
     shuffled_floor,
     silhouette,
     sizes,
-)  # fmt: skip
-from engine.core.files import load_array, save_array, write_json
+)
 from engine.geometry.neighbors import NeighborGraph
+from engine.geometry.reduce import reduce_embeddings
 from engine.selection.sweep.grid import Candidate
 
 
@@ -95,9 +95,11 @@ def try_candidate(bench: Bench, task: dict[str, Any]) -> dict[str, Any]:
     seconds = time.perf_counter() - began
     embeddings, _ = bench.data(task["part"])
     result = score(embeddings, estimator.labels_, shuffles=task["shuffles"]) | {
-        "algorithm": candidate.algorithm, "parameters": dict(candidate.parameters), "seconds": seconds,
+        "algorithm": candidate.algorithm,
+        "parameters": dict(candidate.parameters),
+        "seconds": seconds,
         "notes": estimator.notes_,
-    }  # fmt: skip
+    }
     path = bench.folder / "candidates" / task["key"]
     save_array(path.with_suffix(".npy"), estimator.labels_)
     write_json(path.with_suffix(".json"), result)
@@ -112,9 +114,14 @@ def score(embeddings: Any, labels: np.ndarray[Any, Any], *, shuffles: int) -> di
     floor = shuffled_floor(embeddings, labels, value=own, shuffles=shuffles).level if n_clusters > 1 else None
     counts = np.sort(sizes(labels))[::-1]
     return {
-        "silhouette": own, "floor": floor, "balance": balance(labels), "noise_share": noise_share(labels),
-        "n_clusters": n_clusters, "largest_share": largest_share(labels), "sizes": counts[:1000],
-    }  # fmt: skip
+        "silhouette": own,
+        "floor": floor,
+        "balance": balance(labels),
+        "noise_share": noise_share(labels),
+        "n_clusters": n_clusters,
+        "largest_share": largest_share(labels),
+        "sizes": counts[:1000],
+    }
 
 
 def try_stability(bench: Bench, task: dict[str, Any]) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from sklearn.datasets import load_digits
 
 from engine.clustering.agglomerative import Agglomerative, AgglomerativeSettings, cut_into, merge_all
 from engine.clustering.density.linkage import single_linkage
-from engine.evaluation.scores import ari, nmi
 from engine.core.vectors import unit
+from engine.evaluation.scores import ari, nmi
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,9 @@ import pytest
 
 from engine.clustering.registry import find_method
 from engine.core.errors import InputError
+from engine.core.vectors import unit
 from engine.evaluation.scores import ari
 from engine.geometry.neighbors import build_graph
-from engine.core.vectors import unit
 
 NAMED = {
     "kmeans": {"n_clusters": 4},

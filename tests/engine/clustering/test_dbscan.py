@@ -33,7 +33,7 @@ def test_it_is_scikit_learns_clustering(digits, mode, eps, samples):
 
 
 def test_exact_mode_needs_no_graph_and_small_blocks_change_nothing(digits, monkeypatch):
-    from engine.clustering.registry import dbscan
+    from engine.clustering import dbscan
 
     whole = DBSCAN(raw(mode="exact", eps=0.05)).fit(digits)
     assert not whole.wants_graph

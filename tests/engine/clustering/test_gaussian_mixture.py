@@ -6,8 +6,8 @@ from sklearn.mixture import GaussianMixture as Reference
 
 from engine.clustering.gaussian_mixture import GaussianMixture, GaussianMixtureSettings
 from engine.clustering.kmeans import KMeans, KMeansSettings
-from engine.geometry.reduce import reduce_embeddings
 from engine.evaluation.scores import ari
+from engine.geometry.reduce import reduce_embeddings
 
 
 def stretched(rng, n=900):

@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.cluster import SpectralClustering as Reference
 from sklearn.datasets import load_digits
 
-from engine.clustering.registry import spectral
+from engine.clustering import spectral
 from engine.clustering.kmeans import KMeans, KMeansSettings
 from engine.clustering.spectral import Spectral, SpectralSettings
 from engine.evaluation.scores import ari, nmi

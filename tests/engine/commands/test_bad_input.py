@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.jobs.job import job as jobs
+from engine.jobs import job as jobs
 from tests.engine.commands.conftest import blobs
 
 
@@ -187,8 +187,10 @@ def test_a_full_disk_is_one_sentence(refused, vectors, tmp_path, monkeypatch):
 def test_the_real_process_prints_one_sentence_and_ends_with_2(workspace, tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "engine", "run", "--folder", str(tmp_path / "nowhere")],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (done.returncode, done.stdout) == (2, "")
     assert len(done.stderr.splitlines()) == 1
     assert "nowhere" in done.stderr

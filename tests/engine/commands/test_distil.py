@@ -8,9 +8,21 @@ from PIL import Image
 from engine.core.files import content_id, read_json
 
 SHORT = (
-    "--images-per-class", 2, "--distill-epochs", 2, "--seeds", 1, "--n-experts", 2, "--expert-epochs", 3,
-    "--match-epochs", 1, "--evaluation-updates", 50,
-)  # fmt: skip
+    "--images-per-class",
+    2,
+    "--distill-epochs",
+    2,
+    "--seeds",
+    1,
+    "--n-experts",
+    2,
+    "--expert-epochs",
+    3,
+    "--match-epochs",
+    1,
+    "--evaluation-updates",
+    50,
+)
 
 
 def test_the_nearest_images_are_copied_into_a_folder_for_each_cluster(engine, refused, tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.jobs.job import experiment
+from engine.jobs import experiment
 from engine.jobs.experiment import chosen, encoder_of
 
 
@@ -53,10 +53,23 @@ def test_all_configurations_see_the_same_sample_with_its_pairs(engine, photos, t
     (tmp_path / "pairs.csv").write_text("a/0.png,a/1.png\n")
     with pytest.raises(Seen) as seen:
         engine(
-            "experiment", "--folder", photos, "--truth-from-folders", "--models", "descriptor", "ViT-B-32:openai",
-            "--resolutions", 224, 336, "--sample-count", 10, "--validation-pairs", tmp_path / "pairs.csv",
-            "--output-dir", tmp_path / "OUT",
-        )  # fmt: skip
+            "experiment",
+            "--folder",
+            photos,
+            "--truth-from-folders",
+            "--models",
+            "descriptor",
+            "ViT-B-32:openai",
+            "--resolutions",
+            224,
+            336,
+            "--sample-count",
+            10,
+            "--validation-pairs",
+            tmp_path / "pairs.csv",
+            "--output-dir",
+            tmp_path / "OUT",
+        )
     configurations, options = seen.value.args
     assert [one.name for one in configurations] == ["descriptor_0", "ViT-B-32_openai_224", "ViT-B-32_openai_336"]
     names = [path.decode() for path in options["paths"]]

@@ -11,20 +11,36 @@ import pytest
 import torch
 from PIL import Image
 
-from engine.runs.run import fit as pipeline
 from engine.clustering.registry import find_method
 from engine.embeddings.configurations import list_configurations
 from engine.embeddings.encoders.registry import find_encoder
 from engine.images.datasets import add_folder, list_datasets
 from engine.images.scan import scan
+from engine.runs import fit as pipeline
 from engine.runs.rows import embed_dataset, load_rows
 from engine.runs.run import new_folder, open_run
 
 ROOT = Path(__file__).resolve().parents[3]
 TOY = (
-    "--method", "hadis", "--num-clusters", 2, "--num-epochs", 2, "--min-steps", 1, "--batch-size", 8,
-    "--projector-width", 16, "--projection-dim", 8, "--device", "cpu", "--image-size", 12,
-)  # fmt: skip
+    "--method",
+    "hadis",
+    "--num-clusters",
+    2,
+    "--num-epochs",
+    2,
+    "--min-steps",
+    1,
+    "--batch-size",
+    8,
+    "--projector-width",
+    16,
+    "--projection-dim",
+    8,
+    "--device",
+    "cpu",
+    "--image-size",
+    12,
+)
 
 
 @pytest.fixture
@@ -63,9 +79,20 @@ def test_the_trained_network_embeds_these_and_new_pictures(engine, workspace, pi
         Image.new("L", (9 + at, 9), 30 * at).save(other / f"new{at}.png")
     backbone = run.folder / "checkpoints" / "backbone.pt"
     again = engine(
-        "run", "--folder", other, "--encoder", "hadis", "--encoder-checkpoint", backbone, "--method", "kmeans",
-        "--num-clusters", 2, "--results-dir", tmp_path / "out",
-    )  # fmt: skip
+        "run",
+        "--folder",
+        other,
+        "--encoder",
+        "hadis",
+        "--encoder-checkpoint",
+        backbone,
+        "--method",
+        "kmeans",
+        "--num-clusters",
+        2,
+        "--results-dir",
+        tmp_path / "out",
+    )
     assert again.status == 0, again.err
     assert (open_run(Path(again.last)).assignments >= 0).all()
 
@@ -102,9 +129,13 @@ def test_two_processes_make_one_run(workspace, pictures, tmp_path):
     words = ["run", "--folder", pictures, *TOY, "--results-dir", tmp_path / "out", "--workspace", workspace.root]
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone", "-m", "engine"]
     ended = subprocess.run(
-        [*command, *map(str, words)], capture_output=True, text=True, timeout=240, cwd=ROOT,
+        [*command, *map(str, words)],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        cwd=ROOT,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+    )
     assert ended.returncode == 0, ended.stderr
     (folder,) = (tmp_path / "out").iterdir()
     assert ended.stdout.splitlines() == [str(folder)]

@@ -13,9 +13,27 @@ import numpy as np
 import pytest
 
 TEMI = (
-    "--method", "temi", "--n-epochs", 50, "--n-heads", 2, "--hidden-dim", 16, "--bottleneck-dim", 8,
-    "--batch-size", 30, "--n-neighbors", 8, "--warm-start-steps", 5, "--seed", 3, "--device", "cpu",
-)  # fmt: skip
+    "--method",
+    "temi",
+    "--n-epochs",
+    50,
+    "--n-heads",
+    2,
+    "--hidden-dim",
+    16,
+    "--bottleneck-dim",
+    8,
+    "--batch-size",
+    30,
+    "--n-neighbors",
+    8,
+    "--warm-start-steps",
+    5,
+    "--seed",
+    3,
+    "--device",
+    "cpu",
+)
 
 
 def arrays(folder):
@@ -26,9 +44,12 @@ def arrays(folder):
 def test_ctrl_c_says_how_to_go_on_and_the_resumed_run_equals_a_whole_one(engine, vectors, tmp_path):
     words = ["run", "--vectors", vectors, *TEMI, "--results-dir", tmp_path / "cut"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "engine", *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        [sys.executable, "-m", "engine", *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+    )
     deadline = time.monotonic() + 240
     while not list((tmp_path / "cut").glob("*/checkpoints/checkpoint_epoch*.pt")):
         assert process.poll() is None, process.communicate()

@@ -14,9 +14,17 @@ from PIL import Image
 from tests.engine.commands.conftest import blobs
 
 METRICS = [
-    "accuracy", "nmi", "ari", "random_accuracy", "silhouette", "balance", "composite", "n_clusters",
-    "largest_share", "noise_share",
-]  # fmt: skip
+    "accuracy",
+    "nmi",
+    "ari",
+    "random_accuracy",
+    "silhouette",
+    "balance",
+    "composite",
+    "n_clusters",
+    "largest_share",
+    "noise_share",
+]
 
 
 def table(folder):
@@ -44,9 +52,19 @@ def photos(tmp_path):
     folder = tmp_path / "photos"
     folder.mkdir()
     names = [
-        b"=cmd|calc.png", b"new\nline.png", "smile \U0001f600.png".encode(), b"not utf8 \xff.png", b"a,b.png",
-        b'q".png', b"plain1.png", b"plain2.png", b"plain3.png", b"-flag.png", b"+plus.png", b"@at.png",
-    ]  # fmt: skip
+        b"=cmd|calc.png",
+        b"new\nline.png",
+        "smile \U0001f600.png".encode(),
+        b"not utf8 \xff.png",
+        b"a,b.png",
+        b'q".png',
+        b"plain1.png",
+        b"plain2.png",
+        b"plain3.png",
+        b"-flag.png",
+        b"+plus.png",
+        b"@at.png",
+    ]
     rng = np.random.default_rng(0)
     for at, name in enumerate(names):
         with open(os.fsencode(folder) + b"/" + name, "wb") as file:
@@ -60,9 +78,20 @@ def photos(tmp_path):
 
 def test_digits_end_with_the_run_folder_and_its_files(engine, tmp_path):
     ended = engine(
-        "run", "--dataset", "digits", "--encoder", "descriptor", "--method", "kmeans", "--num-clusters", 10,
-        "--seed", 0, "--results-dir", tmp_path / "out",
-    )  # fmt: skip
+        "run",
+        "--dataset",
+        "digits",
+        "--encoder",
+        "descriptor",
+        "--method",
+        "kmeans",
+        "--num-clusters",
+        10,
+        "--seed",
+        0,
+        "--results-dir",
+        tmp_path / "out",
+    )
     assert ended.status == 0
     folder = Path(ended.last)
     assert folder.parent == tmp_path / "out"
@@ -113,8 +142,10 @@ def test_the_last_line_is_the_very_path_in_any_locale(workspace, vectors, tmp_pa
     out = os.fsencode(tmp_path) + b"/results \xff \xf0\x9f\x98\x80"
     done = subprocess.run(
         [sys.executable, "-m", "engine", "run", "--vectors", vectors, "--results-dir", out],
-        capture_output=True, check=False, env=os.environ | {"PYTHONIOENCODING": "ascii"},
-    )  # fmt: skip
+        capture_output=True,
+        check=False,
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+    )
     assert done.returncode == 0, done.stderr
     assert os.path.dirname(done.stdout.rstrip(b"\n")) == out
     assert os.path.isfile(done.stdout.rstrip(b"\n") + b"/results.json")
@@ -218,9 +249,20 @@ def test_saved_features_are_vectors_again(engine, vectors, tmp_path):
 
 def test_pseudo_labels_and_figures_on_request(engine, vectors, tmp_path):
     ended = engine(
-        "run", "--vectors", vectors, "--generate-pseudo-labels", "--k-samples", 5, "--plot", "--viz-method", "pca",
-        "--experiment-name", "First try", "--results-dir", tmp_path / "out",
-    )  # fmt: skip
+        "run",
+        "--vectors",
+        vectors,
+        "--generate-pseudo-labels",
+        "--k-samples",
+        5,
+        "--plot",
+        "--viz-method",
+        "pca",
+        "--experiment-name",
+        "First try",
+        "--results-dir",
+        tmp_path / "out",
+    )
     assert ended.status == 0, ended.err
     folder = Path(ended.last)
     assert (folder / "pseudo_labels" / "pseudo_labels_k5.json").exists()

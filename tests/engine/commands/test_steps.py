@@ -118,8 +118,11 @@ def test_export_of_a_named_cluster_makes_class_folders(engine, tmp_path, workspa
     ended = engine("export", run.folder, "--format", "folders", "--output", tmp_path / "labelled")
     assert ended.status == 0, ended.err
     assert sorted(file.name for file in (tmp_path / "labelled" / "red things").iterdir()) == [
-        "0.png", "1.png", "2.png", "3.png",
-    ]  # fmt: skip
+        "0.png",
+        "1.png",
+        "2.png",
+        "3.png",
+    ]
     assert len(list((tmp_path / "photos").iterdir())) == 4  # originals stay
 
 
@@ -178,14 +181,33 @@ def test_sweep_of_two_files_ranks_and_answers_for_the_target(engine, exported, t
     embeddings, paths, names = exported
     (tmp_path / "pairs.csv").write_text("a,b\n000.jpg,004.jpg\n001.jpg,005.jpg\n")
     ended = engine(
-        "sweep", embeddings, paths, "--mode", "fast", "--output-dir", tmp_path / "OUT", *SMALL,
-        "--target-image", "002.jpg", "--validation-pairs", tmp_path / "pairs.csv",
-    )  # fmt: skip
+        "sweep",
+        embeddings,
+        paths,
+        "--mode",
+        "fast",
+        "--output-dir",
+        tmp_path / "OUT",
+        *SMALL,
+        "--target-image",
+        "002.jpg",
+        "--validation-pairs",
+        tmp_path / "pairs.csv",
+    )
     assert (ended.status, ended.last) == (0, str(tmp_path / "OUT")), ended.err
     summary = json.loads((tmp_path / "OUT" / "clustering_summary.json").read_text())
     first = summary["ranked"][0]
-    assert {"algorithm", "parameters", "composite", "silhouette", "balance", "noise_share", "n_clusters",
-            "largest_share", "seconds"} <= set(first)  # fmt: skip
+    assert {
+        "algorithm",
+        "parameters",
+        "composite",
+        "silhouette",
+        "balance",
+        "noise_share",
+        "n_clusters",
+        "largest_share",
+        "seconds",
+    } <= set(first)
     assert first["pairs_together"] == 1.0
     assert first["target"][0]["row"] == 2
     with (tmp_path / "OUT" / "rank_01_kmeans" / "assignments.csv").open() as file:

@@ -26,8 +26,10 @@ def test_a_new_catalog_is_current_in_wal_with_foreign_keys(path):
     assert db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
     assert db.execute("PRAGMA foreign_keys").fetchone()[0] == 1
     assert {row["name"] for row in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")} >= {
-        "dataset", "image", "event",
-    }  # fmt: skip
+        "dataset",
+        "image",
+        "event",
+    }
     db.close()
     assert not list(path.parent.glob("catalog-v*"))  # nothing to back up
 
@@ -121,9 +123,11 @@ def test_a_file_that_is_no_catalog_is_told(path):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ("database or disk is full", "disk is full"), ("attempt to write a readonly database", "cannot be written"),
-        ("database disk image is malformed", "damaged"), ("something else", "something else"),
+        ("database or disk is full", "disk is full"),
+        ("attempt to write a readonly database", "cannot be written"),
+        ("database disk image is malformed", "damaged"),
+        ("something else", "something else"),
     ],
-)  # fmt: skip
+)
 def test_every_refusal_of_sqlite_is_a_sentence(path, words, sentence):
     assert sentence in catalog.told(sqlite3.OperationalError(words), path).sentence

@@ -11,13 +11,34 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.core.errors import InputError, StorageError
 from engine.core.csv import path_bytes, path_text, read_csv, restore_cell, safe_cell, write_csv
+from engine.core.errors import InputError, StorageError
 
 NASTY = [
-    "=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "＝1", "'=1", "''+x", "'", "'plain", "plain", "", "a,b", 'say "x"',
-    "two\nlines", "two\r\nlines", " =1", "قطة", "👩‍👩‍👧", "x" * 10_000, "-", "null",
-]  # fmt: skip
+    "=1+1",
+    "+1",
+    "-1",
+    "@SUM(A1)",
+    "\t=1",
+    "\r=1",
+    "＝1",
+    "'=1",
+    "''+x",
+    "'",
+    "'plain",
+    "plain",
+    "",
+    "a,b",
+    'say "x"',
+    "two\nlines",
+    "two\r\nlines",
+    " =1",
+    "قطة",
+    "👩‍👩‍👧",
+    "x" * 10_000,
+    "-",
+    "null",
+]
 
 
 def test_formulas_are_neutralised_and_everything_round_trips(tmp_path):

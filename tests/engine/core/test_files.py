@@ -21,7 +21,7 @@ from engine.core.files import (
     save_arrays,
     write_json,
     write_text,
-)  # fmt: skip
+)
 
 
 @pytest.fixture
@@ -94,14 +94,32 @@ def test_a_missing_folder_is_made(tmp_path):
 
 def test_json_of_numpy_paths_and_nan_is_plain(tmp_path):
     value = {
-        1: np.float32(0.5), "n": np.int64(3), "nan": float("nan"), "inf": np.inf, "array": np.arange(3),
-        "path": Path("a"), "set": {7}, "nested": [{"x": np.nan}], "none": None, "flag": np.True_, "text": "ü",
-    }  # fmt: skip
+        1: np.float32(0.5),
+        "n": np.int64(3),
+        "nan": float("nan"),
+        "inf": np.inf,
+        "array": np.arange(3),
+        "path": Path("a"),
+        "set": {7},
+        "nested": [{"x": np.nan}],
+        "none": None,
+        "flag": np.True_,
+        "text": "ü",
+    }
     write_json(tmp_path / "x.json", value)
     assert read_json(tmp_path / "x.json") == {
-        "1": 0.5, "n": 3, "nan": None, "inf": None, "array": [0, 1, 2], "path": "a", "set": [7],
-        "nested": [{"x": None}], "none": None, "flag": True, "text": "ü",
-    }  # fmt: skip
+        "1": 0.5,
+        "n": 3,
+        "nan": None,
+        "inf": None,
+        "array": [0, 1, 2],
+        "path": "a",
+        "set": [7],
+        "nested": [{"x": None}],
+        "none": None,
+        "flag": True,
+        "text": "ü",
+    }
     assert plain((1, 2)) == [1, 2]
 
 

@@ -7,9 +7,9 @@ import pytest
 from pydantic import model_validator
 
 from engine.clustering.registry import METHODS
-from engine.embeddings.encoders.registry import ENCODERS
 from engine.core.errors import InputError
 from engine.core.settings import Settings, add_flags, controls, from_flags, setting
+from engine.embeddings.encoders.registry import ENCODERS
 
 
 class Oven(Settings):
@@ -64,10 +64,14 @@ def test_settings_are_frozen_and_closed():
 @pytest.mark.parametrize(
     ("values", "field", "given"),
     [
-        ({"heat": 1000}, "heat", "1000"), ({"heat": "hot"}, "heat", "hot"), ({"heat": float("nan")}, "heat", "nan"),
-        ({"n_clusters": 0}, "n_clusters", "0"), ({"mode": "side"}, "mode", "side"), ({"racks": ["x"]}, "racks", "x"),
+        ({"heat": 1000}, "heat", "1000"),
+        ({"heat": "hot"}, "heat", "hot"),
+        ({"heat": float("nan")}, "heat", "nan"),
+        ({"n_clusters": 0}, "n_clusters", "0"),
+        ({"mode": "side"}, "mode", "side"),
+        ({"racks": ["x"]}, "racks", "x"),
     ],
-)  # fmt: skip
+)
 def test_a_bad_value_is_one_sentence_with_field_and_value(values, field, given):
     with pytest.raises(InputError) as told:
         Oven.parse(values)
@@ -93,8 +97,16 @@ def test_controls_know_kind_bounds_and_words():
     found = {control.name: control for control in controls(Oven)}
     assert [*found] == [*Oven.model_fields]
     kinds = {name: control.kind for name, control in found.items()}
-    assert kinds == {"heat": "float", "n_clusters": "int", "fan": "bool", "mode": "choice", "racks": "list",
-                     "door": "text", "timer": "int", "device": "text"}  # fmt: skip
+    assert kinds == {
+        "heat": "float",
+        "n_clusters": "int",
+        "fan": "bool",
+        "mode": "choice",
+        "racks": "list",
+        "door": "text",
+        "timer": "int",
+        "device": "text",
+    }
     assert (found["heat"].minimum, found["heat"].maximum, found["heat"].step, found["heat"].log) == (50, 300, 5, True)
     assert found["heat"].search == (100.0, 250.0)
     assert (found["timer"].optional, found["timer"].minimum, found["heat"].optional) == (True, 1, False)

@@ -7,14 +7,14 @@ import json
 import numpy as np
 import pytest
 
-from engine.distillation.distil import distil
-from engine.distillation.evaluate import summary
-from engine.distillation.prepare import cluster_to_class, stratified_split
-from engine.distillation.settings import DistilSettings
 from engine.core.errors import InputError
 from engine.core.files import content_id
 from engine.core.ids import pack
 from engine.core.settings import controls
+from engine.distillation.distil import distil
+from engine.distillation.evaluate import summary
+from engine.distillation.prepare import cluster_to_class, stratified_split
+from engine.distillation.settings import DistilSettings
 
 QUICK = {"images_per_class": 3, "distill_epochs": 4, "n_experts": 2, "expert_epochs": 6, "seeds": 2}
 QUICK |= {"evaluation_updates": 150}
@@ -166,8 +166,9 @@ def test_a_thousand_clusters_of_one_image_are_refused_in_one_sentence(rng):
 def test_a_thousand_clusters_at_one_image_each_run(rng):
     truth = np.repeat(np.arange(1000), 4)
     rows = (rng.normal(size=(1000, 16))[truth] + 0.1 * rng.normal(size=(4000, 16))).astype(np.float32)
-    settings = DistilSettings(images_per_class=1, distill_epochs=1, n_experts=2, expert_epochs=2, seeds=1,
-                              evaluation_updates=50)  # fmt: skip
+    settings = DistilSettings(
+        images_per_class=1, distill_epochs=1, n_experts=2, expert_epochs=2, seeds=1, evaluation_updates=50
+    )
     result = distil(rows, truth, truth=truth, settings=settings)
     assert len(result.sets["trajectory"].labels) == 1000
     assert result.results["compression"] == pytest.approx(3)

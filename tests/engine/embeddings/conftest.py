@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.embeddings.encoders.registry import registry as encoders
+from engine.core.progress import SILENT
+from engine.core.settings import Settings, setting
+from engine.embeddings.encoders import registry as encoders
 from engine.embeddings.encoders.registry import EncoderEntry
 from engine.images.datasets import add_folder
 from engine.images.scan import scan
-from engine.core.progress import SILENT
-from engine.core.settings import Settings, setting
 
 
 class TinySettings(Settings):

@@ -6,10 +6,10 @@ import pickle
 import numpy as np
 import pytest
 
-from engine.embeddings.encoders.registry import ENCODERS
+from engine.core.errors import InputError, WeightsError
 from engine.embeddings.encoders.clip import Clip, ClipSettings
 from engine.embeddings.encoders.clip_models import DEFAULTS, MODELS, Place, locate
-from engine.core.errors import InputError, WeightsError
+from engine.embeddings.encoders.registry import ENCODERS
 
 SMALL = {
     "embed_dim": 16,

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from engine.embeddings.encoders.registry import descriptor
+from engine.embeddings.encoders import descriptor
 from engine.embeddings.encoders.descriptor import Descriptor, DescriptorSettings
-from engine.images.sets.registry import find_benchmark
 from engine.images.decode import decode_square
+from engine.images.sets.registry import find_benchmark
 from engine.images.sources import FolderSource
 from tests.conftest import shared_data
 

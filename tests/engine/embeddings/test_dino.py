@@ -6,8 +6,8 @@ import pickle
 import numpy as np
 import pytest
 
-from engine.embeddings.encoders.dino import MODELS, Dino, DinoSettings
 from engine.core.errors import InputError, WeightsError
+from engine.embeddings.encoders.dino import MODELS, Dino, DinoSettings
 
 TOWER = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
 IMAGENET_MEAN, IMAGENET_STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
@@ -93,7 +93,7 @@ def test_any_resolution_for_dino_and_interpolation_for_a_plain_vit(saved):
 
 
 def test_a_model_that_cannot_interpolate_refuses_with_the_reason(saved, monkeypatch):
-    from engine.embeddings.encoders.registry import dino
+    from engine.embeddings.encoders import dino
 
     monkeypatch.setattr(dino, "_takes_option", lambda model: False)
     with pytest.raises(InputError, match="takes images of 64 pixels only, not 96: its position embeddings cannot"):

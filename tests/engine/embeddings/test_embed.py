@@ -8,11 +8,11 @@ import time
 import numpy as np
 import pytest
 
+from engine.core.errors import InputError, WeightsError
 from engine.embeddings import embed as pipeline
 from engine.embeddings import writing
 from engine.embeddings.embed import embed, list_configurations, load_set
 from engine.embeddings.store import EmbeddingStore
-from engine.core.errors import InputError, WeightsError
 from engine.images.datasets import add_folder, load_images
 from engine.images.decode import PreprocessSettings, decode_square
 from engine.images.scan import scan
@@ -293,7 +293,7 @@ def test_work_is_committed_as_seconds_pass(workspace, tiny, added, monkeypatch):
 KILLED = """
 import sys, time
 from pathlib import Path
-from engine.embeddings.encoders.registry import registry as encoders
+from engine.embeddings.encoders import registry as encoders
 from engine.embeddings import writing
 from engine.embeddings.encoders.registry import EncoderEntry
 from engine.embeddings.embed import embed

@@ -1,7 +1,7 @@
 import numpy as np
 
-from engine.embeddings.index import KeyIndex
 from engine.core.ids import pack, to_bytes
+from engine.embeddings.index import KeyIndex
 
 
 def ids(rng, n):

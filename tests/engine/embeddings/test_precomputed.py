@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from engine.embeddings.encoders.precomputed import PrecomputedSettings
-from engine.embeddings.embed import embed, list_configurations, load_set
 from engine.core.errors import InputError
+from engine.embeddings.embed import embed, list_configurations, load_set
+from engine.embeddings.encoders.precomputed import PrecomputedSettings
 from engine.images.datasets import add_vectors, load_images
 
 

@@ -4,8 +4,8 @@ import time
 import numpy as np
 import pytest
 
-from engine.embeddings.prefetch import decoded_batches
 from engine.core.errors import InputError
+from engine.embeddings.prefetch import decoded_batches
 
 
 def numbered(job):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from engine.core.errors import InputError, WeightsError
 from engine.embeddings.encoders.registry import find_encoder
 from engine.embeddings.encoders.resnet import Resnet, ResnetSettings
 from engine.embeddings.encoders.resnet_network import (
@@ -18,7 +19,6 @@ from engine.embeddings.encoders.resnet_network import (
     save_backbone,
     standardise,
 )
-from engine.core.errors import InputError, WeightsError
 
 
 @pytest.fixture

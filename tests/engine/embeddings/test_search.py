@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from engine.core.errors import InputError, WeightsError
 from engine.embeddings.embed import embed
 from engine.embeddings.search import encoder_of, example_query, image_query, rank, text_query
-from engine.core.errors import InputError, WeightsError
 from tests.engine.embeddings.conftest import TinySettings
 
 

@@ -5,11 +5,11 @@ import os
 import numpy as np
 import pytest
 
+from engine.core.errors import InputError, StorageError
+from engine.core.ids import pack
 from engine.embeddings import store as store_module
 from engine.embeddings.generations import DONE, beside, next_generation, swap
 from engine.embeddings.store import EmbeddingStore, MissingError
-from engine.core.errors import InputError, StorageError
-from engine.core.ids import pack
 
 CONFIG = {"encoder": "test", "dtype": "float16"}
 

@@ -7,8 +7,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from engine.embeddings.encoders.weights import NotOnHubError, Wanted, find_weights, put_by_hand
 from engine.core.errors import StorageError, WeightsError
+from engine.embeddings.encoders.weights import NotOnHubError, Wanted, find_weights, put_by_hand
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 MODEL = "someone/small-model"

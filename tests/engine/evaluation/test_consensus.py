@@ -5,8 +5,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from engine.evaluation.consensus import consensus
 from engine.core.errors import InputError
+from engine.evaluation.consensus import consensus
 from engine.geometry.neighbors import NeighborGraph
 
 

@@ -8,8 +8,8 @@ from sklearn import metrics
 from sklearn.cluster import KMeans as Reference
 from sklearn.datasets import load_digits
 
-from engine.evaluation.scores import scores as ev
 from engine.core.errors import InputError
+from engine.evaluation import scores as ev
 
 
 @pytest.fixture(scope="module")
@@ -172,8 +172,18 @@ def test_scores_holds_the_contracts_names(digits):
     x, truth = digits
     known = [str(value) if value else None for value in truth]
     result = ev.scores(x, np.where(truth == 3, -1, truth), known)
-    assert set(result) == {"accuracy", "nmi", "ari", "random_accuracy", "silhouette", "balance", "composite",
-                           "n_clusters", "largest_share", "noise_share"}  # fmt: skip
+    assert set(result) == {
+        "accuracy",
+        "nmi",
+        "ari",
+        "random_accuracy",
+        "silhouette",
+        "balance",
+        "composite",
+        "n_clusters",
+        "largest_share",
+        "noise_share",
+    }
     assert result["n_clusters"] == 9
     assert result["accuracy"] == pytest.approx(1 - (truth == 3).sum() / (truth > 0).sum())
     without = ev.scores(None, truth)

@@ -11,18 +11,25 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from engine.core.workspace import Workspace
 from engine.export.labels import LabelTable, label_table
 from engine.images.datasets import add_folder, load_images
 from engine.images.scan import scan
 from engine.images.tables import ImageTable
 from engine.labels.events import LabelHistory
 from engine.labels.state import LabelState
-from engine.core.workspace import Workspace
 
 NAMES = [
-    b"a/one.png", b"a/two.png", b"b/one.png", b"=cmd.png", "emoji \U0001f431.png".encode(), b"new\nline.png",
-    b"caf\xe9.png", b"copy of one.png", b"-dash.png",
-]  # fmt: skip
+    b"a/one.png",
+    b"a/two.png",
+    b"b/one.png",
+    b"=cmd.png",
+    "emoji \U0001f431.png".encode(),
+    b"new\nline.png",
+    b"caf\xe9.png",
+    b"copy of one.png",
+    b"-dash.png",
+]
 
 
 def png(colour):
@@ -68,8 +75,13 @@ def scene(workspace, tmp_path):
     images = load_images(workspace, dataset.id)
     clusters = np.array([0, 0, 0, 0, 1, 1, 1, -1], np.int32)
     scene = Scene(
-        workspace, dataset.id, folder, images, clusters, np.linspace(0.3, 1, 8).astype(np.float32),
+        workspace,
+        dataset.id,
+        folder,
+        images,
+        clusters,
+        np.linspace(0.3, 1, 8).astype(np.float32),
         LabelHistory(workspace, dataset.id),
-    )  # fmt: skip
+    )
     scene.history.rename(scene.state(), 0, "cat")
     return scene

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from engine.core.errors import InputError
+from engine.core.settings import controls
 from engine.export.export import ExportSettings, export, prepare
 from engine.export.formats import FORMATS
 from engine.export.labels import read_labels
 from engine.export.parquet import read_parquet
 from engine.images.datasets import find_dataset
-from engine.core.settings import controls
 
 
 def source(scene):

@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 
 import engine.export.folders as folders
 from engine.core.errors import InputError, StorageError
+from engine.core.files import content_id
 from engine.export.folders import MANIFEST, Plan, plan_folders, read_manifest, undo_export, write_plan
 from engine.export.names import Namer, safe_file_name, safe_name
-from engine.core.files import content_id
-from engine.images.sets.registry import Digits
 from engine.images.datasets import find_dataset
+from engine.images.sets.registry import Digits
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -151,9 +151,9 @@ slow_export(*sys.argv[1:])
 
 def slow_export(root, dataset, target):
     """Export with a pause after each image, so that a test can kill it in the middle."""
+    from engine.core.workspace import Workspace
     from engine.export.labels import label_table
     from engine.images.datasets import load_images
-    from engine.core.workspace import Workspace
 
     workspace = Workspace.open(root)
     images = load_images(workspace, dataset)
@@ -175,8 +175,9 @@ def test_a_killed_export_is_undone_whole(scene, tmp_path):
     target = tmp_path / "out"
     process = subprocess.Popen(
         [sys.executable, "-c", KILLED, str(scene.workspace.root), scene.dataset, str(target)],
-        cwd=ROOT, stdout=subprocess.PIPE,
-    )  # fmt: skip
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+    )
     process.stdout.readline()
     process.stdout.readline()
     process.send_signal(signal.SIGKILL)
@@ -247,11 +248,20 @@ def test_safe_names_are_one_component_everywhere(text):
 @pytest.mark.parametrize(
     ("text", "name"),
     [
-        ("cat", "cat"), ("a/b", "a_b"), ("..", "_"), ("CON", "_CON"), ("nul.txt", "_nul.txt"), ("=x", "_=x"),
-        ("👩‍👩‍👧", "👩‍👩‍👧"), ("قطة", "قطة"), ("a\u202eb", "ab"), (".hidden", "_.hidden"), ("dot.", "dot"),
+        ("cat", "cat"),
+        ("a/b", "a_b"),
+        ("..", "_"),
+        ("CON", "_CON"),
+        ("nul.txt", "_nul.txt"),
+        ("=x", "_=x"),
+        ("👩‍👩‍👧", "👩‍👩‍👧"),
+        ("قطة", "قطة"),
+        ("a\u202eb", "ab"),
+        (".hidden", "_.hidden"),
+        ("dot.", "dot"),
         ("-rf", "_-rf"),
     ],
-)  # fmt: skip
+)
 def test_names_a_person_may_type(text, name):
     assert safe_name(text) == name
 
@@ -263,8 +273,13 @@ def test_file_names_keep_their_extension_and_are_unique_without_case():
     assert safe_file_name(b"new\nline.png") == "new_line.png"
     namer = Namer()
     assert [namer.take(name) for name in ("a.png", "A.png", "a.jpg", "b.png", "a (2).png", "a.png")] == [
-        "a.png", "A (2).png", "a (3).jpg", "b.png", "a (2) (2).png", "a (4).png",
-    ]  # fmt: skip
+        "a.png",
+        "A (2).png",
+        "a (3).jpg",
+        "b.png",
+        "a (2) (2).png",
+        "a (4).png",
+    ]
 
 
 def test_labels_that_differ_in_case_get_different_folders(scene):

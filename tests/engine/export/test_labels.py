@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from engine.core.errors import InputError
 from engine.core.csv import read_csv
+from engine.core.errors import InputError
 from engine.export.labels import label_table, read_labels, write_labels_csv, write_labels_json
 
 from .conftest import NAMES

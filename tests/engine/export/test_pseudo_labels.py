@@ -10,19 +10,27 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.core.errors import InputError
 from engine.core.csv import read_csv
+from engine.core.errors import InputError
+from engine.core.ids import to_hex
 from engine.export.mapping_picture import GREEN, GREY, RED
 from engine.export.pseudo_labels import read_pseudo_labels, write_pseudo_labels
-from engine.core.ids import to_hex
 from engine.labels.pseudo_labels import PseudoLabelSettings
 
 from ..labels.conftest import make_contents
 
 SAMPLES = [
-    "sample_idx", "cluster_id", "pseudo_label", "true_label", "confidence_score", "pseudo_label_name",
-    "true_label_name", "is_correct", "image_path", "content_hash",
-]  # fmt: skip
+    "sample_idx",
+    "cluster_id",
+    "pseudo_label",
+    "true_label",
+    "confidence_score",
+    "pseudo_label_name",
+    "true_label_name",
+    "is_correct",
+    "image_path",
+    "content_hash",
+]
 MAPPING = ["cluster_id", "pseudo_label", "cluster_size", "cluster_accuracy", "confidence", "pseudo_label_name"]
 
 
@@ -55,9 +63,12 @@ def picture(row):
 def test_the_files_and_their_columns(run, tmp_path):
     written = write_pseudo_labels(tmp_path, **run, picture=picture)
     assert {path.name for path in (tmp_path / "pseudo_labels").iterdir()} == {
-        "pseudo_labels_k10.json", "train_pseudo_labels_k10.csv", "test_pseudo_labels_k10.csv",
-        "cluster_mapping_k10.csv", "cluster_mapping_k10.png",
-    }  # fmt: skip
+        "pseudo_labels_k10.json",
+        "train_pseudo_labels_k10.csv",
+        "test_pseudo_labels_k10.csv",
+        "cluster_mapping_k10.csv",
+        "cluster_mapping_k10.png",
+    }
     assert sorted(written.files) == sorted((tmp_path / "pseudo_labels").iterdir())
     for split, rows in (("train", range(45)), ("test", range(45, 60))):
         path = tmp_path / "pseudo_labels" / f"{split}_pseudo_labels_k10.csv"
@@ -134,9 +145,11 @@ def test_titles_are_green_where_right_red_where_wrong_grey_where_unknown(run, tm
     run["truth"][2] = None
     truth = list(run["truth"])
     write_pseudo_labels(
-        tmp_path, **run, picture=lambda row: None if row == 5 else b"broken" if row == 8 else picture(row),
+        tmp_path,
+        **run,
+        picture=lambda row: None if row == 5 else b"broken" if row == 8 else picture(row),
         settings=PseudoLabelSettings(k_samples=16, samples_per_cluster=16, max_clusters_viz=2),
-    )  # fmt: skip
+    )
     with Image.open(tmp_path / "pseudo_labels" / "cluster_mapping_k16.png") as image:
         colours = {colour: count for count, colour in image.convert("RGB").getcolors(1 << 20)}
         assert image.height == 2 * (96 + 18 + 8) + 8

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from engine.geometry import neighbors
 from engine.core.errors import InputError
+from engine.geometry import neighbors
 from engine.geometry.neighbors import build_graph, cached_graph, search
 
 

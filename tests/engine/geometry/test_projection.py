@@ -5,8 +5,9 @@ import pytest
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
-from engine.geometry import projection
 from engine.core.errors import InputError
+from engine.core.vectors import unit
+from engine.geometry import projection
 from engine.geometry.neighbors import build_graph
 from engine.geometry.projection import (
     ProjectionSettings,
@@ -17,7 +18,6 @@ from engine.geometry.projection import (
     project,
     umap_layout,
 )
-from engine.core.vectors import unit
 
 
 def groups(rng, n=200, spread=0.3):

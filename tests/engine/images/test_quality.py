@@ -31,8 +31,12 @@ def test_formulas_against_float64():
 
 def test_a_flat_picture_is_zero_in_everything_but_brightness():
     assert measure(Image.new("RGB", (20, 20), (255, 255, 255))) == {
-        "brightness": 1.0, "contrast": 0.0, "sharpness": 0.0, "entropy": 0.0, "colourfulness": 0.0,
-    }  # fmt: skip
+        "brightness": 1.0,
+        "contrast": 0.0,
+        "sharpness": 0.0,
+        "entropy": 0.0,
+        "colourfulness": 0.0,
+    }
     assert measure(Image.new("RGB", (1, 1)))["brightness"] == 0.0
 
 

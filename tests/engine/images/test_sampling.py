@@ -85,10 +85,12 @@ def test_targets_and_pairs_are_always_in(workspace, dataset, tmp_path):
     alone = draw(workspace, dataset.id, settings)
     assert len(alone) == 1
     sample = draw(
-        workspace, dataset.id, settings,
+        workspace,
+        dataset.id,
+        settings,
         targets=["2.png", by_path[b"b/1.png"].hex(), by_path[b"b/3.png"]],
         pairs=[("a/0.png", "b/0.png"), (str(tmp_path / "set/b/5.png"), b"copies/4.png"), ("a/6.png", "gone.png")],
-    )  # fmt: skip
+    )
     assert sample.targets == [by_path[name] for name in (b"a/2.png", b"b/1.png", b"b/3.png")]
     assert sample.pairs == [(by_path[b"a/0.png"], by_path[b"b/0.png"]), (by_path[b"b/5.png"], by_path[b"a/4.png"])]
     chosen = set(content_ids.to_bytes(sample.contents))
@@ -174,11 +176,11 @@ def test_bad_pairs_are_told(tmp_path, text):
 
 
 def test_the_kept_sample_is_what_every_step_works_on(workspace, tmp_path):
+    from engine.core.progress import SILENT
     from engine.embeddings.encoders.registry import find_encoder
     from engine.images.datasets import remove_dataset
-    from engine.core.progress import SILENT
-    from engine.runs.rows import embed_dataset, load_rows
     from engine.jobs.work import embed_task
+    from engine.runs.rows import embed_dataset, load_rows
 
     folder = tmp_path / "pictures"
     for number in range(12):

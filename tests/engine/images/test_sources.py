@@ -10,8 +10,17 @@ from engine.core.errors import InputError
 from engine.images.sources import FolderSource, ReadError, folder_truth, open_source, shown
 from tests.engine.images.pictures import quarters, write
 
-HOSTILE = [b"=1+1.png", b"caf\xe9.png", "\U0001f408 cat.png".encode(), b"two\nlines.png", b"-rf.png", b"a b'\"$(x).png",
-           b"..png.png", b"%s%n.png", "\u202egnp.png".encode()]  # fmt: skip
+HOSTILE = [
+    b"=1+1.png",
+    b"caf\xe9.png",
+    "\U0001f408 cat.png".encode(),
+    b"two\nlines.png",
+    b"-rf.png",
+    b"a b'\"$(x).png",
+    b"..png.png",
+    b"%s%n.png",
+    "\u202egnp.png".encode(),
+]
 
 
 def names(source) -> list[bytes]:

@@ -9,9 +9,9 @@ import time
 import pytest
 from PIL import Image
 
-from engine.jobs.job import job as jobs
 from engine.core.errors import InputError, StorageError
 from engine.images.datasets import add_folder, files_of
+from engine.jobs import job as jobs
 from engine.jobs.runner import FileProgress
 
 

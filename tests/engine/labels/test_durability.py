@@ -15,8 +15,8 @@ import pytest
 
 import engine.core.catalog
 from engine.core.errors import StorageError
-from engine.labels.events import LabelHistory
 from engine.core.workspace import Workspace
+from engine.labels.events import LabelHistory
 
 from .conftest import make_contents
 

@@ -7,8 +7,8 @@ import pytest
 
 import engine.labels.propagation as propagation
 from engine.core.errors import InputError
-from engine.labels.propagation import PropagationSettings, propagate, walk_matrix
 from engine.geometry.neighbors import NeighborGraph
+from engine.labels.propagation import PropagationSettings, propagate, walk_matrix
 
 
 def graph_of(vectors, k):

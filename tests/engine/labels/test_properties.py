@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.core.errors import InputError
-from engine.labels.events import LabelHistory
 from engine.core.workspace import Workspace
+from engine.labels.events import LabelHistory
 
 from .conftest import add_dataset, make_contents
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.runs.analysis import analyze, distribution, kept_analysis, read_analysis
 from engine.clustering.registry import find_method
 from engine.core.errors import StorageError
 from engine.evaluation.scores import silhouette
+from engine.runs.analysis import analyze, distribution, kept_analysis, read_analysis
 from engine.runs.fit import cluster
 from engine.runs.rows import with_test_fraction
 from engine.runs.run import open_run, update_config
@@ -34,9 +34,15 @@ def test_how_images_spread_over_clusters():
     found = distribution(labels, 4)
     sizes = np.array([3, 1])
     assert found == {
-        "active": 2, "empty": 2, "mean": 2.0, "std": pytest.approx(sizes.std()), "min": 1, "max": 3,
-        "cv": pytest.approx(sizes.std() / 2), "noise_share": pytest.approx(2 / 6),
-    }  # fmt: skip
+        "active": 2,
+        "empty": 2,
+        "mean": 2.0,
+        "std": pytest.approx(sizes.std()),
+        "min": 1,
+        "max": 3,
+        "cv": pytest.approx(sizes.std() / 2),
+        "noise_share": pytest.approx(2 / 6),
+    }
 
 
 @pytest.mark.parametrize("labels", [np.full(3, -1, np.int32), np.empty(0, np.int32)])

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.runs.figures import draw_maps, draw_sizes, map_figure
 from engine.core.palette import category_color
+from engine.runs.figures import draw_maps, draw_sizes, map_figure
 
 SIDE, MARGIN = 640, 40
 

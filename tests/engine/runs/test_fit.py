@@ -6,21 +6,29 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.runs.run import fit as pipeline
-from engine.clustering.registry import find_method
 from engine.clustering.kmeans import KMeans
+from engine.clustering.registry import find_method
 from engine.core.errors import InputError
 from engine.evaluation.scores import scores
+from engine.jobs.work import listen_with_scores
+from engine.runs import fit as pipeline
 from engine.runs.fit import cluster, fit, label_unseen, measure, settings_of
 from engine.runs.rows import align, rows_of_run, truth_codes, with_test_fraction
 from engine.runs.run import open_run
-from engine.jobs.work import listen_with_scores
 from tests.engine.planted import planted, rows_in
 
 METRICS = [
-    "accuracy", "nmi", "ari", "random_accuracy", "silhouette", "balance", "composite", "n_clusters",
-    "largest_share", "noise_share",
-]  # fmt: skip
+    "accuracy",
+    "nmi",
+    "ari",
+    "random_accuracy",
+    "silhouette",
+    "balance",
+    "composite",
+    "n_clusters",
+    "largest_share",
+    "noise_share",
+]
 
 
 @pytest.fixture
@@ -126,9 +134,16 @@ def test_a_deep_method_is_shown_beside_its_references(rows, workspace, tmp_path,
         pipeline, "references", lambda rows, workspace, n, progress: {"kmeans": {"n_clusters": n}, "umap_kmeans": {}}
     )
     settings = find_method("temi").settings_class(
-        n_clusters=3, n_epochs=1, n_heads=1, hidden_dim=8, bottleneck_dim=8, batch_size=30, n_neighbors=5,
-        warm_start_steps=1, device="cpu",
-    )  # fmt: skip
+        n_clusters=3,
+        n_epochs=1,
+        n_heads=1,
+        hidden_dim=8,
+        bottleneck_dim=8,
+        batch_size=30,
+        n_neighbors=5,
+        warm_start_steps=1,
+        device="cpu",
+    )
     (tmp_path / "run").mkdir()
     run = cluster(workspace, rows, "temi", settings, tmp_path / "run")
     assert run.results["references"]["kmeans"]["n_clusters"] == run.results["train"]["n_clusters"]
@@ -148,8 +163,10 @@ def test_a_test_fraction_takes_its_share_of_each_class_whatever_the_order(rows):
         ("c0", "c1", "c2"), 6
     )
     back = replace(
-        rows, embedding=replace(rows.embedding, contents=rows.contents[::-1].copy()), truth=rows.truth[::-1],
-    )  # fmt: skip
+        rows,
+        embedding=replace(rows.embedding, contents=rows.contents[::-1].copy()),
+        truth=rows.truth[::-1],
+    )
     assert with_test_fraction(back, 0.2).split == split[::-1].tolist()
     larger = np.array(with_test_fraction(rows, 0.5).split)
     assert (larger[split == "test"] == "test").all()  # parts nest
@@ -181,10 +198,13 @@ def test_images_that_came_after_the_run_are_noise_without_confidence(rows, works
     (tmp_path / "run").mkdir()
     few = np.arange(0, 90, 2)
     part = replace(
-        rows, embedding=replace(rows.embedding, vectors=rows.vectors[few], contents=rows.contents[few]),
-        ids=rows.ids[few], paths=[rows.paths[row] for row in few], truth=[rows.truth[row] for row in few],
+        rows,
+        embedding=replace(rows.embedding, vectors=rows.vectors[few], contents=rows.contents[few]),
+        ids=rows.ids[few],
+        paths=[rows.paths[row] for row in few],
+        truth=[rows.truth[row] for row in few],
         split=[""] * len(few),
-    )  # fmt: skip
+    )
     labels, confidence = align(cluster(workspace, part, "kmeans", kmeans(), tmp_path / "run"), rows)
     assert (labels[few] >= 0).all()
     assert (labels[1::2] == -1).all()

@@ -54,10 +54,16 @@ def test_a_map_is_kept_by_its_settings(rows, workspace):
 
 def test_rows_of_a_run_whose_data_are_gone_are_told(rows, workspace, tmp_path):
     run = save_run(
-        tmp_path / "run", config={"dataset": {"id": "gone"}, "embedding": {"config_key": rows.embedding.config_key}},
-        results={}, contents=rows.contents, paths=rows.paths, assignments=np.zeros(90, np.int32),
-        confidence=np.ones(90, np.float32), truth=rows.truth, split=rows.split,
-    )  # fmt: skip
+        tmp_path / "run",
+        config={"dataset": {"id": "gone"}, "embedding": {"config_key": rows.embedding.config_key}},
+        results={},
+        contents=rows.contents,
+        paths=rows.paths,
+        assignments=np.zeros(90, np.int32),
+        confidence=np.ones(90, np.float32),
+        truth=rows.truth,
+        split=rows.split,
+    )
     with pytest.raises(InputError, match="gone"):
         rows_of_run(workspace, run)
     save_config(run.folder, {"dataset": {"id": rows.dataset.id}})

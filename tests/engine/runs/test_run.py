@@ -6,10 +6,10 @@ import shutil
 import numpy as np
 import pytest
 
-from engine.runs.run import run as runs
 from engine.core.errors import InputError, StorageError
 from engine.core.files import content_id
 from engine.core.ids import pack, to_hex
+from engine.runs import run as runs
 from engine.runs.run import (
     drop_empty,
     find_run,
@@ -20,7 +20,7 @@ from engine.runs.run import (
     open_run,
     save_run,
     update_config,
-)  # fmt: skip
+)
 
 PATHS = [b"a.png", b"not utf8 \xff.png", "ü\n.png".encode()]
 CONTENTS = pack(content_id(path) for path in PATHS)
@@ -31,10 +31,14 @@ def save(folder, **changes):
     values = {
         "config": {"title": "One", "method": "kmeans", "created": 5.0, "dataset": {"id": "d"}},
         "results": {"train": {"silhouette": float("nan")}, "test": None, "seconds": {}},
-        "contents": CONTENTS, "paths": PATHS, "assignments": np.array([0, -1, 1]),
-        "confidence": np.array([0.5, 0.0, 1.0]), "truth": ["x", None, "y"], "split": ["train", "train", "test"],
+        "contents": CONTENTS,
+        "paths": PATHS,
+        "assignments": np.array([0, -1, 1]),
+        "confidence": np.array([0.5, 0.0, 1.0]),
+        "truth": ["x", None, "y"],
+        "split": ["train", "train", "test"],
         "extra": {"doubt": np.array([1.0, 2.0, 3.0])},
-    }  # fmt: skip
+    }
     return save_run(folder, **values | changes)
 
 

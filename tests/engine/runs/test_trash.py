@@ -1,8 +1,8 @@
 """What is deleted lies in the bin whole, can be put back, and never replaces what took its place."""
 
-from engine.runs.trash import binned_runs, delete_run, restore_run
 from engine.runs.run import list_runs, open_run
-from tests.engine.test_runs import save
+from engine.runs.trash import binned_runs, delete_run, restore_run
+from tests.engine.runs.test_run import save
 
 
 def test_a_deleted_run_lies_in_the_bin_whole(workspace):

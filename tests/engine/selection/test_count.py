@@ -7,9 +7,9 @@ import pytest
 from sklearn.metrics import silhouette_score
 
 from engine.core.errors import InputError
+from engine.core.settings import controls
 from engine.selection.count.count import NO_CLEAR_K, ClusterCountSettings, cluster_count
 from engine.selection.count.curves import Curves, Work, _coding_length, k_grid, standardised
-from engine.core.settings import controls
 
 FAST = ClusterCountSettings(smallest=5, largest=16, repeats=2, components=16)
 

@@ -7,8 +7,8 @@ import pytest
 
 from engine.core.errors import InputError, WeightsError
 from engine.core.files import read_json
+from engine.core.vectors import unit
 from engine.geometry.neighbors import build_graph
-from engine.selection.sweep.sweep import runner as sweep_bench
 from engine.selection.experiments import (
     Configuration,
     ExperimentRow,
@@ -18,8 +18,8 @@ from engine.selection.experiments import (
     pair_recall,
     run_experiments,
 )
+from engine.selection.sweep import runner as sweep_bench
 from engine.selection.sweep.sweep import SweepSettings
-from engine.core.vectors import unit
 
 
 @pytest.fixture
@@ -41,12 +41,16 @@ def test_a_better_space_comes_first_and_a_failure_is_a_row(rng, tmp_path, no_uma
     def gated():
         raise WeightsError("The weights are gated.", "Accept the terms.")
 
-    sets = [Configuration("poor", 224, lambda: poor), Configuration("good/model", 224, lambda: good),
-            Configuration("gated", 336, gated)]  # fmt: skip
+    sets = [
+        Configuration("poor", 224, lambda: poor),
+        Configuration("good/model", 224, lambda: good),
+        Configuration("gated", 336, gated),
+    ]
     pairs = np.array([(i, i + 6) for i in range(0, 60)])
     settings = SweepSettings.parse({"algorithms": ("kmeans",), "min_clusters": 6, "max_clusters": 6, "n_jobs": 1})
-    result = run_experiments(sets, output_dir=tmp_path, settings=settings, truth=[str(t) for t in truth],
-                             validation_pairs=pairs)  # fmt: skip
+    result = run_experiments(
+        sets, output_dir=tmp_path, settings=settings, truth=[str(t) for t in truth], validation_pairs=pairs
+    )
     assert [row.model for row in result.rows] == ["good/model", "poor", "gated"]
     best, second, failed = result.rows
     assert best.ari == 1.0 and best.pairs_together == 1.0 and best.order == 1 and best.stability == 1.0
@@ -72,9 +76,11 @@ def test_pair_recall_and_label_agreement_count_neighbours(rng):
 
 
 def test_the_order_is_by_mean_place_over_known_criteria_only():
-    rows = [ExperimentRow("a", 1, "a", stability=0.9, balance=0.5, silhouette=0.9),
-            ExperimentRow("b", 1, "b", stability=0.95, balance=0.6, silhouette=0.1),
-            ExperimentRow("c", 1, "c", stability=0.1, balance=0.55)]  # fmt: skip
+    rows = [
+        ExperimentRow("a", 1, "a", stability=0.9, balance=0.5, silhouette=0.9),
+        ExperimentRow("b", 1, "b", stability=0.95, balance=0.6, silhouette=0.1),
+        ExperimentRow("c", 1, "c", stability=0.1, balance=0.55),
+    ]
     ordered = in_order(rows)
     assert [row.name for row in ordered] == ["b", "a", "c"] and ordered[0].mean_place == 1.0
 

@@ -7,10 +7,10 @@ import json
 import numpy as np
 import pytest
 
-from engine.clustering.registry import METHODS
+from engine.clustering.deep.temi.estimator import TEMISettings
 from engine.clustering.density.hdbscan import HDBSCANSettings
 from engine.clustering.kmeans import KMeansSettings
-from engine.clustering.deep.temi.estimator import TEMISettings
+from engine.clustering.registry import METHODS
 from engine.core.errors import CheckpointError, InputError, TrainingError
 from engine.selection.search.search import HyperparameterSearch
 from engine.selection.search.space import default_space, dimensions, grid_of

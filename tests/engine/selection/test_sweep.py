@@ -9,11 +9,18 @@ import pytest
 from sklearn.datasets import load_digits
 
 from engine.core.errors import InputError
-from engine.evaluation.scores import ari
 from engine.core.files import read_json, save_array
 from engine.core.progress import Silent
-from engine.selection.sweep.sweep import runner as sweep_bench
-from engine.selection.sweep.ranking import LeaderboardRow, around_target, break_ties, by_composite, judge, without_repeats
+from engine.evaluation.scores import ari
+from engine.selection.sweep import runner as sweep_bench
+from engine.selection.sweep.ranking import (
+    LeaderboardRow,
+    around_target,
+    break_ties,
+    by_composite,
+    judge,
+    without_repeats,
+)
 from engine.selection.sweep.sweep import Sweep, SweepSettings, load_sweep
 from engine.selection.sweep.worker import score
 
@@ -85,8 +92,17 @@ def test_the_whole_sweep_ranks_writes_and_opens_again(digits, tmp_path, no_umap)
     assert target["nearest_images"] == [f"folder/{row}.png" if row else "=1+1.png" for row in target["nearest"]]
 
     summary = read_json(tmp_path / "clustering_summary.json")
-    assert {"algorithm", "parameters", "composite", "silhouette", "balance", "noise_share", "n_clusters",
-            "largest_share", "seconds"} <= set(summary["ranked"][0])  # fmt: skip
+    assert {
+        "algorithm",
+        "parameters",
+        "composite",
+        "silhouette",
+        "balance",
+        "noise_share",
+        "n_clusters",
+        "largest_share",
+        "seconds",
+    } <= set(summary["ranked"][0])
     table = pq.read_table(tmp_path / "all_results.parquet").to_pylist()
     assert len(table) == summary["candidates"]
     assert json.loads(table[0]["parameters"]) == result.best.parameters
@@ -134,8 +150,7 @@ def test_a_candidate_out_of_time_is_listed_with_its_reason_and_never_replaced(di
 
 def test_above_the_limit_candidates_are_halved_on_a_sample(digits, tmp_path, no_umap):
     x, _ = digits
-    wanted = settings(halving_above=500, halving_sample=300, min_clusters=4, stability=False,
-                      target_cluster_size=30)  # fmt: skip
+    wanted = settings(halving_above=500, halving_sample=300, min_clusters=4, stability=False, target_cluster_size=30)
     listener = Listener()
     result = Sweep(wanted).run(x, output_dir=tmp_path, progress=listener)
     assert any("sample" in sentence or "run on 300 images" in sentence for sentence in listener.said)
@@ -170,8 +185,11 @@ def test_stability_breaks_near_ties_only():
 
 
 def test_one_overlarge_cluster_ranks_below_all_without():
-    rows = [row("big", 0.9, largest_share=0.82, stability=1.0), row("even", 0.89, largest_share=0.1, stability=0.1),
-            row("low", 0.2, largest_share=0.2)]  # fmt: skip
+    rows = [
+        row("big", 0.9, largest_share=0.82, stability=1.0),
+        row("even", 0.89, largest_share=0.1, stability=0.1),
+        row("low", 0.2, largest_share=0.2),
+    ]
     ordered = break_ties(by_composite(rows, 0.3), 0.02, 0.3)
     assert [r.algorithm for r in ordered] == ["even", "low", "big"]
 

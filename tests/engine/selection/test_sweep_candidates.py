@@ -48,8 +48,11 @@ def test_a_cut_keeps_every_method_and_spreads():
         found = candidates(48_642, "balanced", limit=limit)
         assert len(found) == limit
         assert {candidate.algorithm for candidate in found} == set(ALGORITHMS)
-    ks = [dict(c.parameters)["n_clusters"] for c in candidates(48_642, "balanced", limit=13)
-          if c.algorithm == "gaussian_mixture"]  # fmt: skip
+    ks = [
+        dict(c.parameters)["n_clusters"]
+        for c in candidates(48_642, "balanced", limit=13)
+        if c.algorithm == "gaussian_mixture"
+    ]
     assert ks[0] == 10 and ks[-1] == 300
     assert len(candidates(48_642, "fast", algorithms=("dbscan",))) == 6
 

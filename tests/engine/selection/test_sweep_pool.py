@@ -50,9 +50,11 @@ def test_a_death_is_told_with_the_workers_last_words(pool):
 
 def test_a_task_waits_for_its_forerunner_and_fails_with_it(pool):
     tasks = [
-        Task("after good", {}, WIDE, ("good",)), Task("after bad", {}, WIDE, ("bad",)),
-        Task("good", {"sleep": 0.3}, WIDE), Task("bad", {"fail": "no room"}, WIDE),
-    ]  # fmt: skip
+        Task("after good", {}, WIDE, ("good",)),
+        Task("after bad", {}, WIDE, ("bad",)),
+        Task("good", {"sleep": 0.3}, WIDE),
+        Task("bad", {"fail": "no room"}, WIDE),
+    ]
     names = [outcome.task.name for outcome in pool.run(tasks)]
     assert names.index("after good") > names.index("good") and set(names) == {task.name for task in tasks}
     found = by_name(pool.run(tasks))

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.clustering.base import Labels, Vectors, check_embeddings
+from engine.clustering.deep.estimator import DeepEstimator, graph_for
 from engine.clustering.deep.presets import (
     DeepSettings,
     batch_for,
@@ -22,12 +23,11 @@ from engine.clustering.deep.presets import (
     warm_start_for,
     warmup_for,
 )
-from engine.clustering.deep.estimator import DeepEstimator, graph_for
 from engine.clustering.deep.start_labels import SMOOTH_NEIGHBORS, WarmStart, starting_labels
 from engine.core.errors import InputError
-from engine.geometry.neighbors import NeighborGraph
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import setting
+from engine.geometry.neighbors import NeighborGraph
 
 if TYPE_CHECKING:
     import torch
@@ -42,8 +42,13 @@ if TYPE_CHECKING:
 # follows a warm-started student quickly drifts with it: the momentum is full from the first step (see `plan_of`).
 FOR_DATA = {"use_v_prediction": False, "normalise": "principal", "ema": 0.997}
 FOR_CPU = {
-    "batch_diffusion": 2, "sampling_steps": 8, "prediction_steps": 10, "n_samples": 8, "width": 96, "min_steps": 200,
-}  # fmt: skip
+    "batch_diffusion": 2,
+    "sampling_steps": 8,
+    "prediction_steps": 10,
+    "n_samples": 8,
+    "width": 96,
+    "min_steps": 200,
+}
 LEAST_EPOCHS = 3
 # Without it the warm start leaves a few images with outlying logits, which the loss's softmax over the batch then
 # takes for whole clusters: digits fell from .86 to .81 in 200 steps without, and kept .85 with it.
@@ -60,13 +65,19 @@ class CLUDISettings(DeepSettings):
     )
     n_epochs: int = setting(100, "Passes over the images.", ge=1, le=100_000)
     min_steps: int = setting(
-        2000, "Optimiser steps that the preset makes at least, however few images there are.", ge=1, le=100_000,
+        2000,
+        "Optimiser steps that the preset makes at least, however few images there are.",
+        ge=1,
+        le=100_000,
         advanced=True,
-    )  # fmt: skip
+    )
     batch_size: int = setting(
-        256, "Images per optimiser step; several times the number of clusters, which prevents collapse.",
-        ge=2, le=65_536, log=True,
-    )  # fmt: skip
+        256,
+        "Images per optimiser step; several times the number of clusters, which prevents collapse.",
+        ge=2,
+        le=65_536,
+        log=True,
+    )
     learning_rate: float = setting(1e-4, "Step size.", ge=1e-6, le=1e-1, log=True, search=(1e-5, 1e-3))
     warmup_epochs: int = setting(
         1, "Epochs in which the learning rate rises.", ge=0, le=1000, search=[0, 1, 2], advanced=True
@@ -83,9 +94,12 @@ class CLUDISettings(DeepSettings):
         advanced=True,
     )
     ce_lambda: float = setting(
-        50.0, "Weight of the cross-entropy beside the denoising loss.", ge=0.0, le=1000.0,
+        50.0,
+        "Weight of the cross-entropy beside the denoising loss.",
+        ge=0.0,
+        le=1000.0,
         search=[25.0, 50.0, 75.0, 100.0],
-    )  # fmt: skip
+    )
     use_v_prediction: bool = setting(
         True,
         "The network predicts v, a mixture of noise and assignment; off: the assignment. The preset data uses off.",
@@ -132,9 +146,12 @@ def resolve(settings: CLUDISettings, n: int, device: str) -> CLUDISettings:
         settings = settings.changed(**{name: value for name, value in wanted.items() if unchanged(given, name)})
     automatic = given.preset == "data" and unchanged(given, "batch_size")
     batch = batch_for(
-        given.preset, settings.batch_size, n, n_clusters=settings.n_clusters,
+        given.preset,
+        settings.batch_size,
+        n,
+        n_clusters=settings.n_clusters,
         per_cluster=PER_CLUSTER if automatic else 1,
-    )  # fmt: skip
+    )
     if batch < 2 * settings.n_clusters and batch < n // 2:
         raise InputError(
             f"A batch of {batch:,} is too small for {settings.n_clusters:,} clusters: CLUDI is kept from collapsing "
@@ -200,9 +217,9 @@ class CLUDI(DeepEstimator):
         TrainingError
             A loss term became NaN; the last good checkpoint stays.
         """
-        from engine.clustering.deep.trainer import training_device
         from engine.clustering.deep.checkpoints import seeded
         from engine.clustering.deep.data import Features, Normaliser
+        from engine.clustering.deep.trainer import training_device
         from engine.clustering.deep.warm_start import collapse, did_not_train
 
         array = check_embeddings(embeddings, self.settings.n_clusters)
@@ -272,24 +289,40 @@ class CLUDI(DeepEstimator):
         progress: Progress,
         checkpoints: Path | None,
     ) -> Trainer:
-        from engine.clustering.deep.trainer import Trainer
         from engine.clustering.deep.checkpoints import fingerprint
+        from engine.clustering.deep.trainer import Trainer
         from engine.clustering.deep.warm_start import fit_to_labels
 
         settings = self.resolved_
         run = Trainer(
-            task, plan_of(settings, len(array)), n=len(array), method=self.name, settings=settings, device=device,
-            data=fingerprint(array), seed=settings.random_state, progress=progress, checkpoints=checkpoints,
-        )  # fmt: skip
+            task,
+            plan_of(settings, len(array)),
+            n=len(array),
+            method=self.name,
+            settings=settings,
+            device=device,
+            data=fingerprint(array),
+            seed=settings.random_state,
+            progress=progress,
+            checkpoints=checkpoints,
+        )
         self.start_labels_ = starting_labels(
-            settings.warm_start, array, graph, n_clusters=settings.n_clusters, random_state=settings.random_state,
+            settings.warm_start,
+            array,
+            graph,
+            n_clusters=settings.n_clusters,
+            random_state=settings.random_state,
             given=self._given,
-        )  # fmt: skip
+        )
         if self.start_labels_ is not None and not run.resumed:
             fit_to_labels(
-                run, self.start_labels_, task.start_logits(self.start_labels_), n_steps=settings.warm_start_steps,
-                learning_rate=settings.warm_start_rate, label_smoothing=LABEL_SMOOTHING,
-            )  # fmt: skip
+                run,
+                self.start_labels_,
+                task.start_logits(self.start_labels_),
+                n_steps=settings.warm_start_steps,
+                learning_rate=settings.warm_start_rate,
+                label_smoothing=LABEL_SMOOTHING,
+            )
         outcome = run.train()
         self.losses_ = outcome.losses
         self.notes_ += outcome.notes
@@ -301,9 +334,12 @@ def build_network(settings: CLUDISettings, dimension: int) -> CludiNetwork:
     from engine.clustering.deep.cludi.network import CludiNetwork
 
     return CludiNetwork(
-        dimension, settings.n_clusters, embedding_dim=settings.embedding_dim, width=settings.width or None,
+        dimension,
+        settings.n_clusters,
+        embedding_dim=settings.embedding_dim,
+        width=settings.width or None,
         dropout=settings.dropout,
-    )  # fmt: skip
+    )
 
 
 def build_task(settings: CLUDISettings, dimension: int, features: object) -> CludiTask:

@@ -57,22 +57,35 @@ class CludiNetwork(nn.Module):
     centers: Tensor
 
     def __init__(
-        self, dimension: int, n_clusters: int, *, embedding_dim: int = 64, width: int | None = None,
+        self,
+        dimension: int,
+        n_clusters: int,
+        *,
+        embedding_dim: int = 64,
+        width: int | None = None,
         dropout: float = 0.15,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         width = width or dimension
         width += width % 2
         joint = width + width // 2
         self.embedding_dim = embedding_dim
         self.feature_branch = nn.Sequential(
-            nn.Linear(dimension, width), ScaledSiLU(), nn.Linear(width, width),
-            nn.LayerNorm(width, elementwise_affine=False), nn.Linear(width, width), nn.Dropout(dropout),
-        )  # fmt: skip
+            nn.Linear(dimension, width),
+            ScaledSiLU(),
+            nn.Linear(width, width),
+            nn.LayerNorm(width, elementwise_affine=False),
+            nn.Linear(width, width),
+            nn.Dropout(dropout),
+        )
         self.assignment_branch = nn.Sequential(
-            nn.Linear(2 * embedding_dim, 2 * embedding_dim), ScaledSiLU(), nn.Linear(2 * embedding_dim, width // 2),
-            nn.LayerNorm(width // 2), nn.Linear(width // 2, width // 2), nn.Dropout(dropout),
-        )  # fmt: skip
+            nn.Linear(2 * embedding_dim, 2 * embedding_dim),
+            ScaledSiLU(),
+            nn.Linear(2 * embedding_dim, width // 2),
+            nn.LayerNorm(width // 2),
+            nn.Linear(width // 2, width // 2),
+            nn.Dropout(dropout),
+        )
         self.time_width = joint + joint % 2
         self.time_branch = nn.Sequential(
             nn.Linear(self.time_width, 4 * joint), ScaledSiLU(), nn.Linear(4 * joint, joint)
@@ -121,9 +134,15 @@ class CludiNetwork(nn.Module):
 
 
 def perturb(
-    embeddings: Tensor, copies: int, *, low: float = 0.2, high: float = 1.0,
-    drop_low: float = 0.05, drop_high: float = 0.1, generator: torch.Generator | None = None,
-) -> Tensor:  # fmt: skip
+    embeddings: Tensor,
+    copies: int,
+    *,
+    low: float = 0.2,
+    high: float = 1.0,
+    drop_low: float = 0.05,
+    drop_high: float = 0.1,
+    generator: torch.Generator | None = None,
+) -> Tensor:
     """Return `copies` noisy versions of unit embeddings (N, D): x + s u with feature dropout, (B, N, D).
 
     u is uniform on the sphere for every row; s ~ U(low, high) and the dropout rate ~ U(drop_low, drop_high)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from engine.clustering.deep.cludi.diffusion import Diffusion, noise_scale
 from engine.clustering.deep.cludi.network import (
     ROW_TEMPERATURE,
     CludiNetwork,
@@ -23,9 +24,8 @@ from engine.clustering.deep.cludi.network import (
     perturb,
     symmetric_cross_entropy,
 )
-from engine.clustering.deep.cludi.diffusion import Diffusion, noise_scale
-from engine.clustering.deep.trainer import Task, Terms, Trainer
 from engine.clustering.deep.data import Features
+from engine.clustering.deep.trainer import Task, Terms, Trainer
 
 if TYPE_CHECKING:
     from engine.clustering.deep.cludi.estimator import CLUDISettings
@@ -75,9 +75,12 @@ class CludiTask(Task):
         assert isinstance(teacher, CludiNetwork)
         with torch.no_grad(), run.autocast():
             targets = sample_logits(
-                teacher, self.diffusion, teacher.features(self.features[rows]), settings.batch_diffusion,
+                teacher,
+                self.diffusion,
+                teacher.features(self.features[rows]),
+                settings.batch_diffusion,
                 settings.sampling_steps,
-            ).float()  # fmt: skip
+            ).float()
             clean = teacher.embed(functional.softmax(targets / ROW_TEMPERATURE, dim=-1))
         with run.autocast():
             logits, times = self.student_logits(rows, clean)

@@ -1,1 +1,1 @@
-"""TODO room."""
+"""CPP: clustering by rate reduction; `estimator` is light, the rest is imported by `fit`."""

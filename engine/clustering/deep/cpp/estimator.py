@@ -22,21 +22,28 @@ from engine.clustering.deep.cpp.labels import (
     spectrum,
     votes,
 )
-from engine.clustering.deep.presets import DeepSettings, batch_for, check_enough, steps_per_epoch, unchanged, warm_start_for
 from engine.clustering.deep.estimator import DeepEstimator, graph_for
+from engine.clustering.deep.presets import (
+    DeepSettings,
+    batch_for,
+    check_enough,
+    steps_per_epoch,
+    unchanged,
+    warm_start_for,
+)
 from engine.clustering.deep.start_labels import SMOOTH_NEIGHBORS, WarmStart, starting_labels
 from engine.core.errors import InputError
-from engine.geometry.neighbors import NeighborGraph
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import setting
+from engine.geometry.neighbors import NeighborGraph
 
 if TYPE_CHECKING:
     import torch
 
     from engine.clustering.deep.cpp.network import CppNetwork
     from engine.clustering.deep.cpp.task import CppTask
-    from engine.clustering.deep.trainer import Plan, Trainer
     from engine.clustering.deep.data import Features
+    from engine.clustering.deep.trainer import Plan, Trainer
 
 # What the preset "data" puts in the place of published values; chosen by measurement on several sets and seeds.
 FOR_DATA = {"normalise": "principal", "learning_rate": 1e-3, "cluster_rate": 1e-3}
@@ -65,9 +72,12 @@ class CPPSettings(DeepSettings):
         1e-4, "Step size of the cluster head.", ge=1e-6, le=1.0, log=True, search=(1e-5, 1e-2)
     )
     warmup_steps: int = setting(
-        50, "Steps that only spread the features, before the heads part; at most a tenth of the run.",
-        ge=0, le=100_000, advanced=True,
-    )  # fmt: skip
+        50,
+        "Steps that only spread the features, before the heads part; at most a tenth of the run.",
+        ge=0,
+        le=100_000,
+        advanced=True,
+    )
     eta: float = setting(
         0.175, "Temperature of the membership; smaller makes it sparser.", ge=0.02, le=2.0, search=(0.08, 0.3)
     )
@@ -174,9 +184,9 @@ class CPP(DeepEstimator):
         TrainingError
             A loss term became NaN or a coding rate singular; the last good checkpoint stays.
         """
-        from engine.clustering.deep.trainer import training_device
         from engine.clustering.deep.checkpoints import seeded
         from engine.clustering.deep.data import Features, Normaliser
+        from engine.clustering.deep.trainer import training_device
         from engine.clustering.deep.warm_start import collapse
 
         array = check_embeddings(embeddings, self.settings.n_clusters)
@@ -278,24 +288,39 @@ class CPP(DeepEstimator):
         progress: Progress,
         checkpoints: Path | None,
     ) -> Trainer:
-        from engine.clustering.deep.trainer import Trainer
         from engine.clustering.deep.checkpoints import fingerprint
+        from engine.clustering.deep.trainer import Trainer
         from engine.clustering.deep.warm_start import fit_to_labels
 
         settings = self.resolved_
         run = Trainer(
-            task, plan_of(settings), n=len(array), method=self.name, settings=settings, device=device,
-            data=fingerprint(array), seed=settings.random_state, progress=progress, checkpoints=checkpoints,
-        )  # fmt: skip
+            task,
+            plan_of(settings),
+            n=len(array),
+            method=self.name,
+            settings=settings,
+            device=device,
+            data=fingerprint(array),
+            seed=settings.random_state,
+            progress=progress,
+            checkpoints=checkpoints,
+        )
         self.start_labels_ = starting_labels(
-            settings.warm_start, array, graph, n_clusters=settings.n_clusters, random_state=settings.random_state,
+            settings.warm_start,
+            array,
+            graph,
+            n_clusters=settings.n_clusters,
+            random_state=settings.random_state,
             given=self._given,
-        )  # fmt: skip
+        )
         if self.start_labels_ is not None and not run.resumed:
             fit_to_labels(
-                run, self.start_labels_, task.start_logits, n_steps=settings.warm_start_steps,
+                run,
+                self.start_labels_,
+                task.start_logits,
+                n_steps=settings.warm_start_steps,
                 learning_rate=settings.warm_start_rate,
-            )  # fmt: skip
+            )
         outcome = run.train()
         self.losses_ = outcome.losses
         self.notes_ += outcome.notes

@@ -56,9 +56,14 @@ class Spectrum:
 
 
 def spectrum(
-    c: Vectors, n_vectors: int, *, eta: float, random_state: int = 0,
-    exact_rows: int = EXACT_ROWS, n_landmarks: int = LANDMARKS,
-) -> Spectrum:  # fmt: skip
+    c: Vectors,
+    n_vectors: int,
+    *,
+    eta: float,
+    random_state: int = 0,
+    exact_rows: int = EXACT_ROWS,
+    n_landmarks: int = LANDMARKS,
+) -> Spectrum:
     """Return the leading eigenvectors of the normalised (Pi + Pi^T) / 2, exact or by landmarks.
 
     Parameters
@@ -238,9 +243,14 @@ class CodingCurve:
 
 
 def coding_curve(
-    z: Vectors, found: Spectrum, ks: NDArray[np.int64], *, epsilon2: float = 0.1, random_state: int = 0,
+    z: Vectors,
+    found: Spectrum,
+    ks: NDArray[np.int64],
+    *,
+    epsilon2: float = 0.1,
+    random_state: int = 0,
     repeats: int = 3,
-) -> CodingCurve:  # fmt: skip
+) -> CodingCurve:
     """Cut the spectrum at each K and measure how briefly the clusters code `z` (n, d)."""
     table = np.array(
         [

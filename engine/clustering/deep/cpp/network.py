@@ -33,9 +33,12 @@ class CppNetwork(nn.Module):
     def __init__(self, dimension: int, *, width: int = 4096, feature_dim: int = 128) -> None:
         super().__init__()
         self.pre_feature = nn.Sequential(
-            nn.Linear(dimension, width, bias=False), nn.BatchNorm1d(width), nn.ReLU(),
-            nn.Linear(width, width), nn.ReLU(),
-        )  # fmt: skip
+            nn.Linear(dimension, width, bias=False),
+            nn.BatchNorm1d(width),
+            nn.ReLU(),
+            nn.Linear(width, width),
+            nn.ReLU(),
+        )
         self.subspace = nn.Linear(width, feature_dim)
         self.cluster = nn.Linear(width, feature_dim)
 

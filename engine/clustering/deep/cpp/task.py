@@ -11,8 +11,8 @@ from torch import Tensor
 
 from engine.clustering.deep.cpp.network import CppNetwork, objective
 from engine.clustering.deep.cpp.rate_reduction import coding_rate
-from engine.clustering.deep.trainer import Task, Terms, Trainer
 from engine.clustering.deep.data import Features
+from engine.clustering.deep.trainer import Task, Terms, Trainer
 
 if TYPE_CHECKING:
     from engine.clustering.deep.cpp.estimator import CPPSettings

@@ -9,20 +9,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.clustering.base import Labels, Vectors, check_embeddings
-from engine.clustering.kmeans import mean_directions
-from engine.clustering.deep.presets import DeepSettings, batch_for, check_enough, raised_batch, steps_per_epoch, unchanged
 from engine.clustering.deep.estimator import DeepEstimator, graph_for
+from engine.clustering.deep.presets import (
+    DeepSettings,
+    batch_for,
+    check_enough,
+    raised_batch,
+    steps_per_epoch,
+    unchanged,
+)
 from engine.clustering.deep.start_labels import SMOOTH_NEIGHBORS, WarmStart, starting_labels
-from engine.geometry.neighbors import NeighborGraph
+from engine.clustering.kmeans import mean_directions
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import setting
+from engine.geometry.neighbors import NeighborGraph
 
 if TYPE_CHECKING:
     import torch
 
+    from engine.clustering.deep.data import Features
     from engine.clustering.deep.four_term.network import FourTermNetwork, FourTermTask
     from engine.clustering.deep.trainer import Plan
-    from engine.clustering.deep.data import Features
 
 # What the preset "data" puts in the place of published values; chosen by benchmarks/deep_quality.py.
 FOR_CPU = {"hidden_dim": 512, "projection_dim": 128}
@@ -37,9 +44,12 @@ class FourTermHeadSettings(DeepSettings):
     )
     n_epochs: int = setting(100, "Passes over the images.", ge=1, le=100_000)
     min_steps: int = setting(
-        500, "Optimiser steps that the preset makes at least, however few images there are.", ge=1, le=100_000,
+        500,
+        "Optimiser steps that the preset makes at least, however few images there are.",
+        ge=1,
+        le=100_000,
         advanced=True,
-    )  # fmt: skip
+    )
     batch_size: int = setting(256, "Images per optimiser step.", ge=2, le=65_536, log=True, search=[128, 256, 512])
     learning_rate: float = setting(1e-3, "Step size of Adam.", ge=1e-6, le=0.1, log=True, search=(1e-4, 1e-2))
     noise: float = setting(
@@ -49,9 +59,12 @@ class FourTermHeadSettings(DeepSettings):
     hidden_dim: int = setting(2048, "Width of the hidden layers.", ge=8, le=8192, log=True, advanced=True)
     projection_dim: int = setting(256, "Width of the projection.", ge=4, le=4096, log=True, advanced=True)
     warm_start_steps: int = setting(
-        150, "Cross-entropy steps after the centres are set; the preset paper makes none.", ge=0, le=10_000,
+        150,
+        "Cross-entropy steps after the centres are set; the preset paper makes none.",
+        ge=0,
+        le=10_000,
         advanced=True,
-    )  # fmt: skip
+    )
 
 
 def resolve(settings: FourTermHeadSettings, n: int, device: str) -> FourTermHeadSettings:
@@ -109,10 +122,10 @@ class FourTermHead(DeepEstimator):
         checkpoints: Path | None = None,
     ) -> Self:
         """Cluster `embeddings` (n, d); see `ClusterEstimator.fit` and `TEMI.fit` for the errors."""
-        from engine.clustering.deep.four_term.network import assign
-        from engine.clustering.deep.trainer import training_device
         from engine.clustering.deep.checkpoints import seeded
         from engine.clustering.deep.data import Features, Normaliser
+        from engine.clustering.deep.four_term.network import assign
+        from engine.clustering.deep.trainer import training_device
         from engine.clustering.deep.warm_start import collapse, did_not_train
 
         array = check_embeddings(embeddings, self.settings.n_clusters)
@@ -174,23 +187,35 @@ class FourTermHead(DeepEstimator):
     ) -> None:
         import torch
 
+        from engine.clustering.deep.checkpoints import fingerprint
         from engine.clustering.deep.four_term.network import start_from_centers
         from engine.clustering.deep.trainer import Trainer
-        from engine.clustering.deep.checkpoints import fingerprint
         from engine.clustering.deep.warm_start import fit_to_labels
 
         settings = self.resolved_
         run = Trainer(
-            task, plan_of(settings, len(array)), n=len(array), method=self.name, settings=settings, device=device,
-            data=fingerprint(array), seed=settings.random_state, progress=progress, checkpoints=checkpoints,
-        )  # fmt: skip
+            task,
+            plan_of(settings, len(array)),
+            n=len(array),
+            method=self.name,
+            settings=settings,
+            device=device,
+            data=fingerprint(array),
+            seed=settings.random_state,
+            progress=progress,
+            checkpoints=checkpoints,
+        )
         if not run.resumed:
             run.measure_start()
         self._starting_loss = run.starting_loss
         self.start_labels_ = starting_labels(
-            settings.warm_start, array, graph, n_clusters=settings.n_clusters, random_state=settings.random_state,
+            settings.warm_start,
+            array,
+            graph,
+            n_clusters=settings.n_clusters,
+            random_state=settings.random_state,
             given=self._given,
-        )  # fmt: skip
+        )
         if self.start_labels_ is not None and not run.resumed:
             centers = torch.from_numpy(mean_directions(array, self.start_labels_, settings.n_clusters)).to(device)
             start_from_centers(task.model, task.features, centers)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from engine.clustering.deep.trainer import Task, Terms, Trainer
 from engine.clustering.deep.data import Features
+from engine.clustering.deep.trainer import Task, Terms, Trainer
 
 CONDITIONAL, AGREEMENT, BALANCE, DISTANCE = 1.0, 2.0, 1.5, 0.1
 
@@ -27,10 +27,15 @@ class FourTermNetwork(nn.Module):
     def __init__(self, *, n_in: int, n_hidden: int, n_projection: int, n_clusters: int) -> None:
         super().__init__()
         self.projection = nn.Sequential(
-            nn.Linear(n_in, n_hidden, bias=False), nn.BatchNorm1d(n_hidden), nn.ReLU(),
-            nn.Linear(n_hidden, n_hidden, bias=False), nn.BatchNorm1d(n_hidden), nn.ReLU(),
-            nn.Linear(n_hidden, n_projection, bias=False), nn.BatchNorm1d(n_projection),
-        )  # fmt: skip
+            nn.Linear(n_in, n_hidden, bias=False),
+            nn.BatchNorm1d(n_hidden),
+            nn.ReLU(),
+            nn.Linear(n_hidden, n_hidden, bias=False),
+            nn.BatchNorm1d(n_hidden),
+            nn.ReLU(),
+            nn.Linear(n_hidden, n_projection, bias=False),
+            nn.BatchNorm1d(n_projection),
+        )
         self.classifier = nn.Linear(n_projection, n_clusters, bias=False)
 
     def project(self, x: Tensor) -> Tensor:
@@ -69,8 +74,12 @@ def four_terms(z: Tensor, z_other: Tensor, logits: Tensor, logits_other: Tensor)
     distance = functional.mse_loss(z.float(), z_other.float())
     loss = CONDITIONAL * conditional + AGREEMENT * agreement - BALANCE * balance + DISTANCE * distance
     return {
-        "loss": loss, "conditional": conditional, "agreement": agreement, "balance": balance, "distance": distance,
-    }  # fmt: skip
+        "loss": loss,
+        "conditional": conditional,
+        "agreement": agreement,
+        "balance": balance,
+        "distance": distance,
+    }
 
 
 class FourTermTask(Task):

@@ -1,1 +1,1 @@
-"""TODO room."""
+"""HaDis: a network trained from the images; `estimator` is light, the rest is imported by `fit`."""

@@ -16,9 +16,9 @@ from engine.clustering.base import ClusterEstimator, Labels, Vectors
 from engine.clustering.deep.presets import DeepSettings, batch_for, check_enough, epochs_for, unchanged
 from engine.clustering.deep.tracking import Tracking
 from engine.core.errors import InputError
-from engine.geometry.neighbors import NeighborGraph
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import setting
+from engine.geometry.neighbors import NeighborGraph
 
 BACKBONE_FILE = "backbone.pt"
 SMALL_IMAGE = 16
@@ -33,8 +33,9 @@ class HaDisSettings(DeepSettings):
     )
     image_size: int = setting(0, "Pixels of a view; 0 takes the images' own size, up to 224.", ge=0, le=512)
     train_on: Literal["train", "all"] = setting(
-        "train", "Where there is a test part: train on the training images alone, or on all, as most papers do.",
-    )  # fmt: skip
+        "train",
+        "Where there is a test part: train on the training images alone, or on all, as most papers do.",
+    )
     hardness_aware: bool = setting(True, "Hardness-aware self-distillation; without it the method is ProPos.")
     n_epochs: int = setting(200, "Passes over the images; the paper makes 1,000.", ge=1, le=10_000, log=True)
     batch_size: int = setting(256, "Images of a step: 256 at 32 px, 128 at 96 px.", ge=2, le=4096, log=True)
@@ -51,9 +52,12 @@ class HaDisSettings(DeepSettings):
     colour_jitter: float = setting(1.0, "Strength of colour changes; 0 switches them off.", ge=0, le=2)
     grayscale: float = setting(0.2, "Probability that a view loses its colour.", ge=0, le=1)
     warmup_share: float = setting(
-        0.05, "Share of the steps without prototypes, while the rate rises (50 of 1,000 epochs).", ge=0, le=0.5,
+        0.05,
+        "Share of the steps without prototypes, while the rate rises (50 of 1,000 epochs).",
+        ge=0,
+        le=0.5,
         advanced=True,
-    )  # fmt: skip
+    )
     min_steps: int = setting(
         2000, "With the preset data: train at least so many steps.", ge=1, le=1_000_000, log=True, advanced=True
     )
@@ -71,9 +75,11 @@ class HaDisSettings(DeepSettings):
     reassign_every: int = setting(1, "Epochs between two rounds of pseudo-labels.", ge=1, le=100, advanced=True)
     balanced_sampling: bool = setting(False, "Draw images of small clusters more often (CIFAR-20).", advanced=True)
     tracking: Tracking = setting(
-        "none", "Losses also to TensorBoard (files in the run) or Weights & Biases (sent to that service).",
-        runtime=True, advanced=True,
-    )  # fmt: skip
+        "none",
+        "Losses also to TensorBoard (files in the run) or Weights & Biases (sent to that service).",
+        runtime=True,
+        advanced=True,
+    )
     checkpoint_every: int = setting(20, "Epochs between checkpoints.", ge=1, le=1000, runtime=True, advanced=True)
 
 

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.clustering.base import Labels, Vectors
-from engine.clustering.kmeans import KMeans, KMeansSettings
 from engine.clustering.deep.hadis.augment import Augmentation
 from engine.clustering.deep.hadis.network import HaDisNetwork, dsa, hsd, pcl, target_momentum
 from engine.clustering.deep.parallel import Team
 from engine.clustering.deep.plan import Task, Terms
+from engine.clustering.kmeans import KMeans, KMeansSettings
 
 if TYPE_CHECKING:
     from engine.clustering.deep.hadis.estimator import HaDisSettings
@@ -111,14 +111,17 @@ class HaDisTask(Task):
                 sum_of(
                     [
                         pcl(
-                            online[i].float(), target[j], labels, self.settings.n_clusters,
+                            online[i].float(),
+                            target[j],
+                            labels,
+                            self.settings.n_clusters,
                             temperature=self.settings.temperature,
                         )
                         for i, j in orders
                     ]
                 )
                 / 2
-            )  # fmt: skip
+            )
             total = total + self.settings.pcl_weight * terms["pcl"]
         return {"loss": total} | terms
 
@@ -141,10 +144,13 @@ class HaDisTask(Task):
         if run.step:
             self.model.follow(
                 target_momentum(
-                    self.settings.ema, run.step, run.total_steps,
-                    to_one=self.settings.ema_to_one, ramp=self.settings.preset == "data",
+                    self.settings.ema,
+                    run.step,
+                    run.total_steps,
+                    to_one=self.settings.ema_to_one,
+                    ramp=self.settings.preset == "data",
                 )
-            )  # fmt: skip
+            )
 
     def adjust_gradients(self, run: Trainer) -> None:
         """Average the processes' gradients."""
@@ -170,8 +176,10 @@ class HaDisTask(Task):
         """Return (len(rows), outputs) unit-length target projections of the images as they are."""
         parts = torch.tensor_split(rows, self.team.size)
         own = [
-            self._encode(chunk, run) for chunk in parts[self.team.rank].split(ENCODE_BATCH) if len(chunk)  # type: ignore[no-untyped-call]
-        ]  # fmt: skip
+            self._encode(chunk, run)
+            for chunk in parts[self.team.rank].split(ENCODE_BATCH)
+            if len(chunk)  # type: ignore[no-untyped-call]
+        ]
         stacked = np.concatenate(own) if own else np.zeros((0, self.settings.projection_dim), np.float32)
         return self.team.gather(stacked, [len(part) for part in parts], run.device)
 
@@ -182,10 +190,11 @@ class HaDisTask(Task):
     def state(self) -> dict[str, Any]:
         """Return pseudo-labels and the history of sizes."""
         return {
-            "pseudo": torch.from_numpy(self.pseudo), "centers": torch.from_numpy(self.centers),
+            "pseudo": torch.from_numpy(self.pseudo),
+            "centers": torch.from_numpy(self.centers),
             "epochs": torch.tensor([epoch for epoch, _ in self.sizes], dtype=torch.int64),
             "sizes": torch.tensor([sizes for _, sizes in self.sizes], dtype=torch.int64),
-        }  # fmt: skip
+        }
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Restore what `state` returned."""

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from engine.clustering.base import Vectors
+from engine.clustering.deep.checkpoints import fingerprint, seeded
 from engine.clustering.deep.hadis.augment import Augmentation
 from engine.clustering.deep.hadis.network import HaDisNetwork
 from engine.clustering.deep.hadis.task import HaDisTask, ImageRows, image_statistics
@@ -17,10 +18,9 @@ from engine.clustering.deep.parallel import Team, TeamProgress
 from engine.clustering.deep.presets import steps_per_epoch
 from engine.clustering.deep.tracking import tracked
 from engine.clustering.deep.trainer import Group, Plan, Trainer, training_device
-from engine.clustering.deep.checkpoints import fingerprint, seeded
 from engine.clustering.deep.warm_start import collapse, did_not_train
-from engine.embeddings.encoders.resnet_network import Backbone, save_backbone
 from engine.core.progress import Progress
+from engine.embeddings.encoders.resnet_network import Backbone, save_backbone
 
 if TYPE_CHECKING:
     from engine.clustering.deep.hadis.estimator import HaDis, HaDisSettings
@@ -36,12 +36,16 @@ def make_plan(settings: HaDisSettings, n: int) -> Plan:
         for pattern in ("predictor.1.*", "predictor*bias", "projector.1.*", "*norm*", "*bias")
     )
     return Plan(
-        n_epochs=settings.n_epochs, batch_size=settings.batch_size, learning_rate=rate,
+        n_epochs=settings.n_epochs,
+        batch_size=settings.batch_size,
+        learning_rate=rate,
         groups=(*groups, Group("predictor*", settings.weight_decay, fast), Group("*", settings.weight_decay)),
-        optimiser="sgd", momentum=settings.momentum,
+        optimiser="sgd",
+        momentum=settings.momentum,
         warmup_steps=round(settings.warmup_share * settings.n_epochs * steps),
-        schedule="cosine", checkpoint_every=settings.checkpoint_every,
-    )  # fmt: skip
+        schedule="cosine",
+        checkpoint_every=settings.checkpoint_every,
+    )
 
 
 def train_hadis(
@@ -113,9 +117,15 @@ def make_trainer(
     """Build network, task and trainer from resolved settings; resumes where a checkpoint lies."""
     mean, std, gray = image_statistics(images, train)
     augmentation = Augmentation(
-        settings.image_size, mean, std, settings.smallest_crop, settings.flip, settings.colour_jitter,
-        settings.grayscale, gray,
-    )  # fmt: skip
+        settings.image_size,
+        mean,
+        std,
+        settings.smallest_crop,
+        settings.flip,
+        settings.colour_jitter,
+        settings.grayscale,
+        gray,
+    )
     network = HaDisNetwork(
         settings.backbone, settings.image_size, hidden=settings.projector_width, outputs=settings.projection_dim
     )
@@ -125,9 +135,17 @@ def make_trainer(
     )
     flat = images.reshape(len(images), -1)
     trainer = Trainer(
-        task, plan, n=len(train), method="hadis", settings=settings, device=device, data=fingerprint(flat),
-        seed=settings.random_state, progress=progress, checkpoints=checkpoints,
-    )  # fmt: skip
+        task,
+        plan,
+        n=len(train),
+        method="hadis",
+        settings=settings,
+        device=device,
+        data=fingerprint(flat),
+        seed=settings.random_state,
+        progress=progress,
+        checkpoints=checkpoints,
+    )
     if team.rank:
         trainer.folder = None  # the first process writes for all
     return task, trainer
@@ -137,9 +155,14 @@ def backbone_of(task: HaDisTask) -> Backbone:
     """Return the trained target network with all that is needed to use it on new images."""
     model, own = task.model, task.augmentation
     return Backbone(
-        task.settings.backbone, own.side, list(own.mean), list(own.std), model.target_encoder.eval(),
-        model.target_projector.eval(), torch.from_numpy(task.centers),
-    )  # fmt: skip
+        task.settings.backbone,
+        own.side,
+        list(own.mean),
+        list(own.std),
+        model.target_encoder.eval(),
+        model.target_projector.eval(),
+        torch.from_numpy(task.centers),
+    )
 
 
 def project(backbone: Backbone, images: NDArray[np.uint8], *, batch: int = 512) -> Vectors:

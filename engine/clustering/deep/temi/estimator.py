@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.clustering.base import Labels, Vectors, check_embeddings
+from engine.clustering.deep.estimator import DeepEstimator, graph_for
 from engine.clustering.deep.presets import (
     DeepSettings,
     batch_for,
@@ -20,11 +21,10 @@ from engine.clustering.deep.presets import (
     warm_start_for,
     warmup_for,
 )
-from engine.clustering.deep.estimator import DeepEstimator, graph_for
 from engine.clustering.deep.start_labels import SMOOTH_NEIGHBORS, WarmStart, starting_labels
-from engine.geometry.neighbors import NeighborGraph
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import setting
+from engine.geometry.neighbors import NeighborGraph
 
 if TYPE_CHECKING:
     import torch
@@ -54,9 +54,12 @@ class TEMISettings(DeepSettings):
     n_heads: int = setting(50, "Heads trained side by side; the one with the lowest loss is used.", ge=1, le=200)
     n_epochs: int = setting(200, "Passes over the images.", ge=1, le=100_000)
     min_steps: int = setting(
-        400, "Steps that the preset makes at least after a warm start; five times as many without one.",
-        ge=1, le=100_000, advanced=True,
-    )  # fmt: skip
+        400,
+        "Steps that the preset makes at least after a warm start; five times as many without one.",
+        ge=1,
+        le=100_000,
+        advanced=True,
+    )
     batch_size: int = setting(512, "Images per optimiser step.", ge=2, le=65_536, log=True)
     learning_rate: float = setting(
         1e-4, "Step size per 256 images of a batch.", ge=1e-6, le=0.1, log=True, search=(1e-4, 1e-2)
@@ -160,10 +163,10 @@ class TEMI(DeepEstimator):
         TrainingError
             A loss term became NaN; the last good checkpoint stays.
         """
-        from engine.clustering.deep.temi.network import assign
-        from engine.clustering.deep.trainer import training_device
         from engine.clustering.deep.checkpoints import seeded
         from engine.clustering.deep.data import Features, Normaliser
+        from engine.clustering.deep.temi.network import assign
+        from engine.clustering.deep.trainer import training_device
         from engine.clustering.deep.warm_start import collapse, did_not_train
 
         array = check_embeddings(embeddings, self.settings.n_clusters)
@@ -234,22 +237,34 @@ class TEMI(DeepEstimator):
         progress: Progress,
         checkpoints: Path | None,
     ) -> Trainer:
-        from engine.clustering.deep.trainer import Trainer
         from engine.clustering.deep.checkpoints import fingerprint
+        from engine.clustering.deep.trainer import Trainer
         from engine.clustering.deep.warm_start import fit_to_labels
 
         settings = self.resolved_
         run = Trainer(
-            task, plan_of(settings, len(array)), n=len(array), method=self.name, settings=settings, device=device,
-            data=fingerprint(array), seed=settings.random_state, progress=progress, checkpoints=checkpoints,
-        )  # fmt: skip
+            task,
+            plan_of(settings, len(array)),
+            n=len(array),
+            method=self.name,
+            settings=settings,
+            device=device,
+            data=fingerprint(array),
+            seed=settings.random_state,
+            progress=progress,
+            checkpoints=checkpoints,
+        )
         if not run.resumed:
             run.measure_start()
         self._starting_loss = run.starting_loss
         self.start_labels_ = starting_labels(
-            settings.warm_start, array, graph, n_clusters=settings.n_clusters, random_state=settings.random_state,
+            settings.warm_start,
+            array,
+            graph,
+            n_clusters=settings.n_clusters,
+            random_state=settings.random_state,
             given=self._given,
-        )  # fmt: skip
+        )
         if self.start_labels_ is not None and not run.resumed:
             fit_to_labels(run, self.start_labels_, task.logits_of_rows, n_steps=settings.warm_start_steps)
         outcome = run.train()

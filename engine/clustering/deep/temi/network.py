@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from engine.clustering.deep.trainer import Task, Terms, Trainer
 from engine.clustering.deep.data import Features
+from engine.clustering.deep.trainer import Task, Terms, Trainer
 
 MARGINAL_MOMENTUM = 0.9
 LEAST_WINDOW = 50

@@ -9,22 +9,32 @@ import numpy as np
 import pytest
 import torch
 
-from engine.clustering.registry import METHODS
 from engine.clustering.deep.cludi.estimator import CLUDI, CLUDISettings, build_task, plan_of, resolve
 from engine.clustering.deep.cludi.task import sample_logits
-from engine.clustering.deep.trainer import Trainer
 from engine.clustering.deep.data import Features
+from engine.clustering.deep.trainer import Trainer
+from engine.clustering.registry import METHODS
 from engine.core.errors import CheckpointError, InputError, TrainingError
-from engine.evaluation.scores import accuracy
 from engine.core.settings import controls
+from engine.evaluation.scores import accuracy
 from tests.engine.clustering.deep.common import Listener, groups
 
 CPU = torch.device("cpu")
 SMALL = {
-    "n_clusters": 3, "embedding_dim": 16, "width": 48, "batch_diffusion": 2, "sampling_steps": 8, "prediction_steps": 8,
-    "n_samples": 4, "batch_size": 48, "n_epochs": 6, "warm_start_steps": 150,
-    "warm_start_rate": 2e-3, "device": "cpu", "diffusion_steps": 100,
-}  # fmt: skip
+    "n_clusters": 3,
+    "embedding_dim": 16,
+    "width": 48,
+    "batch_diffusion": 2,
+    "sampling_steps": 8,
+    "prediction_steps": 8,
+    "n_samples": 4,
+    "batch_size": 48,
+    "n_epochs": 6,
+    "warm_start_steps": 150,
+    "warm_start_rate": 2e-3,
+    "device": "cpu",
+    "diffusion_steps": 100,
+}
 
 
 def trainer(**changes):

@@ -20,17 +20,22 @@ from engine.clustering.deep.cpp.labels import (
 )
 from engine.clustering.deep.cpp.rate_reduction import coding_length as coding_length_torch
 from engine.clustering.deep.cpp.rate_reduction import sinkhorn
-from engine.clustering.deep.trainer import Trainer
 from engine.clustering.deep.data import Features
+from engine.clustering.deep.trainer import Trainer
 from engine.core.errors import CheckpointError, InputError, TrainingError
 from engine.evaluation.scores import accuracy, ari
 from tests.engine.clustering.deep.common import Listener, groups
 
 CPU = torch.device("cpu")
 SMALL = {
-    "n_clusters": 3, "width": 32, "feature_dim": 12, "batch_size": 60, "n_epochs": 6, "warm_start_steps": 40,
+    "n_clusters": 3,
+    "width": 32,
+    "feature_dim": 12,
+    "batch_size": 60,
+    "n_epochs": 6,
+    "warm_start_steps": 40,
     "device": "cpu",
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")

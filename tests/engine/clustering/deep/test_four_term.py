@@ -8,19 +8,24 @@ import numpy as np
 import pytest
 import torch
 
-from engine.clustering.registry import METHODS
+from engine.clustering.deep.data import Features, Normaliser
 from engine.clustering.deep.four_term.estimator import FourTermHead, FourTermHeadSettings, resolve
 from engine.clustering.deep.four_term.network import FourTermNetwork, FourTermTask, four_terms, start_from_centers
-from engine.clustering.deep.data import Features, Normaliser
+from engine.clustering.registry import METHODS
 from engine.core.errors import CheckpointError, InputError
 from engine.evaluation.scores import accuracy
 from tests.engine.clustering.deep.common import Listener, groups
 
 CPU = torch.device("cpu")
 SMALL = {
-    "n_clusters": 3, "hidden_dim": 16, "projection_dim": 8, "batch_size": 32, "n_epochs": 6, "device": "cpu",
+    "n_clusters": 3,
+    "hidden_dim": 16,
+    "projection_dim": 8,
+    "batch_size": 32,
+    "n_epochs": 6,
+    "device": "cpu",
     "warm_start_steps": 40,
-}  # fmt: skip
+}
 TERMS = ("conditional", "agreement", "balance", "distance")
 
 

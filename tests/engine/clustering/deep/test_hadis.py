@@ -12,15 +12,23 @@ import numpy as np
 import pytest
 import torch
 
-from engine.clustering.registry import find_method
 from engine.clustering.deep.hadis.estimator import BACKBONE_FILE, HaDis, HaDisSettings, check_images, nearest, resolve
 from engine.clustering.deep.published import published, read_settings
+from engine.clustering.registry import find_method
 from engine.core.errors import CheckpointError, InputError
 
 TOY = {
-    "n_clusters": 3, "n_epochs": 3, "batch_size": 16, "min_steps": 1, "projector_width": 16, "projection_dim": 8,
-    "backbone": "resnet_small", "device": "cpu", "checkpoint_every": 1, "flip": False,
-}  # fmt: skip
+    "n_clusters": 3,
+    "n_epochs": 3,
+    "batch_size": 16,
+    "min_steps": 1,
+    "projector_width": 16,
+    "projection_dim": 8,
+    "backbone": "resnet_small",
+    "device": "cpu",
+    "checkpoint_every": 1,
+    "flip": False,
+}
 
 
 def shapes(n: int = 60, side: int = 8) -> np.ndarray:
@@ -265,7 +273,8 @@ def test_a_processor_gets_small_views_and_fewer_steps_but_what_was_chosen_stays(
 
 
 def test_settings_load_without_torch():
-    code = "import sys, engine.clustering.deep.hadis.estimator, engine.embeddings.encoders.resnet; print('torch' in sys.modules)"
+    modules = "engine.clustering.deep.hadis.estimator, engine.embeddings.encoders.resnet"
+    code = f"import sys, {modules}; print('torch' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "False"
 

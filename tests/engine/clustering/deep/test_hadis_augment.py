@@ -75,9 +75,11 @@ def test_saturation_and_contrast_equal_torchvision(rng):
     amount = torch.tensor(0.3).view(1, 1, 1, 1)
     torch.testing.assert_close(blend(x, luminance(x), amount), reference.adjust_saturation(x, 1.3), atol=1e-3, rtol=0)
     torch.testing.assert_close(
-        blend(x, luminance(x).mean(dim=(2, 3), keepdim=True), amount), reference.adjust_contrast(x, 1.3), atol=1e-3,
+        blend(x, luminance(x).mean(dim=(2, 3), keepdim=True), amount),
+        reference.adjust_contrast(x, 1.3),
+        atol=1e-3,
         rtol=0,
-    )  # fmt: skip
+    )
 
 
 def test_plain_images_are_only_standardised(images):

@@ -10,13 +10,13 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from engine.clustering.registry import METHODS, find_method
-from engine.clustering.deep.temi.network import StackedHeads, TemiTask, temi_loss
-from engine.clustering.deep.presets import batch_for, epochs_for, neighbors_for, warm_start_for, warmup_for
-from engine.clustering.deep.temi.estimator import TEMI, TEMISettings, plan_of, resolve
-from engine.clustering.deep.trainer import Trainer
 from engine.clustering.deep.data import Features
+from engine.clustering.deep.presets import batch_for, epochs_for, neighbors_for, warm_start_for, warmup_for
 from engine.clustering.deep.start_labels import neighbor_agreement, shared_neighbors, smoothed, starting_labels
+from engine.clustering.deep.temi.estimator import TEMI, TEMISettings, plan_of, resolve
+from engine.clustering.deep.temi.network import StackedHeads, TemiTask, temi_loss
+from engine.clustering.deep.trainer import Trainer
+from engine.clustering.registry import METHODS, find_method
 from engine.core.errors import CheckpointError, InputError
 from engine.evaluation.scores import accuracy
 from engine.geometry.neighbors import build_graph
@@ -24,9 +24,15 @@ from tests.engine.clustering.deep.common import Listener, groups
 
 CPU = torch.device("cpu")
 SMALL = {
-    "n_clusters": 3, "n_heads": 2, "hidden_dim": 16, "bottleneck_dim": 8, "batch_size": 32, "n_epochs": 6,
-    "device": "cpu", "warm_start_steps": 60,
-}  # fmt: skip
+    "n_clusters": 3,
+    "n_heads": 2,
+    "hidden_dim": 16,
+    "bottleneck_dim": 8,
+    "batch_size": 32,
+    "n_epochs": 6,
+    "device": "cpu",
+    "warm_start_steps": 60,
+}
 
 
 def softmax(row):
@@ -246,9 +252,16 @@ def test_a_stopped_fit_resumes_to_the_same_labels(fitted, tmp_path):
 def test_published_settings_on_a_small_set_are_told_as_not_trained():
     table, _ = groups(300)
     settings = TEMISettings(
-        n_clusters=3, preset="paper", n_heads=2, hidden_dim=64, bottleneck_dim=128, batch_size=64, n_epochs=3,
-        warm_start="none", device="cpu",
-    )  # fmt: skip
+        n_clusters=3,
+        preset="paper",
+        n_heads=2,
+        hidden_dim=64,
+        bottleneck_dim=128,
+        batch_size=64,
+        n_epochs=3,
+        warm_start="none",
+        device="cpu",
+    )
     model = TEMI(settings).fit(table)
     assert any(note.startswith("It did not train: loss -0.") for note in model.notes_)
     assert not any(note.startswith("It did not train") for note in TEMI(TEMISettings(**SMALL)).fit(table).notes_)

@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from engine.clustering.deep import data as training_data
-from engine.clustering.deep.presets import DeepSettings
-from engine.clustering.deep.trainer import Group, Plan, Task, Trainer, training_device
 from engine.clustering.deep.checkpoints import fingerprint, list_checkpoints, load_tensors, save_tensors, seeded
 from engine.clustering.deep.data import BatchOrder, Features, Normaliser
 from engine.clustering.deep.plan import ema_momentum, human_time, make_optimiser, rate_factor
+from engine.clustering.deep.presets import DeepSettings
+from engine.clustering.deep.trainer import Group, Plan, Task, Trainer, training_device
 from engine.clustering.deep.warm_start import collapse, did_not_train, fit_to_labels
 from engine.core.errors import CheckpointError, InputError, StorageError, TrainingError
 from tests.engine.clustering.deep.common import Listener
@@ -55,9 +55,16 @@ class Toy(Task):
 def trainer(task=None, *, folder=None, listener=None, settings=None, data="", method="toy", **plan):
     numbers = {"n_epochs": 8, "batch_size": 16, "learning_rate": 1e-2, "ema": 0.99, "checkpoint_every": 2} | plan
     return Trainer(
-        task or Toy(), Plan(**numbers), n=50, method=method, settings=settings or DeepSettings(), device=CPU,
-        data=data, progress=listener or Listener(), checkpoints=folder,
-    )  # fmt: skip
+        task or Toy(),
+        Plan(**numbers),
+        n=50,
+        method=method,
+        settings=settings or DeepSettings(),
+        device=CPU,
+        data=data,
+        progress=listener or Listener(),
+        checkpoints=folder,
+    )
 
 
 def trained(**options):

@@ -12,9 +12,9 @@ from engine.clustering.density.hdbscan import HDBSCAN, HDBSCANSettings, cut_tree
 from engine.clustering.density.linkage import LinkageTree, single_linkage
 from engine.clustering.density.spanning import spanning_tree
 from engine.core.errors import InputError, StorageError
+from engine.core.vectors import unit
 from engine.evaluation.scores import ari
 from engine.geometry.neighbors import build_graph
-from engine.core.vectors import unit
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +41,18 @@ def groups(rng, sizes=(150, 120, 90, 200), d=32, spread=0.5):
 @pytest.mark.parametrize("epsilon", [0.0, 0.4])
 def test_the_cut_is_the_packages_own(digits, method, epsilon):
     x, _ = digits
-    exact = HDBSCAN(raw(mode="exact", min_cluster_size=8, min_samples=3, cluster_selection_method=method,
-                        cluster_selection_epsilon=epsilon)).fit(x)  # fmt: skip
-    theirs = package(x, min_cluster_size=8, min_samples=3, cluster_selection_method=method,
-                     cluster_selection_epsilon=epsilon)  # fmt: skip
+    exact = HDBSCAN(
+        raw(
+            mode="exact",
+            min_cluster_size=8,
+            min_samples=3,
+            cluster_selection_method=method,
+            cluster_selection_epsilon=epsilon,
+        )
+    ).fit(x)
+    theirs = package(
+        x, min_cluster_size=8, min_samples=3, cluster_selection_method=method, cluster_selection_epsilon=epsilon
+    )
     assert ari(theirs.labels_ + 1, exact.labels_) == 1.0
     assert np.array_equal(theirs.labels_ < 0, exact.labels_ < 0)
     assert len(exact.centers_) == theirs.labels_.max() + 1 > 3

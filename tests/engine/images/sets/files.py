@@ -54,8 +54,12 @@ def cifar10(root: Path, rng, n: int = 4) -> dict[str, str]:
     folder = root / "cifar-10-batches-py"
     for name in [f"data_batch_{at}" for at in range(1, 6)] + ["test_batch"]:
         rows = cifar_rows(rng, n)
-        batch = {"batch_label": name, "labels": [at % 10 for at in range(n)], "data": rows,
-                 "filenames": [f"{at}.png" for at in range(n)]}  # fmt: skip
+        batch = {
+            "batch_label": name,
+            "labels": [at % 10 for at in range(n)],
+            "data": rows,
+            "filenames": [f"{at}.png" for at in range(n)],
+        }
         write(folder / name, python2_pickle(batch))
     names = "airplane automobile bird cat deer dog frog horse ship truck".split()
     write(folder / "batches.meta", python2_pickle({"num_cases_per_batch": n, "label_names": names, "num_vis": 3072}))
@@ -65,8 +69,13 @@ def cifar10(root: Path, rng, n: int = 4) -> dict[str, str]:
 def cifar100(root: Path, rng, n: int = 6) -> dict[str, str]:
     folder = root / "cifar-100-python"
     for name in ("train", "test"):
-        batch = {"filenames": ["x"] * n, "batch_label": name, "fine_labels": [(at * 17) % 100 for at in range(n)],
-                 "coarse_labels": [(at * 3) % 20 for at in range(n)], "data": cifar_rows(rng, n)}  # fmt: skip
+        batch = {
+            "filenames": ["x"] * n,
+            "batch_label": name,
+            "fine_labels": [(at * 17) % 100 for at in range(n)],
+            "coarse_labels": [(at * 3) % 20 for at in range(n)],
+            "data": cifar_rows(rng, n),
+        }
         write(folder / name, python2_pickle(batch))
     names = {
         "fine_label_names": [f"fine{at}" for at in range(100)],

@@ -11,14 +11,11 @@ from types import SimpleNamespace
 import pytest
 
 from engine.core.errors import InputError
-from engine.images.sets.registry import open_benchmark
 from engine.images.datasets import add_benchmark
 from engine.images.scan import scan
-from engine.images.sets import cifar
-from engine.images.sets import fashion_mnist
-from engine.images.sets import imagenette
-from engine.images.sets import stl10
+from engine.images.sets import cifar, fashion_mnist, imagenette, stl10
 from engine.images.sets.download import Missing, fetch, unpack
+from engine.images.sets.registry import open_benchmark
 from tests.engine.images.pictures import write
 from tests.engine.images.sets import files
 from tests.engine.images.test_scan import Watcher

@@ -11,7 +11,6 @@ import pytest
 from PIL import Image
 
 from engine.core.errors import InputError
-from engine.images.sets.registry import BENCHMARKS, open_benchmark
 from engine.images.datasets import add_benchmark, load_images
 from engine.images.decode import decode_rgb
 from engine.images.scan import scan
@@ -19,6 +18,7 @@ from engine.images.sets import cifar
 from engine.images.sets.base import distinct
 from engine.images.sets.download import Missing
 from engine.images.sets.pickles import load_arrays
+from engine.images.sets.registry import BENCHMARKS, open_benchmark
 from engine.images.sources import ReadError
 from tests.engine.images.sets import files
 
