@@ -26,11 +26,12 @@ from sklearn.cluster import DBSCAN, KMeans
 from sklearn.metrics import silhouette_score
 from sklearn.mixture import GaussianMixture
 
+from engine.core.processes import own_memory_mb
 from engine.core.progress import Silent
 from engine.evaluation.scores import ari
 from engine.selection.sweep.grid import Candidate, candidates
-from engine.selection.sweep.pool import own_memory_mb
-from engine.selection.sweep.sweep import Sweep, SweepSettings
+from engine.selection.sweep.runner import Sweep
+from engine.selection.sweep.settings import SweepSettings
 
 
 def cpu() -> float:
@@ -50,7 +51,7 @@ def imports_mb() -> float:
     code = (
         "import os, numpy as np; from engine.clustering.registry import find_method; "
         "from engine.selection.sweep import worker;"
-        "from engine.selection.sweep.pool import own_memory_mb; "
+        "from engine.core.processes import own_memory_mb; "
         "x = np.random.default_rng(0).random((60, 512), 'float32');"
         "[m.build(m.settings_class.parse(v)).fit(x) for m, v in ((find_method('kmeans'), {'reduce': 'umap-10'}),"
         "(find_method('gaussian_mixture'), {}))]; print(own_memory_mb(os.getpid()))"

@@ -22,8 +22,9 @@ from engine.core.files import save_array
 from engine.core.vectors import unit
 from engine.evaluation.scores import ari, encode, stability
 from engine.selection.sweep.grid import Candidate, candidates
-from engine.selection.sweep.ranking import LeaderboardRow, break_ties, by_composite, judge, without_repeats
-from engine.selection.sweep.sweep import Sweep, SweepSettings
+from engine.selection.sweep.ranking import LeaderboardRow, break_ties, by_composite, leaderboard_row, without_repeats
+from engine.selection.sweep.runner import Sweep
+from engine.selection.sweep.settings import SweepSettings
 from engine.selection.sweep.worker import score
 
 
@@ -66,7 +67,7 @@ def plain_board(x: np.ndarray, folder: Path, settings: SweepSettings) -> list[Le
         save_array(path, labels)
         found: dict[str, Any] = score(x, labels, shuffles=5)
         found |= {"algorithm": candidate.algorithm, "parameters": dict(candidate.parameters), "seconds": 0.0}
-        rows.append(judge(found, path, settings))
+        rows.append(leaderboard_row(found, path, settings))
     ranked = by_composite(without_repeats(rows), settings.max_largest_share)
     halves: dict[bytes, dict[str, np.ndarray]] = {}
 

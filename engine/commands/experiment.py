@@ -23,7 +23,7 @@ from engine.commands.sampled import add_sampling_arguments, pairs_of, sampling_o
 from engine.core.settings import add_flags, from_flags
 from engine.core.workspace import Workspace
 from engine.selection.experiments import MODELS, RESOLUTIONS
-from engine.selection.sweep.sweep import SweepSettings
+from engine.selection.sweep.settings import SweepSettings
 
 
 def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None:

@@ -29,12 +29,13 @@ from engine.core.errors import InputError
 from engine.core.settings import add_flags, from_flags
 from engine.core.workspace import Workspace
 from engine.images.sampling import Names, Sample, SampleSettings, choose, draw
-from engine.selection.sweep.sweep import Sweep, SweepSettings
+from engine.selection.sweep.runner import Sweep
+from engine.selection.sweep.settings import SweepSettings
 
 if TYPE_CHECKING:
     from engine.geometry.neighbors import NeighborGraph
     from engine.images.datasets import Dataset
-    from engine.selection.sweep.sweep import SweepResult
+    from engine.selection.sweep.report import SweepResult
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from engine.images.datasets import find_dataset, load_images
 from engine.images.decode import PreprocessSettings
 from engine.images.sampling import Sample, SampleSettings, draw, kept_sample
 from engine.selection.experiments import Configuration, ExperimentResult, run_experiments
-from engine.selection.sweep.sweep import SweepSettings
+from engine.selection.sweep.settings import SweepSettings
 
 
 def encoder_of(model: str, resolution: int) -> tuple[str, Settings]:

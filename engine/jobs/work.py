@@ -148,7 +148,8 @@ def sweep_task(workspace: Workspace, folder: Path, config: dict[str, Any], progr
     The pairs that the person named weigh in the ranking, and the surroundings of the target images are reported.
     """
     from engine.core.csv import path_text
-    from engine.selection.sweep.sweep import Sweep, SweepSettings
+    from engine.selection.sweep.runner import Sweep
+    from engine.selection.sweep.settings import SweepSettings
 
     sample = kept_sample(workspace, config["dataset"]["id"])
     rows = load_rows(workspace, config["dataset"]["id"], config["config_key"])

@@ -20,7 +20,8 @@ from engine.core.palette import category_color
 from engine.core.progress import SILENT, Progress
 from engine.evaluation.agreement import accuracy, ari, compact, encode, nmi
 from engine.geometry.neighbors import NeighborGraph, build_graph
-from engine.selection.sweep.sweep import Sweep, SweepSettings
+from engine.selection.sweep.runner import Sweep
+from engine.selection.sweep.settings import SweepSettings
 
 MODELS = ("ViT-B-32", "ViT-L-14", "ViT-H-14")
 RESOLUTIONS = (224, 336, 384)

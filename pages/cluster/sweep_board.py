@@ -12,7 +12,8 @@ from engine.core.errors import KindredError
 from engine.geometry.prototypes import prototypes
 from engine.runs.rows import Rows
 from engine.selection.sweep.ranking import LeaderboardRow
-from engine.selection.sweep.sweep import SweepResult, SweepSettings, load_sweep
+from engine.selection.sweep.report import SweepResult, load_sweep
+from engine.selection.sweep.settings import SweepSettings
 from pages.cluster.method_card import is_live, keep
 from pages.shared import forms
 from pages.shared.board import rows_of

@@ -16,7 +16,7 @@ from engine.embeddings.encoders.registry import ENCODERS
 from engine.images.sampling import kept_sample
 from engine.jobs.experiment import chosen, experiments_folder
 from engine.selection.experiments import RESOLUTIONS, ExperimentRow, experiment_figure
-from engine.selection.sweep.sweep import SweepSettings
+from engine.selection.sweep.settings import SweepSettings
 from pages.compare.charts import draw, likeness_map
 from pages.shared import forms
 from pages.shared.job_view import job_view

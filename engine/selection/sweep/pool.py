@@ -1,8 +1,8 @@
-"""Worker processes with a real limit on time and memory: a task that passes it is ended, not asked.
+"""A pool of worker processes whose tasks have limits on time and memory.
 
-Each worker is `python -m engine.selection.sweep.worker FOLDER`, one thread, fed one JSON line per task and
-answering with one; its first line says that it has started, and only then does a task's time run. A worker
-that is ended is replaced; its task comes back as a failure with the reason.
+Each worker is `python -m MODULE FOLDER` with one thread. It reads one line of JSON for each task and answers with
+one; its first line says that it has started, and only then does a task's time run. A worker whose task passes a
+limit is killed with all that it started, and replaced; the task comes back as failed, with the reason.
 """
 
 from __future__ import annotations
@@ -19,8 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-PAUSE = 0.05
-STARTING = 300.0
+from engine.core.processes import end_process_tree, own_memory_mb
+
+POLL_SECONDS = 0.05
+START_SECONDS = 300.0
+MEMORY_SECONDS = 0.2
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -33,8 +36,8 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Task:
-    """One piece of work: `content` is sent to the worker as JSON; it waits for the tasks named in `after`."""
+class PoolTask:
+    """What one worker does at a time: `content` is sent to it as JSON, after the tasks named in `after` are done."""
 
     name: str
     content: dict[str, Any]
@@ -42,11 +45,11 @@ class Task:
     after: tuple[str, ...] = ()
 
 
-@dataclass
-class Outcome:
-    """What came of a task: the worker's answer, and the reason where it failed (else empty)."""
+@dataclass(frozen=True)
+class TaskResult:
+    """A finished task: the worker's answer, None where there is none, and the reason where it failed, else empty."""
 
-    task: Task
+    task: PoolTask
     answer: dict[str, Any] | None
     reason: str
     seconds: float
@@ -57,10 +60,19 @@ class _Worker:
     process: subprocess.Popen[str]
     answers: queue.Queue[str | None]
     log: Path
-    task: Task | None = None
+    task: PoolTask | None = None
     began: float = 0.0
     ready: bool = False
     imports_mb: float = 0.0
+    memory_mb: float = 0.0
+    measured: float = 0.0
+
+    def measure(self) -> float:
+        """Return the MiB that the worker has for itself, measured anew every `MEMORY_SECONDS`."""
+        now = time.monotonic()
+        if now - self.measured >= MEMORY_SECONDS:
+            self.memory_mb, self.measured = own_memory_mb(self.process.pid), now
+        return self.memory_mb
 
 
 class Pool:
@@ -83,9 +95,7 @@ class Pool:
         Most memory that all workers together had of their own, whole and beyond what each had when it started.
     """
 
-    def __init__(
-        self, folder: Path, workers: int, *, module: str = "engine.selection.sweep.worker", use_gpu: bool = True
-    ) -> None:
+    def __init__(self, folder: Path, workers: int, *, module: str, use_gpu: bool = True) -> None:
         self.folder, self.count, self.module, self.use_gpu = folder, max(1, workers), module, use_gpu
         self._workers: list[_Worker] = []
         self._started = 0
@@ -99,10 +109,10 @@ class Pool:
             _end(worker)
         self._workers.clear()
 
-    def run(self, tasks: list[Task], *, stop: Callable[[], bool] = lambda: False) -> Iterator[Outcome]:
-        """Yield outcomes as they come; a task whose forerunner failed fails with that reason.
+    def run(self, tasks: list[PoolTask], *, stop: Callable[[], bool] = lambda: False) -> Iterator[TaskResult]:
+        """Yield results as they come; a task whose forerunner failed fails with that reason.
 
-        When `stop()` turns true nothing new is started, and what runs is ended without an outcome.
+        When `stop()` turns true nothing new is started, and what runs is ended without a result.
         """
         waiting = list(tasks)
         finished: dict[str, str] = {}
@@ -110,22 +120,22 @@ class Pool:
             if stop():
                 self.__exit__()
                 return
-            for outcome in [*self._collect(), *self._drop(waiting, finished)]:
-                finished[outcome.task.name] = outcome.reason
-                yield outcome
+            for result in [*self._collect(), *self._drop(waiting, finished)]:
+                finished[result.task.name] = result.reason
+                yield result
             self._hand_out(waiting, finished)
-            time.sleep(PAUSE / 5 if waiting else PAUSE)
+            time.sleep(POLL_SECONDS / 5 if waiting else POLL_SECONDS)
 
-    def _drop(self, waiting: list[Task], finished: dict[str, str]) -> list[Outcome]:
+    def _drop(self, waiting: list[PoolTask], finished: dict[str, str]) -> list[TaskResult]:
         lost = []
         for task in list(waiting):
             reason = next((finished[name] for name in task.after if finished.get(name)), "")
             if reason:
                 waiting.remove(task)
-                lost.append(Outcome(task, None, reason, 0.0))
+                lost.append(TaskResult(task, None, reason, 0.0))
         return lost
 
-    def _hand_out(self, waiting: list[Task], finished: dict[str, str]) -> None:
+    def _hand_out(self, waiting: list[PoolTask], finished: dict[str, str]) -> None:
         busy = [worker for worker in self._workers if worker.task]
         for _ in range(self.count - len(busy)):
             ready = next((task for task in waiting if all(finished.get(name) == "" for name in task.after)), None)
@@ -163,28 +173,28 @@ class Pool:
         self._workers.append(worker)
         return worker
 
-    def _collect(self) -> list[Outcome]:
-        """Return the outcomes of tasks that answered, died or passed a limit."""
-        outcomes = []
+    def _collect(self) -> list[TaskResult]:
+        """Return the results of tasks that answered, died or passed a limit."""
+        results = []
         total = above = 0.0
         for worker in list(self._workers):
-            memory = own_memory_mb(worker.process.pid) if worker.process.poll() is None else 0.0
+            memory = worker.measure() if worker.process.poll() is None else 0.0
             total += memory
             above += max(0.0, memory - worker.imports_mb) if worker.ready else 0.0
             if worker.task is None:
                 continue
-            outcome = self._look(worker)
-            if outcome is not None:
-                outcomes.append(outcome)
+            result = self._look(worker)
+            if result is not None:
+                results.append(result)
                 worker.task = None
-                if outcome.answer is None:
+                if result.answer is None:
                     _end(worker)
                     self._workers.remove(worker)
         self.peak_mb = max(self.peak_mb, total)
         self.peak_mb_above_imports = max(self.peak_mb_above_imports, above)
-        return outcomes
+        return results
 
-    def _look(self, worker: _Worker) -> Outcome | None:
+    def _look(self, worker: _Worker) -> TaskResult | None:
         task = worker.task
         assert task is not None
         seconds = time.monotonic() - worker.began
@@ -195,22 +205,24 @@ class Pool:
                 worker.imports_mb = own_memory_mb(worker.process.pid)
                 return None
         except queue.Empty:
-            if not worker.ready and seconds < STARTING:
+            if not worker.ready and seconds < START_SECONDS:
                 return None
             reason = self._passed(worker, task.limits, seconds)
-            return Outcome(task, None, reason, seconds) if reason else None
+            return TaskResult(task, None, reason, seconds) if reason else None
         if line is None:
-            return Outcome(task, None, f"The worker process ended unexpectedly. {_tail(worker.log)}".strip(), seconds)
+            return TaskResult(
+                task, None, f"The worker process ended unexpectedly. {_tail(worker.log)}".strip(), seconds
+            )
         answer = json.loads(line)
         if "reason" in answer:
-            return Outcome(task, answer, str(answer["reason"]), seconds)
-        return Outcome(task, answer, "", seconds)
+            return TaskResult(task, answer, str(answer["reason"]), seconds)
+        return TaskResult(task, answer, "", seconds)
 
     def _passed(self, worker: _Worker, limits: Limits, seconds: float) -> str:
         if seconds > limits.seconds:
             return f"It took longer than the time limit of {limits.seconds:g} seconds."
         if limits.memory_mb is not None:
-            memory = own_memory_mb(worker.process.pid)
+            memory = worker.measure()
             if memory > limits.memory_mb:
                 return f"It needed {memory:,.0f} MiB of memory; the limit is {limits.memory_mb:,.0f} MiB."
         return ""
@@ -224,7 +236,7 @@ def _listen(worker: _Worker) -> None:
 
 
 def _end(worker: _Worker) -> None:
-    worker.process.kill()
+    end_process_tree(worker.process.pid)
     worker.process.wait()
     for stream in (worker.process.stdin, worker.process.stdout):
         if stream is not None:
@@ -241,18 +253,3 @@ def _tail(log: Path) -> str:
     except OSError:
         return ""
     return lines[-1][:300] if lines else ""
-
-
-def own_memory_mb(pid: int) -> float:
-    """Return the MiB of memory that are a process's own, mapped files left out; 0 when it is gone."""
-    status = Path(f"/proc/{pid}/status")
-    try:
-        for line in status.read_text().splitlines():
-            if line.startswith("RssAnon:"):
-                return int(line.split()[1]) / 1024
-        return 0.0
-    except OSError:
-        if status.parent.parent.exists() and sys.platform == "linux":
-            return 0.0
-    found = subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return int(found.stdout or 0) / 1024

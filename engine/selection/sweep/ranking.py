@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from engine.evaluation.scores import CompositeSettings, composite, pair_share, sizes
 
-State = Literal["ranked", "no structure", "failed", "repeated", "halved"]
+State = Literal["ranked", "no structure", "failed", "repeated", "halved", "left out"]
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,10 @@ class LeaderboardRow:
     ----------
     rank : int
         1 is the best; 0 where the candidate is not ranked.
-    state : "ranked" | "no structure" | "failed" | "repeated" | "halved"
+    state : "ranked" | "no structure" | "failed" | "repeated" | "halved" | "left out"
         "no structure": its silhouette is not above that of its own labels shuffled. "repeated": the same
-        clusters as a candidate that is ranked. "halved": not among the best quarter on the sample.
+        clusters as a candidate that is ranked. "halved": not among the best quarter on the sample. "left out":
+        there is no time to train it.
     reason : str
         Why it failed or is not ranked; else empty.
     composite, silhouette, balance, noise_share, largest_share : float
@@ -75,21 +76,21 @@ class LeaderboardRow:
     def title(self) -> str:
         """Method and telling settings in one line."""
         hidden = {"random_state", "n_init", "max_iter"}
-        told = ", ".join(f"{name} {value}" for name, value in self.parameters.items() if name not in hidden)
-        return f"{self.algorithm} ({told})"
+        shown = ", ".join(f"{name} {value}" for name, value in self.parameters.items() if name not in hidden)
+        return f"{self.algorithm} ({shown})"
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values; the labels' place is left out."""
         return {name: value for name, value in asdict(self).items() if name != "labels"}
 
 
-def judge(
+def leaderboard_row(
     result: dict[str, Any],
     labels_path: Path,
     weights: CompositeSettings,
     pairs: NDArray[np.integer[Any]] | None = None,
 ) -> LeaderboardRow:
-    """Turn a worker's scores into a row, ranked or without structure; ranks come later."""
+    """Make a row of a worker's scores, in state "ranked" or "no structure"; the ranks are given later."""
     labels: NDArray[np.int32] = np.load(labels_path, allow_pickle=False)
     together = pair_share(labels, pairs) if pairs is not None and len(pairs) else None
     own, floor = float(result["silhouette"]), result.get("floor")
@@ -172,7 +173,7 @@ def around_target(
     from engine.core.vectors import unit
     from engine.images.sources import shown
 
-    def called(row: int) -> str:
+    def name_of(row: int) -> str:
         assert names is not None
         return shown(names[row]) if isinstance(names[row], bytes) else str(names[row])
 
@@ -187,6 +188,6 @@ def around_target(
             order = others[np.argsort(-similarity, kind="stable")[:nearest]].tolist()
         answer = {"row": int(row), "cluster": cluster, "size": len(members), "nearest": order}
         if names is not None:
-            answer |= {"image": called(row), "nearest_images": [called(other) for other in order]}
+            answer |= {"image": name_of(row), "nearest_images": [name_of(other) for other in order]}
         answers.append(answer)
     return tuple(answers)

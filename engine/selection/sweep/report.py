@@ -1,4 +1,8 @@
-"""The files of a sweep: rank folders, clustering_summary.json, all_results.parquet; and opening them again."""
+"""The files of a finished sweep, and opening them again.
+
+rank_01_<algorithm>/ holds the labels of a rank, clustering_summary.json every candidate with its scores or reason,
+all_results.parquet the same as a table.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,7 @@ _GROUPS = {
     "ranked": ("ranked",),
     "no_structure": ("no structure",),
     "failed": ("failed",),
-    "set_aside": ("repeated", "halved"),
+    "set_aside": ("repeated", "halved", "left out"),
 }
 
 
@@ -34,8 +38,8 @@ class SweepResult:
     folder : Path
         Holds the summary and the rank folders.
     ranked, unstructured, failed, set_aside : list of LeaderboardRow
-        In order of rank; with the reason where not ranked. Set aside are repeats of ranked clusterings and,
-        after halving, what was not among the best quarter on the sample.
+        In order of rank; with the reason where not ranked. Set aside are repeats of ranked clusterings, after
+        halving what was not among the best quarter on the sample, and what was left out for time.
     summary : dict
         What clustering_summary.json holds.
     """

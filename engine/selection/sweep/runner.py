@@ -1,40 +1,146 @@
-"""The working folder of one sweep: data that workers map, candidates that are finished, what is still to do.
+"""The sweep: cluster with many methods and settings, rank what they find, keep the best.
 
-Flows in: embeddings, graph and settings. Flows out: leaderboard rows without ranks, and stabilities.
+Flows in: embeddings and their graph. Flows out: a folder with a leaderboard, the labels of each rank and the reason
+of each candidate that is not ranked. Candidates run in worker processes. Each finished one is on disk at once, so a
+sweep that was stopped continues where it was.
 """
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.core.device import threads
+from engine.clustering.registry import find_method
+from engine.core.device import gpu_count, threads
 from engine.core.errors import InputError, StorageError
-from engine.core.files import read_json, replace_file, save_array, write_json
-from engine.core.progress import Progress
-from engine.core.vectors import blocks, unit
-from engine.geometry.neighbors import NeighborGraph, build_graph
-from engine.geometry.reduce import content_key
+from engine.core.files import read_json, write_json
+from engine.core.progress import SILENT, Progress
+from engine.core.vectors import blocks, check_embeddings
+from engine.geometry.neighbors import NeighborGraph
+from engine.selection.sweep.data import ALL, HALVES, SAMPLE, SweepData
 from engine.selection.sweep.grid import Candidate, candidates
-from engine.selection.sweep.pool import Limits, Outcome, Pool, Task
-from engine.selection.sweep.ranking import LeaderboardRow, by_composite, judge
+from engine.selection.sweep.pool import Limits, Pool, PoolTask, TaskResult
+from engine.selection.sweep.ranking import (
+    LeaderboardRow,
+    around_target,
+    break_ties,
+    by_composite,
+    leaderboard_row,
+    without_repeats,
+)
+from engine.selection.sweep.report import SweepResult, write_report
+from engine.selection.sweep.settings import SweepSettings
 
-if TYPE_CHECKING:
-    from engine.selection.sweep.sweep import SweepSettings
-
-STABILITY_ROWS = 60_000
-SPACE_SECONDS = 3600.0
-HALVES = ("half-0", "half-1")
+WORKER = "engine.selection.sweep.worker"
+REDUCTION_SECONDS = 3600.0
+NO_TRAINING = "The fast mode leaves no time to train a network."
 
 
-class Workbench:
-    """The working folder of one sweep and the tasks that run on it."""
+class Sweep:
+    """The sweep.
+
+    Parameters
+    ----------
+    settings : SweepSettings, optional
+
+    Attributes
+    ----------
+    peak_mb, peak_mb_above_imports : float
+        Most memory that the workers of the last run had, see `Pool`.
+    """
+
+    def __init__(self, settings: SweepSettings | None = None) -> None:
+        self.settings = settings or SweepSettings()
+        self.peak_mb = self.peak_mb_above_imports = 0.0
+
+    def run(
+        self,
+        embeddings: NDArray[Any],
+        *,
+        output_dir: Path,
+        graph: NeighborGraph | None = None,
+        paths: Sequence[Any] | None = None,
+        ids: Sequence[Any] | None = None,
+        progress: Progress = SILENT,
+        validation_pairs: NDArray[np.integer[Any]] | Sequence[tuple[int, int]] | None = None,
+        target: Sequence[int] | int | None = None,
+    ) -> SweepResult:
+        """Try, score, rank and write.
+
+        Parameters
+        ----------
+        embeddings : (n, d) float32
+            At least 10 rows; need not be unit length.
+        output_dir : Path
+            Gets rank_01_<algorithm>/ ..., clustering_summary.json, all_results.parquet and work/, where
+            finished candidates are kept: the same sweep started again does only what is missing.
+        graph : NeighborGraph, optional
+            The shared graph; built when absent.
+        paths, ids : sequence, optional
+            What the rows are, for assignments.csv: paths first, else ids, else row numbers.
+        validation_pairs : (m, 2) int, optional
+            Rows that belong together.
+        target : int or sequence of int, optional
+            Rows whose cluster is reported for each rank.
+
+        Raises
+        ------
+        InputError
+            Fewer than 10 images, NaN, all identical, no GPU in mode gpu, names or pairs that do not fit.
+        """
+        settings, folder = self.settings, Path(output_dir)
+        began = time.perf_counter()
+        names = paths if paths is not None else ids
+        pairs, targets = _check(embeddings, names, validation_pairs, target, settings)
+        array = check_embeddings(embeddings)
+        runner = CandidateRunner(folder / "work", array, graph, settings, progress)
+        try:
+            rows = runner.run_all(pairs)
+            rows = without_repeats(rows)
+            ranked = by_composite(rows, settings.max_largest_share)
+            if settings.stability and not runner.stopped:
+                ranked = runner.with_stability(ranked, settings.top_results)
+        finally:
+            self.peak_mb, self.peak_mb_above_imports = runner.peak_mb, runner.peak_mb_above_imports
+        ranked = break_ties(ranked, settings.near_tie, settings.max_largest_share)
+        ranked = [
+            replace(row, target=around_target(array, np.load(row.labels), targets, names=names))
+            if targets and row.rank <= settings.top_results and row.labels
+            else row
+            for row in ranked
+        ]
+        about = {
+            "mode": settings.mode,
+            "n_images": len(array),
+            "dimension": array.shape[1],
+            "candidates": len(rows),
+            "stopped": runner.stopped,
+            "seconds": time.perf_counter() - began,
+            "settings": settings.model_dump(mode="json"),
+            "validation_pairs": len(pairs),
+        }
+        others = [row for row in rows if row.state != "ranked"]
+        result = write_report(folder, [*ranked, *others], about, names, settings.top_results)
+        runner.clean()
+        return result
+
+
+class CandidateRunner:
+    """Runs candidates in worker processes and keeps their results in the working folder of one sweep.
+
+    Attributes
+    ----------
+    stopped : bool
+        The person asked to stop before everything had run.
+    peak_mb, peak_mb_above_imports : float
+        See `Pool`.
+    """
 
     def __init__(
         self,
@@ -44,26 +150,29 @@ class Workbench:
         settings: SweepSettings,
         progress: Progress,
     ) -> None:
-        if all(np.abs(array[rows] - array[0]).max() == 0 for rows in blocks(len(array))):
-            raise InputError(
-                f"All {len(array):,} embeddings are identical, so there is nothing to tell apart.",
-                "Check the images and the encoder.",
-            )
-        self.work = folder / "work"
-        self.array, self.graph, self.settings, self.progress = array, graph, settings, progress
-        (self.work / "candidates").mkdir(parents=True, exist_ok=True)
-        self.data_key = content_key(array)
+        self.folder, self.settings, self.progress = folder, settings, progress
+        (folder / "candidates").mkdir(parents=True, exist_ok=True)
+        self.count = len(array)
+        self.data = SweepData(
+            folder,
+            array,
+            graph,
+            sample=settings.halving_sample,
+            random_state=settings.random_state,
+            device="cpu" if settings.no_gpu else "auto",
+            progress=progress,
+        )
         self.stopped, self.peak_mb, self.peak_mb_above_imports = False, 0.0, 0.0
-        workers = 1 if settings.no_parallel else (settings.n_jobs or threads())
-        self.workers = 1 if settings.mode == "gpu" else workers
+        one_worker = settings.no_parallel or settings.mode == "gpu"
+        self.workers = 1 if one_worker else (settings.n_jobs or threads())
         self.limits = Limits(settings.time_limit, settings.memory_limit_mb)
 
     # ------------------------------------------------------------------------------------ candidates
 
-    def try_all(self, pairs: NDArray[np.int64]) -> list[LeaderboardRow]:
-        """Run every candidate; above the limit on a sample first, then the best quarter in full."""
-        settings, count = self.settings, len(self.array)
-        chosen = candidates(
+    def run_all(self, pairs: NDArray[np.int64]) -> list[LeaderboardRow]:
+        """Run every candidate; above `halving_above` images on a sample first, then the best quarter on all."""
+        settings, count = self.settings, self.count
+        grid = candidates(
             count,
             settings.mode,
             target_size=settings.target_cluster_size,
@@ -74,89 +183,95 @@ class Workbench:
             random_state=settings.random_state,
         )
         if count <= settings.halving_above:
-            return self._stage("all", chosen, pairs)
-        size = min(settings.halving_sample, count)
-        self.progress.say(
-            f"All {len(chosen)} candidates run on {size:,} images; the best quarter then on all {count:,}."
-        )
-        ratio = size / count
-        small = {candidate.scaled(ratio): candidate for candidate in chosen}
-        tried = self._stage("sample", list(small), None)
+            return self._run_part(ALL, grid, pairs)
+        size = self.data.sample
+        self.progress.say(f"All {len(grid)} candidates run on {size:,} images; the best quarter then on all {count:,}.")
+        small = {candidate.scaled(size / count): candidate for candidate in grid}
+        tried = self._run_part(SAMPLE, list(small), None)
         best = by_composite(tried, settings.max_largest_share)[: max(1, -(-len(small) // 4))]
         whole = [small[Candidate.of(row.algorithm, **row.parameters)] for row in best]
-        rows = self._stage("all", whole, pairs) if not self.stopped else []
+        rows = self._run_part(ALL, whole, pairs) if not self.stopped else []
         done = {(row.algorithm, str(row.parameters)) for row in best}
         reason = f"It was not among the best quarter on a sample of {size:,} images."
         others = [row for row in tried if (row.algorithm, str(row.parameters)) not in done]
         return rows + [replace(row, state="halved", reason=reason) if row.state == "ranked" else row for row in others]
 
-    def _stage(self, part: str, chosen: list[Candidate], pairs: NDArray[np.int64] | None) -> list[LeaderboardRow]:
-        """Run what is not on disk yet; return one row for each candidate, in their order."""
+    def _run_part(self, part: str, grid: list[Candidate], pairs: NDArray[np.int64] | None) -> list[LeaderboardRow]:
+        """Run on one part of the data what is not on disk yet; return one row for each candidate, in their order."""
         keys = {
-            candidate: candidate.key(self.data_key, part, self.settings.shuffles, self.settings.halving_sample)
-            for candidate in chosen
+            candidate: candidate.key(self.data.key, part, self.settings.shuffles, self.settings.halving_sample)
+            for candidate in grid
         }
-        missing = [candidate for candidate in chosen if not self._known(keys[candidate])]
-        done = len(chosen) - len(missing)
+        wanted = [candidate for candidate in grid if not self._is_left_out(candidate)]
+        missing = [candidate for candidate in wanted if not self._is_finished(keys[candidate])]
+        done = len(wanted) - len(missing)
         if done:
-            self.progress.say(f"{done} of {len(chosen)} candidates were finished earlier.")
+            self.progress.say(f"{done} of {len(wanted)} candidates were finished earlier.")
         if missing:
-            self._prepare(part)
-            tasks = self._spaces(part, missing) + [
-                self._task(part, candidate, keys[candidate]) for candidate in missing
-            ]
-            for outcome in self._run(tasks):
-                if outcome.task.content["kind"] != "candidate":
+            self.data.prepare(part)
+            tasks = self._reduction_tasks(part, missing)
+            tasks += [self._candidate_task(part, candidate, keys[candidate]) for candidate in missing]
+            for result in self._run(tasks):
+                if result.task.content["kind"] != "candidate":
                     continue
                 done += 1
-                if outcome.reason:
-                    self._record_failure(outcome)
-                self.progress.update(done, len(chosen), phase="candidates", unit="candidates")
-        rows = [self._row(candidate, keys[candidate], pairs) for candidate in chosen]
+                if result.reason:
+                    self._keep_failure(result)
+                self.progress.update(done, len(wanted), phase="candidates", unit="candidates")
+        rows = [self._row(candidate, keys[candidate], pairs) for candidate in grid]
         return [row for row in rows if row is not None]
 
-    def _known(self, key: str) -> bool:
-        """Whether a candidate is finished, or failed under limits as wide as today's."""
-        path = self.work / "candidates" / key
+    def _is_left_out(self, candidate: Candidate) -> bool:
+        """Whether the mode has no time for the candidate."""
+        return self.settings.mode == "fast" and find_method(candidate.algorithm).kind == "deep"
+
+    def _is_finished(self, key: str) -> bool:
+        """Whether a candidate has its scores, or failed under limits as wide as today's."""
+        path = self.folder / "candidates" / key
         try:
-            found = read_json(path.with_suffix(".json"))
+            kept = read_json(path.with_suffix(".json"))
         except StorageError:
             return False
-        if "reason" in found:
+        if "reason" in kept:
             memory = self.limits.memory_mb
             return bool(
-                found["seconds_limit"] >= self.limits.seconds
-                and (found["memory_limit"] is None or (memory is not None and found["memory_limit"] >= memory))
+                kept["seconds_limit"] >= self.limits.seconds
+                and (kept["memory_limit"] is None or (memory is not None and kept["memory_limit"] >= memory))
             )
         return path.with_suffix(".npy").exists()
 
-    def _record_failure(self, outcome: Outcome) -> None:
-        content = outcome.task.content
-        self.progress.say(f"{content['algorithm']} failed: {outcome.reason}")
+    def _keep_failure(self, result: TaskResult) -> None:
+        content = result.task.content
+        left_out = bool(result.answer and result.answer.get("left_out"))
+        self.progress.say(f"{content['algorithm']} {'was left out' if left_out else 'failed'}: {result.reason}")
         write_json(
-            self.work / "candidates" / f"{content['key']}.json",
+            self.folder / "candidates" / f"{content['key']}.json",
             {
                 "algorithm": content["algorithm"],
                 "parameters": content["parameters"],
-                "reason": outcome.reason,
-                "seconds": outcome.seconds,
+                "reason": result.reason,
+                "left_out": left_out,
+                "seconds": result.seconds,
                 "seconds_limit": self.limits.seconds,
                 "memory_limit": self.limits.memory_mb,
             },
         )
 
     def _row(self, candidate: Candidate, key: str, pairs: NDArray[np.int64] | None) -> LeaderboardRow | None:
-        path = self.work / "candidates" / f"{key}.json"
+        """Return the row of a candidate; None where it has not run."""
+        row = LeaderboardRow(candidate.algorithm, dict(candidate.parameters))
+        if self._is_left_out(candidate):
+            return replace(row, state="left out", reason=NO_TRAINING)
+        path = self.folder / "candidates" / f"{key}.json"
         if not path.exists():
             return None
-        found = read_json(path)
-        if "reason" in found:
-            return LeaderboardRow(
-                candidate.algorithm, dict(candidate.parameters), reason=found["reason"], seconds=found["seconds"]
-            )
-        return judge(found, path.with_suffix(".npy"), self.settings, pairs)
+        kept = read_json(path)
+        if "reason" in kept:
+            state = "left out" if kept.get("left_out") else "failed"
+            return replace(row, state=state, reason=kept["reason"], seconds=kept["seconds"])
+        return leaderboard_row(kept, path.with_suffix(".npy"), self.settings, pairs)
 
-    def _task(self, part: str, candidate: Candidate, key: str) -> Task:
+    def _candidate_task(self, part: str, candidate: Candidate, key: str) -> PoolTask:
         content = {
             "kind": "candidate",
             "part": part,
@@ -164,143 +279,84 @@ class Workbench:
             "algorithm": candidate.algorithm,
             "parameters": dict(candidate.parameters),
             "shuffles": self.settings.shuffles,
+            "seconds": self.limits.seconds,
         }
-        return Task(key, content, self.limits, (_space_name(part, candidate),) if _is_kept(candidate) else ())
+        after = (_reduction_name(part, candidate),) if _needs_reduction(candidate) else ()
+        return PoolTask(key, content, self.limits, after)
 
-    def _spaces(self, part: str, chosen: list[Candidate]) -> list[Task]:
+    def _reduction_tasks(self, part: str, grid: list[Candidate]) -> list[PoolTask]:
         """Return a task for each reduced space that candidates wait for."""
-        limits = Limits(max(SPACE_SECONDS, self.limits.seconds), self.limits.memory_mb)
-        found = {}
-        for candidate in filter(_is_kept, chosen):
-            content = {"kind": "reduce", "part": part, "how": candidate.reduce, "random_state": _seed(candidate)}
-            found[_space_name(part, candidate)] = content
-        return [Task(name, content, limits) for name, content in found.items()]
+        limits = Limits(max(REDUCTION_SECONDS, self.limits.seconds), self.limits.memory_mb)
+        contents = {
+            _reduction_name(part, candidate): {
+                "kind": "reduction",
+                "part": part,
+                "how": candidate.reduce,
+                "random_state": _seed(candidate),
+            }
+            for candidate in grid
+            if _needs_reduction(candidate)
+        }
+        return [PoolTask(name, content, limits) for name, content in contents.items()]
 
-    def _run(self, tasks: list[Task]) -> Iterator[Outcome]:
-        """Run tasks to their end, or to where the person stops; outcomes come as they are known."""
+    def _run(self, tasks: list[PoolTask]) -> Iterator[TaskResult]:
+        """Run tasks until all are done or the person stops; yield the results as they come."""
         use_gpu = self.settings.mode == "gpu" or not self.settings.no_gpu
         done = 0
-        with Pool(self.work, self.workers, use_gpu=use_gpu) as pool:
-            for outcome in pool.run(tasks, stop=self.progress.stop_requested):
+        with Pool(self.folder, self.workers, module=WORKER, use_gpu=use_gpu) as pool:
+            for result in pool.run(tasks, stop=self.progress.stop_requested):
                 done += 1
-                yield outcome
+                yield result
             self.peak_mb = max(self.peak_mb, pool.peak_mb)
             self.peak_mb_above_imports = max(self.peak_mb_above_imports, pool.peak_mb_above_imports)
         self.stopped = self.stopped or done < len(tasks)
 
-    # ------------------------------------------------------------------------------------------ data
-
-    def _prepare(self, part: str) -> None:
-        """Write unit embeddings and graph of "all" or "sample" where workers map them."""
-        folder = self.work / part
-        if (folder / "ready").exists() and (folder / "ready").read_text() == self.data_key:
-            return
-        rows = np.arange(len(self.array)) if part == "all" else self._sample_rows()
-        self._write_rows(folder, rows)
-        if part == "all" and self.graph is not None:
-            graph = self.graph
-        else:
-            vectors = np.load(folder / "embeddings.npy", mmap_mode="r")
-            device = "cpu" if self.settings.no_gpu else "auto"
-            graph = build_graph(vectors, device=device, progress=self.progress)
-            if part == "all":
-                self.graph = graph
-        save_array(folder / "indices.npy", graph.indices)
-        save_array(folder / "similarities.npy", graph.similarities)
-        (folder / "ready").write_text(self.data_key)
-
-    def _write_rows(self, folder: Path, rows: NDArray[np.int64]) -> None:
-        """Write the unit rows as one .npy, block by block."""
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "ready").unlink(missing_ok=True)
-        header = {"descr": "<f4", "fortran_order": False, "shape": (len(rows), self.array.shape[1])}
-
-        def write(file: Any) -> None:  # noqa: ANN401 - an open file
-            np.lib.format.write_array_header_1_0(file, header)
-            for part in blocks(len(rows)):
-                file.write(unit(self.array[rows[part]]).tobytes())
-
-        replace_file(folder / "embeddings.npy", write)
-        save_array(folder / "rows.npy", rows)
-
-    def _sample_rows(self) -> NDArray[np.int64]:
-        """Return rows for halving, stratified over coarse k-means clusters: each gives its share."""
-        from engine.clustering.kmeans import assign, train_kmeans
-
-        rng = np.random.default_rng(self.settings.random_state)
-        count, size = len(self.array), min(self.settings.halving_sample, len(self.array))
-        some = unit(self.array[np.sort(rng.choice(count, min(count, 20_000), replace=False))])
-        centers = train_kmeans(some, min(64, len(some) // 4), spherical=True, max_iter=5)
-        stratum = np.concatenate([assign(unit(self.array[rows]), centers)[0] for rows in blocks(count)])
-        order = np.lexsort((rng.random(count), stratum))
-        every = np.floor((np.arange(size) + rng.random()) * count / size).astype(np.int64)
-        return np.sort(order[np.minimum(every, count - 1)])
-
     # ------------------------------------------------------------------------------------- stability
 
-    def stabilities(self, ranked: list[LeaderboardRow], top: int) -> list[LeaderboardRow]:
+    def with_stability(self, ranked: list[LeaderboardRow], top: int) -> list[LeaderboardRow]:
         """Return the rows with the stability of the first `top` filled in, from disk where it is known.
 
-        Each subsample gets a reduced space of its own: what is tested is the whole way.
+        Each subsample gets a reduced space of its own, so that the whole way from embeddings to clusters is tested.
         """
         first = ranked[:top]
-        ratio = 1.0
-        if len(self.array) > STABILITY_ROWS:
-            ratio = 0.8 * STABILITY_ROWS / len(self.array)
-        paths, tasks = {}, []
-        chosen = [Candidate.of(row.algorithm, **row.parameters) for row in first]
-        for number, candidate in enumerate(chosen):
-            paths[number] = self.work / "candidates" / f"{candidate.key(self.data_key, 'stability')}.json"
-            if not paths[number].exists():
-                content = {
-                    "kind": "stability",
-                    "algorithm": candidate.algorithm,
-                    "halves": list(HALVES),
-                    "parameters": dict(candidate.scaled(ratio).parameters),
-                    "number": number,
-                }
-                after = tuple(_space_name(half, candidate) for half in HALVES)
-                tasks.append(Task(str(number), content, self.limits, after if _is_kept(candidate) else ()))
-        if tasks:
-            self._halve()
-            needed = [candidate for number, candidate in enumerate(chosen) if not paths[number].exists()]
-            spaces = [task for half in HALVES for task in self._spaces(half, needed)]
-            for done, outcome in enumerate(self._run(spaces + tasks), start=1):
-                self.progress.update(done, len(spaces) + len(tasks), phase="stability", unit="tasks")
-                if outcome.task.content["kind"] == "stability" and outcome.answer and not outcome.reason:
-                    write_json(paths[outcome.task.content["number"]], outcome.answer)
-        for number, path in paths.items():
-            if path.exists():
-                first[number] = replace(first[number], stability=read_json(path)["stability"])
-        return first + ranked[top:]
+        grid = [Candidate.of(row.algorithm, **row.parameters) for row in first]
+        paths = [self.folder / "candidates" / f"{one.key(self.data.key, 'stability')}.json" for one in grid]
+        missing = [number for number, path in enumerate(paths) if not path.exists()]
+        if missing:
+            self.data.prepare_halves()
+            tasks = [task for half in HALVES for task in self._reduction_tasks(half, [grid[i] for i in missing])]
+            tasks += [self._stability_task(number, grid[number]) for number in missing]
+            for done, result in enumerate(self._run(tasks), start=1):
+                self.progress.update(done, len(tasks), phase="stability", unit="tasks")
+                if result.task.content["kind"] == "stability" and result.answer and not result.reason:
+                    write_json(paths[result.task.content["number"]], result.answer)
+        measured = [
+            replace(row, stability=read_json(path)["stability"]) if path.exists() else row
+            for row, path in zip(first, paths, strict=True)
+        ]
+        return measured + ranked[top:]
 
-    def _halve(self) -> None:
-        """Write two overlapping 80% subsamples with their part of the graph."""
-        rng = np.random.default_rng(self.settings.random_state)
-        count = len(self.array)
-        base = np.sort(rng.choice(count, min(count, STABILITY_ROWS), replace=False))
-        for half in HALVES:
-            rows = np.sort(rng.choice(base, round(0.8 * len(base)), replace=False))
-            folder = self.work / half
-            self._write_rows(folder, rows)
-            graph = self.graph
-            if graph is None or len(base) < count:
-                graph = build_graph(np.load(folder / "embeddings.npy", mmap_mode="r"))
-            else:
-                graph = graph.subset(rows)
-            save_array(folder / "indices.npy", graph.indices)
-            save_array(folder / "similarities.npy", graph.similarities)
+    def _stability_task(self, number: int, candidate: Candidate) -> PoolTask:
+        content = {
+            "kind": "stability",
+            "algorithm": candidate.algorithm,
+            "halves": list(HALVES),
+            "parameters": dict(candidate.scaled(self.data.stability_ratio).parameters),
+            "number": number,
+        }
+        after = tuple(_reduction_name(half, candidate) for half in HALVES) if _needs_reduction(candidate) else ()
+        return PoolTask(str(number), content, self.limits, after)
 
     def clean(self) -> None:
-        """Delete what can be made again: embeddings, graphs and spaces; finished candidates stay."""
-        for name in ("all", "sample", *HALVES, "reductions"):
-            if not self.stopped:
-                shutil.rmtree(self.work / name, ignore_errors=True)
-        for log in self.work.glob("worker-*.log"):
+        """Delete what can be made again, unless the sweep was stopped and will need it; finished candidates stay."""
+        if not self.stopped:
+            self.data.clean()
+        for log in self.folder.glob("worker-*.log"):
             log.unlink()
 
 
-def _is_kept(candidate: Candidate) -> bool:
+def _needs_reduction(candidate: Candidate) -> bool:
+    """Whether the candidate works in a space that is worth making once for all candidates."""
     return candidate.reduce.startswith("umap")
 
 
@@ -308,5 +364,37 @@ def _seed(candidate: Candidate) -> int:
     return int(candidate.settings.model_dump().get("random_state", 0))
 
 
-def _space_name(part: str, candidate: Candidate) -> str:
+def _reduction_name(part: str, candidate: Candidate) -> str:
     return f"{part}-{candidate.reduce}-{_seed(candidate)}"
+
+
+def _check(
+    embeddings: NDArray[Any],
+    names: Sequence[Any] | None,
+    pairs: Any,  # noqa: ANN401 - anything that NumPy reads as pairs
+    target: Sequence[int] | int | None,
+    settings: SweepSettings,
+) -> tuple[NDArray[np.int64], list[int]]:
+    """Return pairs as (m, 2) and targets as a list, refusing what does not fit."""
+    count = len(embeddings)
+    if count < 10:
+        raise InputError(f"A sweep needs at least 10 images; there are {count}.", "Add more images.")
+    if names is not None and len(names) != count:
+        raise InputError(f"{len(names):,} paths or ids were given for {count:,} embeddings.")
+    if settings.mode == "gpu" and (settings.no_gpu or gpu_count() == 0):
+        raise InputError(
+            "There is no GPU here that the sweep can use.",
+            "Choose the balanced mode: the same candidates on the processor.",
+        )
+    rows = np.asarray([] if pairs is None else pairs, dtype=np.int64).reshape(-1, 2)
+    targets = [] if target is None else [int(row) for row in np.atleast_1d(np.asarray(target))]
+    for row in [*rows.ravel().tolist(), *targets]:
+        if not 0 <= row < count:
+            raise InputError(f"A validation pair or target names row {row}, which does not exist.")
+    array = np.asarray(embeddings)
+    if all((array[block] == array[0]).all() for block in blocks(count)):
+        raise InputError(
+            f"All {count:,} embeddings are identical, so there is nothing to tell apart.",
+            "Check the images and the encoder.",
+        )
+    return rows, targets

@@ -1,7 +1,7 @@
 """One worker of the sweep: reads tasks as JSON lines, clusters and scores, answers with JSON lines.
 
-Tasks: `reduce` makes and keeps a space, `candidate` clusters and scores, `stability` clusters two subsamples.
-The data are memory maps in the working folder, so workers share them. Run as a module, by the pool alone.
+Tasks: `reduction` makes and keeps a reduced space, `candidate` clusters and scores, `stability` clusters two
+subsamples. The data are memory maps in the working folder, so workers share them. The pool runs this module.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ import numpy as np
 from engine.clustering.base import ClusterEstimator
 from engine.clustering.registry import find_method
 from engine.core.errors import KindredError
-from engine.core.files import load_array, save_array, write_json
+from engine.core.files import plain, save_array, write_json
+from engine.core.progress import SILENT, Progress, Silent
 from engine.evaluation.scores import (
     ari,
     balance,
@@ -32,16 +33,17 @@ from engine.evaluation.scores import (
 )
 from engine.geometry.neighbors import NeighborGraph
 from engine.geometry.reduce import reduce_embeddings
+from engine.selection.sweep.data import REDUCTIONS, open_part, part_rows
 from engine.selection.sweep.grid import Candidate
 
 
-class Bench:
-    """The data of one working folder, opened when first needed.
+class WorkingFolder:
+    """The data of one sweep's working folder, opened when first needed, and the fits on them.
 
     Parameters
     ----------
     folder : Path
-        Holds <part>/embeddings.npy, indices.npy, similarities.npy, and reductions/.
+        Holds the parts, see `engine.selection.sweep.data`, reductions/ and candidates/.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -54,12 +56,10 @@ class Bench:
         if part not in self._opened:
             self._opened.clear()
             self._trees.clear()
-            folder = self.folder / part
-            graph = NeighborGraph(load_array(folder / "indices.npy"), load_array(folder / "similarities.npy"))
-            self._opened[part] = load_array(folder / "embeddings.npy"), graph
+            self._opened[part] = open_part(self.folder, part)
         return self._opened[part]
 
-    def fit(self, candidate: Candidate, part: str) -> ClusterEstimator:
+    def fit(self, candidate: Candidate, part: str, *, progress: Progress = SILENT) -> ClusterEstimator:
         """Fit a candidate; HDBSCAN candidates that differ only in the cut share one tree."""
         embeddings, graph = self.data(part)
         settings = candidate.settings
@@ -71,36 +71,72 @@ class Bench:
             known.recut(values.pop("min_cluster_size"), **values)
             return known
         estimator = find_method(candidate.algorithm).build(settings)
-        estimator.cache = self.folder / "reductions"
-        estimator.fit(embeddings, neighbors=graph if estimator.wants_graph else None)
+        estimator.cache = self.folder / REDUCTIONS
+        estimator.fit(embeddings, neighbors=graph if estimator.wants_graph else None, progress=progress)
         if candidate.algorithm == "hdbscan":
             self._trees[shared] = estimator
         return estimator
 
 
-def make_space(bench: Bench, task: dict[str, Any]) -> dict[str, Any]:
+class NoTimeLeft(KindredError):
+    """Training would take longer than the time limit."""
+
+
+class TimeCheck(Silent):
+    """Listens to a training and gives it up as soon as its speed shows that it will not end in time.
+
+    Parameters
+    ----------
+    seconds : float
+        The time limit.
+    trial : float
+        The speed of a phase is trusted after so many seconds in it.
+    """
+
+    def __init__(self, seconds: float, *, trial: float = 10.0) -> None:
+        self.seconds, self.trial = seconds, min(trial, seconds / 4)
+        self.began = time.monotonic()
+        self.phase, self.phase_began, self.phase_done = "", self.began, 0.0
+
+    def update(self, done: float, total: float, *, phase: str = "", unit: str = "", **metrics: float) -> None:
+        """Raise `NoTimeLeft` where the phase, going on as it went, would end after the limit."""
+        now = time.monotonic()
+        if phase != self.phase:
+            self.phase, self.phase_began, self.phase_done = phase, now, done
+            return
+        spent, steps = now - self.phase_began, done - self.phase_done
+        if spent < self.trial or steps <= 0:
+            return
+        whole = self.phase_began - self.began + spent * (total - self.phase_done) / steps
+        if whole > self.seconds:
+            raise NoTimeLeft(f"Training would take about {whole:,.0f} seconds; the time limit is {self.seconds:g}.")
+
+
+def make_reduction(work: WorkingFolder, task: dict[str, Any]) -> dict[str, Any]:
     """Make the reduced space of one part and keep it."""
-    embeddings, graph = bench.data(task["part"])
+    embeddings, graph = work.data(task["part"])
     reduce_embeddings(
-        embeddings, task["how"], graph=graph, random_state=task["random_state"], cache=bench.folder / "reductions"
+        embeddings, task["how"], graph=graph, random_state=task["random_state"], cache=work.folder / REDUCTIONS
     )
     return {}
 
 
-def try_candidate(bench: Bench, task: dict[str, Any]) -> dict[str, Any]:
+def try_candidate(work: WorkingFolder, task: dict[str, Any]) -> dict[str, Any]:
     """Cluster, score, write labels and scores under the candidate's key."""
     candidate = Candidate.of(task["algorithm"], **task["parameters"])
     began = time.perf_counter()
-    estimator = bench.fit(candidate, task["part"])
+    training = find_method(candidate.algorithm).kind == "deep"
+    progress = TimeCheck(task["seconds"]) if training else SILENT
+    estimator = work.fit(candidate, task["part"], progress=progress)
     seconds = time.perf_counter() - began
-    embeddings, _ = bench.data(task["part"])
+    embeddings, _ = work.data(task["part"])
     result = score(embeddings, estimator.labels_, shuffles=task["shuffles"]) | {
         "algorithm": candidate.algorithm,
         "parameters": dict(candidate.parameters),
         "seconds": seconds,
         "notes": estimator.notes_,
     }
-    path = bench.folder / "candidates" / task["key"]
+    path = work.folder / "candidates" / task["key"]
     save_array(path.with_suffix(".npy"), estimator.labels_)
     write_json(path.with_suffix(".json"), result)
     return result
@@ -124,19 +160,17 @@ def score(embeddings: Any, labels: np.ndarray[Any, Any], *, shuffles: int) -> di
     }
 
 
-def try_stability(bench: Bench, task: dict[str, Any]) -> dict[str, Any]:
+def try_stability(work: WorkingFolder, task: dict[str, Any]) -> dict[str, Any]:
     """Cluster two overlapping subsamples and compare them on the images in both."""
     candidate = Candidate.of(task["algorithm"], **task["parameters"])
-    found, rows = [], []
-    for half in task["halves"]:
-        found.append(compact(bench.fit(candidate, half).labels_))
-        rows.append(np.asarray(load_array(bench.folder / half / "rows.npy")))
+    labels = [compact(work.fit(candidate, half).labels_) for half in task["halves"]]
+    rows = [part_rows(work.folder, half) for half in task["halves"]]
     _, first, second = np.intersect1d(rows[0], rows[1], assume_unique=True, return_indices=True)
-    left, right = found[0][first], found[1][second]
+    left, right = labels[0][first], labels[1][second]
     return {"stability": ari(left - min(0, int(left.min())), right)}
 
 
-KINDS = {"reduce": make_space, "candidate": try_candidate, "stability": try_stability}
+KINDS = {"reduction": make_reduction, "candidate": try_candidate, "stability": try_stability}
 
 
 def _follow_parent() -> None:
@@ -157,26 +191,22 @@ def main(folder: Path) -> None:
     import scipy.sparse.csgraph  # noqa: F401 - imported before a task's time runs
 
     faiss.omp_set_num_threads(1)
-    bench = Bench(folder)
+    work = WorkingFolder(folder)
     answers.write('{"ready": true}\n')
     answers.flush()
     for line in sys.stdin:
         task = json.loads(line)
         try:
-            answer = KINDS[task["kind"]](bench, task)
+            answer = KINDS[task["kind"]](work, task)
             answer.pop("sizes", None)
+        except NoTimeLeft as error:
+            answer = {"reason": str(error), "left_out": True}
         except KindredError as error:
             answer = {"reason": str(error)}
         except MemoryError:
             answer = {"reason": "There was not enough memory."}
-        answers.write(json.dumps(_plain(answer)) + "\n")
+        answers.write(json.dumps(plain(answer)) + "\n")
         answers.flush()
-
-
-def _plain(answer: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON is any
-    from engine.core.files import plain
-
-    return plain(answer)
 
 
 if __name__ == "__main__":

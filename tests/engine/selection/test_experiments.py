@@ -18,14 +18,14 @@ from engine.selection.experiments import (
     pair_recall,
     run_experiments,
 )
-from engine.selection.sweep import runner as sweep_bench
-from engine.selection.sweep.sweep import SweepSettings
+from engine.selection.sweep import runner
+from engine.selection.sweep.settings import SweepSettings
 
 
 @pytest.fixture
 def no_umap(monkeypatch):
-    original = sweep_bench.candidates
-    monkeypatch.setattr(sweep_bench, "candidates", lambda *a, **o: [c for c in original(*a, **o) if c.reduce == "none"])
+    original = runner.candidates
+    monkeypatch.setattr(runner, "candidates", lambda *a, **o: [c for c in original(*a, **o) if c.reduce == "none"])
 
 
 def groups(rng, spread, n=120):

@@ -12,16 +12,18 @@ from engine.core.errors import InputError
 from engine.core.files import read_json, save_array
 from engine.core.progress import Silent
 from engine.evaluation.scores import ari
-from engine.selection.sweep import runner as sweep_bench
+from engine.selection.sweep import runner
 from engine.selection.sweep.ranking import (
     LeaderboardRow,
     around_target,
     break_ties,
     by_composite,
-    judge,
+    leaderboard_row,
     without_repeats,
 )
-from engine.selection.sweep.sweep import Sweep, SweepSettings, load_sweep
+from engine.selection.sweep.report import load_sweep
+from engine.selection.sweep.runner import Sweep
+from engine.selection.sweep.settings import SweepSettings
 from engine.selection.sweep.worker import score
 
 
@@ -39,12 +41,12 @@ def digits():
 @pytest.fixture
 def no_umap(monkeypatch):
     """Leave out the candidates on UMAP."""
-    original = sweep_bench.candidates
+    original = runner.candidates
 
     def without(*args, **options):
         return [candidate for candidate in original(*args, **options) if candidate.reduce == "none"]
 
-    monkeypatch.setattr(sweep_bench, "candidates", without)
+    monkeypatch.setattr(runner, "candidates", without)
 
 
 class Listener(Silent):
@@ -127,7 +129,7 @@ def test_a_sweep_started_again_runs_nothing_twice_and_a_stopped_one_goes_on(digi
     def never(*args, **options):
         raise AssertionError("a worker was started")
 
-    monkeypatch.setattr(sweep_bench.Workbench, "_run", never)
+    monkeypatch.setattr(runner.CandidateRunner, "_run", never)
     again = Sweep(settings()).run(x, output_dir=tmp_path)
     assert [row.title for row in again.ranked] == [row.title for row in whole.ranked]
     assert [row.stability for row in again.ranked] == [row.stability for row in whole.ranked]
@@ -135,7 +137,7 @@ def test_a_sweep_started_again_runs_nothing_twice_and_a_stopped_one_goes_on(digi
 
 def test_a_candidate_out_of_time_is_listed_with_its_reason_and_never_replaced(digits, tmp_path, no_umap):
     rng = np.random.default_rng(0)
-    x = np.tile(digits[0], (60, 1))  # large enough that no mixture is done within the limit
+    x = np.tile(digits[0], (15, 1))  # large enough that no mixture is done within the limit
     x = (x + rng.normal(scale=0.01, size=x.shape)).astype(np.float32)
     slow = {"algorithms": ("gaussian_mixture",), "stability": False, "max_combinations": 2}
     result = Sweep(settings(time_limit=0.1, **slow)).run(x, output_dir=tmp_path)
@@ -168,7 +170,7 @@ def test_planted_random_labels_never_rank_though_their_composite_is_high(digits,
         path = tmp_path / f"{seed}.npy"
         save_array(path, rng.permutation(np.arange(len(x)) % k).astype(np.int32))
         result = score(x, np.load(path), shuffles=5) | {"algorithm": "planted", "parameters": {}, "seconds": 0.0}
-        rows.append(judge(result, path, SweepSettings()))
+        rows.append(leaderboard_row(result, path, SweepSettings()))
     assert min(row.composite for row in rows) > 0.75
     assert all(row.state == "no structure" and "shuffled" in row.reason for row in rows)
     assert by_composite(rows, 0.3) == []

@@ -1,0 +1,84 @@
+"""What a person can tell the sweep; light, so that a page or the command line never waits for a library."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import field_validator, model_validator
+
+from engine.core.settings import setting
+from engine.evaluation.scores import CompositeSettings
+from engine.selection.sweep.grid import ALGORITHMS
+
+
+class SweepSettings(CompositeSettings):
+    """Settings of the sweep; the weights of the composite are among them."""
+
+    mode: Literal["fast", "balanced", "comprehensive", "gpu"] = setting(
+        "fast", "fast tries about 25 candidates, balanced about 75, comprehensive over 200; gpu is balanced on a GPU."
+    )
+    target_cluster_size: int = setting(200, "About how many images a cluster should hold.", ge=5, le=100_000, log=True)
+    algorithms: tuple[str, ...] = setting(ALGORITHMS, "Methods to try.")
+    min_clusters: int | None = setting(
+        None, "Fewest clusters to try; chosen from the number of images when empty.", ge=2, le=2000
+    )
+    max_clusters: int | None = setting(None, "Most clusters to try; 300 when empty.", ge=2, le=2000)
+    max_combinations: int | None = setting(None, "At most so many candidates, taken evenly.", ge=1, le=1000)
+    top_results: int = setting(10, "How many of the best are kept with their own folder.", ge=1, le=100)
+    stability: bool = setting(True, "Check how much the best change on other subsets of the images.")
+    near_tie: float = setting(
+        0.05, "Composites this close count as a tie, which stability breaks.", ge=0, le=0.5, step=0.01, advanced=True
+    )
+    max_largest_share: float = setting(
+        0.3,
+        "Clusterings with one cluster above this share rank below all others.",
+        ge=0.01,
+        le=1,
+        step=0.01,
+        advanced=True,
+    )
+    shuffles: int = setting(
+        5, "Shuffles of the labels that set the floor a silhouette must pass.", ge=2, le=50, advanced=True
+    )
+    halving_above: int = setting(
+        100_000,
+        "Above so many images all candidates run on a sample first, the best quarter in full.",
+        ge=100,
+        le=100_000_000,
+        log=True,
+        advanced=True,
+    )
+    halving_sample: int = setting(50_000, "Images in that sample.", ge=50, le=1_000_000, log=True, advanced=True)
+    random_state: int = setting(0, "Seed.", ge=0, le=2**31 - 1, advanced=True)
+    n_jobs: int = setting(0, "Worker processes, one thread each; 0 takes the free cores.", ge=0, le=256, runtime=True)
+    time_limit: float = setting(
+        600.0, "Seconds a candidate may take before it is ended.", ge=0.1, le=86_400, log=True, runtime=True
+    )
+    memory_limit_mb: float | None = setting(
+        None,
+        "MiB of its own that a candidate may take before it is ended.",
+        ge=50,
+        le=1_000_000,
+        log=True,
+        runtime=True,
+        advanced=True,
+    )
+    no_gpu: bool = setting(False, "Leave the GPU alone.", runtime=True, advanced=True)
+    no_parallel: bool = setting(False, "One worker process at a time.", runtime=True, advanced=True)
+    skip_embeddings: bool = setting(
+        False, "Use embeddings that are there; never compute any.", runtime=True, advanced=True
+    )
+
+    @field_validator("algorithms")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [name for name in value if name not in ALGORITHMS]
+        if unknown or not value:
+            raise ValueError(f"must be some of {', '.join(ALGORITHMS)}")
+        return value
+
+    @model_validator(mode="after")
+    def _ordered(self) -> SweepSettings:
+        if self.min_clusters and self.max_clusters and self.min_clusters > self.max_clusters:
+            raise ValueError("min_clusters must not be above max_clusters")
+        return self
