@@ -8,7 +8,9 @@ import streamlit as st
 
 if __name__ == "__main__":
     from engine.jobs.job import prepare_worker
-    from pages.shared.frame import SCREENS, sidebar
+    from pages.registry import SCREENS
+    from pages.shared.actions import forget_presses, tell
+    from pages.shared.frame import sidebar
     from pages.shared.state import current, guarded
 
     st.set_page_config(
@@ -16,7 +18,7 @@ if __name__ == "__main__":
     )
     page = st.navigation(
         [
-            st.Page(screen.file, title=screen.title, url_path=screen.path, default=screen.path == "images")
+            st.Page(screen.file, title=screen.title, url_path=screen.path, default=screen is SCREENS[0])
             for screen in SCREENS
         ],
         position="hidden",
@@ -25,13 +27,15 @@ if __name__ == "__main__":
         now = current()
         prepare_worker(now.workspace)
         sidebar(now)
+        tell()
         page.run()
+        forget_presses()
 else:
     from starlette.middleware import Middleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
     from streamlit.runtime.pages_manager import PagesManager
 
-    from pages.shared.routes import ROUTES
+    from pages.shared.pictures import ROUTES
 
     # Until `st.navigation` has run once, Streamlit would open a deep link to /explore as a bare script of pages/.
     PagesManager.uses_pages_directory = False

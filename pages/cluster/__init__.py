@@ -1,1 +1,15 @@
-"""TODO room."""
+"""Cluster: the sweep, one method by hand, the search for its settings, the number of clusters, the kept runs."""
+
+from __future__ import annotations
+
+from pages.shared.screen import NOT_YET, Screen, Step
+from pages.shared.state import Current
+from pages.shared.words import count
+
+
+def step(now: Current) -> Step:
+    """Done when a clustering is kept."""
+    return Step("done", count(len(now.runs), "run")) if now.runs else NOT_YET
+
+
+SCREEN = Screen("cluster", "Cluster", ":material/bubble_chart:", step, tasks=("cluster", "sweep", "search", "count"))

@@ -10,6 +10,7 @@ from plotly.subplots import make_subplots
 
 from engine.core.files import read_json
 from engine.runs.rows import Rows
+from pages.shared.actions import pressed
 from pages.shared.board import rows_of
 from pages.shared.job_view import job_view
 from pages.shared.pictures import strip
@@ -27,7 +28,7 @@ def how_many(now: Current) -> None:
         st.markdown(
             ":gray[Coding length, silhouette and stability over the number of clusters, beside structureless data.]"
         )
-    if st.button("How many clusters?", icon=":material/query_stats:"):
+    if pressed("How many clusters?", icon=":material/query_stats:"):
         start_job(now.workspace, "count", "How many clusters", now.dataset, config_key=now.configuration.key)
         st.rerun()
     if job is not None and (job.folder / "count.json").exists():

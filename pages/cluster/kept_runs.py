@@ -8,8 +8,8 @@ import streamlit as st
 from engine.clustering.registry import METHODS
 from engine.runs.run import Run, update_config
 from engine.runs.trash import binned_runs, delete_run, restore_run
-from pages.shared.metrics import METRICS
-from pages.shared.run_rows import figures_of, title_of
+from pages.shared.actions import pressed
+from pages.shared.metrics import METRICS, figures_of, title_of
 from pages.shared.state import Current, choose, escape
 from pages.shared.words import count
 
@@ -87,7 +87,7 @@ def _one(now: Current, run: Run, tags: list[str]) -> None:
     """Draw what can be done with one run."""
     key = run.folder.name
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        if st.button("Use this one", icon=":material/check:", help="Explore, Label, Export and Distil work on it"):
+        if pressed("Use this one", icon=":material/check:", help="Explore, Label, Export and Distil work on it"):
             choose(run=key)
             st.switch_page("pages/explore/page.py", query_params=now.parameters | {"run": key})
         name = st.text_input("Name", value=run.name, key=f"name_{key}", width=320).strip()[:_LONGEST]
@@ -101,7 +101,7 @@ def _one(now: Current, run: Run, tags: list[str]) -> None:
         if filed != run.tags:
             update_config(run, tags=filed)
             st.rerun()
-        if st.button("Delete", icon=":material/delete:", help="It goes to the bin below and can be put back"):
+        if pressed("Delete", icon=":material/delete:", help="It goes to the bin below and can be put back"):
             delete_run(now.workspace, run)
             choose(run=None)
             st.rerun()
@@ -117,6 +117,6 @@ def _bin(now: Current) -> None:
     with st.expander(f"Bin: {count(len(binned), 'clustering')}", icon=":material/delete:"):
         with st.container(horizontal=True, vertical_alignment="bottom"):
             name = st.selectbox("Deleted", list(binned), format_func=lambda key: title_of(binned[key]), width=420)
-            if st.button("Put back", icon=":material/restore_from_trash:"):
+            if pressed("Put back", icon=":material/restore_from_trash:"):
                 restore_run(now.workspace, binned[name])
                 st.rerun()

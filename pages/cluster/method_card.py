@@ -24,6 +24,7 @@ from engine.runs.rows import Rows, truth_codes
 from pages.cluster.search_panel import search_panel
 from pages.cluster.training_view import largest_clusters, size_bars, training_view
 from pages.shared import forms
+from pages.shared.actions import pressed, say
 from pages.shared.board import rows_of
 from pages.shared.job_view import job_view
 from pages.shared.state import Current, choose, escape, show_error
@@ -105,10 +106,10 @@ def _live(now: Current, rows: Rows, method: Method, settings: Settings) -> None:
     show_answer(rows, answer.labels, answer.scores)
     for sentence in answer.notes:
         st.caption(escape(sentence))
-    if st.button("Keep this clustering", icon=":material/bookmark_add:"):
+    if pressed("Keep this clustering", icon=":material/bookmark_add:"):
         run = keep(now, rows, method, settings)
         choose(run=run.folder.name)
-        st.session_state["told"] = ("Kept. See it on Explore.", ":material/check:")
+        say("Kept. See it on Explore.")
         st.rerun()
 
 
@@ -156,12 +157,12 @@ def _in_a_job(now: Current, rows: Rows, method: Method, settings: Settings) -> N
         training_view(rows, job)
         return
     job_view(job)
-    if st.button(f"Start {method.title}", icon=":material/play_arrow:"):
+    if pressed(f"Start {method.title}", icon=":material/play_arrow:"):
         start_clustering(now.workspace, now.dataset, now.configuration.key, method, settings)
         st.rerun()
     if job is not None and job.state == "done":
         left, right = st.columns([1, 4], vertical_alignment="center")
-        if left.button("Use the last run", icon=":material/check:"):
+        if pressed("Use the last run", button=left.button, icon=":material/check:"):
             choose(run=job.folder.name)
             st.rerun()
         right.caption(f"{escape(job.title)}: {count(int(job.result.get('n_clusters', 0)), 'cluster')}")

@@ -9,7 +9,6 @@ from pages.cluster.how_many import how_many
 from pages.cluster.kept_runs import kept_runs
 from pages.cluster.method_card import method_card
 from pages.cluster.sweep_board import sweep_board
-from pages.shared.actions import tell
 from pages.shared.frame import first_do, heading
 from pages.shared.state import current, show_error
 
@@ -17,7 +16,6 @@ from pages.shared.state import current, show_error
 def page() -> None:
     """Draw the screen."""
     now = current()
-    tell()
     heading("Cluster", "Sort the images into groups. Try as many ways as you like; your labels carry over.")
     if now.dataset is None or now.configuration is None:
         first_do(now, "Embed the images first.", "pages/embed/page.py", "Embed")

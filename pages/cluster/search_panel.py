@@ -10,6 +10,7 @@ import streamlit as st
 
 from engine.clustering.registry import Method, find_method
 from engine.core.files import read_json
+from pages.shared.actions import pressed
 from pages.shared.job_view import job_view
 from pages.shared.state import Current, escape
 from pages.shared.tasks import newest, start_clustering, start_job
@@ -33,7 +34,13 @@ def search_panel(now: Current, method: Method) -> None:
         key=f"search_metric_{method.name}",
         help="Silhouette needs no truth; it counts clusterings with a balance of at least 0.3",
     )
-    if cells[4].button("Search", icon=":material/manage_search:", key=f"search_start_{method.name}", width="stretch"):
+    if pressed(
+        "Search",
+        button=cells[4].button,
+        icon=":material/manage_search:",
+        key=f"search_start_{method.name}",
+        width="stretch",
+    ):
         start_job(
             now.workspace,
             "search",
@@ -71,9 +78,7 @@ def _show(now: Current, method: Method, found: dict[str, Any]) -> None:
         bars.update_xaxes(title="share of the score's variance that the setting explains")
         st.plotly_chart(bars, width="stretch", config={"displayModeBar": False}, alt="Which settings mattered")
     st.dataframe(trials, hide_index=True, width="stretch", height=240)
-    if st.button(
-        "Train the best in full", type="primary", icon=":material/play_arrow:", key=f"train_best_{method.name}"
-    ):
+    if pressed("Train the best in full", type="primary", icon=":material/play_arrow:", key=f"train_best_{method.name}"):
         assert now.dataset is not None and now.configuration is not None
         settings = find_method(method.name).settings_class.parse(found["best_settings"])
         start_clustering(now.workspace, now.dataset, now.configuration.key, method, settings)

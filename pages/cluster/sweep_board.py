@@ -16,10 +16,11 @@ from engine.selection.sweep.report import SweepResult, load_sweep
 from engine.selection.sweep.settings import SweepSettings
 from pages.cluster.method_card import is_live, keep
 from pages.shared import forms
+from pages.shared.actions import pressed, say
 from pages.shared.board import rows_of
 from pages.shared.job_view import job_view
-from pages.shared.pictures import strip
-from pages.shared.state import Current, choose, escape, show_error
+from pages.shared.pictures import strip, strip_address
+from pages.shared.state import Current, choose, show_error
 from pages.shared.tasks import newest, start_clustering, start_job
 from pages.shared.words import count
 
@@ -75,7 +76,7 @@ def sweep_board(now: Current) -> None:
                 return
         found = job is not None and (job.folder / "clustering_summary.json").exists()
         kind: Literal["primary", "secondary"] = "secondary" if found else "primary"
-        if buttons.button("Find good clusters", type=kind, icon=":material/auto_awesome:"):
+        if pressed("Find good clusters", button=buttons.button, type=kind, icon=":material/auto_awesome:"):
             start_job(
                 now.workspace,
                 "sweep",
@@ -99,9 +100,7 @@ def _board(now: Current, rows: Rows, result: SweepResult) -> None:
         [
             {
                 "rank": row.rank,
-                "looks": f"/strip/{'-'.join(map(str, _looks(rows, result, row, str(result.folder), row.rank)))}"
-                if pictures
-                else None,
+                "looks": strip_address(_looks(rows, result, row, str(result.folder), row.rank)) if pictures else None,
                 "method": METHODS[row.algorithm].title if row.algorithm in METHODS else row.algorithm,
                 "settings": _told(row),
                 "clusters": row.n_clusters,
@@ -157,7 +156,7 @@ def _board(now: Current, rows: Rows, result: SweepResult) -> None:
     best = kept[chosen[0]] if chosen and chosen[0] < len(kept) else kept[0]
     if pictures:
         _watched(rows, best)
-    if st.button(f"Use rank {best.rank}", type="primary", icon=":material/check:", key="use_rank"):
+    if pressed(f"Use rank {best.rank}", type="primary", icon=":material/check:", key="use_rank"):
         _use(now, rows, best)
 
 
@@ -191,10 +190,7 @@ def _use(now: Current, rows: Rows, row: LeaderboardRow) -> None:
             choose(run=run.folder.name)
             st.switch_page("pages/explore/page.py", query_params=now.parameters | {"run": run.folder.name})
         start_clustering(now.workspace, now.dataset, now.configuration.key, method, settings)
-        st.session_state["told"] = (
-            escape("It is being made; it appears under Kept clusterings."),
-            ":material/hourglass:",
-        )
+        say("It is being made; it appears under Kept clusterings.", ":material/hourglass:")
         st.rerun()
     except KindredError as error:
         show_error(error)

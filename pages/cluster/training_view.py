@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from engine.geometry.prototypes import prototypes
 from engine.jobs import job as jobs
 from engine.runs.rows import Rows
-from pages.shared.frame import watch
+from pages.shared.actions import pressed
+from pages.shared.job_view import watch
 from pages.shared.pictures import strip
 from pages.shared.state import choose
 from pages.shared.words import count
@@ -43,9 +44,9 @@ def training_view(rows: Rows, job: jobs.JobStatus) -> None:
         if scored:
             _standing(rows, job, scored[-1]["scores"])
         with st.container(horizontal=True):
-            if st.button("Stop here and keep the result", icon=":material/stop_circle:"):
+            if pressed("Stop here and keep the result", icon=":material/stop_circle:"):
                 jobs.request_stop(job.folder)
-            if st.button("Cancel", icon=":material/close:", type="tertiary"):
+            if pressed("Cancel", key=f"stop_{job.folder.name}", icon=":material/close:", type="tertiary"):
                 jobs.cancel(job.folder)
                 st.rerun()
 

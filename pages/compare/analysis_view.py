@@ -16,11 +16,13 @@ from engine.runs.figures import sizes_figure
 from engine.runs.rows import Rows, align
 from engine.runs.run import Run
 from pages.compare.charts import MOST, draw, heat_map, largest
+from pages.compare.made_by_job import made_by_job
 from pages.compare.pseudo_label_panel import pseudo_label_panel
 from pages.compare.run_map import run_map
-from pages.shared.job_view import job_view, made_by_job
+from pages.compare.run_rows import rows_for, version_of
+from pages.shared.job_view import job_view
 from pages.shared.metrics import metrics
-from pages.shared.run_rows import rows_for, version_of
+from pages.shared.pictures import strip_address
 from pages.shared.state import Current, escape
 from pages.shared.words import count
 
@@ -47,7 +49,7 @@ def _clusters(_run: Run, _rows: Rows, folder: str, version: float, key: str) -> 
     return pd.DataFrame(
         {
             "cluster": found.clusters,
-            "looks": [f"/strip/{'-'.join(map(str, ids))}" for ids in looks],
+            "looks": [strip_address(ids) for ids in looks],
             "silhouette": [silhouette.get(int(cluster)) for cluster in found.clusters],
         }
     )

@@ -15,9 +15,12 @@ from engine.images.sources import shown
 from engine.runs.rows import Rows, align
 from engine.runs.run import Run
 from pages.compare.charts import likeness_map
+from pages.compare.made_by_job import made_by_job
+from pages.compare.run_rows import version_of
 from pages.shared.board import graph_for, rows_of
-from pages.shared.job_view import job_view, made_by_job
-from pages.shared.run_rows import title_of, version_of
+from pages.shared.job_view import job_view
+from pages.shared.metrics import title_of
+from pages.shared.pictures import strip_address
 from pages.shared.state import Current, escape
 from pages.shared.words import count
 
@@ -135,7 +138,7 @@ def _core(rows: Rows, found: Consensus, chosen: tuple[tuple[str, float], ...]) -
     table = pd.DataFrame(
         {
             "group": np.arange(1, len(sizes) + 1),
-            "looks": [f"/strip/{'-'.join(map(str, looks[at]))}" for at in range(len(sizes))],
+            "looks": [strip_address(looks[at]) for at in range(len(sizes))],
             "images": sizes,
             "share": sizes / len(rows),
         }

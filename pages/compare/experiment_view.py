@@ -19,6 +19,7 @@ from engine.selection.experiments import RESOLUTIONS, ExperimentRow, experiment_
 from engine.selection.sweep.settings import SweepSettings
 from pages.compare.charts import draw, likeness_map
 from pages.shared import forms
+from pages.shared.actions import pressed
 from pages.shared.job_view import job_view
 from pages.shared.state import Current, escape, show_error
 from pages.shared.tasks import newest, start_job
@@ -104,8 +105,9 @@ def _form(now: Current) -> None:
         except KindredError as error:
             show_error(error)
             return
-        started = buttons.button(
+        started = pressed(
             "Compare models",
+            button=buttons.button,
             type="primary",
             icon=":material/science:",
             disabled=not asked,

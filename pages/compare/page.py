@@ -11,10 +11,11 @@ from engine.runs.run import Run
 from pages.compare.analysis_view import analysis_view
 from pages.compare.consensus_view import consensus_view
 from pages.compare.experiment_view import experiment_view
+from pages.compare.run_rows import open_finished
 from pages.compare.two_runs import two_runs
 from pages.shared.board import rows_of
 from pages.shared.frame import first_do, heading
-from pages.shared.run_rows import open_finished, title_of
+from pages.shared.metrics import title_of
 from pages.shared.state import Current, current, show_error
 
 _VIEWS = ("Analyse", "Two side by side", "Consensus", "Experiments")

@@ -15,6 +15,7 @@ from engine.labels.pseudo_labels import PseudoLabelSettings
 from engine.runs.rows import Rows, align
 from engine.runs.run import Run
 from pages.shared import forms
+from pages.shared.actions import pressed
 from pages.shared.job_view import job_view
 from pages.shared.state import Current, show_error
 from pages.shared.tasks import newest, start_job
@@ -65,7 +66,7 @@ def _make(now: Current, run: Run, rows: Rows) -> None:
         except KindredError as error:
             show_error(error)
             return
-        if st.button("Make pseudo-labels", icon=":material/how_to_vote:"):
+        if pressed("Make pseudo-labels", icon=":material/how_to_vote:"):
             start_job(
                 now.workspace,
                 "pseudo_labels",

@@ -11,9 +11,10 @@ from engine.runs.figures import map_figure
 from engine.runs.rows import Rows, align, truth_codes
 from engine.runs.run import Run
 from pages.compare.charts import draw
+from pages.compare.made_by_job import made_by_job
+from pages.compare.run_rows import version_of
 from pages.shared.board import map_points
-from pages.shared.job_view import job_view, made_by_job
-from pages.shared.run_rows import version_of
+from pages.shared.job_view import job_view
 from pages.shared.state import Current
 
 _KINDS = {"umap": "UMAP", "tsne": "t-SNE", "pca": "PCA"}

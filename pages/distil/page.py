@@ -17,6 +17,7 @@ from engine.distillation.settings import TITLES, DistilSettings
 from engine.jobs.products import export_distilled
 from engine.runs.run import Run
 from pages.shared import forms
+from pages.shared.actions import pressed
 from pages.shared.board import rows_of
 from pages.shared.frame import first_do, heading
 from pages.shared.job_view import job_view
@@ -95,7 +96,7 @@ def _nearest(now: Current, run: Run, path: Any) -> None:  # noqa: ANN401 - a pat
             on_click="ignore",
         )
         target = st.text_input("Copy them into a new folder", placeholder="/home/me/distilled", width=360)
-        if st.button("Copy", icon=":material/folder_copy:", disabled=not target.strip()):
+        if pressed("Copy", icon=":material/folder_copy:", disabled=not target.strip()):
             _copy(now, run, Path(target.strip()).expanduser())
 
 
@@ -128,7 +129,7 @@ def page() -> None:
         except KindredError as error:
             show_error(error)
             return
-        if st.button("Distil", type="primary", icon=":material/compress:"):
+        if pressed("Distil", type="primary", icon=":material/compress:"):
             start_job(
                 now.workspace,
                 "distil",

@@ -16,6 +16,7 @@ from engine.images.contents import read_content
 from engine.images.datasets import load_images
 from engine.images.decode import PreprocessSettings, decode_rgb, decode_square
 from pages.shared import forms
+from pages.shared.actions import pressed
 from pages.shared.frame import first_do, heading, next_step
 from pages.shared.job_view import job_view
 from pages.shared.state import Current, choose, current, describe, escape, show_error
@@ -135,12 +136,12 @@ def page() -> None:
         return
     with actions:
         first: Literal["primary", "secondary"] = "primary" if now.configuration is None else "secondary"
-        if st.button("Embed", type=first, disabled=running, icon=":material/play_arrow:"):
+        if pressed("Embed", type=first, disabled=running, icon=":material/play_arrow:"):
             start_embedding(now.workspace, now.dataset, entry, settings, preprocess)
             st.rerun()
         if now.configuration is not None:
             next_step(now, "pages/cluster/page.py", "Cluster")
-            if st.button(
+            if pressed(
                 "Embed again",
                 type="tertiary",
                 icon=":material/refresh:",

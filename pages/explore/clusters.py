@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.shared.board import Board
+from pages.shared.pictures import strip_address
 
 _SHOWN = 2
 
@@ -63,7 +64,7 @@ def _table(board: Board, text: str) -> pd.DataFrame:
         rows.append(
             {
                 "id": cluster.id,
-                "looks": f"/strip/{'-'.join(map(str, shown))}" if shown else None,
+                "looks": strip_address(shown) if shown else None,
                 "name": title,
                 "images": cluster.size,
                 "quality": max(0.0, quality[cluster.id]) if cluster.id in quality else None,

@@ -14,12 +14,13 @@ from engine.images.sources import shown as readable
 from engine.labels.state import UNSORTED
 from pages.explore.clusters import cluster_table
 from pages.explore.coloring import choose_colors, chosen_colors, colors_of
-from pages.shared.actions import do, tell, undo_redo
+from pages.explore.search_box import search_box, search_dialog
+from pages.shared.actions import do, pressed, undo_redo
 from pages.shared.board import Board, map_points, open_board
 from pages.shared.frame import first_do, heading
 from pages.shared.pictures import strip
-from pages.shared.search_box import FOUND, more_like, search_box, search_dialog, show_found
 from pages.shared.selection_bar import keys, selection_bar, under_cursor
+from pages.shared.similar import FOUND, more_like, show_found
 from pages.shared.state import Current, choose, current, escape
 from pages.shared.tasks import newest, start_job
 from pages.shared.words import count
@@ -139,7 +140,7 @@ def _cluster_actions(board: Board, clusters: list[int]) -> None:
     """What can be done with the clusters chosen in the list: open one, or merge several after a look at them."""
     if len(clusters) == 1:
         choose(cluster=str(clusters[0]))
-        if clusters[0] != UNSORTED and st.button("Name and correct it", icon=":material/label:"):
+        if clusters[0] != UNSORTED and pressed("Name and correct it", icon=":material/label:"):
             st.switch_page("pages/label/page.py", query_params=board.now.parameters | {"cluster": str(clusters[0])})
         return
     chosen = [cluster for cluster in clusters if cluster != UNSORTED]
@@ -153,7 +154,7 @@ def _cluster_actions(board: Board, clusters: list[int]) -> None:
             if board.rows.dataset.kind != "vectors":
                 strip(board.rows.ids[board.prototypes.rows_of(cluster, 6)], size=44)
         name = st.text_input("Name", placeholder="keep the name there is", key=f"merge_name_{chosen}")
-        if st.button("Merge", type="primary"):
+        if pressed("Merge", key="merge_chosen", type="primary"):
             do(lambda: board.history.merge(board.state, chosen, label=name.strip() or None), galleries=(GALLERY,))
             st.rerun()
 
@@ -198,7 +199,6 @@ def _carry_out(board: Board, event: MapEvent, chosen: GallerySelection) -> None:
 def page() -> None:
     """Draw the screen."""
     now = current()
-    tell()
     board = open_board(now)
     if board is None:
         heading("Explore", "Clusters, map and pictures side by side.")
@@ -228,7 +228,7 @@ def page() -> None:
     with right, st.container(key="pane_pictures"):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f":gray[{escape(words)}]", width="content")
-            if st.session_state.get(FOUND) and st.button("Back", icon=":material/arrow_back:", type="tertiary"):
+            if st.session_state.get(FOUND) and pressed("Back", icon=":material/arrow_back:", type="tertiary"):
                 del st.session_state[FOUND]
                 st.rerun()
         chosen, ordered = _gallery(board, rows, made)

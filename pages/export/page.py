@@ -19,7 +19,7 @@ from engine.export.split import near_duplicate_groups
 from engine.images.thumbnails import ThumbnailStore
 from engine.jobs.products import labelled_files
 from pages.shared import forms
-from pages.shared.actions import tell
+from pages.shared.actions import pressed, say
 from pages.shared.board import Board, graph_for, open_board
 from pages.shared.frame import first_do, heading
 from pages.shared.job_view import job_view
@@ -116,7 +116,9 @@ def _folders(board: Board, table: LabelTable) -> None:
         st.caption(escape(sentence))
     left, right = st.columns([4, 1], vertical_alignment="bottom")
     target = left.text_input("Into this folder (new or empty)", key="export_target", placeholder="/home/me/labelled")
-    if right.button("Write", type="primary", icon=":material/drive_file_move:", width="stretch") and target.strip():
+    with right:
+        asked = pressed("Write", type="primary", icon=":material/drive_file_move:", width="stretch")
+    if asked and target.strip():
         start_job(
             now.workspace,
             "export",
@@ -136,19 +138,18 @@ def _written(result: dict[str, object]) -> None:
     if failed:
         with st.expander("Could not be written"):
             st.dataframe(pd.DataFrame(failed, columns=["file", "reason"]), hide_index=True)
-    if st.button("Undo this export", icon=":material/undo:", help="Removes what was written and not changed since"):
+    if pressed("Undo this export", icon=":material/undo:", help="Removes what was written and not changed since"):
         try:
             report = undo_export(target)
-            st.session_state["told"] = (escape(f"{count(report.removed, 'file')} removed."), ":material/check:")
+            say(f"{count(report.removed, 'file')} removed.")
         except KindredError as error:
-            st.session_state["told"] = (escape(error), ":material/error:")
+            say(str(error), ":material/error:")
         st.rerun()
 
 
 def page() -> None:
     """Draw the screen."""
     now = current()
-    tell()
     heading("Export", "Take your labels with you. Originals are only read.")
     board = open_board(now)
     if board is None:

@@ -20,6 +20,7 @@ from engine.images.sampling import (
 from engine.images.sources import shown
 from engine.images.tables import ImageTable, load_images, load_quality
 from pages.shared import forms
+from pages.shared.actions import pressed
 from pages.shared.pictures import strip
 from pages.shared.state import Current, show_error
 from pages.shared.words import count
@@ -99,9 +100,9 @@ def _sample_panel(now: Current, dataset: Dataset, table: ImageTable, sample: Sam
         )
         settings = _settings(sample)
         with st.container(horizontal=True):
-            if st.button("Take this sample", icon=":material/filter_alt:", disabled=settings is None) and settings:
+            if pressed("Take this sample", icon=":material/filter_alt:", disabled=settings is None) and settings:
                 _take(now, dataset, settings, *_named(sample))
-            if sample is not None and st.button("Work on all images", icon=":material/filter_alt_off:"):
+            if sample is not None and pressed("Work on all images", icon=":material/filter_alt_off:"):
                 forget_sample(now.workspace, dataset.id)
                 st.rerun()
         if sample is not None:
@@ -113,14 +114,14 @@ def _selected(now: Current, dataset: Dataset, sample: Sample | None, picked: lis
     settings = sample.settings if sample is not None else SampleSettings()
     targets, pairs = _named(sample)
     with st.container(horizontal=True, vertical_alignment="center"):
-        if st.button(
+        if pressed(
             "Watch",
             icon=":material/visibility:",
             disabled=not 1 <= len(picked) <= _MOST_NAMED,
             help="The selected images are always in the sample, and each clustering found tells their company",
         ):
             _take(now, dataset, settings, list(dict.fromkeys([*targets, *picked])), pairs)
-        if st.button(
+        if pressed(
             "These belong together",
             icon=":material/link:",
             disabled=not 2 <= len(picked) <= _MOST_NAMED,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from pages.shared.actions import pressed
 from pages.shared.state import escape
 
 _MOST = 300
@@ -25,7 +26,7 @@ def folder_browser(use: Callable[[str], None]) -> None:
     here = Path(st.session_state.setdefault("browsing", str(Path.home())))
     st.markdown(f"**{escape(here)}**")
     with st.container(horizontal=True):
-        if st.button("Use this folder", type="primary"):
+        if pressed("Use this folder", key="browse_use", type="primary"):
             use(str(here))
         if st.button("Up", icon=":material/arrow_upward:", disabled=here.parent == here):
             st.session_state["browsing"] = str(here.parent)

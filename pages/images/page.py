@@ -24,6 +24,7 @@ from engine.images.sets.registry import BENCHMARKS
 from engine.images.sources import shown
 from pages.images.all_images import all_images
 from pages.images.folder_browser import folder_browser
+from pages.shared.actions import pressed
 from pages.shared.frame import heading, next_step
 from pages.shared.job_view import job_view
 from pages.shared.state import Current, choose, current, escape, show_error
@@ -61,14 +62,14 @@ def _first(now: Current) -> None:
                 placeholder="/home/me/photographs",
                 key="new_path",
             )
-            if st.form_submit_button("Read this folder", type="primary") and text.strip():
+            if pressed("Read this folder", button=st.form_submit_button, type="primary") and text.strip():
                 _add_path(now, text.strip().strip("'\""))
-        if st.button("Browse folders", icon=":material/folder:", type="tertiary"):
+        if pressed("Browse folders", icon=":material/folder:", type="tertiary"):
             folder_browser(lambda path: _add_path(now, path))
     with right, st.container(border=True, height="stretch"):
         st.markdown("##### :material/play_circle: Try it first")
         st.markdown(":gray[1,797 handwritten digits, installed with Kindred. Nothing is downloaded.]")
-        if st.button("Open the digits demo", type="primary" if now.dataset is None else "secondary"):
+        if pressed("Open the digits demo", type="primary" if now.dataset is None else "secondary"):
             _add(now, add_benchmark(now.workspace, "digits"))
         others = {name: entry for name, entry in BENCHMARKS.items() if name != "digits"}
         if others:
@@ -78,7 +79,7 @@ def _first(now: Current) -> None:
     if recent:
         st.markdown("##### Recent")
         for item in recent[:8]:
-            if st.button(escape(item.name), icon=":material/history:", type="tertiary", key=f"recent_{item.id}"):
+            if pressed(escape(item.name), icon=":material/history:", type="tertiary", key=f"recent_{item.id}"):
                 choose(data=item.id)
                 st.session_state["adding"] = False
                 st.rerun()
@@ -90,7 +91,7 @@ def _benchmark_form(now: Current, entries: dict) -> None:  # type: ignore[type-a
     root = st.text_input(
         "Folder where it lies, or where to put it", key="data_root", placeholder="leave empty for cache/"
     )
-    if st.button("Open this set"):
+    if pressed("Open this set"):
         try:
             _add(now, add_benchmark(now.workspace, name, data_root=Path(root).expanduser() if root else None))
         except KindredError as error:
@@ -148,7 +149,7 @@ def _folder_actions(now: Current, dataset: Dataset, found: ScanReport) -> None:
     if not where.exists():
         st.warning(f"{escape(where)} is not there any more. If the folder moved, say where it is now.")
         new = st.text_input("Where it is now", key="relocate")
-        if st.button("Use this folder", type="primary") and new:
+        if pressed("Use this folder", type="primary") and new:
             try:
                 relocate(now.workspace, dataset.id, Path(new).expanduser())
                 start_scan(now.workspace, dataset)
@@ -174,17 +175,17 @@ def _actions(now: Current, dataset: Dataset, found: ScanReport) -> None:
     with st.container(horizontal=True):
         if found.readable:
             next_step(now, "pages/embed/page.py", "Embed these images")
-        if st.button(
+        if pressed(
             "Read again", icon=":material/refresh:", help="New and changed files are found; the rest is not opened"
         ):
             start_scan(now.workspace, dataset)
             st.rerun()
-        if st.button("Another data set", icon=":material/add:"):
+        if pressed("Another data set", icon=":material/add:"):
             st.session_state["adding"] = True
             st.rerun()
         with st.popover("Forget this data set", icon=":material/delete:"):
             st.markdown("Its list of images and its label history leave Kindred. The image files stay as they are.")
-            if st.button("Forget it", type="primary"):
+            if pressed("Forget it", type="primary"):
                 remove_dataset(now.workspace, dataset.id)
                 choose(data=None)
                 st.rerun()
@@ -196,7 +197,7 @@ def page() -> None:
     if now.dataset is None or st.session_state.get("adding"):
         heading("Images", "Choose what you want to look at. Everything stays on this machine.")
         _first(now)
-        if now.dataset is not None and st.button("Back", icon=":material/arrow_back:", type="tertiary"):
+        if now.dataset is not None and pressed("Back", icon=":material/arrow_back:", type="tertiary"):
             st.session_state["adding"] = False
             st.rerun()
         return

@@ -8,7 +8,7 @@ import streamlit as st
 from engine.geometry.neighbors import search
 from engine.labels.audit import purity_bound
 from engine.labels.state import LOCKED, Cluster
-from pages.shared.actions import do
+from pages.shared.actions import do, pressed
 from pages.shared.board import Board
 from pages.shared.pictures import strip
 from pages.shared.state import escape
@@ -50,12 +50,22 @@ def twin_panel(board: Board, cluster: Cluster, twin: int, cosine: float, *, gall
         st.caption(escape(board.state.title(one)))
         strip(board.rows.ids[board.prototypes.rows_of(one, 5)], size=58, wrap=False)
     with st.container(horizontal=True):
-        if st.button("Merge", icon=":material/merge:", shortcut="Alt+M", help="They become one cluster (m)"):
-            do(lambda: board.history.merge(board.state, [cluster.id, twin]), galleries=(gallery,))
-            st.rerun()
-        if st.button("Different", icon=":material/call_split:", help="They are not offered again"):
-            do(lambda: board.history.apart(board.state, cluster.id, twin))
-            st.rerun()
+        st.button(
+            "Merge",
+            icon=":material/merge:",
+            shortcut="Alt+M",
+            help="They become one cluster (m)",
+            on_click=do,
+            args=(board.history.merge, board.state, [cluster.id, twin]),
+            kwargs={"galleries": (gallery,)},
+        )
+        st.button(
+            "Different",
+            icon=":material/call_split:",
+            help="They are not offered again",
+            on_click=do,
+            args=(board.history.apart, board.state, cluster.id, twin),
+        )
 
 
 def audit_panel(board: Board, cluster: Cluster, wrong: int) -> None:
@@ -69,18 +79,18 @@ def audit_panel(board: Board, cluster: Cluster, wrong: int) -> None:
         proven = np.nanmin(bounds) if np.isfinite(bounds).any() else None
         if proven is not None:
             st.markdown(f":material/verified: At least **{proven:.0%}** right, with 95% confidence")
-        if st.button("Check a random sample", icon=":material/fact_check:"):
+        if pressed("Check a random sample", icon=":material/fact_check:"):
             st.session_state[audit_key(board, cluster)] = True
             st.rerun()
         return
     bound = purity_bound(checked, wrong, population=cluster.size)
     st.markdown(f"{checked:,} shown, **{wrong:,} wrong**: at least **{bound:.0%}** right, with 95% confidence.")
     with st.container(horizontal=True):
-        if st.button("Keep this result", icon=":material/verified:", help="The bound is exported with these labels"):
+        if pressed("Keep this result", icon=":material/verified:", help="The bound is exported with these labels"):
             do(lambda: board.history.audit(board.state, cluster.id, checked=checked, wrong=wrong))
             del st.session_state[audit_key(board, cluster)]
             st.rerun()
-        if st.button("Stop", icon=":material/close:", type="tertiary"):
+        if pressed("Stop", key="audit_stop", icon=":material/close:", type="tertiary"):
             del st.session_state[audit_key(board, cluster)]
             st.rerun()
 
@@ -98,7 +108,7 @@ def grow_panel(board: Board, cluster: Cluster, *, gallery: str) -> None:
         return
     far = st.slider("Nearest images outside", 1, len(outside), min(12, len(outside)), key=f"grow_{cluster.id}")
     strip(board.rows.ids[outside[:far]], size=56)
-    if st.button(f"Take {count(far, 'image')}", icon=":material/add:"):
+    if pressed(f"Take {count(far, 'image')}", key=f"grow_take_{cluster.id}", icon=":material/add:"):
         do(lambda: board.history.move(board.state, outside[:far], cluster.id), galleries=(gallery,))
         st.rerun()
 
@@ -113,11 +123,17 @@ def history_panel(board: Board, *, gallery: str) -> None:
             left, right = st.columns([5, 1], vertical_alignment="center")
             text = escape(event.sentence)
             left.markdown(text if event.effective else f":gray[~~{text}~~]")
-            if event.effective and right.button(
-                "", icon=":material/restore:", key=f"back_{event.id}", help="Back to before this", type="tertiary"
-            ):
-                do(lambda event=event: board.history.jump_back(event.before), galleries=(gallery,))  # type: ignore[misc]
-                st.rerun()
+            if event.effective:
+                right.button(
+                    "",
+                    icon=":material/restore:",
+                    key=f"back_{event.id}",
+                    help="Back to before this",
+                    type="tertiary",
+                    on_click=do,
+                    args=(board.history.jump_back, event.before),
+                    kwargs={"galleries": (gallery,)},
+                )
 
 
 def conflicts_panel(board: Board) -> None:

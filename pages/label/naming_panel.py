@@ -6,10 +6,11 @@ import pandas as pd
 import streamlit as st
 
 from engine.core.files import read_json
-from pages.shared.actions import do
+from pages.shared.actions import do, pressed
 from pages.shared.board import Board
 from pages.shared.job_view import job_view
 from pages.shared.tasks import newest, start_job
+from pages.shared.words import count
 
 
 def naming_panel(board: Board) -> None:
@@ -24,7 +25,7 @@ def naming_panel(board: Board) -> None:
         words = st.text_area(
             "Words to choose from", placeholder="one a line; empty: common nouns", height=100, key="vocabulary"
         )
-        if st.button("Suggest"):
+        if pressed("Suggest"):
             start_job(
                 now.workspace,
                 "names",
@@ -45,6 +46,6 @@ def _proposals(board: Board, found: dict[str, list[dict[str, object]]]) -> None:
         table, hide_index=True, width="stretch", disabled=[name for name in table if name != "take"]
     )
     names = {int(row.cluster): str(row.word) for row in chosen.itertuples() if row.take}
-    if st.button(f"Take {len(names)} names", type="primary", disabled=not names):
+    if pressed(f"Take {count(len(names), 'name')}", key="take_names", type="primary", disabled=not names):
         do(lambda: board.history.name(board.state, names, source="CLIP"))
         st.rerun()

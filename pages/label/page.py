@@ -21,12 +21,12 @@ from pages.label.label_rail import (
 )
 from pages.label.naming_panel import naming_panel
 from pages.label.review import review
-from pages.shared.actions import do, recent_labels, tell, undo_redo
+from pages.shared.actions import do, recent_labels, undo_redo
 from pages.shared.board import Board, open_board
 from pages.shared.frame import first_do, heading
 from pages.shared.pictures import strip
 from pages.shared.selection_bar import keys, selection_bar
-from pages.shared.state import choose, current, escape
+from pages.shared.state import choose, current, escape, settle
 from pages.shared.words import count
 
 GALLERY, AUDIT = "label_gallery", "audit_gallery"
@@ -57,26 +57,21 @@ def _pick(board: Board) -> Cluster | None:
         format_func=lambda item: f"{board.state.title(item)} ({board.state.find(item).size:,})",  # type: ignore[union-attr]
         key=f"label_pick_{board.state.version}_{at}",
     )
-    if previous.button(
-        "",
-        icon=":material/chevron_left:",
-        disabled=at == 0,
-        shortcut="Alt+Left",
-        help="Previous cluster",
-        width="stretch",
+    for place, step, icon, shortcut, words in (
+        (previous, at - 1, ":material/chevron_left:", "Alt+Left", "Previous cluster"),
+        (following, at + 1, ":material/chevron_right:", "Alt+Right", "Next cluster"),
     ):
-        choose(cluster=str(ids[at - 1]))
-        st.rerun()
-    if following.button(
-        "",
-        icon=":material/chevron_right:",
-        disabled=at + 1 >= len(ids),
-        shortcut="Alt+Right",
-        help="Next cluster",
-        width="stretch",
-    ):
-        choose(cluster=str(ids[at + 1]))
-        st.rerun()
+        there = 0 <= step < len(ids)
+        place.button(
+            "",
+            icon=icon,
+            disabled=not there,
+            shortcut=shortcut,
+            help=words,
+            width="stretch",
+            on_click=choose,
+            kwargs={"cluster": str(ids[step])} if there else {},
+        )
     right.progress(named / len(clusters), text=f"{named:,} of {count(len(clusters), 'cluster')} named")
     if chosen is not None and str(chosen) != wanted:
         choose(cluster=str(chosen))
@@ -103,7 +98,7 @@ def _name(board: Board, cluster: Cluster) -> None:
 
 def _rename(board: Board, cluster: Cluster, key: str) -> None:
     """Give the cluster the name that was typed, and go on to the largest that has none yet."""
-    text = st.session_state.get(key)
+    text = settle(lambda: st.session_state.get(key))
     if not text or not do(lambda: board.history.rename(board.state, cluster.id, text), galleries=(GALLERY,)):
         return
     if cluster.name is None and any(c.name is None and c.id != cluster.id for c in _sorted(board)):
@@ -188,7 +183,6 @@ def _cluster_page(board: Board) -> None:
 def page() -> None:
     """Draw the screen."""
     now = current()
-    tell()
     board = open_board(now)
     buttons = heading("Label", "One cluster at a time: drop what does not belong, name it, go on.")
     if board is None:

@@ -13,7 +13,7 @@ from streamlit.delta_generator import DeltaGenerator
 from components.gallery import DEFAULT_KEYS, Action, gallery, gallery_order
 from engine.core.ids import positions
 from engine.images.sources import shown as readable
-from pages.shared.actions import do
+from pages.shared.actions import do, pressed
 from pages.shared.board import Board
 from pages.shared.job_view import job_view
 from pages.shared.selection_bar import keys, selection_bar
@@ -64,8 +64,9 @@ def review(board: Board) -> None:
     )
     done = job is not None and job.state == "done"
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        if st.button(
+        if pressed(
             "Spread the labels again" if done else "Spread the labels",
+            key="spread",
             icon=":material/hub:",
             type="secondary" if done else "primary",
         ):
@@ -112,14 +113,14 @@ def _queue(board: Board, folder: Path, places: DeltaGenerator) -> None:
         label="Images without a label",
     )
     picked = at[chosen.selected]
-    if st.button(
+    st.button(
         f"Agree with {count(len(picked), 'proposal')}",
         icon=":material/done_all:",
         disabled=not len(picked),
         help="The selected images get the label that is proposed to each (y)",
-    ):
-        _agree(board, found, picked)
-        st.rerun()
+        on_click=_agree,
+        args=(board, found, picked),
+    )
     selection_bar(board, rows[chosen.selected], key="review_bar", gallery=GALLERY)
 
     def agree(_action: Action, concerned: NDArray[np.int64]) -> bool:
@@ -144,8 +145,9 @@ def _accept(board: Board, found: Proposals) -> None:
     """Take all proposals that are sure enough, by one button."""
     least = st.slider("At least so sure", 10, 100, 90, format="%d%%", key="review_least", width=220)
     sure = np.flatnonzero(found.confidence >= least / 100)
-    if st.button(
+    if pressed(
         f"Label {count(len(sure), 'image')}",
+        key="review_accept",
         icon=":material/label:",
         disabled=not len(sure),
         help="Each gets the label proposed to it; one undo takes all back",

@@ -1,8 +1,15 @@
-"""Doing and undoing: one place that carries out a label action, says what happened and offers to undo it."""
+"""Doing and undoing: a click is never lost, what it did is said in one sentence, and there is a way back.
+
+A component's message ends the page's run early and starts it anew, and the second run no longer knows of a click on a
+plain button. So no button acts by its return value alone. What concerns exactly what was drawn (undo, merge, set
+aside) is carried out by `on_click=do`, before the page runs. What depends on the page's controls or starts a job asks
+`pressed`, which keeps the click until a run has come to the button.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import streamlit as st
 
@@ -11,32 +18,83 @@ from components.map import clear_map
 from engine.core.errors import KindredError
 from engine.labels.log import Event
 from pages.shared.board import Board
-from pages.shared.state import escape
+from pages.shared.state import escape, settle
 
 _LOOK_EVERY = 3.0  # seconds between two looks at whether another window wrote
 
 
-def do(action: Callable[[], Event], *, galleries: tuple[str, ...] = (), maps: tuple[str, ...] = ()) -> bool:
-    """Carry out an action; the sentence appears after the rerun. Returns False when it was refused.
+def do(action: Callable[..., Event], *args: Any, galleries: tuple[str, ...] = (), maps: tuple[str, ...] = ()) -> bool:  # noqa: ANN401
+    """Carry out a label action; the sentence appears in the next run. Returns False when it was refused.
 
-    Buttons call it by `on_click`: a callback runs before the page does, so a message of a component that ends the
-    page's run early cannot lose the click.
+    Parameters
+    ----------
+    action : function
+        Writes one event; it touches nothing of Streamlit.
+    *args
+        What it is given.
+    galleries, maps : tuple of str
+        Where nothing is selected any more afterwards.
     """
     try:
-        event = action()
+        event = action(*args)
     except KindredError as error:
-        st.session_state["told"] = (f"{escape(error.sentence)} {escape(error.hint)}", ":material/error:")
+        say(f"{error.sentence} {error.hint}", ":material/error:")
         return False
-    st.session_state["told"] = (f"{escape(event.sentence)}. Undo with Ctrl+Z.", ":material/check:")
-    for key in galleries:
-        clear_gallery(key)
-    for key in maps:
-        clear_map(key)
+    say(f"{event.sentence}. Undo with Ctrl+Z.")
+
+    def clear() -> None:
+        for key in galleries:
+            clear_gallery(key)
+        for key in maps:
+            clear_map(key)
+
+    settle(clear)
     return True
 
 
+def do_with(
+    key: str, action: Callable[[Any], Event], *, galleries: tuple[str, ...] = (), maps: tuple[str, ...] = ()
+) -> None:
+    """Carry out an action on what was chosen in the menu `key`, as its `on_change`; the menu is empty again."""
+    chosen = settle(lambda: st.session_state.get(key))
+    if chosen is not None:
+        settle(lambda: st.session_state.update({key: None}))
+        do(action, chosen, galleries=galleries, maps=maps)
+
+
+def pressed(label: str, *, key: str = "", button: Callable[..., Any] = st.button, **options: Any) -> bool:  # noqa: ANN401
+    """Draw a button; return, once for each press, whether it was pressed since a run last came to it.
+
+    Parameters
+    ----------
+    label : str
+    key : str
+        The button's key, where its label changes or stands twice on the page.
+    button : function
+        `st.button` or `st.form_submit_button`.
+    **options
+        The button's own.
+    """
+    key = key or f"press_{label}"
+    presses: set[str] = st.session_state.setdefault("presses", set())
+    button(label, key=key, on_click=presses.add, args=(key,), **options)
+    found = key in presses
+    presses.discard(key)
+    return found
+
+
+def forget_presses() -> None:
+    """Forget what was pressed and not come to, at the end of a whole run: the button is not on the page any more."""
+    st.session_state.setdefault("presses", set()).clear()
+
+
+def say(sentence: str, icon: str = ":material/check:") -> None:
+    """Say a sentence in the next run."""
+    settle(lambda: st.session_state.update(told=(escape(sentence), icon)))
+
+
 def tell() -> None:
-    """Show what the last action said, once."""
+    """Show what was last said, once."""
     told = st.session_state.pop("told", None)
     if told:
         st.toast(told[0], icon=told[1], duration="long")

@@ -18,6 +18,7 @@ from engine.evaluation.scores import silhouette_samples
 from engine.geometry.neighbors import NeighborGraph
 from engine.geometry.projection import ProjectionSettings, pca_map
 from engine.geometry.prototypes import Prototypes, prototypes
+from engine.images.datasets import Dataset
 from engine.labels.events import LabelHistory
 from engine.labels.state import LabelState
 from engine.runs.rows import Rows, align, graph_of, kept_map, load_rows
@@ -74,6 +75,11 @@ def map_points(now: Current, rows: Rows, settings: ProjectionSettings) -> tuple[
 @st.cache_resource(show_spinner=False, max_entries=16)
 def _history(_workspace: Workspace, root: str, dataset: str) -> LabelHistory:
     return LabelHistory(_workspace, dataset)
+
+
+def history_of(workspace: Workspace, dataset: Dataset) -> LabelHistory:
+    """Return the label history of a data set, opened once for the server."""
+    return _history(workspace, str(workspace.root), dataset.id)
 
 
 @st.cache_resource(show_spinner=False, max_entries=6)
@@ -147,6 +153,6 @@ def open_board(now: Current) -> Board | None:
         return None
     rows = rows_of(now, now.configuration)
     base, confidence = _base(now.run, rows, now.run.folder.name, now.run.created, rows.embedding.key)
-    history = _history(now.workspace, str(now.workspace.root), now.dataset.id)
+    history = history_of(now.workspace, now.dataset)
     state = history.state(rows.contents, base, run=now.run.folder.name)
     return Board(now, rows, now.run, base, confidence, history, state)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence, Set
-from dataclasses import dataclass
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from engine.jobs import job as jobs
 from engine.jobs.job import JobStatus
-from pages.shared.state import Current, choose, describe, escape
-from pages.shared.words import count, duration
+from pages.registry import SCREENS
+from pages.shared.actions import pressed
+from pages.shared.screen import NOT_YET, Screen, Step
+from pages.shared.state import Current, choose, escape
+from pages.shared.words import duration
 
 _RECENT = 24 * 3600.0  # a finished job leaves the tray after a day
 
@@ -49,32 +51,7 @@ img { max-width: none; }
 </style>"""
 
 
-@dataclass(frozen=True)
-class Screen:
-    """One page in the sidebar: where it lives and what it is called."""
-
-    file: str
-    title: str
-    path: str
-
-
-SCREENS = (
-    Screen("pages/images/page.py", "Images", "images"),
-    Screen("pages/embed/page.py", "Embed", "embed"),
-    Screen("pages/cluster/page.py", "Cluster", "cluster"),
-    Screen("pages/explore/page.py", "Explore", "explore"),
-    Screen("pages/label/page.py", "Label", "label"),
-    Screen("pages/compare/page.py", "Compare", "compare"),
-    Screen("pages/export/page.py", "Export", "export"),
-    Screen("pages/distil/page.py", "Distil", "distil"),
-)
-
-_ICONS = {
-    "done": ":material/check_circle:",
-    "running": ":material/progress_activity:",
-    "stale": ":material/sync_problem:",
-    "not yet": ":material/radio_button_unchecked:",
-}
+_MARKS = {"done": ":green[:material/check:]", "out of date": ":orange[:material/sync_problem:]"}
 
 
 def heading(title: str, sentence: str) -> DeltaGenerator:
@@ -89,7 +66,7 @@ def heading(title: str, sentence: str) -> DeltaGenerator:
 
 def next_step(now: Current, file: str, label: str) -> None:
     """Draw the page's way on, as its primary button."""
-    if st.button(label, type="primary", icon=":material/arrow_forward:", key=f"next_{file}"):
+    if pressed(label, type="primary", icon=":material/arrow_forward:", key=f"next_{file}"):
         st.switch_page(file, query_params=now.parameters)
 
 
@@ -114,11 +91,7 @@ def _steps_and_jobs(now: Current, were_active: Set[str]) -> None:
     found = jobs.list_jobs(now.workspace)
     running = _active(now, found)
     for screen in SCREENS:
-        state, figure = _step(now, screen.path, running)
-        label = f"{screen.title} :gray[{escape(figure)}]" if figure else screen.title
-        st.page_link(
-            screen.file, label=label, icon=_ICONS[state], query_params=now.parameters, width="stretch", help=state
-        )
+        _link(now, screen, running)
     shown = _tray(found)
     if shown:
         st.markdown("##### Jobs")
@@ -158,36 +131,21 @@ def _active(now: Current, found: Sequence[JobStatus]) -> dict[str, JobStatus]:
     return running
 
 
-def _step(now: Current, path: str, running: dict[str, JobStatus]) -> tuple[str, str]:
-    """Return a step's state and its figure."""
-    if now.dataset is None:
-        return "not yet", ""
-    if path == "images":
-        if "scan" in running:
-            return "running", _percent(running["scan"])
-        images, sample = now.images, now.sample
-        part = f"{len(sample):,} of " if sample is not None and len(sample) < images else ""
-        return ("done", f"{part}{images:,}") if images else ("not yet", "")
-    if path == "embed":
-        if "embed" in running:
-            return "running", _percent(running["embed"])
-        if now.configuration is None:
-            return "not yet", ""
-        sampled = now.sample is not None and now.configuration.have >= len(now.sample)
-        state = "done" if now.configuration.state == "complete" or sampled else "stale"
-        return state, describe(now.configuration)
-    if path == "cluster":
-        busy = next((running[task] for task in ("cluster", "sweep", "search") if task in running), None)
-        if busy is not None:
-            return "running", _percent(busy)
-        return ("done", count(len(now.runs), "run")) if now.runs else ("not yet", "")
-    if path in ("explore", "label", "compare", "export", "distil"):
-        return ("done", "") if now.run else ("not yet", "")
-    return "not yet", ""
-
-
-def _percent(job: JobStatus) -> str:
-    return "waiting" if job.state == "waiting" else f"{100 * job.fraction:.0f}%"
+def _link(now: Current, screen: Screen, running: dict[str, JobStatus]) -> None:
+    """Draw the way to a screen, with its figure and a mark where it is done."""
+    step = screen.step(now) if now.dataset is not None else NOT_YET
+    job = next((running[task] for task in screen.tasks if task in running), None)
+    if job is not None:
+        step = Step("doing", "waiting" if job.state == "waiting" else f"{100 * job.fraction:.0f}%")
+    words = [screen.title, f":gray[{escape(step.figure)}]" if step.figure else "", _MARKS.get(step.state, "")]
+    st.page_link(
+        screen.file,
+        label=" ".join(word for word in words if word),
+        icon=screen.icon,
+        query_params=now.parameters,
+        width="stretch",
+        help=step.state,
+    )
 
 
 def _tray(found: Sequence[JobStatus]) -> list[JobStatus]:
@@ -214,26 +172,12 @@ def _draw_job(now: Current, job: JobStatus) -> None:
             st.caption(f"{escape(job.title)}: {job.state}", help=job.sentence or None)
     with right:
         if job.active:
-            if st.button("", icon=":material/close:", key=f"cancel_{name}", help="Cancel", type="tertiary"):
+            if pressed("", icon=":material/close:", key=f"cancel_{name}", help="Cancel", type="tertiary"):
                 jobs.cancel(job.folder)
                 st.rerun()
-        elif st.button("", icon=":material/replay:", key=f"resume_{name}", help="Resume", type="tertiary"):
+        elif pressed("", icon=":material/replay:", key=f"resume_{name}", help="Resume", type="tertiary"):
             jobs.start(now.workspace, job.folder)
             st.rerun()
-    if not job.active and st.button("Dismiss", key=f"dismiss_{name}", type="tertiary"):
+    if not job.active and pressed("Dismiss", key=f"dismiss_{name}", type="tertiary"):
         st.session_state["dismissed_jobs"].add(name)
         st.rerun()
-
-
-def watch(job: JobStatus) -> None:
-    """Show one job in the page: progress, rate, time left, its sentences, cancel; or why it failed."""
-    words = [job.phase or job.state]
-    if job.total and job.unit:
-        words.append(f"{job.done:,.0f} of {job.total:,.0f} {job.unit}")
-    if job.rate:
-        words.append(f"{job.rate:,.1f} {job.unit or 'steps'} a second")
-    if job.seconds_left is not None:
-        words.append(f"{duration(job.seconds_left)} left")
-    st.progress(job.fraction, text=escape(" · ".join(words)))
-    for sentence in job.notes[-5:]:
-        st.caption(escape(sentence))

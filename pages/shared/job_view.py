@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
 
 from engine.core.errors import KindredError
 from engine.jobs import job as jobs
 from engine.jobs.job import JobStatus
-from engine.runs.rows import Rows
-from pages.shared.frame import watch
-from pages.shared.state import Current, show_error
-from pages.shared.tasks import newest, start_job
+from pages.shared.actions import pressed
+from pages.shared.state import escape, show_error
+from pages.shared.words import duration
 
 
 def job_view(job: JobStatus | None) -> bool:
@@ -28,16 +25,6 @@ def job_view(job: JobStatus | None) -> bool:
     return job.active
 
 
-def made_by_job(now: Current, task: str, title: str, rows: Rows, **config: Any) -> JobStatus:  # noqa: ANN401
-    """Have something made of the rows, once, by a job that starts now unless it did before; return its status."""
-    wanted = {"config_key": rows.embedding.config_key, "rows": rows.embedding.key, **config}
-    job = newest(now.workspace, task, rows.dataset, **wanted)
-    if job is None:
-        job = start_job(now.workspace, task, title, rows.dataset, **wanted)
-        st.rerun()
-    return job
-
-
 def _follow(job: JobStatus) -> None:
     @st.fragment(run_every=0.5)
     def live() -> None:
@@ -45,8 +32,22 @@ def _follow(job: JobStatus) -> None:
         if not again.active:
             st.rerun()
         watch(again)
-        if st.button("Cancel", icon=":material/close:", type="tertiary", key=f"stop_{job.folder.name}"):
+        if pressed("Cancel", icon=":material/close:", type="tertiary", key=f"stop_{job.folder.name}"):
             jobs.cancel(job.folder)
             st.rerun()
 
     live()
+
+
+def watch(job: JobStatus) -> None:
+    """Show one job in the page: progress, rate, time left, its sentences, cancel; or why it failed."""
+    words = [job.phase or job.state]
+    if job.total and job.unit:
+        words.append(f"{job.done:,.0f} of {job.total:,.0f} {job.unit}")
+    if job.rate:
+        words.append(f"{job.rate:,.1f} {job.unit or 'steps'} a second")
+    if job.seconds_left is not None:
+        words.append(f"{duration(job.seconds_left)} left")
+    st.progress(job.fraction, text=escape(" · ".join(words)))
+    for sentence in job.notes[-5:]:
+        st.caption(escape(sentence))

@@ -1,4 +1,4 @@
-"""The figures of a clustering in words: what each is called, how it is written and what it means."""
+"""The figures of a clustering in words: what each is called, how it is written and what it means; a run's name."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import streamlit as st
+
+from engine.core.errors import StorageError
+from engine.runs.run import Run
+from pages.shared.words import count
 
 
 class Metric(NamedTuple):
@@ -49,3 +53,18 @@ def metrics(figures: Mapping[str, Any], names: tuple[str, ...] = tuple(METRICS))
             if figures.get(name) is not None:
                 metric = METRICS[name]
                 st.metric(metric.title, told(name, figures[name]), help=metric.meaning, width=132)
+
+
+def figures_of(run: Run) -> dict[str, Any]:
+    """Return a run's figures on the training images; none where results.json was damaged, so that it can be listed."""
+    try:
+        found: dict[str, Any] = run.results["train"]
+    except StorageError:
+        return {}
+    return found
+
+
+def title_of(run: Run) -> str:
+    """Return a run's name with its number of clusters: two runs of one method are told apart."""
+    clusters = figures_of(run).get("n_clusters")
+    return f"{run.name} · {count(clusters, 'cluster')}" if isinstance(clusters, int) else run.name

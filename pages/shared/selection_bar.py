@@ -12,10 +12,10 @@ from components.actions import Action
 from components.gallery import select_in_gallery
 from engine.core.errors import KindredError
 from engine.labels.state import LOCKED, UNSORTED
-from pages.shared.actions import do, recent_labels
+from pages.shared.actions import do, do_with, pressed, recent_labels, say
 from pages.shared.board import Board
-from pages.shared.search_box import more_like, show_found
-from pages.shared.state import escape, show_error
+from pages.shared.similar import more_like, show_found
+from pages.shared.state import show_error
 from pages.shared.words import count
 
 _NEW = "New cluster"
@@ -34,7 +34,7 @@ def selection_bar(
         st.markdown(f"**{count(len(chosen), 'image')} selected**", width="content")
         known = [cluster.id for cluster in state.clusters if cluster.id != UNSORTED]
         names = list(dict.fromkeys([*recent_labels(board), *(c.name for c in state.clusters if c.name)]))
-        label = st.selectbox(
+        st.selectbox(
             "Label as",
             names,
             index=None,
@@ -43,12 +43,11 @@ def selection_bar(
             accept_new_options=True,
             label_visibility="collapsed",
             width=200,
+            on_change=do_with,
+            args=(f"{key}_label", lambda label: history.label(state, chosen, label)),
+            kwargs=done,
         )
-        if label:
-            del st.session_state[f"{key}_label"]
-            do(lambda: history.label(state, chosen, label), **done)
-            st.rerun()
-        to = st.selectbox(
+        st.selectbox(
             "Move to",
             [_NEW, *known],
             index=None,
@@ -57,18 +56,20 @@ def selection_bar(
             width=180,
             format_func=lambda item: item if item == _NEW else state.title(item),
             label_visibility="collapsed",
+            on_change=do_with,
+            args=(
+                f"{key}_move",
+                lambda to: history.split(state, chosen) if to == _NEW else history.move(state, chosen, int(to)),
+            ),
+            kwargs=done,
         )
-        if to is not None:
-            del st.session_state[f"{key}_move"]
-            do(lambda: history.split(state, chosen) if to == _NEW else history.move(state, chosen, int(to)), **done)
-            st.rerun()
         st.button(
             "Set aside",
             icon=":material/block:",
             key=f"{key}_reject",
             help="Not of this cluster (x)",
             on_click=do,
-            args=(lambda: history.reject(state, chosen),),
+            args=(history.reject, state, chosen),
             kwargs=done,
         )
         st.button(
@@ -77,10 +78,10 @@ def selection_bar(
             key=f"{key}_confirm",
             help="These are right as they are",
             on_click=do,
-            args=(lambda: history.confirm(state, chosen),),
+            args=(history.confirm, state, chosen),
             kwargs=done,
         )
-        if st.button("More like these", icon=":material/add_photo_alternate:", key=f"{key}_more"):
+        if pressed("More like these", icon=":material/add_photo_alternate:", key=f"{key}_more"):
             show_found(more_like(board, chosen), f"like {count(len(chosen), 'selected image')}")
             select_in_gallery(gallery, board.rows.ids[chosen])
             st.rerun()
@@ -93,18 +94,28 @@ def _rarer(board: Board, chosen: NDArray[np.int64], key: str, done: dict[str, tu
     parts = st.slider(
         "Split by re-clustering into", 2, 12, 2, key=f"{key}_parts", help="k-means on the selected images only"
     )
-    if st.button("Split", icon=":material/call_split:", key=f"{key}_split"):
+    if pressed("Split", icon=":material/call_split:", key=f"{key}_split"):
         groups = _groups(board, chosen, parts)
         if groups is not None:
             do(lambda: history.split(state, chosen, groups), **done)
             st.rerun()
     locked = bool(np.all(state.status[chosen] == LOCKED))
-    if st.button("Unlock" if locked else "Lock", icon=":material/lock:", key=f"{key}_lock"):
-        do(lambda: history.unlock(state, chosen) if locked else history.lock(state, chosen), **done)
-        st.rerun()
-    if st.button("Remove label", icon=":material/label_off:", key=f"{key}_unlabel"):
-        do(lambda: history.label(state, chosen, None), **done)
-        st.rerun()
+    st.button(
+        "Unlock" if locked else "Lock",
+        icon=":material/lock:",
+        key=f"{key}_lock",
+        on_click=do,
+        args=(history.unlock if locked else history.lock, state, chosen),
+        kwargs=done,
+    )
+    st.button(
+        "Remove label",
+        icon=":material/label_off:",
+        key=f"{key}_unlabel",
+        on_click=do,
+        args=(history.label, state, chosen, None),
+        kwargs=done,
+    )
 
 
 def _groups(board: Board, chosen: NDArray[np.int64], parts: int) -> NDArray[np.int64] | None:
@@ -169,7 +180,7 @@ def _label(board: Board, rows: NDArray[np.int64], place: int, done: dict[str, tu
     if place <= len(names):
         do(lambda: board.history.label(board.state, rows, names[place - 1]), **done)
     else:
-        st.session_state["told"] = (escape("That key has no label yet: use a label once first."), ":material/info:")
+        say("That key has no label yet: use a label once first.", ":material/info:")
 
 
 def _concerned(board: Board, action: Action, drawn: NDArray[np.int64] | None) -> NDArray[np.int64]:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import RerunException, get_script_run_ctx
 
 from engine.core.errors import KindredError
 from engine.core.workspace import Workspace
@@ -25,6 +26,7 @@ from engine.images.tables import count_images
 from engine.runs.run import Run, find_run, list_runs
 
 _LOG = logging.getLogger(__name__)
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -86,10 +88,31 @@ def _asked(name: str) -> str:
     return str(value)
 
 
+def settle(step: Callable[[], Value]) -> Value:
+    """Look into the session or change it although a message of a component would end the run here.
+
+    The message is handed back to Streamlit and ends the run at the next chance; `step` may be done twice.
+    """
+    messages = []
+    while True:
+        try:
+            found = step()
+            break
+        except RerunException as message:
+            messages.append(message)
+    for message in messages:
+        get_script_run_ctx().script_requests.request_rerun(message.rerun_data)
+    return found
+
+
 def choose(**values: str | None) -> None:
     """Change the choice, in the URL and in the session; choosing a data set forgets what hung on the old one."""
     if "data" in values:
         values = {"embedding": None, "run": None, "cluster": None, **values}
+    settle(lambda: _write(values))
+
+
+def _write(values: dict[str, str | None]) -> None:
     for name, value in values.items():
         st.session_state[f"current_{name}"] = value or ""
         if value:

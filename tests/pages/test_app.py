@@ -11,7 +11,7 @@ from engine.images.datasets import files_of, find_dataset, list_datasets
 from engine.images.sampling import kept_sample
 from engine.labels.audit import purity_bound
 from engine.labels.events import LabelHistory
-from pages.shared.frame import SCREENS
+from pages.registry import SCREENS
 from pages.shared.state import escape
 from pages.shared.words import count, duration, size
 from tests.seed import clustered_pictures, coloured_pictures

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from engine.images.datasets import add_folder, files_of
 from engine.images.scan import scan
-from pages.shared.routes import ROUTES
+from pages.shared.pictures import ROUTES
 
 
 @pytest.fixture

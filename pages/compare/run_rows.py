@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import streamlit as st
 
-from engine.core.errors import InputError, KindredError, StorageError
+from engine.core.errors import InputError, KindredError
 from engine.core.workspace import Workspace
 from engine.runs.rows import Rows, rows_of_run
 from engine.runs.run import Run, open_run
 from pages.shared.board import rows_of
 from pages.shared.state import Current
-from pages.shared.words import count
 
 
 def open_finished(folder: Path) -> Run:
@@ -46,21 +44,6 @@ def rows_for(now: Current, run: Run) -> Rows | None:
         return _elsewhere(now.workspace, run, str(run.folder), version_of(run))
     except KindredError:
         return None
-
-
-def figures_of(run: Run) -> dict[str, Any]:
-    """Return a run's figures on the training images; none where results.json was damaged, so that it can be listed."""
-    try:
-        found: dict[str, Any] = run.results["train"]
-    except StorageError:
-        return {}
-    return found
-
-
-def title_of(run: Run) -> str:
-    """Return a run's name with its number of clusters: two runs of one method are told apart."""
-    clusters = figures_of(run).get("n_clusters")
-    return f"{run.name} · {count(clusters, 'cluster')}" if isinstance(clusters, int) else run.name
 
 
 def version_of(run: Run) -> float:
