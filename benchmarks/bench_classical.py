@@ -14,7 +14,7 @@ from sklearn.cluster import KMeans as SkKMeans
 from sklearn.mixture import GaussianMixture as SkMixture
 
 from engine.clustering.registry import find_method
-from engine.evaluation.scores import ari
+from engine.evaluation.agreement import ari
 from engine.geometry.neighbors import build_graph
 
 IMAGES, GROUPS = 10_000, 60

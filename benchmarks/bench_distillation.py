@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.clustering.base import unit
+from engine.core.vectors import unit
 from engine.distillation.distil import distil
 from engine.distillation.settings import DistilSettings
 

@@ -21,7 +21,7 @@ from sklearn.datasets import load_digits
 
 from engine.clustering.deep.hadis.estimator import HaDis, HaDisSettings
 from engine.clustering.kmeans import KMeans, KMeansSettings
-from engine.evaluation.scores import accuracy, ari, nmi
+from engine.evaluation.agreement import accuracy, ari, nmi
 
 # what suits upright 8 x 8 characters; --paper-views takes the paper's
 DIGIT_VIEWS = {"flip": False, "smallest_crop": 0.4, "colour_jitter": 0.5}

@@ -12,7 +12,7 @@ import argparse
 from clustered_vectors import clustered, median_seconds, timed
 
 from engine.clustering.density.hdbscan import HDBSCAN, HDBSCANSettings
-from engine.evaluation.scores import ari
+from engine.evaluation.agreement import ari
 from engine.geometry.neighbors import build_graph
 
 
@@ -27,7 +27,7 @@ def main() -> None:
     settings = HDBSCANSettings(min_cluster_size=25, min_samples=5, reduce="none")
     model = HDBSCAN(settings).fit(x, neighbors=graph)
     ours = median_seconds(lambda: HDBSCAN(settings).fit(x, neighbors=graph), 5)
-    recut = median_seconds(lambda: model.recut(26) and model.recut(25), 5) / 2
+    recut = median_seconds(lambda: model.recut(min_cluster_size=26) and model.recut(min_cluster_size=25), 5) / 2
     package = hdbscan.HDBSCAN(min_cluster_size=25, min_samples=5, core_dist_n_jobs=1)
     theirs_seconds, theirs = timed(lambda: package.fit(x))
     print(f"hdbscan package, whole          {theirs_seconds:8.2f} s")

@@ -28,7 +28,7 @@ from sklearn.mixture import GaussianMixture
 
 from engine.core.processes import own_memory_mb
 from engine.core.progress import Silent
-from engine.evaluation.scores import ari
+from engine.evaluation.agreement import ari
 from engine.selection.sweep.grid import Candidate, candidates
 from engine.selection.sweep.runner import Sweep
 from engine.selection.sweep.settings import SweepSettings

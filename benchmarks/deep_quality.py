@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 
 from engine.clustering.registry import find_method
-from engine.evaluation.scores import accuracy, ari, nmi, random_accuracy
+from engine.evaluation.agreement import accuracy, ari, nmi, random_accuracy
 from engine.geometry.neighbors import build_graph
 
 NPZ = {"sign_digits": "sign_digits_mobilenetv2.npz", "clothing_341": "clothing_341_mobilenetv2.npz"}

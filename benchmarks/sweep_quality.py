@@ -19,8 +19,10 @@ from sklearn.datasets import load_digits
 from sklearn.mixture import GaussianMixture
 
 from engine.core.files import save_array
+from engine.core.labels import encode
 from engine.core.vectors import unit
-from engine.evaluation.scores import ari, encode, stability
+from engine.evaluation.agreement import ari
+from engine.evaluation.scores import stability
 from engine.selection.sweep.grid import Candidate, candidates
 from engine.selection.sweep.ranking import LeaderboardRow, break_ties, by_composite, leaderboard_row, without_repeats
 from engine.selection.sweep.runner import Sweep

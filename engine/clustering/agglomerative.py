@@ -7,19 +7,20 @@ the images themselves.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.clustering.base import ClusterEstimator, Labels, Vectors, check_embeddings
+from engine.clustering.base import SpaceEstimator
 from engine.clustering.density.linkage import LinkageTree, single_linkage
-from engine.clustering.kmeans import assign, mean_directions, train_kmeans
-from engine.core.progress import SILENT, Progress
+from engine.clustering.kmeans import assign, train_kmeans
+from engine.core.labels import Labels, compact
+from engine.core.progress import Progress
 from engine.core.settings import Settings, setting
-from engine.evaluation.agreement import compact
-from engine.geometry.neighbors import NeighborGraph
-from engine.geometry.reduce import Reduce, Space, reduce_embeddings, reduce_setting
+from engine.core.vectors import Vectors
+from engine.geometry.centers import cluster_means, mean_directions
+from engine.geometry.reduce import Reduce, Space, reduce_setting
 
 WHOLE = 5000
 
@@ -43,7 +44,7 @@ class AgglomerativeSettings(Settings):
     random_state: int = setting(0, "Seed.", ge=0, le=2**31 - 1, advanced=True)
 
 
-class Agglomerative(ClusterEstimator):
+class Agglomerative(SpaceEstimator):
     """Bottom-up clustering.
 
     Attributes
@@ -68,34 +69,16 @@ class Agglomerative(ClusterEstimator):
     hierarchy_: LinkageTree
     micro_labels_: Labels
 
-    @property
-    def wants_graph(self) -> bool:
-        """Only a UMAP reduction reads the graph."""
-        return self.settings.reduce.startswith("umap")
+    cut_settings = ("n_clusters",)
+    _micro: Vectors
+    _part: NDArray[np.int64]
 
-    def fit(
-        self,
-        embeddings: Vectors,
-        *,
-        neighbors: NeighborGraph | None = None,
-        progress: Progress = SILENT,
-        checkpoints: Path | None = None,
-    ) -> Self:
-        """Cluster `embeddings` (n, d); see `ClusterEstimator.fit`."""
+    def _cluster(self, space: Space, progress: Progress, checkpoints: Path | None) -> tuple[Labels, Vectors]:
         settings = self.settings
-        array = check_embeddings(embeddings, settings.n_clusters)
-        self._space = space = reduce_embeddings(
-            array,
-            settings.reduce,
-            graph=neighbors,
-            random_state=settings.random_state,
-            cache=self.cache,
-            progress=progress,
-        )
         micro = max(settings.n_micro, settings.n_clusters)
-        if len(array) <= min(3 * micro, WHOLE):
-            centers, where = np.unique(space.vectors, axis=0, return_inverse=True)
-            raw = where.reshape(-1).astype(np.int32)
+        if len(space.vectors) <= min(3 * micro, WHOLE):
+            self._micro, where = np.unique(space.vectors, axis=0, return_inverse=True)
+            self.micro_labels_ = where.reshape(-1).astype(np.int32)
         else:
             seeds = train_kmeans(
                 space.vectors,
@@ -105,43 +88,25 @@ class Agglomerative(ClusterEstimator):
                 points_per_cluster=32,
                 random_state=settings.random_state,
             )
-            raw = compact(assign(space.vectors, seeds)[0])
-            sums = np.zeros((int(raw.max()) + 1, space.vectors.shape[1]))
-            np.add.at(sums, raw, space.vectors)
-            centers = (sums / np.bincount(raw)[:, None]).astype(np.float32)
+            self.micro_labels_ = compact(assign(space.vectors, seeds)[0])
+            self._micro = cluster_means(space.vectors, self.micro_labels_, int(self.micro_labels_.max()) + 1)
         progress.update(1, 2, phase="agglomerative")
-        self.micro_labels_, self._micro = raw, centers
-        first, second, height = merge_all(centers, np.bincount(raw), settings.linkage)
+        first, second, height = merge_all(self._micro, np.bincount(self.micro_labels_), settings.linkage)
         self.hierarchy_ = single_linkage(first, second, height)
-        self.extra_ = {"micro_cluster": raw}
-        self.recut(settings.n_clusters)
+        self.extra_["micro_cluster"] = self.micro_labels_
         progress.update(2, 2, phase="agglomerative")
-        return self
+        return self._cut()
 
-    def recut(self, n_clusters: int) -> Self:
-        """Cut the kept tree into `n_clusters`; `settings` follow."""
-        self.settings = self.resolved_ = self.settings.changed(n_clusters=n_clusters)
-        self.notes_ = []
-        part = cut_into(self.hierarchy_, n_clusters)
-        counts = np.bincount(part[self.micro_labels_])
-        place = np.empty(len(counts), dtype=np.int32)
-        place[np.argsort(-counts, kind="stable")] = np.arange(len(counts), dtype=np.int32)
-        self._of_micro = place[part]
-        self.labels_ = self._of_micro[self.micro_labels_]
-        if len(counts) < n_clusters:
-            self.notes_.append(f"{n_clusters} clusters were asked for; distinct images fill only {len(counts)}.")
-        self.centers_ = mean_directions(self._space.original, self.labels_, len(counts))
-        nearest, confidence = assign(self._space.original, self.centers_)
-        self.confidence_ = np.where(nearest == self.labels_, confidence, 0).astype(np.float32)
-        return self
+    def _cut(self) -> tuple[Labels, Vectors]:
+        original = self._space.original
+        self._part = cut_into(self.hierarchy_, self.settings.n_clusters)
+        classes = self._part[self.micro_labels_].astype(np.int32)
+        nearest, confidence = assign(original, mean_directions(original, classes, int(classes.max()) + 1))
+        return classes, np.where(nearest == classes, confidence, 0).astype(np.float32)
 
-    def predict(self, embeddings: Vectors) -> Labels:
-        """Return the cluster of the nearest micro-cluster of each of (m, d) unseen embeddings."""
-        return self._of_micro[assign(self._space.place(embeddings), self._micro)[0]]
-
-    _space: Space
-    _micro: Vectors
-    _of_micro: Labels
+    def _predict(self, placed: Vectors) -> Labels:
+        """Return the cluster of the nearest micro-cluster."""
+        return self._place[self._part[assign(placed, self._micro)[0]]]
 
 
 def merge_all(

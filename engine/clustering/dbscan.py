@@ -7,19 +7,18 @@ From the neighbour graph while `min_samples` fits in it (cores exact, edges limi
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.clustering.base import ClusterEstimator, Labels, Vectors, check_embeddings
+from engine.clustering.base import SpaceEstimator
 from engine.clustering.density.hdbscan import nearest_in
-from engine.clustering.kmeans import mean_directions
-from engine.core.progress import SILENT, Progress
+from engine.core.labels import Labels, compact
+from engine.core.progress import Progress
 from engine.core.settings import Settings, setting
-from engine.core.vectors import blocks
-from engine.geometry.neighbors import NeighborGraph
-from engine.geometry.reduce import Reduce, Space, reduce_embeddings, reduce_setting
+from engine.core.vectors import Vectors, blocks
+from engine.geometry.reduce import Reduce, Space, reduce_setting
 
 QUANTILE_NEIGHBOR = 10
 
@@ -53,7 +52,7 @@ class DBSCANSettings(Settings):
     random_state: int = setting(0, "Seed of the reduction.", ge=0, le=2**31 - 1, advanced=True)
 
 
-class DBSCAN(ClusterEstimator):
+class DBSCAN(SpaceEstimator):
     """Density-based clustering at one distance.
 
     Attributes
@@ -74,41 +73,31 @@ class DBSCAN(ClusterEstimator):
     settings: DBSCANSettings
     eps_: float
 
+    reads_neighbors = True
+    _core: NDArray[np.bool_]
+    _radius_used: float
+
     @property
     def wants_graph(self) -> bool:
-        """The exact mode on the embeddings themselves chooses eps from the graph only when it is not given."""
+        """Comparing all pairs of embeddings reads the graph only to choose eps."""
         settings = self.settings
-        return not (settings.mode == "exact" and settings.reduce == "none" and settings.eps > 0)
+        compares_all = settings.mode == "exact" and settings.reduce == "none" and settings.eps > 0
+        return super().wants_graph and not compares_all
 
-    def fit(
-        self,
-        embeddings: Vectors,
-        *,
-        neighbors: NeighborGraph | None = None,
-        progress: Progress = SILENT,
-        checkpoints: Path | None = None,
-    ) -> Self:
-        """Cluster `embeddings` (n, d); see `ClusterEstimator.fit`."""
+    def _cluster(self, space: Space, progress: Progress, checkpoints: Path | None) -> tuple[Labels, Vectors]:
         settings = self.settings
-        array = check_embeddings(embeddings)
-        self._space = space = reduce_embeddings(
-            array,
-            settings.reduce,
-            graph=neighbors,
-            random_state=settings.random_state,
-            cache=self.cache,
-            progress=progress,
-        )
-        self.notes_ = []
-        radius = self._radius(space, progress)
+        self._radius_used = radius = self._radius(space, progress)
+        self.resolved_ = settings.changed(eps=min(self.eps_, 100.0))
         if settings.mode == "exact":
             core, part, border, near = _exact(space.vectors, radius, settings.min_samples, progress)
         else:
             core, part, border, near = self._on_graph(space, radius, progress)
-        self.resolved_ = settings.changed(eps=min(self.eps_, 100.0))
-        self._radius_used = radius
-        self._finish(core, part, border, near)
-        return self
+        self._core = core
+        if not core.any():
+            self.notes_.append("No image has enough neighbours within eps; raise eps or lower min_samples.")
+        classes = compact(np.where(core, part, np.where(border >= 0, part[border], -1)))
+        edge = np.where(border >= 0, np.clip(1 - near / (2 * radius), 0, 1), 0)
+        return classes, np.where(core, 1, edge).astype(np.float32)
 
     def _radius(self, space: Space, progress: Progress) -> float:
         """Return eps as a Euclidean distance in the space; `eps_` is in the setting's units."""
@@ -148,30 +137,8 @@ class DBSCAN(ClusterEstimator):
         near = np.where(has, distances[line, first], 0).astype(np.float32)
         return core, part.astype(np.int32), border, near
 
-    def _finish(
-        self,
-        core: NDArray[np.bool_],
-        part: NDArray[np.int32],
-        border: NDArray[np.int64],
-        near: NDArray[np.float32],
-    ) -> None:
-        """Number clusters by size and give border images the cluster of their nearest core."""
-        raw = np.where(core, part, np.where(border >= 0, part[border], -1))
-        counts = np.bincount(raw[raw >= 0], minlength=1)
-        order = np.argsort(-counts, kind="stable")[: int((counts > 0).sum())]
-        place = np.full(len(counts) + 1, -1, dtype=np.int32)
-        place[order] = np.arange(len(order), dtype=np.int32)
-        self.labels_ = place[raw]
-        edge = np.clip(1 - near / (2 * self._radius_used), 0, 1)
-        self.confidence_ = np.where(core, 1.0, np.where(border >= 0, edge, 0.0)).astype(np.float32)
-        self._core = core
-        self.centers_ = mean_directions(self._space.original, self.labels_, len(order))
-        if not len(order):
-            self.notes_.append("No image has enough neighbours within eps; raise eps or lower min_samples.")
-
-    def predict(self, embeddings: Vectors) -> Labels:
-        """Return the cluster of the nearest core within eps of each of (m, d) unseen embeddings, else -1."""
-        placed = self._space.place(embeddings)
+    def _predict(self, placed: Vectors) -> Labels:
+        """Return the cluster of the nearest core within eps, else -1."""
         labels = np.empty(len(placed), dtype=np.int32)
         k = min(64, len(self.labels_))
         for rows in blocks(len(placed)):
@@ -181,10 +148,6 @@ class DBSCAN(ClusterEstimator):
             line = np.arange(len(first))
             labels[rows] = np.where(touching[line, first], self.labels_[indices[line, first]], -1)
         return labels
-
-    _space: Space
-    _core: NDArray[np.bool_]
-    _radius_used: float
 
 
 def _exact(

@@ -7,18 +7,20 @@ matrix products over blocks of rows, on a GPU when there is one.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from engine.clustering.base import ClusterEstimator, Labels, Vectors, check_embeddings
-from engine.clustering.kmeans import assign, mean_directions, train_kmeans
+from engine.clustering.base import SpaceEstimator
+from engine.clustering.kmeans import assign, train_kmeans
 from engine.core.device import choose_device, threads
 from engine.core.errors import TrainingError
-from engine.core.progress import SILENT, Progress
+from engine.core.labels import Labels
+from engine.core.progress import Progress
 from engine.core.settings import Settings, setting
-from engine.geometry.neighbors import NeighborGraph
-from engine.geometry.reduce import Reduce, Space, reduce_embeddings, reduce_setting
+from engine.core.vectors import Vectors
+from engine.geometry.reduce import Reduce, Space, reduce_setting
 
 if TYPE_CHECKING:
     import torch
@@ -46,7 +48,7 @@ class GaussianMixtureSettings(Settings):
     device: str = setting("auto", "Where to compute: auto, cpu, cuda.", runtime=True, advanced=True)
 
 
-class GaussianMixture(ClusterEstimator):
+class GaussianMixture(SpaceEstimator):
     """Gaussian mixture model.
 
     Attributes
@@ -58,6 +60,11 @@ class GaussianMixture(ClusterEstimator):
     log_likelihood_ : float
         Mean per image, in the space worked in.
 
+    Raises
+    ------
+    TrainingError
+        By `fit`, when the likelihood is not a number.
+
     References
     ----------
     Dempster, Laird and Rubin, Maximum likelihood from incomplete data via the EM algorithm, 1977.
@@ -67,39 +74,21 @@ class GaussianMixture(ClusterEstimator):
     settings: GaussianMixtureSettings
     log_likelihood_: float
 
-    @property
-    def wants_graph(self) -> bool:
-        """Only a UMAP reduction reads the graph."""
-        return self.settings.reduce.startswith("umap")
+    _model: Mixture
+    _filled: NDArray[np.bool_]
 
-    def fit(
-        self,
-        embeddings: Vectors,
-        *,
-        neighbors: NeighborGraph | None = None,
-        progress: Progress = SILENT,
-        checkpoints: Path | None = None,
-    ) -> Self:
-        """Cluster `embeddings` (n, d); see `ClusterEstimator.fit`.
+    def _resolve(self, array: Vectors) -> GaussianMixtureSettings:
+        settings = self.settings
+        if settings.covariance_type != "full" or settings.reduce != "none" or array.shape[1] <= FULL_DIMENSIONS:
+            return settings
+        self.notes_.append(f"Full covariances are fitted on {FULL_DIMENSIONS} principal axes.")
+        return settings.changed(reduce=f"pca-{FULL_DIMENSIONS}")
 
-        Raises
-        ------
-        TrainingError
-            When the likelihood is not a number.
-        """
+    def _cluster(self, space: Space, progress: Progress, checkpoints: Path | None) -> tuple[Labels, Vectors]:
         import torch
 
-        settings = self.settings
-        array = check_embeddings(embeddings, settings.n_clusters)
-        how, self.notes_ = settings.reduce, []
-        if settings.covariance_type == "full" and how == "none" and array.shape[1] > FULL_DIMENSIONS:
-            how = f"pca-{FULL_DIMENSIONS}"
-            self.notes_.append("Full covariances are fitted on 64 principal axes.")
-        self._space = space = reduce_embeddings(
-            array, how, graph=neighbors, random_state=settings.random_state, cache=self.cache, progress=progress
-        )
         torch.set_num_threads(threads())
-        self.resolved_ = settings.changed(reduce=how)
+        settings = self.settings
         centers = train_kmeans(
             space.vectors,
             settings.n_clusters,
@@ -123,24 +112,13 @@ class GaussianMixture(ClusterEstimator):
                 break
             last = likelihood
         self.log_likelihood_ = likelihood
-        labels, self.confidence_ = self._model.posterior(space.vectors)
-        counts = np.bincount(labels, minlength=settings.n_clusters)
-        order = np.argsort(-counts, kind="stable")[: int((counts > 0).sum())]
-        self._place = np.full(settings.n_clusters, -1, dtype=np.int32)
-        self._place[order] = np.arange(len(order), dtype=np.int32)
-        self.labels_ = self._place[labels]
-        self.centers_ = mean_directions(space.original, self.labels_, len(order))
-        if len(order) < settings.n_clusters:
-            self.notes_.append(f"{settings.n_clusters - len(order)} of the Gaussians hold no image.")
-        return self
+        classes, confidence = self._model.posterior(space.vectors)
+        self._filled = np.bincount(classes, minlength=settings.n_clusters) > 0
+        return classes, confidence
 
-    def predict(self, embeddings: Vectors) -> Labels:
-        """Return the most likely Gaussian that holds images for each of (m, d) unseen embeddings."""
-        return self._place[self._model.posterior(self._space.place(embeddings), self._place >= 0)[0]]
-
-    _space: Space
-    _model: Mixture
-    _place: Labels
+    def _predict(self, placed: Vectors) -> Labels:
+        """Return the most likely Gaussian among those that hold images."""
+        return self._place[self._model.posterior(placed, self._filled)[0]]
 
 
 class Mixture:

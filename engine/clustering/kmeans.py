@@ -6,19 +6,19 @@ Started by greedy k-means++ on a sample, because random starts lose quality.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.clustering.base import ClusterEstimator, Labels, Vectors, check_embeddings, unit
+from engine.clustering.base import SpaceEstimator
 from engine.core.device import gpu_count, threads
+from engine.core.labels import Labels, compact
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import Settings, setting
-from engine.core.vectors import blocks
-from engine.geometry.neighbors import NeighborGraph
+from engine.core.vectors import Vectors, blocks, unit
 from engine.geometry.projection import fit_pca
-from engine.geometry.reduce import Reduce, Space, reduce_embeddings, reduce_setting
+from engine.geometry.reduce import Reduce, Space, reduce_setting
 
 SEED_SAMPLE = 20_000
 SEED_DIMENSIONS = 64
@@ -43,7 +43,7 @@ class KMeansSettings(Settings):
     random_state: int = setting(0, "Seed; the same seed gives the same clusters.", ge=0, le=2**31 - 1, advanced=True)
 
 
-class KMeans(ClusterEstimator):
+class KMeans(SpaceEstimator):
     """k-means clustering.
 
     Attributes
@@ -63,31 +63,10 @@ class KMeans(ClusterEstimator):
 
     settings_class = KMeansSettings
     settings: KMeansSettings
+    _centers: Vectors
 
-    @property
-    def wants_graph(self) -> bool:
-        """Only a UMAP reduction reads the graph."""
-        return self.settings.reduce.startswith("umap")
-
-    def fit(
-        self,
-        embeddings: Vectors,
-        *,
-        neighbors: NeighborGraph | None = None,
-        progress: Progress = SILENT,
-        checkpoints: Path | None = None,
-    ) -> Self:
-        """Cluster `embeddings` (n, d); see `ClusterEstimator.fit`."""
+    def _cluster(self, space: Space, progress: Progress, checkpoints: Path | None) -> tuple[Labels, Vectors]:
         settings = self.settings
-        array = check_embeddings(embeddings, settings.n_clusters)
-        space = reduce_embeddings(
-            array,
-            settings.reduce,
-            graph=neighbors,
-            random_state=settings.random_state,
-            cache=self.cache,
-            progress=progress,
-        )
         centers = train_kmeans(
             space.vectors,
             settings.n_clusters,
@@ -98,30 +77,14 @@ class KMeans(ClusterEstimator):
             random_state=settings.random_state,
             progress=progress,
         )
-        labels, confidence = assign(space.vectors, centers)
-        counts = np.bincount(labels, minlength=len(centers))
-        order = np.argsort(-counts, kind="stable")[: int((counts > 0).sum())]
-        place = np.full(len(centers), -1, dtype=np.int32)
-        place[order] = np.arange(len(order), dtype=np.int32)
-        self.labels_ = place[labels]
-        self.confidence_ = confidence
-        self._space, self._centers = space, centers[order]
-        self.centers_ = mean_directions(space.original, self.labels_, len(order))
-        self.resolved_ = settings
-        self.notes_ = []
-        if len(order) < settings.n_clusters:
-            self.notes_.append(
-                f"{settings.n_clusters} clusters were asked for; distinct images fill only {len(order)}."
-            )
+        classes, confidence = assign(space.vectors, centers)
+        self._centers = centers[np.unique(classes)]
         progress.update(1, 1, phase="k-means")
-        return self
+        return compact(classes), confidence
 
-    def predict(self, embeddings: Vectors) -> Labels:
-        """Return the nearest centre of each of (m, d) unseen embeddings."""
-        return assign(self._space.place(embeddings), self._centers)[0]
-
-    _space: Space
-    _centers: Vectors
+    def _predict(self, placed: Vectors) -> Labels:
+        """Return the label of the nearest centre."""
+        return self._place[assign(placed, self._centers)[0]]
 
 
 def train_kmeans(
@@ -239,16 +202,3 @@ def assign(vectors: NDArray[Any], centers: Vectors) -> tuple[Labels, Vectors]:
             ratio = np.divide(first, second, out=np.ones_like(first), where=second > 0)
             confidence[rows] = np.clip(1 - ratio, 0, 1)
     return labels, confidence
-
-
-def mean_directions(original: Vectors, labels: Labels, n_clusters: int) -> Vectors:
-    """Return (K, d) unit-length means of the rows of each cluster; noise (-1) left out."""
-    from scipy.sparse import csr_array
-
-    sums = np.zeros((n_clusters, original.shape[1]), dtype=np.float64)
-    for rows in blocks(len(labels)):
-        own = labels[rows]
-        inside = np.flatnonzero(own >= 0)
-        spread = csr_array((np.ones(len(inside), np.float32), (own[inside], inside)), shape=(n_clusters, len(own)))
-        sums += spread @ original[rows]
-    return unit(sums)

@@ -30,8 +30,20 @@ class Method:
         Where it lives; its settings model is `<estimator>Settings` in the same module.
     kind : "fast" | "deep"
         Fast methods answer while a slider is dragged; deep ones train in a job.
-    takes : "embeddings" | "images"
-        What `fit` is given.
+    takes : "vectors" | "images" | "spaces"
+        What `fit` is given: one (n, d) array of embeddings, (n, side, side, 3) uint8 images, or several arrays of
+        embeddings of the same n images.
+    predicts : bool
+        Whether `predict` labels what was not seen in `fit`.
+    noise : bool
+        Whether it may leave rows without a cluster, labelled -1.
+    starts_from_labels : bool
+        Whether the labels of another run can be its start, given to `start_from`.
+    trains_encoder : bool
+        Whether `fit` with a checkpoint folder leaves an encoder, named by `encoder_`.
+    image_size, train_on : str or None
+        The settings that say the edge of the images in pixels (0: their own) and whether the test part is trained
+        on too ("all") or not ("train"); only where the method takes images.
     """
 
     name: str
@@ -40,19 +52,51 @@ class Method:
     module: str
     estimator: str
     kind: Literal["fast", "deep"] = "fast"
-    takes: Literal["embeddings", "images"] = "embeddings"
+    takes: Literal["vectors", "images", "spaces"] = "vectors"
+    predicts: bool = True
+    noise: bool = False
+    starts_from_labels: bool = False
+    trains_encoder: bool = False
+    image_size: str | None = None
+    train_on: str | None = None
 
     @property
     def estimator_class(self) -> type[ClusterEstimator]:
         """Import and return the estimator."""
-        found: type[ClusterEstimator] = getattr(import_module(self.module), self.estimator)
-        return found
+        estimator: type[ClusterEstimator] = getattr(import_module(self.module), self.estimator)
+        return estimator
 
     @property
     def settings_class(self) -> type[Settings]:
         """Import and return the settings model; light even for deep methods."""
-        found: type[Settings] = getattr(import_module(self.module), f"{self.estimator}Settings")
-        return found
+        return self.estimator_class.settings_class
+
+    @property
+    def cut_settings(self) -> tuple[str, ...]:
+        """Settings that a fitted estimator's `recut` changes at once, without another fit."""
+        return self.estimator_class.cut_settings
+
+    @property
+    def counts_clusters(self) -> bool:
+        """Whether the number of clusters is a setting, `n_clusters`; else the method finds it."""
+        return "n_clusters" in self.settings_class.model_fields
+
+    def n_clusters(self, settings: Settings) -> int | None:
+        """Return the number of clusters that `settings` ask for, None where the method finds it."""
+        number: int | None = settings.model_dump().get("n_clusters")
+        return number
+
+    def reduction(self, settings: Settings) -> str:
+        """Return the space that `settings` name: "none", "pca-N" or "umap-N"."""
+        return str(settings.model_dump().get("reduce", "none"))
+
+    def image_side(self, settings: Settings) -> int:
+        """Return the edge in pixels of the images that `settings` ask for, 0 for the images' own."""
+        return int(settings.model_dump()[self.image_size]) if self.image_size else 0
+
+    def trains_on_all(self, settings: Settings) -> bool:
+        """Return whether `settings` ask to train on the test part too."""
+        return self.train_on is not None and bool(settings.model_dump()[self.train_on] == "all")
 
     def build(self, settings: Settings | None = None) -> ClusterEstimator:
         """Return a fresh estimator."""
@@ -73,6 +117,7 @@ _ALL = (
         "Finds dense groups of any size by itself and sets odd images aside as noise.",
         "engine.clustering.density.hdbscan",
         "HDBSCAN",
+        noise=True,
     ),
     Method(
         "dbscan",
@@ -80,6 +125,7 @@ _ALL = (
         "Joins images closer than one distance; everything farther apart is noise.",
         "engine.clustering.dbscan",
         "DBSCAN",
+        noise=True,
     ),
     Method(
         "gaussian_mixture",
@@ -109,6 +155,7 @@ _ALL = (
         "engine.clustering.deep.temi.estimator",
         "TEMI",
         kind="deep",
+        starts_from_labels=True,
     ),
     Method(
         "four_term",
@@ -117,6 +164,7 @@ _ALL = (
         "engine.clustering.deep.four_term.estimator",
         "FourTermHead",
         kind="deep",
+        starts_from_labels=True,
     ),
     Method(
         "cludi",
@@ -125,6 +173,7 @@ _ALL = (
         "engine.clustering.deep.cludi.estimator",
         "CLUDI",
         kind="deep",
+        starts_from_labels=True,
     ),
     Method(
         "cpp",
@@ -133,6 +182,7 @@ _ALL = (
         "engine.clustering.deep.cpp.estimator",
         "CPP",
         kind="deep",
+        starts_from_labels=True,
     ),
     Method(
         "hadis",
@@ -142,10 +192,14 @@ _ALL = (
         "HaDis",
         kind="deep",
         takes="images",
+        trains_encoder=True,
+        image_size="image_size",
+        train_on="train_on",
     ),
 )
 
 METHODS: dict[str, Method] = {method.name: method for method in _ALL}
+DEFAULT_METHOD = _ALL[0].name
 
 
 def find_method(name: str) -> Method:

@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.clustering.base import ClusterEstimator, Labels, Vectors, check_embeddings, unit
+from engine.clustering.base import SpaceEstimator
 from engine.clustering.density.hdbscan import nearest_in
-from engine.clustering.kmeans import assign, mean_directions, train_kmeans
-from engine.core.progress import SILENT, Progress
+from engine.clustering.kmeans import assign, train_kmeans
+from engine.core.labels import Labels
+from engine.core.progress import Progress
 from engine.core.settings import Settings, setting
-from engine.core.vectors import blocks
-from engine.geometry.neighbors import NeighborGraph
-from engine.geometry.reduce import Reduce, Space, reduce_embeddings, reduce_setting
+from engine.core.vectors import Vectors, blocks, unit
+from engine.geometry.reduce import Reduce, Space, reduce_setting
 
 DENSE = 1000
 SPARE = 10
@@ -34,7 +34,7 @@ class SpectralSettings(Settings):
     random_state: int = setting(0, "Seed.", ge=0, le=2**31 - 1, advanced=True)
 
 
-class Spectral(ClusterEstimator):
+class Spectral(SpaceEstimator):
     """Spectral clustering.
 
     Attributes
@@ -53,53 +53,26 @@ class Spectral(ClusterEstimator):
     settings_class = SpectralSettings
     settings: SpectralSettings
 
-    def fit(
-        self,
-        embeddings: Vectors,
-        *,
-        neighbors: NeighborGraph | None = None,
-        progress: Progress = SILENT,
-        checkpoints: Path | None = None,
-    ) -> Self:
-        """Cluster `embeddings` (n, d); see `ClusterEstimator.fit`."""
+    reads_neighbors = True
+
+    def _cluster(self, space: Space, progress: Progress, checkpoints: Path | None) -> tuple[Labels, Vectors]:
         settings = self.settings
-        array = check_embeddings(embeddings, settings.n_clusters)
-        self._space = space = reduce_embeddings(
-            array,
-            settings.reduce,
-            graph=neighbors,
-            random_state=settings.random_state,
-            cache=self.cache,
-            progress=progress,
-        )
-        self.resolved_, self.notes_ = settings, []
         progress.update(0, 2, phase="spectral")
         indices, distances = space.neighbors(settings.n_neighbors, progress)
         affinity, weights = _affinity(indices, distances)
         rows = unit(_leading(affinity, settings.n_clusters, settings.random_state))
         progress.update(1, 2, phase="spectral")
-        lost = np.linalg.norm(rows, axis=1) < 0.5
+        lost = int((np.linalg.norm(rows, axis=1) < 0.5).sum())
+        if lost:
+            self.notes_.append(f"{lost:,} images lie outside all leading eigenvectors.")
         centers = train_kmeans(rows, settings.n_clusters, spherical=True, n_init=3, random_state=settings.random_state)
-        raw, _ = assign(rows, centers)
-        counts = np.bincount(raw, minlength=settings.n_clusters)
-        order = np.argsort(-counts, kind="stable")[: int((counts > 0).sum())]
-        place = np.full(settings.n_clusters, -1, dtype=np.int32)
-        place[order] = np.arange(len(order), dtype=np.int32)
-        self.labels_ = place[raw]
-        same = self.labels_[indices] == self.labels_[:, None]
-        self.confidence_ = ((weights * same).sum(axis=1) / np.maximum(weights.sum(axis=1), 1e-12)).astype(np.float32)
-        self.confidence_ = np.clip(self.confidence_, 0, 1)
-        self.centers_ = mean_directions(space.original, self.labels_, len(order))
-        if lost.any():
-            self.notes_.append(f"{int(lost.sum()):,} images lie outside all leading eigenvectors.")
-        if len(order) < settings.n_clusters:
-            self.notes_.append(f"{settings.n_clusters} clusters were asked for; {len(order)} hold images.")
+        classes, _ = assign(rows, centers)
+        same = classes[indices] == classes[:, None]
         progress.update(2, 2, phase="spectral")
-        return self
+        return classes, (weights * same).sum(axis=1) / np.maximum(weights.sum(axis=1), 1e-12)
 
-    def predict(self, embeddings: Vectors) -> Labels:
-        """Return the cluster that most of the nearest known images of each of (m, d) embeddings are in."""
-        placed = self._space.place(embeddings)
+    def _predict(self, placed: Vectors) -> Labels:
+        """Return the cluster that most of the nearest known images are in."""
         labels = np.empty(len(placed), dtype=np.int32)
         n_clusters = int(self.labels_.max()) + 1
         k = min(self.settings.n_neighbors, len(self.labels_))
@@ -110,8 +83,6 @@ class Spectral(ClusterEstimator):
             np.add.at(votes, (np.arange(len(indices))[:, None], self.labels_[indices]), weights)
             labels[rows] = votes.argmax(axis=1)
         return labels
-
-    _space: Space
 
 
 def _affinity(indices: NDArray[Any], distances: NDArray[Any]) -> tuple[Any, NDArray[np.float64]]:

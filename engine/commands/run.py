@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.clustering.registry import METHODS, find_method
+from engine.clustering.registry import DEFAULT_METHOD, METHODS, find_method
 from engine.commands.console import (
     ConsoleProgress,
     add_data_arguments,
@@ -54,7 +54,7 @@ def expand(given: Sequence[str]) -> list[str]:
 def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None:
     """Declare the flags, the chosen encoder's and the chosen method's among them."""
     add_data_arguments(parser, given)
-    parser.add_argument("--method", choices=[*METHODS], default="kmeans", help="the clustering method")
+    parser.add_argument("--method", choices=[*METHODS], default=DEFAULT_METHOD, help="the clustering method")
     parser.add_argument(
         "--settings", help="the method's settings from a JSON file, or a paper's by name (hadis: cifar10, stl10, ...)"
     )
@@ -72,7 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None
     parser.add_argument("--viz-method", choices=["umap", "tsne", "pca"], default="umap", help="the map of the figures")
     parser.add_argument("--generate-pseudo-labels", action="store_true", help="label the clusters by vote")
     add_flags(parser, PseudoLabelSettings)
-    method = peek(given, "--method") or "kmeans"
+    method = peek(given, "--method") or DEFAULT_METHOD
     if method in METHODS:
         add_flags(parser, find_method(method).settings_class, skip={"device"})
     parser.set_defaults(given=list(given))
@@ -122,7 +122,7 @@ def whole(arguments: argparse.Namespace, announce: Callable[[str], str]) -> int:
     seconds: dict[str, float] = {}
     rows = read(arguments, workspace, progress, seconds)
     settings = method_settings(arguments, rows)
-    n_clusters = getattr(settings, "n_clusters", None)
+    n_clusters = find_method(arguments.method).n_clusters(settings)
     if n_clusters is not None and "n_clusters" not in settings.model_fields_set:
         progress.say(
             f"No number of clusters was given and no truth tells it: {n_clusters} are made. "

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.clustering.registry import METHODS, find_method
+from engine.clustering.registry import DEFAULT_METHOD, METHODS, find_method
 from engine.commands.console import (
     ConsoleProgress,
     add_data_arguments,
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None
     from engine.selection.search.search import How
 
     add_data_arguments(parser, given)
-    parser.add_argument("--method", choices=[*METHODS], default="kmeans", help="the clustering method")
+    parser.add_argument("--method", choices=[*METHODS], default=DEFAULT_METHOD, help="the clustering method")
     search = parser.add_argument_group("search")
     search.add_argument("--search-method", choices=get_args(How), default="random", help="how the trials are chosen")
     search.add_argument("--search-trials", type=int, default=20, help="how many settings are tried, at most")
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None
     parser.add_argument(
         "--results-dir", type=Path, help="the search's folder; a search in it goes on (default: in the library)"
     )
-    method = peek(given, "--method") or "kmeans"
+    method = peek(given, "--method") or DEFAULT_METHOD
     if method in METHODS:
         add_flags(parser, find_method(method).settings_class, skip={"device"})
 
@@ -96,8 +96,9 @@ def table_for(
 
     data: NDArray[Any] = rows.vectors
     known = np.arange(len(rows))
-    if find_method(method).takes == "images":
-        side = int(getattr(settings, "image_size", 0)) or natural_side(rows.width, rows.height)
+    entry = find_method(method)
+    if entry.takes == "images":
+        side = entry.image_side(settings or entry.settings_class()) or natural_side(rows.width, rows.height)
         pixels = read_pixels(workspace, rows.dataset, rows.paths, rows.contents, side, progress=progress)
         data, known = pixels.images, pixels.rows
     test = np.array([rows.split[row] == "test" for row in known], dtype=bool)

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.clustering.base import Vectors
+from engine.core.vectors import Vectors
 
 Chosen = NDArray[np.int64]
 

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.clustering.base import Vectors, unit
 from engine.core import files
 from engine.core.ids import Ids
 from engine.core.progress import SILENT, Progress
+from engine.core.vectors import Vectors, unit
 from engine.distillation.prepare import Prepared, Rows, prepare
 from engine.distillation.settings import DistilSettings
 

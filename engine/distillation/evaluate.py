@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.clustering.base import Vectors
+from engine.core.vectors import Vectors
 from engine.distillation.heads import predict, train_classifiers
 
 

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.clustering.base import Vectors, check_embeddings, unit
 from engine.core.errors import InputError
 from engine.core.files import content_id
 from engine.core.ids import Ids, pack
+from engine.core.vectors import Vectors, check_embeddings, unit
 from engine.distillation.settings import DistilSettings
 from engine.images.splits import stratified_split
 

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.clustering.base import Vectors
 from engine.core.device import choose_device
 from engine.core.progress import Progress
+from engine.core.vectors import Vectors
 from engine.distillation import baselines
 from engine.distillation.evaluate import Judge, summary
 from engine.distillation.gradient_matching import match_gradients

@@ -6,42 +6,14 @@ goes through one contingency table, so a million labels take less than a second.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
+
+from engine.core.labels import compact
 
 Integers = NDArray[np.integer[Any]]
-
-
-def encode(values: ArrayLike | Sequence[str | None]) -> tuple[NDArray[np.int32], list[str]]:
-    """Return (codes, names) of a truth column; None, "" and negative integers become -1, unknown.
-
-    Returns
-    -------
-    codes : (n,) int32
-        0..C-1 in the order of `names`, -1 where the truth is unknown.
-    names : list of str
-        Integers in numerical order, text in code-point order.
-    """
-    array = np.asarray(values)
-    if array.dtype.kind in "iu":
-        found, codes = np.unique(array, return_inverse=True)
-        unknown = int(np.searchsorted(found, 0))
-        shifted = codes.reshape(-1).astype(np.int32) - unknown
-        return np.maximum(shifted, -1).astype(np.int32), [str(name) for name in found[unknown:]]
-    texts = ["" if value is None else str(value) for value in array.tolist()]
-    names = sorted(set(texts) - {""})
-    place = {name: code for code, name in enumerate(names)} | {"": -1}
-    return np.fromiter((place[text] for text in texts), dtype=np.int32, count=len(texts)), names
-
-
-def compact(labels: ArrayLike) -> NDArray[np.int32]:
-    """Return labels renumbered 0..K-1 without gaps in their numerical order; negative ones become -1."""
-    array = np.asarray(labels)
-    found, codes = np.unique(array, return_inverse=True)
-    return np.maximum(codes.reshape(-1) - int(np.searchsorted(found, 0)), -1).astype(np.int32)
 
 
 def sizes(labels: Integers) -> NDArray[np.int64]:

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.core.errors import InputError
-from engine.evaluation.agreement import ari, compact
+from engine.core.labels import compact
+from engine.evaluation.agreement import ari
 from engine.geometry.neighbors import NeighborGraph
 
 SETTLED = 0.1

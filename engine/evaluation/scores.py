@@ -15,48 +15,10 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import model_validator
 
 from engine.core.errors import InputError
+from engine.core.labels import compact, encode
 from engine.core.settings import Settings, setting
 from engine.core.vectors import blocks, unit
-from engine.evaluation.agreement import (
-    Integers,
-    accuracy,
-    ari,
-    compact,
-    contingency,
-    encode,
-    match,
-    nmi,
-    per_class,
-    per_cluster,
-    random_accuracy,
-    sizes,
-)
-
-__all__ = [
-    "CompositeSettings",
-    "Floor",
-    "accuracy",
-    "ari",
-    "balance",
-    "compact",
-    "composite",
-    "contingency",
-    "encode",
-    "largest_share",
-    "match",
-    "nmi",
-    "noise_share",
-    "pair_share",
-    "per_class",
-    "per_cluster",
-    "random_accuracy",
-    "scores",
-    "shuffled_floor",
-    "silhouette",
-    "silhouette_samples",
-    "sizes",
-    "stability",
-]
+from engine.evaluation.agreement import Integers, accuracy, ari, nmi, random_accuracy, sizes
 
 _DOUBLE_PRECISION_WORK = 2e9
 

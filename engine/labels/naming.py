@@ -14,9 +14,9 @@ from importlib.resources import files
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.clustering.base import unit
 from engine.core.errors import InputError
 from engine.core.progress import SILENT, Progress
+from engine.core.vectors import unit
 
 NO_NAME = "no reliable name"
 PROMPT = "a photo of a {word}"

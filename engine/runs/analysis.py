@@ -15,17 +15,9 @@ from numpy.typing import NDArray
 from engine.core.errors import StorageError
 from engine.core.files import read_json, write_json
 from engine.core.ids import positions
-from engine.evaluation.scores import (
-    accuracy,
-    ari,
-    contingency,
-    encode,
-    nmi,
-    per_class,
-    per_cluster,
-    random_accuracy,
-    scores,
-)
+from engine.core.labels import encode
+from engine.evaluation.agreement import accuracy, ari, contingency, nmi, per_class, per_cluster, random_accuracy
+from engine.evaluation.scores import scores
 from engine.runs.rows import Rows
 from engine.runs.run import Run
 

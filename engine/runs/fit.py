@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.clustering.base import ClusterEstimator, Labels, Vectors
-from engine.clustering.kmeans import mean_directions
+from engine.clustering.base import ClusterEstimator
 from engine.clustering.registry import Method, find_method
 from engine.core.errors import InputError, KindredError
+from engine.core.labels import Labels
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import Settings
-from engine.core.vectors import blocks, unit
 from engine.core.workspace import Workspace
 from engine.embeddings.encoders.registry import find_encoder
 from engine.evaluation.scores import scores
@@ -49,7 +48,7 @@ def fit(
     estimator = method.build(settings)
     estimator.cache = workspace.cache / "reductions"
     if method.takes == "images":
-        return _fit_images(estimator, rows, workspace, progress, checkpoints)
+        return _fit_images(method, estimator, rows, workspace, progress, checkpoints)
     test = np.array([part == "test" for part in rows.split], dtype=bool)
     if not test.any() or test.all():
         graph = graph_of(workspace, rows, progress=progress) if estimator.wants_graph else None
@@ -67,56 +66,26 @@ def fit(
     labels[train] = estimator.labels_
     confidence = np.empty(len(rows), dtype=np.float32)
     confidence[train] = estimator.confidence_
-    labels[test], confidence[test] = label_unseen(estimator, known, rows.vectors[test])
+    labels[test], confidence[test] = estimator.predict_confidence(rows.vectors[test])
     estimator.extra_ = {name: _spread(values, train, len(rows)) for name, values in estimator.extra_.items()}
     return estimator, labels, confidence
 
 
-def label_unseen(estimator: ClusterEstimator, known: Vectors, unseen: Vectors) -> tuple[Labels, NDArray[np.float32]]:
-    """Label embeddings that the estimator was not fitted on.
-
-    Parameters
-    ----------
-    known : (n, d) float32
-        What it was fitted on.
-    unseen : (m, d) float32
-
-    Returns
-    -------
-    labels (m,) int32, confidence (m,) float32
-        The method's own confidence where it has one, else 1 - (cosine distance to the own centre / to the
-        nearest other), in [0, 1]; 0 for noise.
-    """
-    if hasattr(estimator, "predict_confidence"):
-        labels, confidence = estimator.predict_confidence(unseen)
-        return labels, confidence
-    labels = estimator.predict(unseen)
-    centers = mean_directions(known, estimator.labels_, int(estimator.labels_.max(initial=-1)) + 1)
-    confidence = np.zeros(len(labels), dtype=np.float32)
-    inside = np.flatnonzero(labels >= 0)
-    if len(centers) == 1:
-        confidence[inside] = 1.0
-    elif len(inside):
-        for part in blocks(len(inside)):
-            rows = inside[part]
-            distance = np.maximum(1 - unit(unseen[rows]) @ centers.T, 0)
-            line = np.arange(len(rows))
-            own = distance[line, labels[rows]]
-            distance[line, labels[rows]] = np.inf
-            confidence[rows] = np.clip(1 - own / np.maximum(distance.min(axis=1), 1e-12), 0, 1)
-    return labels, confidence
-
-
 def _fit_images(
-    estimator: ClusterEstimator, rows: Rows, workspace: Workspace, progress: Progress, checkpoints: Path | None
+    method: Method,
+    estimator: ClusterEstimator,
+    rows: Rows,
+    workspace: Workspace,
+    progress: Progress,
+    checkpoints: Path | None,
 ) -> tuple[ClusterEstimator, Labels, NDArray[np.float32]]:
     """Fit a method that takes pixels; images that cannot be decoded any more are noise."""
     if rows.dataset.kind == "vectors":
         raise InputError("This method needs images; the data set holds vectors only.", "Choose another method.")
-    side = int(getattr(estimator.settings, "image_size", 0)) or natural_side(rows.width, rows.height)
+    side = method.image_side(estimator.settings) or natural_side(rows.width, rows.height)
     pixels = read_pixels(workspace, rows.dataset, rows.paths, rows.contents, side, progress=progress)
     test = np.array([rows.split[row] == "test" for row in pixels.rows], dtype=bool)
-    apart = test.any() and not test.all() and getattr(estimator.settings, "train_on", "train") == "train"
+    apart = test.any() and not test.all() and not method.trains_on_all(estimator.settings)
     train = np.flatnonzero(~test) if apart else None
     estimator.fit(pixels.images, progress=progress, checkpoints=checkpoints, train_rows=train)  # type: ignore[call-arg, arg-type]
     if small := int((np.maximum(rows.width, rows.height) < side).sum()):
@@ -132,11 +101,12 @@ def _fit_images(
     return estimator, labels, confidence
 
 
-def _embed_with_trained(estimator: Any, rows: Rows, workspace: Workspace, progress: Progress) -> str:  # noqa: ANN401
+def _embed_with_trained(estimator: ClusterEstimator, rows: Rows, workspace: Workspace, progress: Progress) -> str:
     """Embed the data set with the network that a method trained, and return the configuration's key."""
+    assert estimator.encoder_ is not None
     name, values = estimator.encoder_
     settings = find_encoder(name).settings_class.parse(values)
-    device = str(getattr(estimator.settings, "device", "auto"))
+    device = estimator.get_params().get("device", "auto")
     made = embed_dataset(
         workspace, rows.dataset.id, name, settings, device=device, progress=progress, only=rows.contents
     )
@@ -206,8 +176,8 @@ def cluster(
     times["score"] = time.perf_counter() - began - times["cluster"]
     if method.kind == "deep":
         runs.keep_final_checkpoint(folder)
-    known["resolved"] = getattr(estimator, "resolved_", settings).model_dump(mode="json")
-    if getattr(estimator, "encoder_", None) is not None:
+    known["resolved"] = estimator.resolved_.model_dump(mode="json")
+    if estimator.encoder_ is not None:
         known["trained_embedding"] = _embed_with_trained(estimator, rows, workspace, progress)
     return runs.save_run(
         folder,

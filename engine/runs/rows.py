@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.clustering.base import Labels, Vectors
 from engine.core.errors import InputError, StorageError
 from engine.core.files import load_array
 from engine.core.ids import Ids, positions, to_hex
+from engine.core.labels import Labels
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import Settings
+from engine.core.vectors import Vectors
 from engine.core.workspace import Workspace
 from engine.embeddings.embed import EmbeddingSet, embed, load_set
 from engine.geometry.neighbors import NeighborGraph, cached_graph

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from engine.core.errors import InputError, KindredError
 from engine.core.files import write_json, write_text
+from engine.core.labels import compact, encode
 from engine.core.palette import category_color
 from engine.core.progress import SILENT, Progress
-from engine.evaluation.agreement import accuracy, ari, compact, encode, nmi
+from engine.evaluation.agreement import accuracy, ari, nmi
 from engine.geometry.neighbors import NeighborGraph, build_graph
 from engine.selection.sweep.runner import Sweep
 from engine.selection.sweep.settings import SweepSettings

@@ -13,7 +13,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from engine.clustering.registry import METHODS, Method, find_method
+from engine.clustering.registry import DEFAULT_METHOD, METHODS, Method, find_method
 from engine.core.errors import KindredError
 from engine.core.settings import Settings
 from engine.core.workspace import Workspace
@@ -59,7 +59,7 @@ def method_card(now: Current) -> None:
     name = st.segmented_control(
         "Method",
         list(METHODS),
-        default="kmeans",
+        default=DEFAULT_METHOD,
         required=True,
         format_func=lambda key: METHODS[key].title,
         key="method",
@@ -72,10 +72,10 @@ def method_card(now: Current) -> None:
         st.markdown(f"**{method.title}** :gray[{method.sentence}]")
         starts = {}
         classes = len({truth for truth in rows.truth if truth is not None})
-        if classes > 1 and "n_clusters" in method.settings_class.model_fields:
+        if classes > 1 and method.counts_clusters:
             starts["n_clusters"] = classes
         most = max(3, min(len(rows) - 1, max(60, 4 * classes)))
-        within = {"n_clusters": (2, most)} if "n_clusters" in method.settings_class.model_fields else {}
+        within = {"n_clusters": (2, most)} if method.counts_clusters else {}
         try:
             settings = forms.draw(
                 method.settings_class, key=f"method_{method.name}", values=starts, columns=3, within=within
@@ -93,7 +93,7 @@ def method_card(now: Current) -> None:
 
 def is_live(method: Method, settings: Settings, rows: Rows) -> bool:
     """Return whether the method answers within about two seconds."""
-    reduces = str(getattr(settings, "reduce", "none")).startswith("umap")
+    reduces = method.reduction(settings).startswith("umap")
     return method.kind == "fast" and len(rows) <= (3_000 if reduces else _LIVE_IMAGES)
 
 
@@ -115,7 +115,7 @@ def _live(now: Current, rows: Rows, method: Method, settings: Settings) -> None:
 
 def keep(now: Current, rows: Rows, method: Method, settings: Settings) -> runs.Run:
     """Write the clustering as a run of the library."""
-    name = runs.folder_name(method.name, rows.dataset.name, getattr(settings, "n_clusters", None))
+    name = runs.folder_name(method.name, rows.dataset.name, method.n_clusters(settings))
     folder = runs.new_folder(now.workspace.runs, name)
     run = pipeline.cluster(now.workspace, rows, method.name, settings, folder)
     pipeline.write_csv(run, rows, now.workspace)

@@ -8,7 +8,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from components.gallery import gallery
-from engine.evaluation.scores import ari, contingency, match, nmi, sizes
+from engine.evaluation.agreement import ari, contingency, match, nmi, sizes
 from engine.images.sources import shown
 from engine.runs.rows import Rows, align
 from engine.runs.run import Run

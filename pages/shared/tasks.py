@@ -56,7 +56,7 @@ def start_clustering(
     workspace: Workspace, dataset: Dataset, config_key: str, method: Method, settings: Settings
 ) -> jobs.JobStatus:
     """Cluster in a job; its folder becomes the run."""
-    name = runs.folder_name(method.name, dataset.name, getattr(settings, "n_clusters", None))
+    name = runs.folder_name(method.name, dataset.name, method.n_clusters(settings))
     folder = runs.new_folder(workspace.runs, name)
     jobs.configure(
         folder,

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.clustering.base import ClusterEstimator, Labels, Vectors, check_embeddings
+from engine.clustering.base import ClusterEstimator
 from engine.clustering.deep.start_labels import neighbor_agreement
-from engine.clustering.kmeans import mean_directions
 from engine.core.errors import CheckpointError, InputError
+from engine.core.labels import Labels
 from engine.core.progress import Progress
+from engine.core.vectors import Vectors, check_embeddings
+from engine.geometry.centers import mean_directions
 from engine.geometry.neighbors import NeighborGraph, build_graph
 
 if TYPE_CHECKING:

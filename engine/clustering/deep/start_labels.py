@@ -12,10 +12,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.clustering.base import Labels, Vectors, unit
 from engine.clustering.kmeans import assign, train_kmeans
 from engine.core.errors import InputError
-from engine.core.vectors import blocks
+from engine.core.labels import Labels
+from engine.core.vectors import Vectors, blocks, unit
 from engine.geometry.neighbors import NeighborGraph
 from engine.geometry.projection import fit_pca
 

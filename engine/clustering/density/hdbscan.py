@@ -7,20 +7,21 @@ minimum size is a matter of milliseconds. "exact" runs the `hdbscan` package on 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from engine.clustering.base import ClusterEstimator, Labels, Vectors, check_embeddings
+from engine.clustering.base import SpaceEstimator
 from engine.clustering.density.linkage import Cut, LinkageTree, single_linkage
 from engine.clustering.density.spanning import spanning_tree
-from engine.clustering.kmeans import mean_directions
 from engine.core.errors import InputError
-from engine.core.progress import SILENT, Progress
+from engine.core.labels import Labels
+from engine.core.progress import Progress
 from engine.core.settings import Settings, setting
-from engine.core.vectors import blocks
-from engine.geometry.neighbors import NeighborGraph, search
-from engine.geometry.reduce import Reduce, Space, reduce_embeddings, reduce_setting
+from engine.core.vectors import Vectors, blocks
+from engine.geometry.neighbors import search
+from engine.geometry.reduce import Reduce, Space, reduce_setting
 
 EXACT_LIMIT = 5_000
 MANY = 200_000
@@ -62,7 +63,7 @@ class HDBSCANSettings(Settings):
     random_state: int = setting(0, "Seed of the reduction.", ge=0, le=2**31 - 1, advanced=True)
 
 
-class HDBSCAN(ClusterEstimator):
+class HDBSCAN(SpaceEstimator):
     """Hierarchical density clustering.
 
     Attributes
@@ -74,6 +75,11 @@ class HDBSCAN(ClusterEstimator):
     tree_ : LinkageTree
         Kept; `recut` needs nothing else. Also saved as tree.npz in the checkpoint folder, when one is given.
 
+    Raises
+    ------
+    InputError
+        By `fit`, for more than 5,000 images in the exact mode.
+
     References
     ----------
     Campello, Moulavi and Sander, Density-based clustering based on hierarchical density estimates, 2013.
@@ -84,44 +90,32 @@ class HDBSCAN(ClusterEstimator):
     settings: HDBSCANSettings
     tree_: LinkageTree
 
-    def fit(
-        self,
-        embeddings: Vectors,
-        *,
-        neighbors: NeighborGraph | None = None,
-        progress: Progress = SILENT,
-        checkpoints: Path | None = None,
-    ) -> Self:
-        """Cluster `embeddings` (n, d); see `ClusterEstimator.fit`.
+    reads_neighbors = True
+    cut_settings = (
+        "min_cluster_size",
+        "cluster_selection_method",
+        "cluster_selection_epsilon",
+        "max_cluster_share",
+    )
+    _core: Vectors
+    _reach: NDArray[np.float64]
 
-        Raises
-        ------
-        InputError
-            NaN, one image, identical images, or more than 5,000 images in exact mode.
-        """
-        settings = self.settings
-        array = check_embeddings(embeddings)
-        if settings.mode == "exact" and len(array) > EXACT_LIMIT:
+    def _resolve(self, array: Vectors) -> HDBSCANSettings:
+        if self.settings.mode == "exact" and len(array) > EXACT_LIMIT:
             raise InputError(
                 f"The exact mode is for up to {EXACT_LIMIT:,} images; there are {len(array):,}.",
                 "Use the graph mode; it finds nearly the same clusters.",
             )
-        self._space = space = reduce_embeddings(
-            array,
-            settings.reduce,
-            graph=neighbors,
-            random_state=settings.random_state,
-            cache=self.cache,
-            progress=progress,
-        )
-        self.resolved_ = settings
-        self._kept_notes: list[str] = []
-        min_samples = min(settings.min_samples, len(array) - 1)
+        return self.settings
+
+    def _cluster(self, space: Space, progress: Progress, checkpoints: Path | None) -> tuple[Labels, Vectors]:
+        settings, count = self.settings, len(space.vectors)
+        min_samples = min(settings.min_samples, count - 1)
         if min_samples < settings.min_samples:
-            self._kept_notes.append(f"min_samples was cut to {min_samples}: there are only {len(array)} images.")
-        edges = 64 if len(array) <= MANY else 32
+            self.notes_.append(f"min_samples was cut to {min_samples}: there are only {count} images.")
+        edges = 64 if count <= MANY else 32
         progress.update(0, 3, phase="hdbscan")
-        indices, distances = space.neighbors(max(min_samples, min(edges, len(array) - 1)), progress)
+        indices, distances = space.neighbors(max(min_samples, min(edges, count - 1)), progress)
         self._core = np.ascontiguousarray(distances[:, min_samples - 1])
         if settings.mode == "exact":
             self.tree_ = self._exact_tree(space.vectors, min_samples)
@@ -130,13 +124,13 @@ class HDBSCAN(ClusterEstimator):
             progress.update(1, 3, phase="hdbscan")
             self.tree_ = single_linkage(first, second, weight)
             if parts > 1:
-                self._kept_notes.append(f"The neighbour graph fell into {parts:,} parts; they were joined.")
+                self.notes_.append(f"The neighbour graph fell into {parts:,} parts; they were joined.")
         progress.update(2, 3, phase="hdbscan")
         if checkpoints is not None:
             self.tree_.save(checkpoints / "tree.npz")
-        self.recut()
+        self._tree_notes = tuple(self.notes_)
         progress.update(3, 3, phase="hdbscan")
-        return self
+        return self._cut()
 
     def _exact_tree(self, vectors: Vectors, min_samples: int) -> LinkageTree:
         """Return the single linkage tree of the `hdbscan` package."""
@@ -151,37 +145,18 @@ class HDBSCAN(ClusterEstimator):
         merges = model.fit(vectors.astype(np.float64)).single_linkage_tree_.to_numpy()
         return LinkageTree(merges[:, 0].astype(np.int64), merges[:, 1].astype(np.int64), merges[:, 2])
 
-    def recut(
-        self,
-        min_cluster_size: int | None = None,
-        *,
-        cluster_selection_method: Literal["eom", "leaf"] | None = None,
-        cluster_selection_epsilon: float | None = None,
-        max_cluster_share: float | None = None,
-    ) -> Self:
-        """Cut the kept tree anew; what is not given stays as it is. `settings` follow."""
-        given = {
-            "min_cluster_size": min_cluster_size,
-            "cluster_selection_method": cluster_selection_method,
-            "cluster_selection_epsilon": cluster_selection_epsilon,
-            "max_cluster_share": max_cluster_share,
-        }
-        self.settings = self.settings.changed(**{name: value for name, value in given.items() if value is not None})
-        self.resolved_ = self.settings
-        self._cut = cut_tree(self.tree_, self.settings)
-        self.labels_, self.confidence_ = self._cut.labels, self._cut.confidence
-        self.centers_ = mean_directions(self._space.original, self.labels_, len(self._cut.reach))
-        self.notes_ = list(self._kept_notes)
-        if not len(self._cut.reach):
+    def _cut(self) -> tuple[Labels, Vectors]:
+        cut = cut_tree(self.tree_, self.settings)
+        self._reach = cut.reach
+        if not len(cut.reach):
             self.notes_.append("No group is dense enough with these settings; try a smaller minimum cluster size.")
-        return self
+        return cut.labels, cut.confidence
 
-    def predict(self, embeddings: Vectors) -> Labels:
-        """Label (m, d) unseen embeddings: the cluster of the nearest image by mutual reachability.
+    def _predict(self, placed: Vectors) -> Labels:
+        """Return the cluster of the nearest image by mutual reachability.
 
         -1 where that image is noise or is farther away than any image that joined its cluster.
         """
-        placed = self._space.place(embeddings)
         labels = np.empty(len(placed), dtype=np.int32)
         k = min(max(2 * self.settings.min_samples, 16), len(self.labels_))
         for rows in blocks(len(placed)):
@@ -190,13 +165,10 @@ class HDBSCAN(ClusterEstimator):
             reach = np.maximum(np.maximum(distances, core[:, None]), self._core[indices])
             best = reach.argmin(axis=1)
             line = np.arange(len(best))
-            found = self.labels_[indices[line, best]]
-            limit = np.append(self._cut.reach, -1.0)[found]
-            labels[rows] = np.where(reach[line, best] <= limit, found, -1)
+            nearest = self.labels_[indices[line, best]]
+            limit = np.append(self._reach, -1.0)[nearest]
+            labels[rows] = np.where(reach[line, best] <= limit, nearest, -1)
         return labels
-
-    _space: Space
-    _cut: Cut
 
 
 def cut_tree(tree: LinkageTree, settings: HDBSCANSettings) -> Cut:
@@ -209,7 +181,7 @@ def cut_tree(tree: LinkageTree, settings: HDBSCANSettings) -> Cut:
     )
 
 
-def nearest_in(space: Space, placed: Vectors, k: int) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+def nearest_in(space: Space, placed: Vectors, k: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the (m, k) known rows nearest to placed points, with Euclidean distances in the space."""
     if space.spherical:
         indices, similarities = search(space.vectors, placed, k)

@@ -14,10 +14,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.clustering.base import Vectors, check_embeddings
 from engine.core.errors import InputError
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import Settings, setting
+from engine.core.vectors import Vectors, check_embeddings
 from engine.selection.count.curves import Curve, Curves, Work, k_grid, standardised
 
 NO_CLEAR_K = "no clear K"

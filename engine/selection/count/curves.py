@@ -11,10 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.clustering.base import Labels, Vectors, unit
 from engine.clustering.kmeans import assign, train_kmeans
 from engine.core.errors import InputError
+from engine.core.labels import Labels
 from engine.core.progress import Progress
+from engine.core.vectors import Vectors, unit
 from engine.evaluation.agreement import ari
 from engine.evaluation.scores import silhouette
 from engine.geometry.projection import fit_pca

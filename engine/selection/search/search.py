@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from engine.clustering.registry import Method, find_method
 from engine.core.errors import CheckpointError, InputError, KindredError, TrainingError
 from engine.core.files import told_when_full, write_json
+from engine.core.labels import encode
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import Settings
-from engine.evaluation.scores import encode
 from engine.geometry.neighbors import NeighborGraph, build_graph
 from engine.selection.search.space import Dimension, Space, default_space, dimensions, grid_of
 from engine.selection.search.trial import Judge, Metric, TrialListener
@@ -137,7 +137,7 @@ class HyperparameterSearch:
             trial_base = base.changed(n_epochs=n_epochs)
         else:
             trial_base = base
-        if neighbors is None and self.method.takes == "embeddings" and self.method.build(base).wants_graph:
+        if neighbors is None and self.method.takes == "vectors" and self.method.build(base).wants_graph:
             neighbors = build_graph(embeddings, progress=progress)
         identity = {
             "method": self.method.name,

@@ -7,10 +7,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.clustering.base import ClusterEstimator, Labels
+from engine.clustering.base import ClusterEstimator
 from engine.core.errors import InputError
+from engine.core.labels import Labels
 from engine.core.progress import Progress
-from engine.evaluation.scores import accuracy, ari, balance, nmi, noise_share, silhouette
+from engine.evaluation.agreement import accuracy, ari, nmi
+from engine.evaluation.scores import balance, noise_share, silhouette
 
 Metric = Literal["accuracy", "nmi", "ari", "silhouette"]
 LEAST_BALANCE = 0.3

@@ -14,7 +14,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.evaluation.scores import CompositeSettings, composite, pair_share, sizes
+from engine.evaluation.agreement import sizes
+from engine.evaluation.scores import CompositeSettings, composite, pair_share
 
 State = Literal["ranked", "no structure", "failed", "repeated", "halved", "left out"]
 

@@ -20,17 +20,10 @@ from engine.clustering.base import ClusterEstimator
 from engine.clustering.registry import find_method
 from engine.core.errors import KindredError
 from engine.core.files import plain, save_array, write_json
+from engine.core.labels import compact
 from engine.core.progress import SILENT, Progress, Silent
-from engine.evaluation.scores import (
-    ari,
-    balance,
-    compact,
-    largest_share,
-    noise_share,
-    shuffled_floor,
-    silhouette,
-    sizes,
-)
+from engine.evaluation.agreement import ari, sizes
+from engine.evaluation.scores import balance, largest_share, noise_share, shuffled_floor, silhouette
 from engine.geometry.neighbors import NeighborGraph
 from engine.geometry.reduce import reduce_embeddings
 from engine.selection.sweep.data import REDUCTIONS, open_part, part_rows
@@ -60,20 +53,17 @@ class WorkingFolder:
         return self._opened[part]
 
     def fit(self, candidate: Candidate, part: str, *, progress: Progress = SILENT) -> ClusterEstimator:
-        """Fit a candidate; HDBSCAN candidates that differ only in the cut share one tree."""
+        """Fit a candidate; those that differ only in the cut of a tree share the tree."""
         embeddings, graph = self.data(part)
-        settings = candidate.settings
-        cut = {"min_cluster_size", "cluster_selection_method", "cluster_selection_epsilon", "max_cluster_share"}
+        method, settings = find_method(candidate.algorithm), candidate.settings
+        cut = method.cut_settings
         shared = (candidate.algorithm, part, *(item for item in candidate.parameters if item[0] not in cut))
-        known = self._trees.get(shared) if candidate.algorithm == "hdbscan" else None
-        if known is not None and hasattr(known, "recut"):
-            values = {name: value for name, value in settings.model_dump().items() if name in cut}
-            known.recut(values.pop("min_cluster_size"), **values)
-            return known
-        estimator = find_method(candidate.algorithm).build(settings)
+        if shared in self._trees:
+            return self._trees[shared].recut(**settings.model_dump(include=set(cut)))
+        estimator = method.build(settings)
         estimator.cache = self.folder / REDUCTIONS
         estimator.fit(embeddings, neighbors=graph if estimator.wants_graph else None, progress=progress)
-        if candidate.algorithm == "hdbscan":
+        if cut:
             self._trees[shared] = estimator
         return estimator
 

@@ -9,7 +9,7 @@ from sklearn.datasets import load_digits
 from engine.clustering.agglomerative import Agglomerative, AgglomerativeSettings, cut_into, merge_all
 from engine.clustering.density.linkage import single_linkage
 from engine.core.vectors import unit
-from engine.evaluation.scores import ari, nmi
+from engine.evaluation.agreement import ari, nmi
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_micro_clusters_keep_the_quality_and_the_tree_is_cut_again(digits):
     assert nmi(truth, model.labels_) > 0.7
     assert len(model.hierarchy_) == model.micro_labels_.max() + 1 <= 120
     ten = model.labels_.copy()
-    model.recut(25)
+    model.recut(n_clusters=25)
     assert model.labels_.max() == 24 and model.settings.n_clusters == 25
     assert all(len(set(ten[model.labels_ == k].tolist())) == 1 for k in range(25))
     assert np.array_equal(model.extra_["micro_cluster"], model.micro_labels_)

@@ -6,7 +6,7 @@ import pytest
 from engine.clustering.registry import find_method
 from engine.core.errors import InputError
 from engine.core.vectors import unit
-from engine.evaluation.scores import ari
+from engine.evaluation.agreement import ari
 from engine.geometry.neighbors import build_graph
 
 NAMED = {

@@ -6,7 +6,7 @@ from sklearn.cluster import DBSCAN as Reference
 from sklearn.datasets import load_digits
 
 from engine.clustering.dbscan import DBSCAN, DBSCANSettings
-from engine.evaluation.scores import ari
+from engine.evaluation.agreement import ari
 from engine.geometry.neighbors import build_graph
 
 

@@ -6,7 +6,7 @@ from sklearn.mixture import GaussianMixture as Reference
 
 from engine.clustering.gaussian_mixture import GaussianMixture, GaussianMixtureSettings
 from engine.clustering.kmeans import KMeans, KMeansSettings
-from engine.evaluation.scores import ari
+from engine.evaluation.agreement import ari
 from engine.geometry.reduce import reduce_embeddings
 
 
@@ -59,4 +59,4 @@ def test_nothing_collapses_on_few_duplicated_images(rng):
     for kind in ("diag", "full", "tied"):
         model = GaussianMixture(GaussianMixtureSettings(n_clusters=8, covariance_type=kind)).fit(x)
         assert np.isfinite(model.confidence_).all() and len(set(model.labels_.tolist())) <= 4
-        assert "hold no image" in model.notes_[-1]
+        assert "fill only" in model.notes_[-1]

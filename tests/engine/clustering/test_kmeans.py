@@ -8,7 +8,7 @@ from sklearn.datasets import load_digits
 from engine.clustering.kmeans import SEED_DIMENSIONS, KMeans, KMeansSettings, assign, seed_space, seeds
 from engine.core.errors import InputError
 from engine.core.vectors import unit
-from engine.evaluation.scores import ari, nmi
+from engine.evaluation.agreement import ari, nmi
 
 
 @pytest.fixture(scope="module")

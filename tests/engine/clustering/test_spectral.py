@@ -7,7 +7,7 @@ from sklearn.datasets import load_digits
 from engine.clustering import spectral
 from engine.clustering.kmeans import KMeans, KMeansSettings
 from engine.clustering.spectral import Spectral, SpectralSettings
-from engine.evaluation.scores import ari, nmi
+from engine.evaluation.agreement import ari, nmi
 from engine.geometry.neighbors import build_graph
 
 

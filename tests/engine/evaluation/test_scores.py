@@ -8,7 +8,9 @@ from sklearn import metrics
 from sklearn.cluster import KMeans as Reference
 from sklearn.datasets import load_digits
 
+from engine.core import labels as columns
 from engine.core.errors import InputError
+from engine.evaluation import agreement
 from engine.evaluation import scores as ev
 
 
@@ -78,47 +80,49 @@ def test_accuracy_is_the_best_assignment_even_when_rectangular(rng, clusters):
     truth = rng.integers(3, size=60)
     labels = (truth + (rng.random(60) < 0.4) * rng.integers(5, size=60)) % clusters
     labels[:6] = -1
-    assert ev.accuracy(truth, labels) == pytest.approx(slow_accuracy(truth, labels))
+    assert agreement.accuracy(truth, labels) == pytest.approx(slow_accuracy(truth, labels))
 
 
 def test_noise_is_never_right_and_unknown_truth_is_left_out():
     truth = np.array([0, 0, 1, 1, -1])
-    assert ev.accuracy(truth, np.array([5, 5, -1, -1, 3])) == 0.5
-    assert ev.accuracy(truth, np.full(5, -1)) == 0
-    assert np.isnan(ev.accuracy(np.full(5, -1), truth))
+    assert agreement.accuracy(truth, np.array([5, 5, -1, -1, 3])) == 0.5
+    assert agreement.accuracy(truth, np.full(5, -1)) == 0
+    assert np.isnan(agreement.accuracy(np.full(5, -1), truth))
 
 
 def test_nmi_and_ari_equal_scikit_learns_with_noise_as_a_cluster(rng):
     for _ in range(5):
         truth, labels = rng.integers(7, size=500), rng.integers(-1, 11, size=500)
         labels = np.where(rng.random(500) < 0.5, truth, labels)
-        assert ev.nmi(truth, labels) == pytest.approx(metrics.normalized_mutual_info_score(truth, labels), abs=1e-12)
-        assert ev.ari(truth, labels) == pytest.approx(metrics.adjusted_rand_score(truth, labels), abs=1e-12)
+        assert agreement.nmi(truth, labels) == pytest.approx(
+            metrics.normalized_mutual_info_score(truth, labels), abs=1e-12
+        )
+        assert agreement.ari(truth, labels) == pytest.approx(metrics.adjusted_rand_score(truth, labels), abs=1e-12)
         renamed = rng.permutation(50)[labels + 1]
-        assert ev.ari(truth, renamed) == pytest.approx(ev.ari(truth, labels))
+        assert agreement.ari(truth, renamed) == pytest.approx(agreement.ari(truth, labels))
     one = np.zeros(9, int)
-    assert ev.nmi(one, one) == 1 and ev.ari(one, one) == 1
-    assert ev.nmi(one, np.arange(9)) == pytest.approx(0)
+    assert agreement.nmi(one, one) == 1 and agreement.ari(one, one) == 1
+    assert agreement.nmi(one, np.arange(9)) == pytest.approx(0)
 
 
 def test_random_accuracy_is_what_random_labels_reach(rng):
     truth = rng.integers(10, size=200)
-    floor = ev.random_accuracy(truth, 10)
-    drawn = np.mean([ev.accuracy(truth, rng.integers(10, size=200)) for _ in range(50)])
+    floor = agreement.random_accuracy(truth, 10)
+    drawn = np.mean([agreement.accuracy(truth, rng.integers(10, size=200)) for _ in range(50)])
     assert abs(floor - drawn) < 0.03 and floor > 0.1
 
 
 def test_per_class_and_per_cluster_tables():
     truth = np.array([0, 0, 0, 1, 1, 2])
     labels = np.array([1, 1, 0, 0, 0, -1])
-    assert ev.contingency(truth, labels).tolist() == [[1, 2], [2, 0]]
-    classes = ev.per_class(truth, labels)
+    assert agreement.contingency(truth, labels).tolist() == [[1, 2], [2, 0]]
+    classes = agreement.per_class(truth, labels)
     assert [row["accuracy"] for row in classes] == [pytest.approx(2 / 3), 1.0, 0.0]
     assert [row["cluster"] for row in classes] == [1, 0, -1]
-    clusters = ev.per_cluster(truth, labels)
+    clusters = agreement.per_cluster(truth, labels)
     assert [(row["size"], row["class"]) for row in clusters] == [(3, 1), (2, 0)]
     assert clusters[1]["purity"] == 1.0
-    assert ev.per_cluster(np.array([-1, 0]), np.array([0, 1]))[0] == {
+    assert agreement.per_cluster(np.array([-1, 0]), np.array([0, 1]))[0] == {
         "cluster": 0,
         "size": 1,
         "class": -1,
@@ -127,9 +131,9 @@ def test_per_class_and_per_cluster_tables():
 
 
 def test_truth_may_be_text_partial_or_numbers():
-    codes, names = ev.encode(["b", None, "a", "", "b"])
+    codes, names = columns.encode(["b", None, "a", "", "b"])
     assert codes.tolist() == [1, -1, 0, -1, 1] and names == ["a", "b"]
-    codes, names = ev.encode(np.array([7, -1, 9, 7]))
+    codes, names = columns.encode(np.array([7, -1, 9, 7]))
     assert codes.tolist() == [0, -1, 1, 0] and names == ["7", "9"]
 
 
@@ -197,6 +201,6 @@ def test_a_million_labels_of_a_thousand_clusters_are_evaluated_in_seconds(rng):
     labels = np.where(rng.random(len(truth)) < 0.6, truth, rng.integers(1000, size=len(truth)))
     began = time.perf_counter()
     result = ev.scores(None, labels, truth)
-    ev.per_class(truth, labels), ev.per_cluster(truth, labels)
+    agreement.per_class(truth, labels), agreement.per_cluster(truth, labels)
     assert 0.55 < result["accuracy"] < 0.65 and result["random_accuracy"] < 0.01
     assert time.perf_counter() - began < 60

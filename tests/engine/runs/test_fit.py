@@ -12,7 +12,7 @@ from engine.core.errors import InputError
 from engine.evaluation.scores import scores
 from engine.jobs.work import listen_with_scores
 from engine.runs import fit as pipeline
-from engine.runs.fit import cluster, fit, label_unseen, measure, settings_of
+from engine.runs.fit import cluster, fit, measure, settings_of
 from engine.runs.rows import align, rows_of_run, truth_codes, with_test_fraction
 from engine.runs.run import open_run
 from tests.engine.planted import planted, rows_in
@@ -76,8 +76,9 @@ def test_data_with_one_part_only_are_fitted_whole(rows, workspace, parts):
 def test_confidence_of_unseen_rows_follows_its_formula(rows):
     data, unseen = rows.vectors[:60], rows.vectors[60:]
     estimator = KMeans(kmeans()).fit(data)
-    labels, confidence = label_unseen(estimator, data, unseen)
-    centers = [data[estimator.labels_ == number].astype(np.float64).mean(axis=0) for number in range(3)]
+    labels, confidence = estimator.predict_confidence(unseen)
+    data = data.astype(np.float64) / np.linalg.norm(data, axis=1, keepdims=True)
+    centers = [data[estimator.labels_ == number].mean(axis=0) for number in range(3)]
     for row, label, found in zip(unseen.astype(np.float64), labels, confidence, strict=True):
         distance = [1 - row @ one / np.linalg.norm(row) / np.linalg.norm(one) for one in centers]
         own = distance[label]
@@ -86,13 +87,13 @@ def test_confidence_of_unseen_rows_follows_its_formula(rows):
 
 
 def test_noise_has_no_confidence_and_one_cluster_is_certain(rows):
-    class Fake:
-        labels_ = np.zeros(len(rows), np.int32)
+    class Fake(KMeans):
+        centers_ = rows.vectors[:1]
 
-        def predict(self, vectors):
+        def predict(self, X):  # noqa: N803
             return np.array([0, -1, 0], np.int32)
 
-    _, confidence = label_unseen(Fake(), rows.vectors, rows.vectors[:3])
+    _, confidence = Fake().predict_confidence(rows.vectors[:3])
     assert confidence.tolist() == [1.0, 0.0, 1.0]
 
 

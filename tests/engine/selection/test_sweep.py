@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits
 from engine.core.errors import InputError
 from engine.core.files import read_json, save_array
 from engine.core.progress import Silent
-from engine.evaluation.scores import ari
+from engine.evaluation.agreement import ari
 from engine.selection.sweep import runner
 from engine.selection.sweep.ranking import (
     LeaderboardRow,

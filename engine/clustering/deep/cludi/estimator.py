@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.clustering.base import Labels, Vectors, check_embeddings
 from engine.clustering.deep.estimator import DeepEstimator, graph_for
 from engine.clustering.deep.presets import (
     DeepSettings,
@@ -25,8 +24,10 @@ from engine.clustering.deep.presets import (
 )
 from engine.clustering.deep.start_labels import SMOOTH_NEIGHBORS, WarmStart, starting_labels
 from engine.core.errors import InputError
+from engine.core.labels import Labels
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import setting
+from engine.core.vectors import Vectors, check_embeddings
 from engine.geometry.neighbors import NeighborGraph
 
 if TYPE_CHECKING:

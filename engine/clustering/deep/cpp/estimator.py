@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.clustering.base import Labels, Vectors, check_embeddings
 from engine.clustering.deep.cpp.labels import (
     CodingCurve,
     IncrementalCoding,
@@ -33,8 +32,10 @@ from engine.clustering.deep.presets import (
 )
 from engine.clustering.deep.start_labels import SMOOTH_NEIGHBORS, WarmStart, starting_labels
 from engine.core.errors import InputError
+from engine.core.labels import Labels
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import setting
+from engine.core.vectors import Vectors, check_embeddings
 from engine.geometry.neighbors import NeighborGraph
 
 if TYPE_CHECKING:

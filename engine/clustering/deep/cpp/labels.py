@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.clustering.base import Labels, Vectors
 from engine.clustering.kmeans import assign, train_kmeans
-from engine.core.vectors import blocks
+from engine.core.labels import Labels
+from engine.core.vectors import Vectors, blocks
 
 EXACT_ROWS = 10_000
 LANDMARKS = 2_000

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.clustering.base import Labels, Vectors, check_embeddings
 from engine.clustering.deep.estimator import DeepEstimator, graph_for
 from engine.clustering.deep.presets import (
     DeepSettings,
@@ -19,9 +18,11 @@ from engine.clustering.deep.presets import (
     unchanged,
 )
 from engine.clustering.deep.start_labels import SMOOTH_NEIGHBORS, WarmStart, starting_labels
-from engine.clustering.kmeans import mean_directions
+from engine.core.labels import Labels
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import setting
+from engine.core.vectors import Vectors, check_embeddings
+from engine.geometry.centers import mean_directions
 from engine.geometry.neighbors import NeighborGraph
 
 if TYPE_CHECKING:

@@ -12,12 +12,14 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.clustering.base import ClusterEstimator, Labels, Vectors
+from engine.clustering.base import ClusterEstimator
 from engine.clustering.deep.presets import DeepSettings, batch_for, check_enough, epochs_for, unchanged
 from engine.clustering.deep.tracking import Tracking
 from engine.core.errors import InputError
+from engine.core.labels import Labels
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import setting
+from engine.core.vectors import Vectors
 from engine.geometry.neighbors import NeighborGraph
 
 BACKBONE_FILE = "backbone.pt"

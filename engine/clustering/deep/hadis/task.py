@@ -9,12 +9,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.clustering.base import Labels, Vectors
 from engine.clustering.deep.hadis.augment import Augmentation
 from engine.clustering.deep.hadis.network import HaDisNetwork, dsa, hsd, pcl, target_momentum
 from engine.clustering.deep.parallel import Team
 from engine.clustering.deep.plan import Task, Terms
 from engine.clustering.kmeans import KMeans, KMeansSettings
+from engine.core.labels import Labels
+from engine.core.vectors import Vectors
 
 if TYPE_CHECKING:
     from engine.clustering.deep.hadis.estimator import HaDisSettings

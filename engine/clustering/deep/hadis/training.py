@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.clustering.base import Vectors
 from engine.clustering.deep.checkpoints import fingerprint, seeded
 from engine.clustering.deep.hadis.augment import Augmentation
 from engine.clustering.deep.hadis.network import HaDisNetwork
@@ -20,6 +19,7 @@ from engine.clustering.deep.tracking import tracked
 from engine.clustering.deep.trainer import Group, Plan, Trainer, training_device
 from engine.clustering.deep.warm_start import collapse, did_not_train
 from engine.core.progress import Progress
+from engine.core.vectors import Vectors
 from engine.embeddings.encoders.resnet_network import Backbone, save_backbone
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from engine.clustering.deep.trainer import Trainer
 from engine.clustering.registry import METHODS
 from engine.core.errors import CheckpointError, InputError, TrainingError
 from engine.core.settings import controls
-from engine.evaluation.scores import accuracy
+from engine.evaluation.agreement import accuracy
 from tests.engine.clustering.deep.common import Listener, groups
 
 CPU = torch.device("cpu")
@@ -254,7 +254,7 @@ def test_the_search_space_is_that_of_the_specification():
 
 @pytest.mark.parametrize("name", ["cludi", "cpp"])
 def test_it_is_registered_and_light_to_import(name):
-    assert METHODS[name].kind == "deep" and METHODS[name].takes == "embeddings"
+    assert METHODS[name].kind == "deep" and METHODS[name].takes == "vectors"
     code = f"import sys; from engine.clustering.registry import METHODS; METHODS['{name}'].settings_class; "
     code += "print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

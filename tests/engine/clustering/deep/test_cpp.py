@@ -23,7 +23,7 @@ from engine.clustering.deep.cpp.rate_reduction import sinkhorn
 from engine.clustering.deep.data import Features
 from engine.clustering.deep.trainer import Trainer
 from engine.core.errors import CheckpointError, InputError, TrainingError
-from engine.evaluation.scores import accuracy, ari
+from engine.evaluation.agreement import accuracy, ari
 from tests.engine.clustering.deep.common import Listener, groups
 
 CPU = torch.device("cpu")

@@ -13,7 +13,7 @@ from engine.clustering.deep.four_term.estimator import FourTermHead, FourTermHea
 from engine.clustering.deep.four_term.network import FourTermNetwork, FourTermTask, four_terms, start_from_centers
 from engine.clustering.registry import METHODS
 from engine.core.errors import CheckpointError, InputError
-from engine.evaluation.scores import accuracy
+from engine.evaluation.agreement import accuracy
 from tests.engine.clustering.deep.common import Listener, groups
 
 CPU = torch.device("cpu")

@@ -18,7 +18,7 @@ from engine.clustering.deep.temi.network import StackedHeads, TemiTask, temi_los
 from engine.clustering.deep.trainer import Trainer
 from engine.clustering.registry import METHODS, find_method
 from engine.core.errors import CheckpointError, InputError
-from engine.evaluation.scores import accuracy
+from engine.evaluation.agreement import accuracy
 from engine.geometry.neighbors import build_graph
 from tests.engine.clustering.deep.common import Listener, groups
 

@@ -13,7 +13,7 @@ from engine.clustering.density.linkage import LinkageTree, single_linkage
 from engine.clustering.density.spanning import spanning_tree
 from engine.core.errors import InputError, StorageError
 from engine.core.vectors import unit
-from engine.evaluation.scores import ari
+from engine.evaluation.agreement import ari
 from engine.geometry.neighbors import build_graph
 
 
@@ -111,7 +111,7 @@ def test_recutting_needs_only_the_kept_tree_and_equals_a_fresh_fit(digits, tmp_p
     graph = build_graph(x)
     model = HDBSCAN(raw(min_cluster_size=5)).fit(x, neighbors=graph, checkpoints=tmp_path)
     fresh = HDBSCAN(raw(min_cluster_size=25, cluster_selection_method="leaf")).fit(x, neighbors=graph)
-    model.recut(25, cluster_selection_method="leaf")
+    model.recut(min_cluster_size=25, cluster_selection_method="leaf")
     assert np.array_equal(model.labels_, fresh.labels_) and model.settings.min_cluster_size == 25
     kept = LinkageTree.load(tmp_path / "tree.npz")
     assert np.array_equal(cut_tree(kept, fresh.settings).labels, fresh.labels_)
