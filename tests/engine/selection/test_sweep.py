@@ -118,7 +118,8 @@ def test_a_sweep_started_again_runs_nothing_twice_and_a_stopped_one_goes_on(digi
     x, _ = digits
     stopped = Sweep(settings(n_jobs=1)).run(x, output_dir=tmp_path, progress=Listener(stop_after=1))
     assert stopped.summary["stopped"] and len(stopped.ranked) < 3
-    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "work" / "candidates").glob("*.npy")}
+    finished = (path.with_suffix(".npy") for path in (tmp_path / "work" / "candidates").glob("*.json"))
+    kept = {path: path.stat().st_mtime_ns for path in finished if path.exists()}
     assert kept
     listener = Listener()
     whole = Sweep(settings()).run(x, output_dir=tmp_path, progress=listener)

@@ -283,7 +283,7 @@ TEAM = """
 import sys, numpy as np
 from pathlib import Path
 from engine.clustering.deep.hadis.estimator import HaDis, HaDisSettings
-from tests.engine.clustering.test_hadis import TOY, shapes
+from tests.engine.clustering.deep.test_hadis import TOY, shapes
 import torch.distributed as dist
 out = Path(sys.argv[1])
 model = HaDis(HaDisSettings(**(TOY | eval(sys.argv[2])))).fit(shapes(), checkpoints=out / "checkpoints")

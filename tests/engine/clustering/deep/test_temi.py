@@ -359,7 +359,7 @@ def test_a_warm_start_to_many_clusters_takes_more_steps():
     assert warm_start_for(TEMISettings(n_clusters=50, warm_start_steps=40)) == 40
     assert warm_start_for(TEMISettings(n_clusters=50, preset="paper")) == 150
     for name in ("temi", "cludi", "cpp"):
-        method = import_module(f"engine.clustering.registry.{name}")
+        method = import_module(f"engine.clustering.deep.{name}.estimator")
         given = find_method(name).settings_class(n_clusters=50)
         assert method.resolve(given, 3000, "cpu").warm_start_steps == 2.5 * given.warm_start_steps
 
