@@ -21,7 +21,7 @@ from engine.core.errors import InputError
 from engine.core.progress import Progress
 from engine.core.settings import Settings, add_flags, from_flags
 from engine.core.workspace import Workspace
-from engine.embeddings.encoders.registry import ENCODERS, find_encoder
+from engine.embeddings.encoders.registry import ENCODERS, encoder_of_vectors, find_encoder
 from engine.images.decode import PreprocessSettings
 
 if TYPE_CHECKING:
@@ -165,12 +165,13 @@ def chosen_encoder(arguments: argparse.Namespace, dataset: Dataset) -> tuple[str
         An encoder for a file of vectors.
     """
     if dataset.kind == "vectors":
-        if arguments.encoder not in (None, "precomputed"):
+        entry = encoder_of_vectors()
+        if arguments.encoder not in (None, entry.name):
             raise InputError(
                 f"{dataset.name} holds vectors, not images, so the encoder {arguments.encoder} has nothing to look at.",
                 "Leave --encoder out.",
             )
-        return "precomputed", find_encoder("precomputed").settings_class()
+        return entry.name, entry.settings_class()
     name = arguments.encoder or "descriptor"
     model = find_encoder(name).settings_class
     return name, model.parse(from_flags(arguments, model, prefix="encoder-"))

@@ -31,7 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None
     add_source_arguments(parser)
     parser.add_argument("--device", type=device_name, default="auto", help="auto, cpu, cuda, cuda:1, mps")
     parser.add_argument(
-        "--models", nargs="+", default=list(MODELS), help="architecture[:training], hub ids, or descriptor"
+        "--models",
+        nargs="+",
+        default=list(MODELS),
+        help="architecture[:training], hub ids, folders, encoder:model",
     )
     parser.add_argument("--resolutions", nargs="+", type=int, default=list(RESOLUTIONS), help="pixels of the square")
     parser.add_argument("--output-dir", type=Path, help="where the comparison goes (default: the library)")
@@ -42,14 +45,15 @@ def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None
 
 def main(arguments: argparse.Namespace) -> int:
     """Compare, print the table, then the folder."""
+    from engine.embeddings.encoders.registry import expand_grid
     from engine.images.sampling import draw
-    from engine.jobs.experiment import chosen, compare_embeddings, experiments_folder
+    from engine.jobs.experiment import compare_embeddings, experiments_folder
     from engine.runs.run import make_parent
 
     workspace, progress = Workspace.open(arguments.workspace), ConsoleProgress()
     settings = SweepSettings.parse(from_flags(arguments, SweepSettings))
     sampling, pairs = sampling_of(arguments, settings.random_state), pairs_of(arguments)
-    asked, preprocess = chosen(arguments.models, arguments.resolutions), chosen_preprocess(arguments)
+    asked, preprocess = expand_grid(arguments.models, arguments.resolutions), chosen_preprocess(arguments)
     dataset = load_data(arguments, workspace, progress)
     folder = arguments.output_dir or experiments_folder(workspace, dataset.id)
     make_parent(folder)

@@ -67,6 +67,12 @@ class Configuration:
     dimension: int | None
     made: float
 
+    @property
+    def reads_text(self) -> bool:
+        """Whether words can be compared with these vectors."""
+        entry = ENCODERS.get(self.encoder)
+        return entry is not None and entry.reads_text
+
 
 def describe(
     entry: EncoderEntry, settings: Settings, preprocess: PreprocessSettings, revision: str, dtype: str = "float16"

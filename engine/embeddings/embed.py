@@ -20,7 +20,7 @@ from engine.core.progress import SILENT, Progress
 from engine.core.settings import Settings
 from engine.core.workspace import Workspace
 from engine.embeddings.configurations import Configuration, describe, find_without_weights, key_of, list_configurations
-from engine.embeddings.encoders.registry import Encoder, EncoderEntry, find_encoder
+from engine.embeddings.encoders.registry import Encoder, EncoderEntry, encoder_of_vectors, find_encoder
 from engine.embeddings.generations import next_generation, swap
 from engine.embeddings.prefetch import Pixels, decoded_batches
 from engine.embeddings.store import EmbeddingStore, Vectors
@@ -157,7 +157,7 @@ def _check_fit(entry: EncoderEntry, dataset: Dataset) -> None:
     if dataset.kind == "vectors" and entry.takes != "vectors":
         raise InputError(
             f"{dataset.name} holds vectors, not images; {entry.title} has nothing to look at.",
-            "Use the encoder 'precomputed'.",
+            f"Use the encoder {encoder_of_vectors().name!r}.",
         )
 
 

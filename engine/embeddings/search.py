@@ -1,11 +1,10 @@
-"""Search in an embedding space: by words (CLIP), by an image that need not be in the data set, and by examples
-("more like these, less like those"). Everything ends in one unit vector and one ranking.
+"""Search in an embedding space: by words where the encoder reads text, by an image that need not be in the data set,
+and by examples ("more like these, less like those"). Everything ends in one unit vector and one ranking.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from engine.core.errors import InputError, WeightsError
 from engine.core.vectors import blocks, unit
 from engine.core.workspace import Workspace
-from engine.embeddings.encoders.registry import Encoder, find_encoder
+from engine.embeddings.encoders.registry import Encoder, TextEncoder, find_encoder, text_encoders
 from engine.embeddings.store import EmbeddingStore, Vectors
 from engine.images.decode import PreprocessSettings, decode_square
 
@@ -54,15 +53,12 @@ def text_query(encoder: Encoder, texts: Sequence[str]) -> Vectors:
     InputError
         The encoder knows no words, or none were given.
     """
-    encode: Any = getattr(encoder, "encode_text", None)
-    if encode is None:
-        raise InputError(
-            "This encoder does not know words; only CLIP does.", "Choose embeddings made by CLIP to search by text."
-        )
+    if not isinstance(encoder, TextEncoder):
+        raise InputError("This encoder does not know words.", f"To search by words, embed with {text_encoders()}.")
     given = [text.strip() for text in texts if text.strip()]
     if not given:
         raise InputError("There are no words to search for.")
-    return unit(unit(encode(given)).mean(axis=0))
+    return unit(unit(encoder.encode_text(given)).mean(axis=0))
 
 
 def image_query(encoder: Encoder, data: bytes, preprocess: PreprocessSettings | None = None) -> Vectors:

@@ -18,43 +18,13 @@ from engine.core.progress import SILENT, Progress
 from engine.core.settings import Settings
 from engine.core.workspace import Workspace
 from engine.embeddings.embed import EmbeddingSet, embed
-from engine.embeddings.encoders.registry import find_encoder
+from engine.embeddings.encoders.registry import expand_grid
 from engine.geometry.neighbors import NeighborGraph, cached_graph
 from engine.images.datasets import find_dataset, load_images
 from engine.images.decode import PreprocessSettings
 from engine.images.sampling import Sample, SampleSettings, draw, kept_sample
 from engine.selection.experiments import Configuration, ExperimentResult, run_experiments
 from engine.selection.sweep.settings import SweepSettings
-
-
-def encoder_of(model: str, resolution: int) -> tuple[str, Settings]:
-    """Return the encoder of a model's name with its settings.
-
-    Raises
-    ------
-    InputError
-        A resolution out of bounds.
-    """
-    if model == "descriptor":
-        return model, find_encoder(model).settings_class()
-    if "dino" in model.lower():
-        return "dino", find_encoder("dino").settings_class.parse({"model": model, "resolution": resolution})
-    name, colon, training = model.rpartition(":")
-    values = {"model": name, "pretrained": training} if colon and "/" not in training else {"model": model}
-    return "clip", find_encoder("clip").settings_class.parse({**values, "resolution": resolution})
-
-
-def chosen(models: Sequence[str], resolutions: Sequence[int]) -> list[tuple[str, int, str, Settings]]:
-    """Return every model with every resolution as (model, resolution, encoder, settings); the descriptor once."""
-    found = []
-    for model in models:
-        for resolution in resolutions:
-            encoder, settings = encoder_of(model, resolution)
-            if "resolution" in type(settings).model_fields:
-                found.append((model, resolution, encoder, settings))
-            elif (model, 0, encoder, settings) not in found:
-                found.append((model, 0, encoder, settings))
-    return found
 
 
 def compare_embeddings(
@@ -75,7 +45,7 @@ def compare_embeddings(
     sample : Sample
         Its test images are left out; sample.json beside the result says which ones they were.
     asked : sequence of (model, resolution, encoder, settings)
-        From `chosen`.
+        From `expand_grid`.
 
     Raises
     ------
@@ -135,7 +105,7 @@ def experiments_folder(workspace: Workspace, dataset: str) -> Path:
 def experiment_task(workspace: Workspace, folder: Path, config: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Compare embeddings of the person's sample, else of as many images as are asked for."""
     dataset = config["dataset"]["id"]
-    asked = chosen(config["models"], [int(side) for side in config["resolutions"]])
+    asked = expand_grid(config["models"], [int(side) for side in config["resolutions"]])
     sample = kept_sample(workspace, dataset)
     if sample is None:
         sample = draw(workspace, dataset, SampleSettings.parse(config.get("sample", {})))

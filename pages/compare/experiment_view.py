@@ -12,9 +12,9 @@ import streamlit as st
 
 from engine.core.errors import KindredError
 from engine.core.files import read_json
-from engine.embeddings.encoders.registry import ENCODERS
+from engine.embeddings.encoders.registry import expand_grid, model_names
 from engine.images.sampling import kept_sample
-from engine.jobs.experiment import chosen, experiments_folder
+from engine.jobs.experiment import experiments_folder
 from engine.selection.experiments import RESOLUTIONS, ExperimentRow, experiment_figure
 from engine.selection.sweep.settings import SweepSettings
 from pages.compare.charts import draw, likeness_map
@@ -64,7 +64,7 @@ def experiment_view(now: Current) -> None:
 def _form(now: Current) -> None:
     """Choose models, resolutions and the sample; start the job."""
     assert now.dataset is not None
-    known = ["descriptor", *(model.name for name in ("clip", "dino") for model in ENCODERS[name].models)]
+    known = model_names()
     with st.container(border=True):
         left, middle, right = st.columns([3, 2, 1.2])
         models = left.multiselect(
@@ -101,7 +101,7 @@ def _form(now: Current) -> None:
             with buttons.popover("Settings", icon=":material/tune:"):
                 skip = set(SweepSettings.model_fields) - _SHOWN
                 settings = forms.draw(SweepSettings, key="experiment", columns=1, skip=skip)
-            asked = chosen(models, resolutions)
+            asked = expand_grid(models, resolutions)
         except KindredError as error:
             show_error(error)
             return

@@ -11,7 +11,7 @@ from engine.core.errors import KindredError
 from engine.core.ids import to_bytes
 from engine.core.settings import Settings
 from engine.core.workspace import Workspace
-from engine.embeddings.encoders.registry import ENCODERS, EncoderEntry, find_encoder
+from engine.embeddings.encoders.registry import ENCODERS, EncoderEntry, encoder_of_vectors, find_encoder
 from engine.images.contents import read_content
 from engine.images.datasets import load_images
 from engine.images.decode import PreprocessSettings, decode_rgb, decode_square
@@ -96,9 +96,9 @@ def _stretch(width: int, height: int) -> float:
 
 def _form(now: Current) -> tuple[EncoderEntry, Settings, PreprocessSettings, Any]:
     assert now.dataset is not None
-    names = [name for name in ENCODERS if name != "precomputed"]
+    names = [entry.name for entry in ENCODERS.values() if entry.takes == "images"]
     if now.dataset.kind == "vectors":
-        entry = find_encoder("precomputed")
+        entry = encoder_of_vectors()
         st.markdown(f":gray[{entry.sentence}]")
         return entry, entry.settings_class(), PreprocessSettings(), st.container(horizontal=True)
     name = st.segmented_control(

@@ -6,7 +6,7 @@ import streamlit as st
 
 from engine.core.errors import KindredError
 from engine.core.workspace import Workspace
-from engine.embeddings.encoders.registry import Encoder
+from engine.embeddings.encoders.registry import Encoder, text_encoders
 from engine.embeddings.search import encoder_of, image_query, rank, text_query
 from pages.shared.actions import pressed
 from pages.shared.board import Board
@@ -30,13 +30,13 @@ def search_dialog(board: Board) -> None:
     """Search by words where the encoder knows words, by a picture with every encoder."""
     configuration = board.now.configuration
     assert configuration is not None
-    if configuration.encoder == "clip":
+    if configuration.reads_text:
         with st.form("words", border=False):
             text = st.text_input("By words", key="search_words", placeholder="a red dress on a hanger")
             if st.form_submit_button("Search by words", icon=":material/search:") and text.strip():
                 _look(board, configuration.key, text=text.strip())
     else:
-        st.caption("Searching by words needs embeddings made by CLIP.")
+        st.caption(f"Searching by words needs embeddings made by {text_encoders()}.")
     given = st.file_uploader("By a picture", key="search_picture", accept_multiple_files=False)
     if given is not None and st.button("Search by this picture", icon=":material/image_search:"):
         _look(board, configuration.key, data=given.getvalue())

@@ -14,9 +14,9 @@ from pages.shared.words import count
 
 
 def naming_panel(board: Board) -> None:
-    """Draw the panel; only CLIP embeddings have names."""
+    """Draw the panel where the encoder reads text."""
     now = board.now
-    if now.configuration is None or now.configuration.encoder != "clip":
+    if now.configuration is None or not now.configuration.reads_text:
         return
     with st.expander("Suggest names", icon=":material/auto_awesome:"):
         job = newest(now.workspace, "names", board.rows.dataset, run=str(board.run.folder))

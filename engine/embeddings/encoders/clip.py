@@ -17,8 +17,11 @@ from engine.core.settings import setting
 from engine.embeddings.encoders.clip_models import MODELS, Place, locate
 from engine.embeddings.encoders.clip_towers import HubTower, OpenClipTower
 from engine.embeddings.encoders.vision import ModelName, VisionEncoder, VisionSettings
+from engine.embeddings.encoders.weights import description
 
 __all__ = ["MODELS", "Clip", "ClipSettings"]
+
+_FAMILY = ("clip", "siglip")  # what the ids of such models hold
 
 
 class ClipSettings(VisionSettings):
@@ -76,6 +79,21 @@ class Clip(VisionEncoder):
     def revision_of(settings: ClipSettings, *, progress: Progress = SILENT, download: bool = True) -> str:
         """Return the commit or hash of the weights; fetch them when they are not here."""
         return locate(settings.place, progress=progress, download=download).revision
+
+    @staticmethod
+    def reads_model(model: str) -> bool:
+        """Return whether a model is of CLIP's kind: an architecture, or files or an id that say so."""
+        name = model.removeprefix("hf-hub:")
+        described = description(name)
+        if described is not None:
+            return "vision_config" in described or "model_cfg" in described
+        return "/" not in name or any(word in name.lower() for word in _FAMILY)
+
+    @staticmethod
+    def model_values(model: str) -> dict[str, str]:
+        """Return the settings that name a model; "architecture:training" names both."""
+        name, _, training = model.rpartition(":")
+        return {"model": name, "pretrained": training} if name and "/" not in training else {"model": model}
 
     def _forward(self, pixels: Any) -> Any:  # noqa: ANN401 - torch is not imported here
         return self._tower.image(pixels)

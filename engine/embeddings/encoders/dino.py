@@ -23,7 +23,7 @@ from engine.embeddings.encoders.vision import (
     fixed_resolution,
     statistics_of,
 )
-from engine.embeddings.encoders.weights import Wanted, Weights, find_weights
+from engine.embeddings.encoders.weights import Wanted, Weights, description, find_weights
 
 MODELS = (
     KnownModel("facebook/dinov2-small", "DINOv2 small", 88, 384),
@@ -91,6 +91,14 @@ class Dino(VisionEncoder):
     def revision_of(settings: DinoSettings, *, progress: Progress = SILENT, download: bool = True) -> str:
         """Return the commit or hash of the weights; fetch them when they are not here."""
         return _find(settings, progress, download=download).revision
+
+    @staticmethod
+    def reads_model(model: str) -> bool:
+        """Return whether a model has an image tower alone, or, where its files are not here, is called DINO."""
+        described = description(model)
+        if described is not None:
+            return "vision_config" not in described and "model_cfg" not in described
+        return "/" in model and "dino" in model.lower()
 
     def _forward(self, pixels: Any) -> Any:  # noqa: ANN401 - torch is not imported here
         tokens = self._model(pixel_values=pixels, **self._options).last_hidden_state

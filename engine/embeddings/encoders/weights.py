@@ -7,6 +7,7 @@ files and where to put them; another model is never used instead.
 from __future__ import annotations
 
 import os
+import re
 import socket
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -73,6 +74,19 @@ def put_by_hand(model: str) -> Path:
     """Return the folder where a person puts the files of a hub model: KINDRED_WEIGHTS or ~/.cache/kindred/weights."""
     root = os.environ.get("KINDRED_WEIGHTS") or Path.home() / ".cache" / "kindred" / "weights"
     return Path(root).expanduser() / model.replace("/", "--")
+
+
+def description(model: str) -> dict[str, Any] | None:
+    """Return what the config file of a folder or hub id says of its model; None where no such file is here."""
+    folders = [Path(model).expanduser(), put_by_hand(model)]
+    names = ("open_clip_config.json", "config.json")
+    found = next((folder / name for folder in folders for name in names if (folder / name).is_file()), None)
+    if found is None and re.fullmatch(r"[\w.-]+/[\w.-]+", model):
+        from huggingface_hub import try_to_load_from_cache
+
+        cached = (try_to_load_from_cache(model, name) for name in names)
+        found = next((Path(path) for path in cached if isinstance(path, str)), None)
+    return None if found is None else read_json(found)
 
 
 def find_weights(wanted: Wanted, *, progress: Progress = SILENT, download: bool = True) -> Weights:

@@ -1,33 +1,10 @@
-"""`experiment`: a model's name finds its encoder, each resolution is a configuration, all see the same images."""
+"""`experiment`: each resolution is a configuration, all see the same images."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from engine.jobs import experiment
-from engine.jobs.experiment import chosen, encoder_of
-
-
-@pytest.mark.parametrize(
-    ("model", "encoder", "values"),
-    [
-        ("ViT-B-32", "clip", {"model": "ViT-B-32", "pretrained": ""}),
-        ("ViT-B-32:openai", "clip", {"model": "ViT-B-32", "pretrained": "openai"}),
-        ("openai/clip-vit-base-patch32", "clip", {"model": "openai/clip-vit-base-patch32", "pretrained": ""}),
-        ("hf-hub:laion/CLIP-ViT-B-32", "clip", {"model": "hf-hub:laion/CLIP-ViT-B-32", "pretrained": ""}),
-        ("facebook/dinov2-small", "dino", {"model": "facebook/dinov2-small"}),
-    ],
-)
-def test_a_models_name_finds_its_encoder(model, encoder, values):
-    found, settings = encoder_of(model, 224)
-    assert found == encoder
-    assert settings.resolution == 224
-    assert {name: getattr(settings, name) for name in values} == values
-
-
-def test_every_model_has_every_resolution_but_the_descriptor_has_one():
-    found = [(model, resolution) for model, resolution, _, _ in chosen(["descriptor", "ViT-B-32"], [224, 336])]
-    assert found == [("descriptor", 0), ("ViT-B-32", 224), ("ViT-B-32", 336)]
 
 
 @pytest.fixture
