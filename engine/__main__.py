@@ -1,4 +1,4 @@
-"""`python -m engine`: Kindred without a screen. Each command is a module of engine/commands.
+"""`python -m engine`, or `kindred` where it is installed: each command is a module of engine/commands.
 
 Bad input ends with status 2 and one sentence on stderr; the last line on stdout is where the result lies.
 """
@@ -10,7 +10,10 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
+from typing import NoReturn
 
+from engine import __version__
 from engine.commands import COMMANDS
 from engine.commands.parser import Parser
 from engine.core.errors import KindredError
@@ -38,20 +41,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _command(given: list[str]) -> int:
     """Choose the command by the first word and run it on the rest."""
-    parser = Parser(prog="python -m engine", description=__doc__.splitlines()[0])
+    name = "kindred" if Path(sys.argv[0]).stem == "kindred" else "python -m engine"
+    parser = Parser(prog=name, description="See, cluster, correct and export a folder of unlabelled images.")
+    parser.add_argument("--version", action="version", version=f"Kindred {__version__}")
     choices = parser.add_subparsers(dest="command", required=True, metavar="command")
-    for name, (_, sentence) in COMMANDS.items():
-        choices.add_parser(name, help=sentence, add_help=False)
+    for word, (_, sentence) in COMMANDS.items():
+        choices.add_parser(word, help=sentence, add_help=False)
     known, _ = parser.parse_known_args(given[:1])
     module = import_module(COMMANDS[known.command][0])
-    command = Parser(prog=f"python -m engine {known.command}", description=module.__doc__)
+    command = Parser(prog=f"{name} {known.command}", description=module.__doc__)
     rest = module.expand(given[1:]) if hasattr(module, "expand") else given[1:]
     module.add_arguments(command, rest)
     status: int = module.main(command.parse_args(rest))
     return status
 
 
-if __name__ == "__main__":
+def command_line() -> NoReturn:
+    """Run the command that was typed and exit with its status; `kindred` alone starts the app."""
     if isinstance(sys.stdout, io.TextIOWrapper):  # the last line is a path: its very bytes, whatever the locale
         sys.stdout.reconfigure(encoding=sys.getfilesystemencoding(), errors=sys.getfilesystemencodeerrors())
-    sys.exit(main())
+    alone = Path(sys.argv[0]).stem == "kindred" and not sys.argv[1:]
+    sys.exit(main(["app"] if alone else None))
+
+
+if __name__ == "__main__":
+    command_line()

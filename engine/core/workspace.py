@@ -1,4 +1,6 @@
-"""Where everything lives: the checkout's own cache/ and library/, or the folder named by the person.
+"""Where everything lives: the folder that the person names, else the checkout's own cache/ and library/.
+
+An installed Kindred has no checkout; it keeps both in the folder Kindred of the person's home.
 
 `cache/` can be recomputed and deleted at any time; `library/` is what a person made.
 """
@@ -11,7 +13,13 @@ from pathlib import Path
 
 from engine.core.files import told_when_full
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+PROGRAM = Path(__file__).resolve().parents[2]
+"""The folder that holds app.py, engine/ and pages/: the checkout, or site-packages of an installation."""
+
+
+def default_root() -> Path:
+    """Return the workspace of who names none: the checkout, or ~/Kindred when Kindred is installed."""
+    return PROGRAM if (PROGRAM / "pyproject.toml").is_file() else Path.home() / "Kindred"
 
 
 @dataclass(frozen=True)
@@ -22,14 +30,14 @@ class Workspace:
 
     @classmethod
     def open(cls, root: str | Path | None = None) -> Workspace:
-        """Open the workspace at `root`, else at KINDRED_WORKSPACE, else in the checkout; folders are created.
+        """Open the workspace at `root`, else at KINDRED_WORKSPACE, else at the default; folders are created.
 
         Raises
         ------
         StorageError
             They may not be created there.
         """
-        chosen = Path(root or os.environ.get("KINDRED_WORKSPACE") or CHECKOUT).expanduser().resolve()
+        chosen = Path(root or os.environ.get("KINDRED_WORKSPACE") or default_root()).expanduser().resolve()
         workspace = cls(chosen)
         for folder in (workspace.cache, workspace.runs):
             with told_when_full(folder):

@@ -26,7 +26,7 @@ from filelock import FileLock, Timeout
 
 from engine.core.errors import InputError, StorageError
 from engine.core.files import read_json, write_json
-from engine.core.workspace import CHECKOUT, Workspace
+from engine.core.workspace import PROGRAM, Workspace
 
 State = Literal["starting", "waiting", "running", "done", "failed", "cancelled", "interrupted"]
 ACTIVE: tuple[State, ...] = ("starting", "waiting", "running")
@@ -113,7 +113,7 @@ def _spawn(workspace: Workspace, arguments: list[str], log: Path, *, stdin: int)
     with log.open("ab") as output:
         return subprocess.Popen(
             [sys.executable, "-m", "engine", "job", *arguments],
-            cwd=CHECKOUT,
+            cwd=PROGRAM,
             env=os.environ | {"KINDRED_WORKSPACE": str(workspace.root)},
             stdin=stdin,
             stdout=output,

@@ -8,6 +8,7 @@ from collections.abc import Sequence, Set
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from engine import __version__
 from engine.jobs import job as jobs
 from engine.jobs.job import JobStatus
 from pages.registry import SCREENS
@@ -80,7 +81,7 @@ def sidebar(now: Current) -> None:
     """Draw the sidebar: the data set, each step with its state and its one figure, the jobs."""
     st.html(_STYLE)
     with st.sidebar:
-        st.markdown("### Kindred")
+        st.markdown(f"### Kindred :small[:gray[{__version__}]]")
         _choose_dataset(now)
         active = {job.folder.name for job in jobs.list_jobs(now.workspace) if job.active}
         st.fragment(_steps_and_jobs, run_every=1.0 if active else None)(now, active)
