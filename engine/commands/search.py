@@ -33,12 +33,14 @@ METRICS = ("accuracy", "nmi", "ari", "silhouette")
 
 def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None:
     """Declare the data, the method with its settings, and how to search."""
-    from engine.selection.search.search import How
+    from engine.selection.search.study import Sampler
 
     add_data_arguments(parser, given)
     parser.add_argument("--method", choices=[*METHODS], default=DEFAULT_METHOD, help="the clustering method")
     search = parser.add_argument_group("search")
-    search.add_argument("--search-method", choices=get_args(How), default="random", help="how the trials are chosen")
+    search.add_argument(
+        "--search-method", choices=get_args(Sampler), default="random", help="how the trials are chosen"
+    )
     search.add_argument("--search-trials", type=int, default=20, help="how many settings are tried, at most")
     search.add_argument("--search-epochs", type=int, default=50, help="epochs of a deep method's trials")
     search.add_argument(
@@ -73,10 +75,11 @@ def main(arguments: argparse.Namespace) -> int:
         folder=folder,
         random_state=arguments.search_seed,
     )
-    data, truth = table_for(arguments.method, search.settings, rows, workspace, progress)
+    data, truth, vectors = table_for(arguments.method, search.settings, rows, workspace, progress)
     search.search(
         data,
         truth,
+        vectors=vectors,
         method=arguments.search_method,
         n_trials=arguments.search_trials,
         n_epochs=arguments.search_epochs,
@@ -89,8 +92,8 @@ def main(arguments: argparse.Namespace) -> int:
 
 def table_for(
     method: str, settings: Settings | None, rows: Rows, workspace: Workspace, progress: ConsoleProgress
-) -> tuple[NDArray[Any], NDArray[np.int32] | None]:
-    """Return what the method is fitted on, embeddings or images of the training rows, and their truth."""
+) -> tuple[NDArray[Any], NDArray[np.int32] | None, NDArray[np.float32]]:
+    """Return what the method is fitted on, embeddings or images of the training rows, their truth and embeddings."""
     from engine.images.pixels import natural_side, read_pixels
     from engine.runs.rows import truth_codes
 
@@ -104,4 +107,4 @@ def table_for(
     test = np.array([rows.split[row] == "test" for row in known], dtype=bool)
     kept = ~test if not test.all() else test
     truth = truth_codes(rows.truth)
-    return data[kept], None if truth is None else truth[known[kept]]
+    return data[kept], None if truth is None else truth[known[kept]], rows.vectors[known[kept]]

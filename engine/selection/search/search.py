@@ -8,27 +8,33 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Any, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.clustering.registry import Method, find_method
-from engine.core.errors import CheckpointError, InputError, KindredError, TrainingError
-from engine.core.files import told_when_full, write_json
+from engine.core.errors import InputError, KindredError, TrainingError
+from engine.core.files import write_json
 from engine.core.labels import encode
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import Settings
 from engine.geometry.neighbors import NeighborGraph, build_graph
-from engine.selection.search.space import Dimension, Space, default_space, dimensions, grid_of
-from engine.selection.search.trial import Judge, Metric, TrialListener
-
-How = Literal["grid", "random", "bayesian"]
+from engine.selection.search.space import Dimension, Space, check_space, default_space, grid_of
+from engine.selection.search.study import (
+    Sampler,
+    Study,
+    best_trial,
+    finished_trials,
+    importances,
+    open_study,
+    trial_row,
+)
+from engine.selection.search.trial import Metric, TrialListener, TrialScorer
 
 
 class HyperparameterSearch:
@@ -46,10 +52,12 @@ class HyperparameterSearch:
     folder : Path, optional
         Where best_hyperparameters.json and hyperparam_search/ go; a search found there is resumed.
     random_state : int
-        Seed of the draws.
+        Seed of what is tried.
 
     Attributes
     ----------
+    metric_ : str
+        The metric of the trials.
     best_params_ : dict
         The searched settings of the best trial.
     best_score_ : float
@@ -63,10 +71,12 @@ class HyperparameterSearch:
         For plots.
     """
 
+    metric_: Metric
     best_params_: dict[str, Any]
     best_score_: float
     best_settings_: Settings
     trials_: list[dict[str, Any]]
+    study_: Study
 
     def __init__(
         self,
@@ -84,11 +94,12 @@ class HyperparameterSearch:
 
     def search(
         self,
-        embeddings: NDArray[Any],
+        data: NDArray[Any],
         labels: Sequence[Any] | NDArray[Any] | None = None,
         *,
+        vectors: NDArray[Any] | None = None,
         space: Space | None = None,
-        method: How = "random",
+        method: Sampler = "random",
         n_trials: int = 20,
         n_epochs: int | None = 50,
         neighbors: NeighborGraph | None = None,
@@ -98,10 +109,13 @@ class HyperparameterSearch:
 
         Parameters
         ----------
-        embeddings : (n, d) float32
-            Or (n, side, side, 3) uint8 images for a method that takes images.
+        data : (n, d) float32, or (n, side, side, 3) uint8
+            What the method takes: embeddings, or images.
         labels : (n,), optional
             True classes.
+        vectors : (n, d) float32, optional
+            Embeddings of the same images, for a method that takes images: a silhouette is measured on them, so that
+            the trials compare.
         space : mapping, optional
             Setting -> list of choices or (low, high) range; the method's own when absent.
         method : "grid" | "random" | "bayesian"
@@ -115,45 +129,66 @@ class HyperparameterSearch:
         Raises
         ------
         InputError
-            A metric that needs labels without them, an unknown setting, a value out of bounds.
+            A metric that needs labels without them, an unknown setting, a value out of bounds, not what the method
+            takes, or images without `vectors` for a silhouette.
         CheckpointError
             `folder` holds a search of other data, settings or space.
         TrainingError
             Every trial failed.
         """
-        import optuna
-
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        if method not in get_args(How):
-            raise InputError(f"There is no search method {method!r}.", f"Known: {', '.join(get_args(How))}.")
+        if method not in get_args(Sampler):
+            raise InputError(f"There is no search method {method!r}.", f"Known: {', '.join(get_args(Sampler))}.")
         if n_trials < 1:
             raise InputError("A search needs at least one trial.")
         truth = None if labels is None else encode(labels)[0]
-        metric: Metric = self.metric or ("silhouette" if truth is None else "accuracy")
-        _check_metric(metric, truth, embeddings)
-        base = self._base(truth)
-        found = dimensions(type(base), base, space or default_space(type(base), len(embeddings)))
-        if n_epochs is not None and "n_epochs" in type(base).model_fields and "n_epochs" not in [d.name for d in found]:
+        self.metric_ = self.metric or ("silhouette" if truth is None else "accuracy")
+        takes_images = self.method.takes == "images"
+        _check_data(self.method, self.metric_, data, truth, vectors)
+        base = self._base_settings(truth)
+        dimensions = check_space(base, space or default_space(type(base), len(data)))
+        trial_base = base
+        fields = set(type(base).model_fields) - {dimension.name for dimension in dimensions}
+        if n_epochs is not None and "n_epochs" in fields:
             trial_base = base.changed(n_epochs=n_epochs)
-        else:
-            trial_base = base
-        if neighbors is None and self.method.takes == "vectors" and self.method.build(base).wants_graph:
-            neighbors = build_graph(embeddings, progress=progress)
+        if neighbors is None and not takes_images and self.method.build(base).wants_graph:
+            neighbors = build_graph(data, progress=progress)
         identity = {
             "method": self.method.name,
-            "metric": metric,
+            "metric": self.metric_,
             "search_method": method,
-            "data": _digest(embeddings, truth),
+            "data": _digest(data, truth),
             "settings": trial_base.model_dump_json(),
-            "space": json.dumps([d.__dict__ for d in found], default=str),
+            "space": json.dumps([dimension.__dict__ for dimension in dimensions], default=str),
         }
-        self.study_ = self._study(identity, found, method, n_trials, progress)
-        judge = Judge(metric, embeddings, truth, prune=method == "bayesian" and self.method.kind == "deep")
-        self._run(found, trial_base, judge, neighbors, n_trials, progress)
-        self._conclude(base, found, identity)
+        self.study_ = open_study(
+            f"{self.method.name}_search",
+            None if self.folder is None else self.folder / "hyperparam_search",
+            identity,
+            dimensions,
+            method,
+            self.random_state,
+        )
+        if done := len(finished_trials(self.study_)):
+            progress.say(f"Resumed a search of {done} finished trials.")
+        total = n_trials
+        if method == "grid":
+            combinations = len(grid_of(dimensions))
+            total = min(n_trials, combinations)
+            if combinations > n_trials:
+                progress.say(f"The grid has {combinations:,} combinations; {n_trials:,} of them are tried.")
+        scorer = TrialScorer(
+            self.metric_,
+            vectors if takes_images else data,
+            truth,
+            prune=method == "bayesian" and self.method.kind == "deep",
+        )
+        self._run_trials(data, dimensions, trial_base, scorer, neighbors, total, progress)
+        self._read_study(base, dimensions)
+        if self.folder is not None:
+            self._write(self.folder, method)
         return self
 
-    def _base(self, truth: NDArray[Any] | None) -> Settings:
+    def _base_settings(self, truth: NDArray[Any] | None) -> Settings:
         if self.settings is not None:
             return self.settings
         base = self.method.settings_class()
@@ -162,82 +197,46 @@ class HyperparameterSearch:
             base = base.changed(n_clusters=max(2, classes))
         return base
 
-    def _study(
-        self, identity: dict[str, str], found: list[Dimension], how: How, n_trials: int, progress: Progress
-    ) -> Any:  # noqa: ANN401 - Optuna has no types here
-        """Open or create the study and settle trials that a crash left running."""
-        import optuna
-
-        storage = None
-        if self.folder is not None:
-            folder = self.folder / "hyperparam_search"
-            with told_when_full(folder):
-                folder.mkdir(parents=True, exist_ok=True)
-            storage = f"sqlite:///{(folder / 'study.sqlite').resolve()}"
-        study = optuna.create_study(
-            storage=storage, study_name=f"{self.method.name}_search", direction="maximize", load_if_exists=True
-        )
-        _refuse_other(study, identity)
-        for trial in study.trials:
-            if trial.state == optuna.trial.TrialState.RUNNING:
-                study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
-        seed = self.random_state + 7919 * len(study.trials)
-        study.pruner = optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=4)
-        if how == "grid":
-            combinations = grid_of(found)
-            if len(combinations) > n_trials:
-                progress.say(f"The grid has {len(combinations):,} combinations; {n_trials:,} of them are tried.")
-            self._enqueue(study, combinations)
-            study.sampler = optuna.samplers.RandomSampler(seed=seed)
-        elif how == "random":
-            study.sampler = optuna.samplers.RandomSampler(seed=seed)
-        else:
-            study.sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, n_startup_trials=8)
-        if study.trials:
-            progress.say(f"Resumed a search of {_finished(study)} finished trials.")
-        self._grid_size = len(grid_of(found)) if how == "grid" else None
-        return study
-
-    def _enqueue(self, study: Any, combinations: list[dict[str, Any]]) -> None:  # noqa: ANN401 - an Optuna study
-        """Queue the combinations that were not tried, in an order that only the seed decides."""
-        order = np.random.default_rng(self.random_state).permutation(len(combinations))
-        for place in order:
-            study.enqueue_trial(combinations[place], skip_if_exists=True)
-
-    def _run(
+    def _run_trials(
         self,
-        found: list[Dimension],
+        data: NDArray[Any],
+        dimensions: list[Dimension],
         base: Settings,
-        judge: Judge,
+        scorer: TrialScorer,
         neighbors: NeighborGraph | None,
-        n_trials: int,
+        total: int,
         progress: Progress,
     ) -> None:
-        total = n_trials if self._grid_size is None else min(n_trials, self._grid_size)
+        """Run trials until the study has `total` finished ones, or the person stops."""
+        options: dict[str, Any] = {} if neighbors is None else {"neighbors": neighbors}
 
         def objective(trial: Any) -> float:  # noqa: ANN401 - an Optuna trial
-            values = {dimension.name: dimension.suggest(trial) for dimension in found}
+            values = {dimension.name: dimension.suggest(trial) for dimension in dimensions}
             try:
                 began = time.perf_counter()
                 estimator = self.method.build(base.changed(**values))
-                listener = TrialListener(trial, judge, progress)
-                options: dict[str, Any] = {} if neighbors is None else {"neighbors": neighbors}
-                estimator.fit(judge.data, progress=listener, **options)
-                return judge.final(trial, estimator, time.perf_counter() - began)
+                estimator.fit(data, progress=TrialListener(trial, scorer, progress), **options)
+                return scorer.final(trial, estimator, time.perf_counter() - began)
             except KindredError as error:
                 trial.set_user_attr("error", str(error))
                 raise
 
-        while (done := _finished(self.study_)) < total and not progress.stop_requested():
+        while (done := len(finished_trials(self.study_))) < total and not progress.stop_requested():
             self.study_.optimize(objective, n_trials=1, catch=(KindredError,))
-            best = _best(self.study_)
-            progress.update(
-                done + 1, total, phase="search", unit="trials", **({} if best is None else {"best": best.value})
-            )
+            best = best_trial(self.study_)
+            metrics = {} if best is None else {"best": best.value}
+            progress.update(done + 1, total, phase="search", unit="trials", **metrics)
 
-    def _conclude(self, base: Settings, found: list[Dimension], identity: dict[str, str]) -> None:
-        self.trials_ = [_row(trial, found) for trial in self.study_.trials if trial.state.is_finished()]
-        best = _best(self.study_)
+    def _read_study(self, base: Settings, dimensions: list[Dimension]) -> None:
+        """Set what was learned.
+
+        Raises
+        ------
+        TrainingError
+            No trial is complete.
+        """
+        self.trials_ = [trial_row(trial, dimensions) for trial in finished_trials(self.study_)]
+        best = best_trial(self.study_)
         if best is None:
             errors = [row["error"] for row in self.trials_ if row["error"]]
             raise TrainingError(
@@ -246,45 +245,35 @@ class HyperparameterSearch:
             )
         self.best_params_, self.best_score_ = dict(best.params), float(best.value)
         self.best_settings_ = base.changed(**self.best_params_)
-        if self.folder is not None:
-            self._write(identity)
 
-    def _write(self, identity: dict[str, str]) -> None:
-        assert self.folder is not None
+    def _write(self, folder: Path, sampler: Sampler) -> None:
         summary = {
             "method": self.method.name,
-            "metric": identity["metric"],
-            "search_method": identity["search_method"],
+            "metric": self.metric_,
+            "search_method": sampler,
             "best_score": self.best_score_,
             "best_params": self.best_params_,
             "settings": self.best_settings_.model_dump(mode="json"),
         }
         stamp = datetime.now(UTC).strftime("%Y%m%d_%H%M%S")
-        write_json(self.folder / "best_hyperparameters.json", summary)
+        write_json(folder / "best_hyperparameters.json", summary)
         write_json(
-            self.folder / "hyperparam_search" / f"{self.method.name}_search_final_{stamp}.json",
+            folder / "hyperparam_search" / f"{self.method.name}_search_final_{stamp}.json",
             summary | {"importances": self.importances(), "trials": self.trials_},
         )
 
     def importances(self) -> dict[str, float]:
         """Return each searched setting's share of the score's variance, largest first; empty below five trials."""
-        import optuna
-
-        complete = [trial for trial in self.study_.trials if trial.state == optuna.trial.TrialState.COMPLETE]
-        if len(complete) < 5 or len({trial.value for trial in complete}) < 2:
-            return {}
-        evaluator = optuna.importance.FanovaImportanceEvaluator(seed=self.random_state)
-        shares = optuna.importance.get_param_importances(self.study_, evaluator=evaluator)
-        return {name: float(value) for name, value in shares.items()}
+        return importances(self.study_, self.random_state)
 
     def summary(self) -> str:
         """Return the search in a few lines of text: the best trial, the five best, the importances."""
-        done = [row for row in self.trials_ if row["score"] is not None]
+        complete = [row for row in self.trials_ if row["score"] is not None]
         lines = [
-            f"{self.method.title}: {len(self.trials_)} trials, {len(done)} complete.",
+            f"{self.method.title}: {len(self.trials_)} trials, {len(complete)} complete.",
             f"Best score {self.best_score_:.4f} with {_text(self.best_params_)}.",
         ]
-        for row in sorted(done, key=lambda row: -row["score"])[:5]:
+        for row in sorted(complete, key=lambda row: -row["score"])[:5]:
             lines.append(
                 f"  trial {row['number']:>3}  {row['score']:.4f}  {row['seconds']:.1f} s  {_text(row['params'])}"
             )
@@ -293,67 +282,31 @@ class HyperparameterSearch:
             lines.append("Importance: " + ", ".join(f"{name} {share:.0%}" for name, share in shares.items()) + ".")
         return "\n".join(lines)
 
-    def print_summary(self) -> None:
-        """Write `summary` to standard output."""
-        sys.stdout.write(self.summary() + "\n")
 
-    _grid_size: int | None
-    study_: Any
-
-
-def _check_metric(metric: Metric, truth: NDArray[Any] | None, embeddings: NDArray[Any]) -> None:
+def _check_data(
+    method: Method, metric: Metric, data: NDArray[Any], truth: NDArray[Any] | None, vectors: NDArray[Any] | None
+) -> None:
+    if (data.ndim == 4) != (method.takes == "images"):
+        wanted = "images, (n, side, side, 3)" if method.takes == "images" else "embeddings, (n, d)"
+        raise InputError(f"{method.title} takes {wanted}; given was an array of shape {data.shape}.")
     if metric != "silhouette" and truth is None:
         raise InputError(f"The metric {metric} needs true labels.", "Use the metric silhouette.")
-    if truth is not None and len(truth) != len(embeddings):
-        raise InputError(f"There are {len(truth):,} labels for {len(embeddings):,} images.")
+    if truth is not None and len(truth) != len(data):
+        raise InputError(f"There are {len(truth):,} labels for {len(data):,} images.")
+    if metric == "silhouette" and method.takes == "images":
+        if vectors is None:
+            raise InputError("A silhouette of images is measured on their embeddings.", "Give them as `vectors`.")
+        if len(vectors) != len(data):
+            raise InputError(f"There are {len(vectors):,} embeddings for {len(data):,} images.")
 
 
 def _digest(data: NDArray[Any], truth: NDArray[Any] | None) -> str:
+    """Name the content of the data by 64 of its rows and all of its truth."""
     digest = hashlib.blake2b(repr(data.shape).encode(), digest_size=8)
     rows = np.unique(np.linspace(0, len(data) - 1, 64).astype(np.int64))
     digest.update(np.ascontiguousarray(data[rows]).tobytes())
     digest.update(b"" if truth is None else np.ascontiguousarray(truth).tobytes())
     return digest.hexdigest()
-
-
-def _refuse_other(study: Any, identity: Mapping[str, str]) -> None:  # noqa: ANN401 - an Optuna study
-    stored = study.user_attrs
-    for name, now in identity.items():
-        if stored.get(name, now) != now:
-            raise CheckpointError(
-                f"The search in this folder is another one: its {name} differs.",
-                "Choose another folder, or repeat the search with its own options.",
-            )
-    for name, now in identity.items():
-        if name not in stored:
-            study.set_user_attr(name, now)
-
-
-def _finished(study: Any) -> int:  # noqa: ANN401 - an Optuna study
-    return sum(trial.state.is_finished() for trial in study.trials)
-
-
-def _best(study: Any) -> Any:  # noqa: ANN401 - an Optuna study and trial
-    import optuna
-
-    complete = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
-    return max(complete, key=lambda trial: (trial.value, -trial.number), default=None)
-
-
-def _row(trial: Any, found: list[Dimension]) -> dict[str, Any]:  # noqa: ANN401 - an Optuna trial
-    notes = trial.user_attrs
-    params = {dimension.name: trial.params.get(dimension.name) for dimension in found}
-    return {
-        "number": trial.number,
-        "state": trial.state.name.lower(),
-        "score": trial.value if trial.state.name == "COMPLETE" else None,
-        "seconds": notes.get("seconds", trial.duration.total_seconds() if trial.duration else 0.0),
-        "balance": notes.get("balance"),
-        "n_clusters": notes.get("n_clusters"),
-        "noise_share": notes.get("noise_share"),
-        "error": notes.get("error", ""),
-        "params": params,
-    }
 
 
 def _text(params: Mapping[str, Any]) -> str:

@@ -1,6 +1,6 @@
-"""What a hyper-parameter search tries: from a method's settings, or from what a person gives in their place.
+"""The space of a hyper-parameter search: a method's own, or what a person gives in its place, checked.
 
-A list is choices, a tuple (low, high) a range, on a logarithmic scale where the setting says so.
+In a space a list is choices and a tuple (low, high) is a range, on a logarithmic scale where the setting says so.
 """
 
 from __future__ import annotations
@@ -68,25 +68,24 @@ def default_space(model: type[Settings], n: int) -> dict[str, Sequence[Any] | tu
     return space
 
 
-def dimensions(model: type[Settings], base: Settings, space: Space) -> list[Dimension]:
-    """Check a space against a settings model.
+def check_space(base: Settings, space: Space) -> list[Dimension]:
+    """Return the dimensions of a space, checked against the settings that every trial starts from.
 
     Raises
     ------
     InputError
         Unknown setting, empty choices, a range the wrong way round or outside the setting's bounds.
     """
+    model = type(base)
     if not space:
         raise InputError(
             f"{model.__name__} has nothing to search.", "Give a space: a list of choices or a (low, high) range."
         )
     known = {control.name: control for control in controls(model)}
-    found = []
-    for name, wanted in space.items():
-        if name not in known:
-            raise InputError(f"There is no setting {name!r} to search.", f"Known: {', '.join(known)}.")
-        found.append(_dimension(known[name], base, wanted))
-    return found
+    unknown = [name for name in space if name not in known]
+    if unknown:
+        raise InputError(f"There is no setting {unknown[0]!r} to search.", f"Known: {', '.join(known)}.")
+    return [_dimension(known[name], base, wanted) for name, wanted in space.items()]
 
 
 def _dimension(control: Control, base: Settings, wanted: Any) -> Dimension:  # noqa: ANN401 - choices or a range
@@ -112,6 +111,8 @@ def _check(base: Settings, name: str, values: Sequence[Any]) -> None:
         base.changed(**{name: value})
 
 
-def grid_of(found: Sequence[Dimension]) -> list[dict[str, Any]]:
-    """Return every combination of the grid."""
-    return [dict(zip([d.name for d in found], values, strict=True)) for values in product(*(d.grid() for d in found))]
+def grid_of(dimensions: Sequence[Dimension]) -> list[dict[str, Any]]:
+    """Return every combination of the dimensions' grids."""
+    names = [dimension.name for dimension in dimensions]
+    grids = [dimension.grid() for dimension in dimensions]
+    return [dict(zip(names, values, strict=True)) for values in product(*grids)]

@@ -13,8 +13,8 @@ from engine.clustering.kmeans import KMeansSettings
 from engine.clustering.registry import METHODS
 from engine.core.errors import CheckpointError, InputError, TrainingError
 from engine.selection.search.search import HyperparameterSearch
-from engine.selection.search.space import default_space, dimensions, grid_of
-from engine.selection.search.trial import WORST, Judge
+from engine.selection.search.space import check_space, default_space, grid_of
+from engine.selection.search.trial import WORST, TrialScorer
 from tests.engine.clustering.deep.common import Listener, groups
 
 FIVE, TRUTH = groups(200, 12, 5, spread=0.5)
@@ -49,9 +49,9 @@ def test_ranges_stay_in_bounds_and_are_whole_where_the_setting_is():
 
 
 def test_a_logarithmic_setting_is_searched_logarithmically():
-    (rate,) = dimensions(TEMISettings, TEMISettings(), {"learning_rate": (1e-4, 1e-1)})
+    (rate,) = check_space(TEMISettings(), {"learning_rate": (1e-4, 1e-1)})
     np.testing.assert_allclose(rate.grid(), [1e-4, 1e-3, 1e-2, 1e-1])
-    (plain,) = dimensions(TEMISettings, TEMISettings(), {"beta": (0.4, 1.0)})
+    (plain,) = check_space(TEMISettings(), {"beta": (0.4, 1.0)})
     np.testing.assert_allclose(plain.grid(), [0.4, 0.6, 0.8, 1.0])
 
 
@@ -67,7 +67,7 @@ def test_every_registered_method_has_a_space_whose_values_it_accepts(name):
     model = METHODS[name].settings_class
     space = default_space(model, 1000)
     assert space
-    for values in grid_of(dimensions(model, model(), space))[:50]:
+    for values in grid_of(check_space(model(), space))[:50]:
         model().changed(**values)
 
 
@@ -99,13 +99,13 @@ def test_a_failed_trial_is_a_row_and_the_search_goes_on():
 
 
 def test_an_unbalanced_clustering_cannot_win_by_its_silhouette_and_noise_earns_nothing():
-    judge = Judge("silhouette", FIVE, None, prune=False)
+    scorer = TrialScorer("silhouette", FIVE, None, prune=False)
     lopsided = np.zeros(200, dtype=np.int32)
     lopsided[:4] = [1, 2, 3, 4]
-    assert judge.score(lopsided, FIVE) == WORST
-    clean = judge.score(TRUTH.astype(np.int32), FIVE)
+    assert scorer.score(lopsided) == WORST
+    clean = scorer.score(TRUTH.astype(np.int32))
     half = np.where(np.arange(200) < 100, -1, TRUTH).astype(np.int32)
-    assert judge.score(half, FIVE) == pytest.approx(clean / 2, rel=0.1)
+    assert scorer.score(half) == pytest.approx(clean / 2, rel=0.1)
 
 
 def test_the_same_seed_draws_the_same_trials():
@@ -194,13 +194,12 @@ def test_a_bayesian_search_prunes_what_stays_below_the_median(monkeypatch):
     assert search.best_params_["beta"] > 0.7
 
 
-def test_summary_and_importances_name_what_mattered(capsys):
+def test_summary_and_importances_name_what_mattered():
     search = HyperparameterSearch("kmeans")
     search.search(FIVE, TRUTH, space={"n_clusters": (2, 30), "n_init": [1, 2]}, n_trials=15)
     shares = search.importances()
     assert list(shares)[0] == "n_clusters" and sum(shares.values()) == pytest.approx(1)
-    search.print_summary()
-    printed = capsys.readouterr().out
+    printed = search.summary()
     assert "k-means: 15 trials, 15 complete." in printed and "Importance: n_clusters" in printed
     assert f"Best score {search.best_score_:.4f}" in printed
 

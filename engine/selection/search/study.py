@@ -1,0 +1,124 @@
+"""The Optuna study of a search: created or opened again, checked, and read as rows.
+
+A study in a folder is an SQLite file. It remembers what was searched (method, metric, data, settings, space), and
+another search in the same folder is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from engine.core.errors import CheckpointError
+from engine.core.files import told_when_full
+from engine.selection.search.space import Dimension, grid_of
+
+Sampler = Literal["grid", "random", "bayesian"]
+Study = Any
+"""An Optuna study; the library has no types."""
+
+
+def open_study(
+    name: str,
+    folder: Path | None,
+    identity: Mapping[str, str],
+    dimensions: list[Dimension],
+    sampler: Sampler,
+    random_state: int,
+) -> Study:
+    """Create the study, or open the one that `folder` holds.
+
+    Trials that a crash left running become failed. For a grid every combination that was not tried is queued, in an
+    order that only `random_state` decides.
+
+    Parameters
+    ----------
+    identity : mapping
+        What is searched; must equal that of the study in `folder`.
+
+    Raises
+    ------
+    CheckpointError
+        `folder` holds another search.
+    """
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    storage = None
+    if folder is not None:
+        with told_when_full(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        storage = f"sqlite:///{(folder / 'study.sqlite').resolve()}"
+    study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
+    _check_identity(study, identity)
+    for trial in study.trials:
+        if trial.state == optuna.trial.TrialState.RUNNING:
+            study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+    seed = random_state + 7919 * len(study.trials)
+    study.pruner = optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=4)
+    if sampler == "bayesian":
+        study.sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, n_startup_trials=8)
+    else:
+        study.sampler = optuna.samplers.RandomSampler(seed=seed)
+    if sampler == "grid":
+        combinations = grid_of(dimensions)
+        for place in np.random.default_rng(random_state).permutation(len(combinations)):
+            study.enqueue_trial(combinations[place], skip_if_exists=True)
+    return study
+
+
+def _check_identity(study: Study, identity: Mapping[str, str]) -> None:
+    stored = study.user_attrs
+    for name, value in identity.items():
+        if stored.get(name, value) != value:
+            raise CheckpointError(
+                f"The search in this folder is another one: its {name} differs.",
+                "Choose another folder, or repeat the search with its own options.",
+            )
+    for name, value in identity.items():
+        if name not in stored:
+            study.set_user_attr(name, value)
+
+
+def finished_trials(study: Study) -> list[Any]:
+    """Return the trials that are complete, pruned or failed."""
+    return [trial for trial in study.trials if trial.state.is_finished()]
+
+
+def best_trial(study: Study) -> Any:  # noqa: ANN401 - an Optuna trial
+    """Return the complete trial with the highest score, the earliest of equals; None where there is none."""
+    import optuna
+
+    complete = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
+    return max(complete, key=lambda trial: (trial.value, -trial.number), default=None)
+
+
+def trial_row(trial: Any, dimensions: list[Dimension]) -> dict[str, Any]:  # noqa: ANN401 - an Optuna trial
+    """Return what a table shows of a finished trial; the score is None where it is not complete."""
+    kept = trial.user_attrs
+    return {
+        "number": trial.number,
+        "state": trial.state.name.lower(),
+        "score": trial.value if trial.state.name == "COMPLETE" else None,
+        "seconds": kept.get("seconds", trial.duration.total_seconds() if trial.duration else 0.0),
+        "balance": kept.get("balance"),
+        "n_clusters": kept.get("n_clusters"),
+        "noise_share": kept.get("noise_share"),
+        "error": kept.get("error", ""),
+        "params": {dimension.name: trial.params.get(dimension.name) for dimension in dimensions},
+    }
+
+
+def importances(study: Study, random_state: int) -> dict[str, float]:
+    """Return each searched setting's share of the score's variance, largest first; empty below five trials."""
+    import optuna
+
+    complete = [trial for trial in study.trials if trial.state == optuna.trial.TrialState.COMPLETE]
+    if len(complete) < 5 or len({trial.value for trial in complete}) < 2:
+        return {}
+    evaluator = optuna.importance.FanovaImportanceEvaluator(seed=random_state)
+    shares = optuna.importance.get_param_importances(study, evaluator=evaluator)
+    return {name: float(value) for name, value in shares.items()}
