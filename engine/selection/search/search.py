@@ -192,7 +192,7 @@ class HyperparameterSearch:
         if self.settings is not None:
             return self.settings
         base = self.method.settings_class()
-        if truth is not None and "n_clusters" in type(base).model_fields:
+        if truth is not None and self.method.counts_clusters:
             classes = len(np.unique(truth[truth >= 0]))
             base = base.changed(n_clusters=max(2, classes))
         return base

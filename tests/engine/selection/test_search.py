@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from sklearn.metrics import silhouette_score
 
 from engine.clustering.deep.temi.estimator import TEMISettings
 from engine.clustering.density.hdbscan import HDBSCANSettings
@@ -192,6 +193,26 @@ def test_a_bayesian_search_prunes_what_stays_below_the_median(monkeypatch):
     pruned = [row for row in search.trials_ if row["state"] == "pruned"]
     assert pruned and all(row["params"]["beta"] <= 0.7 and row["score"] is None for row in pruned)
     assert search.best_params_["beta"] > 0.7
+
+
+@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if method.takes == "images"])
+def test_a_method_that_takes_images_is_given_images_and_compared_on_their_embeddings(name, monkeypatch):
+    images = np.zeros((200, 8, 8, 3), np.uint8)
+    given = []
+
+    def fit(self, images, y=None, *, neighbors=None, progress, checkpoints=None):
+        given.append(images.shape)
+        self.labels_ = TRUTH.astype(np.int32)
+        return self
+
+    monkeypatch.setattr(METHODS[name].estimator_class, "fit", fit)
+    search = HyperparameterSearch(name, metric="silhouette").search(images, vectors=FIVE, n_trials=2)
+    assert given == [images.shape] * 2
+    assert search.best_score_ == pytest.approx(silhouette_score(FIVE, TRUTH, metric="cosine"), abs=1e-5)
+    with pytest.raises(InputError, match="takes images"):
+        HyperparameterSearch(name).search(FIVE)
+    with pytest.raises(InputError, match="measured on their embeddings"):
+        HyperparameterSearch(name).search(images)
 
 
 def test_summary_and_importances_name_what_mattered():
