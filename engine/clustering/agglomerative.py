@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from engine.clustering.base import SpaceEstimator
 from engine.clustering.density.linkage import LinkageTree, single_linkage
 from engine.clustering.kmeans import assign, train_kmeans
+from engine.clustering.sweep_scope import SweepScope
 from engine.core.labels import Labels, compact
 from engine.core.progress import Progress
 from engine.core.settings import Settings, setting
@@ -72,6 +73,15 @@ class Agglomerative(SpaceEstimator):
     cut_settings = ("n_clusters",)
     _micro: Vectors
     _part: NDArray[np.int64]
+
+    @classmethod
+    def sweep_grid(cls, scope: SweepScope) -> list[AgglomerativeSettings]:
+        """Return numbers of clusters to cut one tree into."""
+        if scope.mode == "fast":
+            wanted = scope.around(0.75, 1.25)
+        else:
+            wanted = scope.spread(5 if scope.mode == "comprehensive" else 3)
+        return [AgglomerativeSettings(n_clusters=k) for k in wanted]
 
     def _cluster(self, space: Space, progress: Progress, checkpoints: Path | None) -> tuple[Labels, Vectors]:
         settings = self.settings

@@ -6,13 +6,14 @@ and `confidence_` and changes no setting; `clone`, `Pipeline`, `get_params` and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.clustering.sweep_scope import SweepScope
 from engine.core.errors import InputError
 from engine.core.labels import Labels, rank_by_size
 from engine.core.progress import SILENT, Progress
@@ -85,6 +86,12 @@ class ClusterEstimator:
         self.settings = settings.changed(**values) if values else settings
         self.notes_: list[str] = []
         self.extra_: dict[str, NDArray[Any]] = {}
+
+    @classmethod
+    def sweep_grid(cls, scope: SweepScope) -> Sequence[Settings]:
+        """Return the settings that a sweep tries: one candidate, unless the method says more."""
+        counts = "n_clusters" in cls.settings_class.model_fields
+        return [cls.settings_class.parse({"n_clusters": scope.k0} if counts else {})]
 
     @property
     def wants_graph(self) -> bool:

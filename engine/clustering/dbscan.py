@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from engine.clustering.base import SpaceEstimator
 from engine.clustering.density.hdbscan import nearest_in
+from engine.clustering.sweep_scope import SweepScope
 from engine.core.labels import Labels, compact
 from engine.core.progress import Progress
 from engine.core.settings import Settings, setting
@@ -76,6 +77,15 @@ class DBSCAN(SpaceEstimator):
     reads_neighbors = True
     _core: NDArray[np.bool_]
     _radius_used: float
+
+    @classmethod
+    def sweep_grid(cls, scope: SweepScope) -> list[DBSCANSettings]:
+        """Return quantiles of the neighbours' distance beside numbers of neighbours."""
+        quantiles, samples = {
+            "fast": ((0.05, 0.15, 0.3), (5, 10)),
+            "comprehensive": ((0.02, 0.05, 0.1, 0.15, 0.25, 0.4), (3, 5, 10, 20)),
+        }.get(scope.mode, ((0.03, 0.08, 0.15, 0.3), (3, 5, 10, 20)))
+        return [DBSCANSettings(eps_quantile=quantile, min_samples=count) for quantile in quantiles for count in samples]
 
     @property
     def wants_graph(self) -> bool:

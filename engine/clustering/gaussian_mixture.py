@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from engine.clustering.base import SpaceEstimator
 from engine.clustering.kmeans import assign, train_kmeans
+from engine.clustering.sweep_scope import SweepScope
 from engine.core.device import choose_device, threads
 from engine.core.errors import TrainingError
 from engine.core.labels import Labels
@@ -76,6 +77,19 @@ class GaussianMixture(SpaceEstimator):
 
     _model: Mixture
     _filled: NDArray[np.bool_]
+
+    @classmethod
+    def sweep_grid(cls, scope: SweepScope) -> list[GaussianMixtureSettings]:
+        """Return numbers of clusters with own widths; the comprehensive mode also tries one shared shape."""
+        if scope.mode == "fast":
+            return [GaussianMixtureSettings(n_clusters=k, max_iter=20) for k in scope.around(0.5, 0.75, 1)]
+        if scope.mode == "comprehensive":
+            return [
+                GaussianMixtureSettings(n_clusters=k, covariance_type=kind, max_iter=30)
+                for kind in ("diag", "tied")
+                for k in scope.spread(20)
+            ]
+        return [GaussianMixtureSettings(n_clusters=k, max_iter=20) for k in scope.spread(12)]
 
     def _resolve(self, array: Vectors) -> GaussianMixtureSettings:
         settings = self.settings

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.clustering.base import SpaceEstimator
+from engine.clustering.sweep_scope import SweepScope
 from engine.core.device import gpu_count, threads
 from engine.core.labels import Labels, compact
 from engine.core.progress import SILENT, Progress
@@ -64,6 +65,22 @@ class KMeans(SpaceEstimator):
     settings_class = KMeansSettings
     settings: KMeansSettings
     _centers: Vectors
+
+    @classmethod
+    def sweep_grid(cls, scope: SweepScope) -> list[KMeansSettings]:
+        """Return numbers of clusters in the embeddings' own space, and fewer of them in UMAP's."""
+        if scope.mode == "fast":
+            plain, drawn, seeds = scope.around(0.5, 0.75, 1, 1.25, 1.5), scope.around(0.75, 1, 1.5), 1
+        elif scope.mode == "comprehensive":
+            plain, seeds = scope.spread(30), 3
+            drawn = plain[::3]
+        else:
+            plain, seeds = scope.spread(12), 1
+            drawn = plain[1::3]
+        return [
+            *(KMeansSettings(n_clusters=k, n_init=1, random_state=seed) for seed in range(seeds) for k in plain),
+            *(KMeansSettings(n_clusters=k, n_init=3, reduce="umap-10") for k in drawn),
+        ]
 
     def _cluster(self, space: Space, progress: Progress, checkpoints: Path | None) -> tuple[Labels, Vectors]:
         settings = self.settings

@@ -5,6 +5,7 @@ An entry names its module; nothing heavy is imported until `settings_class` or `
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Literal
@@ -13,6 +14,7 @@ from engine.core.errors import InputError
 
 if TYPE_CHECKING:
     from engine.clustering.base import ClusterEstimator
+    from engine.clustering.sweep_scope import SweepScope
     from engine.core.settings import Settings
 
 
@@ -37,6 +39,8 @@ class Method:
         Whether `predict` labels what was not seen in `fit`.
     noise : bool
         Whether it may leave rows without a cluster, labelled -1.
+    sweeps : bool
+        Whether a sweep tries it, with the candidates of its own `sweep_grid`.
     starts_from_labels : bool
         Whether the labels of another run can be its start, given to `start_from`.
     trains_encoder : bool
@@ -55,6 +59,7 @@ class Method:
     takes: Literal["vectors", "images", "spaces"] = "vectors"
     predicts: bool = True
     noise: bool = False
+    sweeps: bool = True
     starts_from_labels: bool = False
     trains_encoder: bool = False
     image_size: str | None = None
@@ -97,6 +102,10 @@ class Method:
     def trains_on_all(self, settings: Settings) -> bool:
         """Return whether `settings` ask to train on the test part too."""
         return self.train_on is not None and bool(settings.model_dump()[self.train_on] == "all")
+
+    def sweep_grid(self, scope: SweepScope) -> Sequence[Settings]:
+        """Return the settings that a sweep of this scope tries; those of a method that trains are one."""
+        return self.estimator_class.sweep_grid(scope)
 
     def build(self, settings: Settings | None = None) -> ClusterEstimator:
         """Return a fresh estimator."""
@@ -192,6 +201,7 @@ _ALL = (
         "HaDis",
         kind="deep",
         takes="images",
+        sweeps=False,
         trains_encoder=True,
         image_size="image_size",
         train_on="train_on",

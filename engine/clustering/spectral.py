@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from engine.clustering.base import SpaceEstimator
 from engine.clustering.density.hdbscan import nearest_in
 from engine.clustering.kmeans import assign, train_kmeans
+from engine.clustering.sweep_scope import SweepScope
 from engine.core.labels import Labels
 from engine.core.progress import Progress
 from engine.core.settings import Settings, setting
@@ -22,6 +23,7 @@ from engine.core.vectors import Vectors, blocks, unit
 from engine.geometry.reduce import Reduce, Space, reduce_setting
 
 DENSE = 1000
+SWEEP_CLUSTERS = 100
 SPARE = 10
 
 
@@ -54,6 +56,15 @@ class Spectral(SpaceEstimator):
     settings: SpectralSettings
 
     reads_neighbors = True
+
+    @classmethod
+    def sweep_grid(cls, scope: SweepScope) -> list[SpectralSettings]:
+        """Return numbers of clusters up to 100: its time grows with their square."""
+        if scope.mode == "fast":
+            wanted = [scope.k0]
+        else:
+            wanted = scope.spread(6 if scope.mode == "comprehensive" else 4)
+        return [SpectralSettings(n_clusters=k) for k in wanted if k <= SWEEP_CLUSTERS]
 
     def _cluster(self, space: Space, progress: Progress, checkpoints: Path | None) -> tuple[Labels, Vectors]:
         settings = self.settings

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from engine.clustering.base import SpaceEstimator
 from engine.clustering.density.linkage import Cut, LinkageTree, single_linkage
 from engine.clustering.density.spanning import spanning_tree
+from engine.clustering.sweep_scope import SweepScope
 from engine.core.errors import InputError
 from engine.core.labels import Labels
 from engine.core.progress import Progress
@@ -99,6 +100,36 @@ class HDBSCAN(SpaceEstimator):
     )
     _core: Vectors
     _reach: NDArray[np.float64]
+
+    @classmethod
+    def sweep_grid(cls, scope: SweepScope) -> list[HDBSCANSettings]:
+        """Return least sizes, as shares of the target size, beside numbers of neighbours and ways to cut the tree."""
+        if scope.mode == "fast":
+            return [
+                *(
+                    HDBSCANSettings(min_cluster_size=scope.group_size(share), min_samples=samples)
+                    for samples in (5, 15)
+                    for share in (1 / 8, 1 / 4, 1 / 2, 1)
+                ),
+                HDBSCANSettings(min_cluster_size=scope.group_size(1 / 4), min_samples=5, reduce="none"),
+            ]
+        thorough = scope.mode == "comprehensive"
+        shares = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1) if thorough else (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1)
+        sizes = [scope.group_size(share) for share in shares]
+        grid = [
+            HDBSCANSettings(min_cluster_size=size, min_samples=samples, cluster_selection_method=method)
+            for samples in ((3, 5, 10, 20) if thorough else (3, 5, 15))
+            for method in ("eom", "leaf")
+            for size in sizes
+        ]
+        if thorough:
+            grid += [HDBSCANSettings(min_cluster_size=size, min_samples=5, reduce="none") for size in sizes]
+            grid += [
+                HDBSCANSettings(min_cluster_size=size, min_samples=5, cluster_selection_epsilon=epsilon)
+                for size in sizes
+                for epsilon in (0.1, 0.25)
+            ]
+        return grid
 
     def _resolve(self, array: Vectors) -> HDBSCANSettings:
         if self.settings.mode == "exact" and len(array) > EXACT_LIMIT:

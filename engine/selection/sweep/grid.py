@@ -1,4 +1,4 @@
-"""What the sweep tries: for each mode a deterministic list of candidates, a method with its settings.
+"""What the sweep tries: the candidates that each method in the registry declares for a mode.
 
 Flows in: the number of images and the wishes of the person. Flows out: candidates without repeats, cut
 fairly across methods when there are too many.
@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from engine.clustering.registry import find_method
+from engine.clustering.registry import METHODS, find_method
+from engine.clustering.sweep_scope import SweepMode, SweepScope
 from engine.core.settings import Settings
 
-Mode = Literal["fast", "balanced", "comprehensive", "gpu"]
-ALGORITHMS = ("kmeans", "gaussian_mixture", "hdbscan", "dbscan")
+ALGORITHMS = tuple(method.name for method in METHODS.values() if method.sweeps)
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class Candidate:
     @property
     def reduce(self) -> str:
         """The space it works in."""
-        return str(dict(self.settings.model_dump()).get("reduce", "none"))
+        return find_method(self.algorithm).reduction(self.settings)
 
     def key(self, *context: object) -> str:
         """Return 32 hex digits that name this candidate on given data."""
@@ -77,7 +76,7 @@ def cluster_range(count: int, *, lowest: int | None = None, highest: int | None 
 
 def candidates(
     count: int,
-    mode: Mode,
+    mode: SweepMode,
     *,
     target_size: int = 200,
     lowest: int | None = None,
@@ -99,13 +98,15 @@ def candidates(
     limit : int, optional
         At most so many, taken in turn from every method, evenly along each method's own grid.
     """
-    grid = {"fast": _fast, "balanced": _balanced, "gpu": _balanced, "comprehensive": _comprehensive}[mode]
+    kmin, kmax = cluster_range(count, lowest=lowest, highest=highest)
+    scope = SweepScope(count, mode, float(target_size), kmin, kmax)
     found: dict[Candidate, None] = {}
-    for candidate in grid(count, float(target_size), *cluster_range(count, lowest=lowest, highest=highest)):
-        if candidate.algorithm in algorithms:
-            values = dict(candidate.parameters)
-            values["random_state"] = random_state + values.get("random_state", 0)
-            found[Candidate.of(candidate.algorithm, **values)] = None
+    for method in (METHODS[name] for name in ALGORITHMS if name in algorithms):
+        for settings in method.sweep_grid(scope):
+            values = settings.model_dump(include=settings.model_fields_set)
+            if "random_state" in type(settings).model_fields:
+                values["random_state"] = random_state + values.get("random_state", 0)
+            found[Candidate.of(method.name, **values)] = None
     chosen = list(found)
     return chosen if limit is None or len(chosen) <= limit else _cut(chosen, limit)
 
@@ -129,88 +130,3 @@ def _cut(chosen: list[Candidate], limit: int) -> list[Candidate]:
         for at in np.linspace(0, len(numbers) - 1, shares[name]).round()
     }
     return [candidate for number, candidate in enumerate(chosen) if number in kept]
-
-
-def _clusters(k0: float, factors: tuple[float, ...], kmin: int, kmax: int) -> list[int]:
-    return sorted({int(np.clip(round(k0 * factor), kmin, kmax)) for factor in factors})
-
-
-def _geometric(kmin: int, kmax: int, number: int) -> list[int]:
-    return sorted({round(k) for k in np.geomspace(kmin, kmax, number)})
-
-
-def _size(size: float, count: int) -> int:
-    return int(np.clip(round(size), 3, max(3, count // 4)))
-
-
-def _k0(count: int, target: float, kmin: int, kmax: int) -> int:
-    return int(np.clip(round(count / target), kmin, kmax))
-
-
-def _fast(count: int, target: float, kmin: int, kmax: int) -> Iterator[Candidate]:
-    k0 = _k0(count, target, kmin, kmax)
-    for k in _clusters(k0, (0.5, 0.75, 1, 1.25, 1.5), kmin, kmax):
-        yield Candidate.of("kmeans", n_clusters=k, n_init=1)
-    for k in _clusters(k0, (0.75, 1, 1.5), kmin, kmax):
-        yield Candidate.of("kmeans", n_clusters=k, n_init=3, reduce="umap-10")
-    for k in _clusters(k0, (0.5, 0.75, 1), kmin, kmax):
-        yield Candidate.of("gaussian_mixture", n_clusters=k, max_iter=20)
-    for samples in (5, 15):
-        for share in (1 / 8, 1 / 4, 1 / 2, 1):
-            yield Candidate.of("hdbscan", min_cluster_size=_size(target * share, count), min_samples=samples)
-    yield Candidate.of("hdbscan", min_cluster_size=_size(target / 4, count), min_samples=5, reduce="none")
-    for quantile in (0.05, 0.15, 0.3):
-        for samples in (5, 10):
-            yield Candidate.of("dbscan", eps_quantile=quantile, min_samples=samples)
-
-
-def _balanced(count: int, target: float, kmin: int, kmax: int) -> Iterator[Candidate]:
-    ks = _geometric(kmin, kmax, 12)
-    for k in ks:
-        yield Candidate.of("kmeans", n_clusters=k, n_init=1)
-    for k in ks[1::3]:
-        yield Candidate.of("kmeans", n_clusters=k, n_init=3, reduce="umap-10")
-    for k in ks:
-        yield Candidate.of("gaussian_mixture", n_clusters=k, max_iter=20)
-    yield from _density(count, target, (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1), (3, 5, 15))
-    for quantile in (0.03, 0.08, 0.15, 0.3):
-        for samples in (3, 5, 10, 20):
-            yield Candidate.of("dbscan", eps_quantile=quantile, min_samples=samples)
-
-
-def _comprehensive(count: int, target: float, kmin: int, kmax: int) -> Iterator[Candidate]:
-    ks = _geometric(kmin, kmax, 30)
-    for seed in range(3):
-        for k in ks:
-            yield Candidate.of("kmeans", n_clusters=k, n_init=1, random_state=seed)
-    for k in ks[::3]:
-        yield Candidate.of("kmeans", n_clusters=k, n_init=3, reduce="umap-10")
-    for kind in ("diag", "tied"):
-        for k in _geometric(kmin, kmax, 20):
-            yield Candidate.of("gaussian_mixture", n_clusters=k, covariance_type=kind, max_iter=30)
-    shares = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1)
-    yield from _density(count, target, shares, (3, 5, 10, 20))
-    for share in shares:
-        yield Candidate.of("hdbscan", min_cluster_size=_size(target * share, count), min_samples=5, reduce="none")
-        for epsilon in (0.1, 0.25):
-            yield Candidate.of(
-                "hdbscan",
-                min_cluster_size=_size(target * share, count),
-                min_samples=5,
-                cluster_selection_epsilon=epsilon,
-            )
-    for quantile in (0.02, 0.05, 0.1, 0.15, 0.25, 0.4):
-        for samples in (3, 5, 10, 20):
-            yield Candidate.of("dbscan", eps_quantile=quantile, min_samples=samples)
-
-
-def _density(count: int, target: float, shares: tuple[float, ...], samples: tuple[int, ...]) -> Iterator[Candidate]:
-    for needed in samples:
-        for method in ("eom", "leaf"):
-            for share in shares:
-                yield Candidate.of(
-                    "hdbscan",
-                    min_cluster_size=_size(target * share, count),
-                    min_samples=needed,
-                    cluster_selection_method=method,
-                )

@@ -3,13 +3,18 @@
 import numpy as np
 import pytest
 
+from engine.clustering.registry import find_method
 from engine.selection.sweep.grid import ALGORITHMS, Candidate, candidates, cluster_range
 
 
 @pytest.mark.parametrize(("mode", "low", "high"), [("fast", 15, 30), ("balanced", 50, 80), ("comprehensive", 200, 240)])
 @pytest.mark.parametrize("count", [1797, 48_642])
 def test_each_mode_tries_as_many_as_it_says(mode, low, high, count):
-    assert low <= len(candidates(count, mode)) <= high
+    found = candidates(count, mode)
+    fast = [candidate for candidate in found if find_method(candidate.algorithm).kind == "fast"]
+    assert low <= len(fast) <= high
+    deep = [candidate.algorithm for candidate in found if candidate not in fast]
+    assert deep == [name for name in ALGORITHMS if find_method(name).kind == "deep"]
 
 
 def test_the_range_of_clusters_follows_the_formula():
@@ -44,13 +49,13 @@ def test_small_sets_get_valid_candidates_without_repeats(mode, count):
 
 
 def test_a_cut_keeps_every_method_and_spreads():
-    for limit in (6, 13, 40):
+    for limit in (13, 24, 40):
         found = candidates(48_642, "balanced", limit=limit)
         assert len(found) == limit
         assert {candidate.algorithm for candidate in found} == set(ALGORITHMS)
     ks = [
         dict(c.parameters)["n_clusters"]
-        for c in candidates(48_642, "balanced", limit=13)
+        for c in candidates(48_642, "balanced", limit=40)
         if c.algorithm == "gaussian_mixture"
     ]
     assert ks[0] == 10 and ks[-1] == 300
