@@ -55,10 +55,13 @@ def do(action: Callable[..., Event], *args: Any, galleries: tuple[str, ...] = ()
 def do_with(
     key: str, action: Callable[[Any], Event], *, galleries: tuple[str, ...] = (), maps: tuple[str, ...] = ()
 ) -> None:
-    """Carry out an action on what was chosen in the menu `key`, as its `on_change`; the menu is empty again."""
+    """Carry out an action on what was chosen in the menu `key`, as its `on_change`.
+
+    The key holds the version of the labels, so that the menu is a new, empty one after each action. Emptying it would
+    not do: the browser repeats the choice with the next message of a component, and the action would be done twice.
+    """
     chosen = settle(lambda: st.session_state.get(key))
     if chosen is not None:
-        settle(lambda: st.session_state.update({key: None}))
         do(action, chosen, galleries=galleries, maps=maps)
 
 

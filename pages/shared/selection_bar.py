@@ -30,6 +30,7 @@ def selection_bar(
         return
     state, history = board.state, board.history
     done = {"galleries": (gallery,), "maps": maps}
+    label_key, move_key = f"{key}_label_{state.version}", f"{key}_move_{state.version}"
     with st.container(horizontal=True, vertical_alignment="bottom", border=True):
         st.markdown(f"**{count(len(chosen), 'image')} selected**", width="content")
         known = [cluster.id for cluster in state.clusters if cluster.id != UNSORTED]
@@ -39,12 +40,12 @@ def selection_bar(
             names,
             index=None,
             placeholder="Label as",
-            key=f"{key}_label",
+            key=label_key,
             accept_new_options=True,
             label_visibility="collapsed",
             width=200,
             on_change=do_with,
-            args=(f"{key}_label", lambda label: history.label(state, chosen, label)),
+            args=(label_key, lambda label: history.label(state, chosen, label)),
             kwargs=done,
         )
         st.selectbox(
@@ -52,13 +53,13 @@ def selection_bar(
             [_NEW, *known],
             index=None,
             placeholder="Move to",
-            key=f"{key}_move",
+            key=move_key,
             width=180,
             format_func=lambda item: item if item == _NEW else state.title(item),
             label_visibility="collapsed",
             on_change=do_with,
             args=(
-                f"{key}_move",
+                move_key,
                 lambda to: history.split(state, chosen) if to == _NEW else history.move(state, chosen, int(to)),
             ),
             kwargs=done,
