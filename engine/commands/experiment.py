@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None
 def main(arguments: argparse.Namespace) -> int:
     """Compare, print the table, then the folder."""
     from engine.embeddings.encoders.registry import expand_grid
-    from engine.images.sampling import draw
+    from engine.images.sampling import draw_sample
     from engine.jobs.experiment import compare_embeddings, experiments_folder
     from engine.runs.run import make_parent
 
@@ -57,7 +57,7 @@ def main(arguments: argparse.Namespace) -> int:
     dataset = load_data(arguments, workspace, progress)
     folder = arguments.output_dir or experiments_folder(workspace, dataset.id)
     make_parent(folder)
-    sample = draw(workspace, dataset.id, sampling, targets=arguments.target_image, pairs=pairs)
+    sample = draw_sample(workspace, dataset.id, sampling, targets=arguments.target_image, pairs=pairs)
     for sentence in sample.warnings:
         progress.say(sentence)
     result = compare_embeddings(

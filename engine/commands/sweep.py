@@ -28,7 +28,7 @@ from engine.commands.sampled import add_sampling_arguments, pairs_of, sampling_o
 from engine.core.errors import InputError
 from engine.core.settings import add_flags, from_flags
 from engine.core.workspace import Workspace
-from engine.images.sampling import Names, Sample, SampleSettings, choose, draw
+from engine.images.sampling import Names, Sample, SampleSettings, draw_sample, in_sample
 from engine.selection.sweep.runner import Sweep
 from engine.selection.sweep.settings import SweepSettings
 
@@ -158,7 +158,7 @@ def read_table(
     targets = [one for name in arguments.target_image if (one := finder.find(name, warnings)) is not None]
     for sentence in dict.fromkeys(warnings):
         progress.say(sentence)
-    mask = choose(contents, sampling)
+    mask = in_sample(contents, sampling)
     forced = [*targets, *(end for pair in known for end in pair)]
     mask[positions(contents, pack(forced))] = True
     rows = np.flatnonzero(mask)
@@ -196,7 +196,7 @@ def embed_table(
     else:
         kept = newest_configuration(workspace, None)
         dataset = kept[0]
-    sample = draw(workspace, dataset.id, sampling, targets=arguments.target_image, pairs=pairs)
+    sample = draw_sample(workspace, dataset.id, sampling, targets=arguments.target_image, pairs=pairs)
     for sentence in sample.warnings:
         progress.say(sentence)
     table = load_images(workspace, dataset.id)

@@ -26,7 +26,7 @@ def content_id(data: bytes | memoryview) -> bytes:
 
 
 @contextmanager
-def told_when_full(path: Path) -> Iterator[None]:
+def storage_errors(path: Path) -> Iterator[None]:
     """Turn "no space left" and "no permission" into one sentence about `path`."""
     try:
         yield
@@ -52,7 +52,7 @@ def replace_file(path: Path, write: Callable[[IO[bytes]], object]) -> None:
         When the disk is full or the folder may not be written; `path` keeps its old content.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with told_when_full(path):
+    with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with temporary.open("wb") as file:

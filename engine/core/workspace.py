@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.core.files import told_when_full
+from engine.core.files import storage_errors
 
 PROGRAM = Path(__file__).resolve().parents[2]
 """The folder that holds app.py, engine/ and pages/: the checkout, or site-packages of an installation."""
@@ -40,7 +40,7 @@ class Workspace:
         chosen = Path(root or os.environ.get("KINDRED_WORKSPACE") or default_root()).expanduser().resolve()
         workspace = cls(chosen)
         for folder in (workspace.cache, workspace.runs):
-            with told_when_full(folder):
+            with storage_errors(folder):
                 folder.mkdir(parents=True, exist_ok=True)
         return workspace
 

@@ -19,7 +19,7 @@ from engine.core.ids import Ids, to_bytes
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import Settings
 from engine.core.workspace import Workspace
-from engine.embeddings.configurations import Configuration, describe, find_without_weights, key_of, list_configurations
+from engine.embeddings.configurations import describe, find_without_weights, key_of
 from engine.embeddings.encoders.registry import Encoder, EncoderEntry, encoder_of_vectors, find_encoder
 from engine.embeddings.generations import next_generation, swap
 from engine.embeddings.prefetch import Pixels, decoded_batches
@@ -29,8 +29,6 @@ from engine.images.contents import read_image
 from engine.images.datasets import Dataset, ImageTable, find_dataset, load_images
 from engine.images.decode import ImageError, PreprocessSettings, decode_square
 from engine.images.sources import shown
-
-__all__ = ["Configuration", "EmbeddingSet", "embed", "list_configurations", "load_set"]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from engine.core.files import told_when_full
+from engine.core.files import storage_errors
 
 
 def read_failures(path: Path, *, final: bool = False) -> dict[bytes, str]:
@@ -41,7 +41,7 @@ def append_failures(path: Path, failures: Iterable[tuple[bytes, str]], *, again:
         json.dumps({"content": content.hex(), "reason": reason, "again": again, "made": made}) + "\n"
         for content, reason in failures
     ]
-    with told_when_full(path), path.open("a+b") as file:
+    with storage_errors(path), path.open("a+b") as file:
         if file.tell():
             file.seek(-1, 2)
             if file.read(1) != b"\n":

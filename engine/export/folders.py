@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from engine.core.errors import InputError, KindredError, StorageError
-from engine.core.files import content_id, replace_file, told_when_full
+from engine.core.files import content_id, replace_file, storage_errors
 from engine.core.ids import to_bytes
 from engine.core.progress import SILENT, Progress
 from engine.export.labels import LabelTable
@@ -177,7 +177,7 @@ def write_plan(
     }
     contents = to_bytes(table.contents)
     failed: list[tuple[str, str]] = []
-    with told_when_full(target):
+    with storage_errors(target):
         target.mkdir(parents=True, exist_ok=True)
     _write_manifest(target, plan, table, mode, root, complete=False)
     try:
@@ -185,7 +185,7 @@ def write_plan(
             path = table.paths[line]
             to = target / place
             try:
-                with told_when_full(to):
+                with storage_errors(to):
                     to.parent.mkdir(parents=True, exist_ok=True)
                     writers[mode](path, contents[line], to)
             except (InputError, FileNotFoundError) as error:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from engine.core.device import threads
 from engine.core.errors import KindredError
-from engine.core.files import load_array, replace_file, told_when_full
+from engine.core.files import load_array, replace_file, storage_errors
 from engine.core.ids import to_bytes
 from engine.core.progress import SILENT, Progress
 from engine.core.workspace import Workspace
@@ -110,7 +110,7 @@ def _decode_all(
             return f"{shown(paths[row])} is left out: {error.sentence}"
 
     scratch = folder / "decoding.raw"
-    with told_when_full(scratch), scratch.open("wb") as raw, ThreadPoolExecutor(threads()) as pool:
+    with storage_errors(scratch), scratch.open("wb") as raw, ThreadPoolExecutor(threads()) as pool:
         for start in range(0, len(paths), _CHUNK):
             for row, found in enumerate(pool.map(one, range(start, min(start + _CHUNK, len(paths)))), start):
                 if isinstance(found, str):

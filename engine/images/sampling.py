@@ -173,7 +173,7 @@ def hashes(contents: Ids, seed: int) -> NDArray[np.uint64]:
     return np.frombuffer(digests, "<u8").astype(np.uint64)
 
 
-def choose(contents: Ids, settings: SampleSettings) -> NDArray[np.bool_]:
+def in_sample(contents: Ids, settings: SampleSettings) -> NDArray[np.bool_]:
     """Return the (n,) mask of the sample, without forced images."""
     numbers = hashes(contents, settings.random_state)
     if settings.count is not None:
@@ -183,7 +183,7 @@ def choose(contents: Ids, settings: SampleSettings) -> NDArray[np.bool_]:
     return numbers.astype(np.float64) / 2.0**64 < settings.rate / 100
 
 
-def draw(
+def draw_sample(
     workspace: Workspace,
     dataset_id: str,
     settings: SampleSettings,
@@ -215,7 +215,7 @@ def draw(
         ends = names.find(first, warnings), names.find(second, warnings)
         if ends[0] is not None and ends[1] is not None:
             found_pairs.append((ends[0], ends[1]))
-    mask = choose(table.contents, settings)
+    mask = in_sample(table.contents, settings)
     forced = list(dict.fromkeys([*found_targets, *(end for pair in found_pairs for end in pair)]))
     mask[content_ids.positions(table.contents, content_ids.pack(forced))] = True
     if not mask.any():

@@ -22,8 +22,8 @@ from engine.embeddings.encoders.registry import expand_grid
 from engine.geometry.neighbors import NeighborGraph, cached_graph
 from engine.images.datasets import find_dataset, load_images
 from engine.images.decode import PreprocessSettings
-from engine.images.sampling import Sample, SampleSettings, draw, kept_sample
-from engine.selection.experiments import Configuration, ExperimentResult, run_experiments
+from engine.images.sampling import Sample, SampleSettings, draw_sample, kept_sample
+from engine.selection.experiments import EmbeddingCandidate, ExperimentResult, run_experiments
 from engine.selection.sweep.settings import SweepSettings
 
 
@@ -60,7 +60,7 @@ def compare_embeddings(
     held_back = table.contents[[part == "test" for part in table.split]]
     wanted = sample.contents[~np.isin(sample.contents, held_back)]
 
-    def configuration(model: str, resolution: int, encoder: str, values: Settings) -> Configuration:
+    def configuration(model: str, resolution: int, encoder: str, values: Settings) -> EmbeddingCandidate:
         found: list[EmbeddingSet] = []
 
         def load() -> NDArray[np.float32]:
@@ -81,7 +81,7 @@ def compare_embeddings(
         def graph() -> NeighborGraph:
             return cached_graph(workspace, found[0].key, found[0].vectors, progress=progress)
 
-        return Configuration(model, resolution, load, graph)
+        return EmbeddingCandidate(model, resolution, load, graph)
 
     rows = sample.rows(table.contents)
     rows = rows[np.isin(table.contents[rows], wanted)]
@@ -108,7 +108,7 @@ def experiment_task(workspace: Workspace, folder: Path, config: dict[str, Any], 
     asked = expand_grid(config["models"], [int(side) for side in config["resolutions"]])
     sample = kept_sample(workspace, dataset)
     if sample is None:
-        sample = draw(workspace, dataset, SampleSettings.parse(config.get("sample", {})))
+        sample = draw_sample(workspace, dataset, SampleSettings.parse(config.get("sample", {})))
     result = compare_embeddings(
         workspace,
         sample,

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.core.errors import InputError, StorageError
-from engine.core.files import read_json, save_arrays, told_when_full, write_json
+from engine.core.files import read_json, save_arrays, storage_errors, write_json
 from engine.core.ids import Ids, from_hex, to_hex
 from engine.core.workspace import Workspace
 
@@ -161,7 +161,7 @@ def make_parent(parent: Path) -> None:
         No permission, or the disk is full.
     """
     try:
-        with told_when_full(parent):
+        with storage_errors(parent):
             parent.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
         raise InputError(
@@ -184,7 +184,7 @@ def new_folder(parent: Path, name: str) -> Path:
     make_parent(parent)
     for attempt in range(1000):
         folder = parent / (name if attempt == 0 else f"{name}_{attempt + 1}")
-        with told_when_full(folder):
+        with storage_errors(folder):
             try:
                 folder.mkdir()
             except FileExistsError:
@@ -209,7 +209,7 @@ def keep_final_checkpoint(folder: Path) -> None:
     try:
         os.link(newest, target)
     except OSError:
-        with told_when_full(target):
+        with storage_errors(target):
             shutil.copyfile(newest, target)
 
 

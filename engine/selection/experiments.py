@@ -30,7 +30,7 @@ RANKED = ("pair_recall", "pairs_together", "neighbor_agreement", "stability", "b
 
 
 @dataclass(frozen=True)
-class Configuration:
+class EmbeddingCandidate:
     """One embedding set of an experiment.
 
     Attributes
@@ -109,7 +109,7 @@ def grid(models: Sequence[str] = MODELS, resolutions: Sequence[int] = RESOLUTION
 
 
 def run_experiments(
-    configurations: Sequence[Configuration],
+    configurations: Sequence[EmbeddingCandidate],
     *,
     output_dir: Path,
     settings: SweepSettings | None = None,
@@ -123,7 +123,7 @@ def run_experiments(
 
     Parameters
     ----------
-    configurations : sequence of Configuration
+    configurations : sequence of EmbeddingCandidate
         Over the same images in the same order.
     output_dir : Path
         Gets one sweep folder per configuration, experiment_summary.json, experiment_table.csv and
@@ -174,7 +174,7 @@ def run_experiments(
 
 
 def _one(
-    configuration: Configuration,
+    configuration: EmbeddingCandidate,
     row: ExperimentRow,
     folder: Path,
     settings: SweepSettings | None,

@@ -13,7 +13,7 @@ from engine.images.datasets import Dataset
 from engine.images.sampling import (
     Sample,
     SampleSettings,
-    draw,
+    draw_sample,
     forget_sample,
     keep_sample,
 )
@@ -150,7 +150,7 @@ def _take(
     now: Current, dataset: Dataset, settings: SampleSettings, targets: list[bytes], pairs: list[tuple[bytes, bytes]]
 ) -> None:
     try:
-        keep_sample(now.workspace, draw(now.workspace, dataset.id, settings, targets=targets, pairs=pairs))
+        keep_sample(now.workspace, draw_sample(now.workspace, dataset.id, settings, targets=targets, pairs=pairs))
     except KindredError as error:
         show_error(error)
         return

@@ -13,7 +13,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from engine.core.workspace import Workspace
-from engine.embeddings.embed import Configuration
+from engine.embeddings.configurations import Configuration
 from engine.evaluation.scores import silhouette_samples
 from engine.geometry.neighbors import NeighborGraph
 from engine.geometry.projection import ProjectionSettings, pca_map

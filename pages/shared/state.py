@@ -18,7 +18,7 @@ from streamlit.runtime.scriptrunner import RerunException, get_script_run_ctx
 
 from engine.core.errors import KindredError
 from engine.core.workspace import Workspace
-from engine.embeddings.embed import Configuration, list_configurations
+from engine.embeddings.configurations import Configuration, list_configurations
 from engine.embeddings.encoders.registry import ENCODERS
 from engine.images.datasets import Dataset, find_dataset, list_datasets
 from engine.images.sampling import Sample, kept_sample

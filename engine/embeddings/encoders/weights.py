@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from engine.core.errors import KindredError, WeightsError
-from engine.core.files import read_json, told_when_full
+from engine.core.files import read_json, storage_errors
 from engine.core.progress import SILENT, Progress
 from engine.embeddings.encoders.fingerprint import fingerprint
 
@@ -256,7 +256,7 @@ def _told(wanted: Wanted) -> Iterator[None]:
 
     page = f"https://huggingface.co/{wanted.model}"
     try:
-        with told_when_full(Path(constants.HF_HUB_CACHE)):
+        with storage_errors(Path(constants.HF_HUB_CACHE)):
             yield
     except KindredError:
         raise

@@ -18,7 +18,7 @@ from http.client import HTTPException
 from pathlib import Path, PurePosixPath
 
 from engine.core.errors import InputError
-from engine.core.files import told_when_full
+from engine.core.files import storage_errors
 from engine.core.progress import SILENT, Progress
 
 BLOCK = 1 << 20
@@ -138,7 +138,7 @@ def _refusal(code: int) -> str:
 
 
 def _receive(request: urllib.request.Request, part: Path, have: int, heard: Callable[[int, int], None]) -> None:
-    with urllib.request.urlopen(request, timeout=TIMEOUT) as answer, told_when_full(part):  # noqa: S310
+    with urllib.request.urlopen(request, timeout=TIMEOUT) as answer, storage_errors(part):  # noqa: S310
         resumed = answer.status == 206
         done = have if resumed else 0
         size = done + int(answer.headers.get("Content-Length") or 0)
@@ -166,7 +166,7 @@ def unpack(
     working = target.with_name(f".{target.name}.{os.getpid()}.partial")
     size = max(1, archive.stat().st_size)
     try:
-        with archive.open("rb") as file, tarfile.open(fileobj=file, mode="r:gz") as tar, told_when_full(target):
+        with archive.open("rb") as file, tarfile.open(fileobj=file, mode="r:gz") as tar, storage_errors(target):
             for member in tar:
                 name = PurePosixPath(member.name)
                 inside = name.relative_to(folder) if name.is_relative_to(folder) else None

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from engine.core.errors import CheckpointError
-from engine.core.files import told_when_full
+from engine.core.files import storage_errors
 from engine.selection.search.space import Dimension, grid_of
 
 Sampler = Literal["grid", "random", "bayesian"]
@@ -49,7 +49,7 @@ def open_study(
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     storage = None
     if folder is not None:
-        with told_when_full(folder):
+        with storage_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
         storage = f"sqlite:///{(folder / 'study.sqlite').resolve()}"
     study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)

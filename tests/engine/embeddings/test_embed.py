@@ -11,7 +11,8 @@ import pytest
 from engine.core.errors import InputError, WeightsError
 from engine.embeddings import embed as pipeline
 from engine.embeddings import writing
-from engine.embeddings.embed import embed, list_configurations, load_set
+from engine.embeddings.configurations import list_configurations
+from engine.embeddings.embed import embed, load_set
 from engine.embeddings.store import EmbeddingStore
 from engine.images.datasets import add_folder, load_images
 from engine.images.decode import PreprocessSettings, decode_square

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from engine.core.errors import InputError
-from engine.embeddings.embed import embed, list_configurations, load_set
+from engine.embeddings.configurations import list_configurations
+from engine.embeddings.embed import embed, load_set
 from engine.embeddings.encoders.precomputed import PrecomputedSettings
 from engine.images.datasets import add_vectors, load_images
 

@@ -15,9 +15,9 @@ from engine.images.datasets import add_folder, load_images
 from engine.images.sampling import (
     Sample,
     SampleSettings,
-    choose,
-    draw,
+    draw_sample,
     forget_sample,
+    in_sample,
     keep_sample,
     kept_sample,
     read_pairs,
@@ -31,15 +31,15 @@ IDS = content_ids.pack(np.random.default_rng(1).bytes(16 * 4000))
 @given(st.floats(0.01, 100), st.floats(0.01, 100), st.integers(0, 1000))
 def test_a_larger_rate_contains_the_smaller(one, two, seed):
     small, large = sorted((one, two))
-    inner = choose(IDS[:400], SampleSettings(rate=small, random_state=seed))
-    outer = choose(IDS[:400], SampleSettings(rate=large, random_state=seed))
+    inner = in_sample(IDS[:400], SampleSettings(rate=small, random_state=seed))
+    outer = in_sample(IDS[:400], SampleSettings(rate=large, random_state=seed))
     assert not (inner & ~outer).any()
 
 
 def test_counts_nest_and_are_exact():
     previous = np.zeros(len(IDS), bool)
     for count in (1, 10, 500, 4000, 9000):
-        mask = choose(IDS, SampleSettings(count=count))
+        mask = in_sample(IDS, SampleSettings(count=count))
         assert mask.sum() == min(count, len(IDS))
         assert not (previous & ~mask).any()
         previous = mask
@@ -47,18 +47,18 @@ def test_counts_nest_and_are_exact():
 
 def test_rate_is_about_right_and_all_is_all():
     for rate in (1, 10, 50):
-        share = choose(IDS, SampleSettings(rate=rate)).mean()
+        share = in_sample(IDS, SampleSettings(rate=rate)).mean()
         assert share == pytest.approx(rate / 100, abs=4 * np.sqrt(rate / 100 / len(IDS)))
-    assert choose(IDS, SampleSettings(rate=100)).all()
+    assert in_sample(IDS, SampleSettings(rate=100)).all()
 
 
 def test_order_and_company_do_not_matter_but_the_seed_does():
     settings = SampleSettings(rate=30)
-    mask = choose(IDS, settings)
+    mask = in_sample(IDS, settings)
     order = np.random.default_rng(2).permutation(len(IDS))
-    assert np.array_equal(choose(IDS[order], settings), mask[order])
-    assert np.array_equal(choose(IDS[:100], settings), mask[:100])
-    assert not np.array_equal(choose(IDS, SampleSettings(rate=30, random_state=1)), mask)
+    assert np.array_equal(in_sample(IDS[order], settings), mask[order])
+    assert np.array_equal(in_sample(IDS[:100], settings), mask[:100])
+    assert not np.array_equal(in_sample(IDS, SampleSettings(rate=30, random_state=1)), mask)
 
 
 @pytest.fixture
@@ -82,9 +82,9 @@ def contents_of(workspace, dataset):
 def test_targets_and_pairs_are_always_in(workspace, dataset, tmp_path):
     by_path, table = contents_of(workspace, dataset)
     settings = SampleSettings(count=1)
-    alone = draw(workspace, dataset.id, settings)
+    alone = draw_sample(workspace, dataset.id, settings)
     assert len(alone) == 1
-    sample = draw(
+    sample = draw_sample(
         workspace,
         dataset.id,
         settings,
@@ -106,30 +106,31 @@ def test_targets_and_pairs_are_always_in(workspace, dataset, tmp_path):
 
 def test_ambiguous_absent_and_broken_names(workspace, dataset):
     with pytest.raises(InputError, match=r"'0.png' fits 2 images: a/0.png, b/0.png"):
-        draw(workspace, dataset.id, SampleSettings(), targets=["0.png"])
-    assert len(draw(workspace, dataset.id, SampleSettings(), targets=["4.png"]).targets) == 1  # two files, one content
+        draw_sample(workspace, dataset.id, SampleSettings(), targets=["0.png"])
+    one_content_twice = draw_sample(workspace, dataset.id, SampleSettings(), targets=["4.png"])
+    assert len(one_content_twice.targets) == 1
     for name in ("broken.png", "nothing.png", "../set/x.png", "f" * 32):
-        sample = draw(workspace, dataset.id, SampleSettings(), targets=[name])
+        sample = draw_sample(workspace, dataset.id, SampleSettings(), targets=[name])
         assert sample.targets == []
         assert len(sample.warnings) == 1
 
 
 def test_a_rate_that_takes_nothing_is_told(workspace, dataset):
     with pytest.raises(InputError, match="is none"):
-        draw(workspace, dataset.id, SampleSettings(rate=0.001))
+        draw_sample(workspace, dataset.id, SampleSettings(rate=0.001))
 
 
 def test_adding_files_keeps_what_was_chosen(workspace, dataset, tmp_path):
-    before = set(content_ids.to_bytes(draw(workspace, dataset.id, SampleSettings(rate=40)).contents))
+    before = set(content_ids.to_bytes(draw_sample(workspace, dataset.id, SampleSettings(rate=40)).contents))
     for at in range(200, 220):
         write(tmp_path / "set" / f"{at}.png", noise(at))
     scan(workspace, dataset.id)
-    after = set(content_ids.to_bytes(draw(workspace, dataset.id, SampleSettings(rate=40)).contents))
+    after = set(content_ids.to_bytes(draw_sample(workspace, dataset.id, SampleSettings(rate=40)).contents))
     assert before <= after
 
 
 def test_sample_json_round_trip(workspace, dataset, tmp_path):
-    sample = draw(
+    sample = draw_sample(
         workspace, dataset.id, SampleSettings(rate=50), targets=["2.png", "none.png"], pairs=[("6.png", "8.png")]
     )
     path = tmp_path / "sample.json"
@@ -148,7 +149,7 @@ def test_sample_json_round_trip(workspace, dataset, tmp_path):
 def test_an_unscanned_set_has_nothing_to_choose(workspace, tmp_path):
     write(tmp_path / "new" / "x.png", noise(1))
     with pytest.raises(InputError, match="Scan"):
-        draw(workspace, add_folder(workspace, tmp_path / "new").id, SampleSettings())
+        draw_sample(workspace, add_folder(workspace, tmp_path / "new").id, SampleSettings())
 
 
 @pytest.mark.parametrize(
@@ -188,7 +189,7 @@ def test_the_kept_sample_is_what_every_step_works_on(workspace, tmp_path):
     data = add_folder(workspace, folder)
     scan(workspace, data.id)
     assert kept_sample(workspace, data.id) is None
-    sample = draw(workspace, data.id, SampleSettings(count=3), targets=["00.png"], pairs=[("01.png", "02.png")])
+    sample = draw_sample(workspace, data.id, SampleSettings(count=3), targets=["00.png"], pairs=[("01.png", "02.png")])
     keep_sample(workspace, sample)
     found = embed_task(workspace, tmp_path, {"dataset": {"id": data.id}, "encoder": "descriptor"}, SILENT)
     assert found["images"] == len(sample) < 12

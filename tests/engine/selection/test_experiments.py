@@ -10,7 +10,7 @@ from engine.core.files import read_json
 from engine.core.vectors import unit
 from engine.geometry.neighbors import build_graph
 from engine.selection.experiments import (
-    Configuration,
+    EmbeddingCandidate,
     ExperimentRow,
     grid,
     in_order,
@@ -42,9 +42,9 @@ def test_a_better_space_comes_first_and_a_failure_is_a_row(rng, tmp_path, no_uma
         raise WeightsError("The weights are gated.", "Accept the terms.")
 
     sets = [
-        Configuration("poor", 224, lambda: poor),
-        Configuration("good/model", 224, lambda: good),
-        Configuration("gated", 336, gated),
+        EmbeddingCandidate("poor", 224, lambda: poor),
+        EmbeddingCandidate("good/model", 224, lambda: good),
+        EmbeddingCandidate("gated", 336, gated),
     ]
     pairs = np.array([(i, i + 6) for i in range(0, 60)])
     settings = SweepSettings.parse({"algorithms": ("kmeans",), "min_clusters": 6, "max_clusters": 6, "n_jobs": 1})
@@ -87,7 +87,7 @@ def test_the_order_is_by_mean_place_over_known_criteria_only():
 
 def test_the_default_grid_and_refusals(tmp_path):
     assert len(grid()) == 9 and grid()[0] == ("ViT-B-32", 224)
-    twice = [Configuration("a", 1, lambda: np.eye(20)), Configuration("a", 1, lambda: np.eye(20))]
+    twice = [EmbeddingCandidate("a", 1, lambda: np.eye(20)), EmbeddingCandidate("a", 1, lambda: np.eye(20))]
     for sets in ([], twice):
         with pytest.raises(InputError, match="different names"):
             run_experiments(sets, output_dir=tmp_path)
