@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from components.gallery.selection import decode, encode  # noqa: E402
-from components.map import inside  # noqa: E402
+from components.map.polygon import inside  # noqa: E402
 from tests.browser.conftest import CHROMIUM_FLAGS, Served, chromium_path, report  # noqa: E402
 from tests.browser.test_map import Map  # noqa: E402
 

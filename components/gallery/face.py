@@ -16,9 +16,10 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from components import palette, transfer
+from components import transfer
 from components.actions import DEFAULT_KEYS, fresh_actions
 from components.gallery.selection import GallerySelection, decode, encode
+from engine.core import palette
 
 DEFAULT_BUTTONS: Mapping[str, str] = MappingProxyType({"neighbours": "Neighbours", "show_on_map": "Show on map"})
 _WINDOW = 600

@@ -14,11 +14,12 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from components import palette, transfer
+from components import transfer
 from components.actions import DEFAULT_KEYS, fresh_actions
 from components.map.colors import Coloring, encode_colors
 from components.map.events import LegendEntry, MapEvent
 from components.map.polygon import read_regions, select
+from engine.core import palette
 
 _STATES = ("regions", "pinned", "webgl", "event")
 

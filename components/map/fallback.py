@@ -12,10 +12,10 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from components import palette
 from components.map.colors import MISSING, Coloring
 from components.map.events import LegendEntry, MapEvent
 from components.map.polygon import read_regions, select
+from engine.core import palette
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

@@ -12,6 +12,7 @@ from engine.core.files import read_json
 from engine.runs.rows import Rows
 from pages.shared.actions import pressed
 from pages.shared.board import rows_of
+from pages.shared.charts import AMBER, BLUE, GREY, draw
 from pages.shared.job_view import job_view
 from pages.shared.pictures import strip
 from pages.shared.state import Current, escape
@@ -40,15 +41,13 @@ def _show(found: dict[str, Any], rows: Rows) -> None:
     evidence = found["evidence"]
     figure = make_subplots(cols=len(evidence), subplot_titles=[item["kind"] for item in evidence])
     for at, item in enumerate(evidence, start=1):
-        figure.add_scatter(x=item["ks"], y=item["values"], mode="lines+markers", line_color="#2F6FED", row=1, col=at)
+        figure.add_scatter(x=item["ks"], y=item["values"], mode="lines+markers", line_color=BLUE, row=1, col=at)
         if item["reference"] is not None:
-            figure.add_scatter(x=item["ks"], y=item["reference"], mode="lines", line_color="#9AA0A8", row=1, col=at)
-        figure.add_vline(x=item["best"], line_dash="dot", line_color="#B7791F", row=1, col=at)
-    figure.update_layout(height=260, showlegend=False, margin={"l": 0, "r": 0, "t": 30, "b": 0})
+            figure.add_scatter(x=item["ks"], y=item["reference"], mode="lines", line_color=GREY, row=1, col=at)
+        figure.add_vline(x=item["best"], line_dash="dot", line_color=AMBER, row=1, col=at)
+    figure.update_layout(showlegend=False)
     figure.update_xaxes(title="clusters")
-    st.plotly_chart(
-        figure, width="stretch", config={"displayModeBar": False}, alt="Evidence for the number of clusters"
-    )
+    draw(figure, "Evidence for the number of clusters", height=260)
     st.caption("Blue: these images. Grey: structureless data of the same shape. Dotted: what each curve would choose.")
     for item in evidence:
         st.caption(f"{escape(item['kind'])}: {escape(item['sentence'])}")

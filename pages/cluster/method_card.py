@@ -5,7 +5,6 @@ Fast methods answer in place and are kept as a run by one click; what takes long
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +26,7 @@ from pages.shared import forms
 from pages.shared.actions import pressed, say
 from pages.shared.board import rows_of
 from pages.shared.job_view import job_view
+from pages.shared.metrics import metrics
 from pages.shared.state import Current, choose, escape, show_error
 from pages.shared.tasks import newest, start_clustering
 from pages.shared.words import count
@@ -41,16 +41,15 @@ class Answer:
     labels: NDArray[np.int32]
     scores: dict[str, Any]
     notes: list[str]
-    seconds: float
 
 
 @st.cache_resource(show_spinner="Clustering", max_entries=64)
-def _answer(_workspace: Workspace, _rows: Rows, key: str, method: str, settings: str) -> Answer:
-    entry = find_method(method)
-    began = time.perf_counter()
-    estimator, labels, _ = pipeline.fit(entry, entry.settings_class.model_validate_json(settings), _rows, _workspace)
+def _answer(
+    _workspace: Workspace, _rows: Rows, _settings: Settings, key: str, method: str, settings_key: str
+) -> Answer:
+    estimator, labels, _ = pipeline.fit(find_method(method), _settings, _rows, _workspace)
     truth = truth_codes(_rows.truth)
-    return Answer(labels, scores(_rows.vectors, labels, truth), estimator.notes_, time.perf_counter() - began)
+    return Answer(labels, scores(_rows.vectors, labels, truth), estimator.notes_)
 
 
 def method_card(now: Current) -> None:
@@ -99,7 +98,7 @@ def is_live(method: Method, settings: Settings, rows: Rows) -> bool:
 
 def _live(now: Current, rows: Rows, method: Method, settings: Settings) -> None:
     try:
-        answer = _answer(now.workspace, rows, rows.embedding.key, method.name, settings.model_dump_json())
+        answer = _answer(now.workspace, rows, settings, rows.embedding.key, method.name, settings.key())
     except KindredError as error:
         show_error(error)
         return
@@ -124,23 +123,8 @@ def keep(now: Current, rows: Rows, method: Method, settings: Settings) -> runs.R
 
 def show_answer(rows: Rows, labels: NDArray[np.int32], found: dict[str, Any]) -> None:
     """Show a clustering's figures, its size histogram and the prototypes of its largest clusters."""
-    cells = st.columns(5)
-    cells[0].metric("Clusters", f"{found['n_clusters']:,}")
-    cells[1].metric(
-        "Silhouette", f"{found['silhouette']:.3f}", help="-1 to 1; how much nearer to the own cluster than to the next"
-    )
-    cells[2].metric(
-        "Balance", f"{found['balance']:.2f}", help="1 when all clusters have the same size, 0 when very uneven"
-    )
-    cells[3].metric("Largest", f"{found['largest_share']:.0%}", help="Share of the images in the largest cluster")
-    if found.get("accuracy") is not None:
-        cells[4].metric(
-            "Accuracy",
-            f"{found['accuracy']:.0%}",
-            help=f"Best match of clusters to known classes; random labels would reach {found['random_accuracy']:.0%}",
-        )
-    else:
-        cells[4].metric("Set aside", f"{found['noise_share']:.0%}", help="Images that the method calls noise")
+    last = "noise_share" if found.get("accuracy") is None else "accuracy"
+    metrics(found, ("n_clusters", "silhouette", "balance", "largest_share", last, "random_accuracy"))
     sizes = np.sort(np.bincount(labels[labels >= 0]))[::-1] if (labels >= 0).any() else np.empty(0, int)
     left, right = st.columns([2, 3], gap="medium")
     with left:

@@ -11,6 +11,7 @@ import streamlit as st
 from engine.clustering.registry import Method, find_method
 from engine.core.files import read_json
 from pages.shared.actions import pressed
+from pages.shared.charts import draw
 from pages.shared.job_view import job_view
 from pages.shared.state import Current, escape
 from pages.shared.tasks import newest, start_clustering, start_job
@@ -68,15 +69,12 @@ def _show(now: Current, method: Method, found: dict[str, Any]) -> None:
         figure = go.Figure(
             go.Parcoords(line={"color": finished["score"], "colorscale": "Viridis"}, dimensions=dimensions)
         )
-        figure.update_layout(height=280, margin={"l": 60, "r": 40, "t": 40, "b": 10})
-        st.plotly_chart(
-            figure, width="stretch", config={"displayModeBar": False}, alt="Settings and scores of all trials"
-        )
+        figure.update_traces(domain={"x": [0.05, 0.95], "y": [0, 0.85]})
+        draw(figure, "Settings and scores of all trials", height=280)
     if found.get("importances"):
         bars = go.Figure(go.Bar(x=list(found["importances"].values()), y=list(found["importances"]), orientation="h"))
-        bars.update_layout(height=32 * len(found["importances"]) + 60, margin={"l": 0, "r": 0, "t": 8, "b": 0})
         bars.update_xaxes(title="share of the score's variance that the setting explains")
-        st.plotly_chart(bars, width="stretch", config={"displayModeBar": False}, alt="Which settings mattered")
+        draw(bars, "Which settings mattered", height=32 * len(found["importances"]) + 76)
     st.dataframe(trials, hide_index=True, width="stretch", height=240)
     if pressed("Train the best in full", type="primary", icon=":material/play_arrow:", key=f"train_best_{method.name}"):
         assert now.dataset is not None and now.configuration is not None

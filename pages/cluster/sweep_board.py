@@ -19,6 +19,7 @@ from pages.shared import forms
 from pages.shared.actions import pressed, say
 from pages.shared.board import rows_of
 from pages.shared.job_view import job_view
+from pages.shared.metrics import METRICS
 from pages.shared.pictures import strip, strip_address
 from pages.shared.state import Current, choose, show_error
 from pages.shared.tasks import newest, start_clustering, start_job
@@ -111,7 +112,7 @@ def _board(now: Current, rows: Rows, result: SweepResult) -> None:
                 "stability": row.stability,
                 "pairs kept": row.pairs_together,
                 "largest": row.largest_share,
-                "set aside": row.noise_share,
+                "noise": row.noise_share,
             }
             for row in kept
         ]
@@ -140,7 +141,7 @@ def _board(now: Current, rows: Rows, result: SweepResult) -> None:
                 format="percent", help="Share of the pairs named on Images that are in one cluster"
             ),
             "largest": percent,
-            "set aside": percent,
+            "noise": st.column_config.NumberColumn(format="percent", help=METRICS["noise_share"].meaning),
         },
     )
     others = len(result.unstructured) + len(result.failed) + len(result.set_aside)
@@ -166,7 +167,7 @@ def _watched(rows: Rows, row: LeaderboardRow) -> None:
         st.caption(
             f"A watched image among the {found['size']:,} of cluster {found['cluster']}, with its nearest there"
             if found["cluster"] >= 0
-            else "A watched image that this clustering sets aside"
+            else "A watched image that is noise in this clustering"
         )
         strip(rows.ids[[found["row"], *found["nearest"]]], size=56)
 

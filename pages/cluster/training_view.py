@@ -14,6 +14,7 @@ from engine.geometry.prototypes import prototypes
 from engine.jobs import job as jobs
 from engine.runs.rows import Rows
 from pages.shared.actions import pressed
+from pages.shared.charts import BLUE, draw
 from pages.shared.job_view import watch
 from pages.shared.pictures import strip
 from pages.shared.state import choose
@@ -70,14 +71,12 @@ def _curves(
         if points and name not in skip:
             figure.add_scatter(x=[x for x, _ in points], y=[y for _, y in points], name=words, mode="lines")
     figure.update_layout(
-        height=240,
-        margin={"l": 0, "r": 0, "t": 24, "b": 0},
         legend={"orientation": "h", "y": -0.18},
         showlegend=True,
         title={"text": title, "font_size": 13},
         xaxis_title=None,
     )
-    st.plotly_chart(figure, width="stretch", config={"displayModeBar": False}, alt=f"{title} while training")
+    draw(figure, f"{title} while training", height=240)
 
 
 def _standing(rows: Rows, job: jobs.JobStatus, scores: dict[str, Any]) -> None:
@@ -99,10 +98,10 @@ def size_bars(sizes: Sequence[int] | NDArray[np.int64]) -> None:
     """Draw cluster sizes as bars."""
     if not len(sizes):
         return
-    figure = go.Figure(go.Bar(y=list(sizes), marker_color="#2F6FED", hovertemplate="%{y} images<extra></extra>"))
-    figure.update_layout(height=180, margin={"l": 0, "r": 0, "t": 8, "b": 0}, yaxis_title="images", bargap=0.15)
+    figure = go.Figure(go.Bar(y=list(sizes), marker_color=BLUE, hovertemplate="%{y} images<extra></extra>"))
+    figure.update_layout(yaxis_title="images", bargap=0.15)
     figure.update_xaxes(showticklabels=False)
-    st.plotly_chart(figure, width="stretch", config={"displayModeBar": False}, alt="Cluster sizes, largest first")
+    draw(figure, "Cluster sizes, largest first", height=180)
 
 
 def largest_clusters(rows: Rows, labels: NDArray[np.int32]) -> None:

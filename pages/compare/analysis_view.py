@@ -15,11 +15,12 @@ from engine.runs.analysis import distribution, kept_analysis, read_analysis
 from engine.runs.figures import sizes_figure
 from engine.runs.rows import Rows, align
 from engine.runs.run import Run
-from pages.compare.charts import MOST, draw, heat_map, largest
+from pages.compare.charts import MOST, heat_map, largest
 from pages.compare.made_by_job import made_by_job
 from pages.compare.pseudo_label_panel import pseudo_label_panel
 from pages.compare.run_map import run_map
 from pages.compare.run_rows import rows_for, version_of
+from pages.shared.charts import draw
 from pages.shared.job_view import job_view
 from pages.shared.metrics import metrics
 from pages.shared.pictures import strip_address
@@ -98,7 +99,7 @@ def _scores(found: dict[str, Any], part: str) -> None:
 def _sizes(run: Run) -> None:
     labels = run.assignments
     if not (labels >= 0).any():
-        st.info("Every image was set aside: there is no cluster to show. Try another method or other settings.")
+        st.info("Every image is noise: this method put none into a cluster. Try another method or other settings.")
         return
     st.markdown("##### Images in each cluster", help="One bar per cluster, the largest first")
     draw(sizes_figure(labels), "Images in each cluster", height=180)

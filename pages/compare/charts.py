@@ -13,6 +13,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from engine.core.palette import NOISE, category_color
+from pages.shared.charts import draw
 
 MOST = 40  # clusters or classes on each side of a chart
 _LONGEST = 22  # letters of a name beside an axis
@@ -34,12 +35,6 @@ def short(name: str) -> str:
     """Return a name for an axis: at most a few words, no markup."""
     text = " ".join(name.split())
     return plain(text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…")
-
-
-def draw(figure: go.Figure, alt: str, *, height: int) -> None:
-    """Show a figure over the whole width, without margins and tool bar."""
-    figure.update_layout(height=height, margin={"l": 0, "r": 0, "t": 24, "b": 0})
-    st.plotly_chart(figure, width="stretch", config={"displayModeBar": False}, alt=alt)
 
 
 def heat_map(

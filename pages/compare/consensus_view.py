@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from components.gallery import gallery
+from components.gallery.face import gallery
 from engine.evaluation.consensus import Consensus, consensus
 from engine.geometry.neighbors import kept_graph
 from engine.geometry.prototypes import prototypes
@@ -84,12 +84,12 @@ def consensus_view(now: Current) -> None:
             "Settled",
             f"{found.settled_share:.1%}",
             width=150,
-            help="Images that no run sets aside and whose nearest neighbours the runs sort alike",
+            help="Images that are noise in no run and whose nearest neighbours the runs sort alike",
         )
         st.metric(
             "Settled groups", f"{groups:,}", help="Sets of settled images that every run keeps together", width=150
         )
-        st.metric("Contested", f"{len(border):,}", help="Images at the border, or set aside by a run", width=150)
+        st.metric("Contested", f"{len(border):,}", help="Images at the border, or noise in one of the runs", width=150)
     _runs(runs, found, labels)
     if groups:
         _core(rows, found, chosen)
@@ -170,7 +170,7 @@ def _border(
     def captions(at: NDArray[np.int64]) -> list[str]:
         return [
             f"{shown(rows.paths[row])} · disputed {found.disputed[row]:.0%} · clusters "
-            + ", ".join(str(label) if label >= 0 else "set aside" for label in labels[:, row])
+            + ", ".join(str(label) if label >= 0 else "noise" for label in labels[:, row])
             for row in border[at]
         ]
 
@@ -180,7 +180,7 @@ def _border(
     listed = border[:_LISTED]
     table = pd.DataFrame({"row": [shown(rows.paths[row]) for row in listed], "disputed": found.disputed[listed]})
     for at, run in enumerate(runs):
-        table[f"{at + 1}: {run.name}"] = [str(label) if label >= 0 else "set aside" for label in labels[at, listed]]
+        table[f"{at + 1}: {run.name}"] = [str(label) if label >= 0 else "noise" for label in labels[at, listed]]
     st.dataframe(
         table,
         hide_index=True,

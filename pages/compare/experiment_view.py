@@ -17,9 +17,10 @@ from engine.images.sampling import kept_sample
 from engine.jobs.experiment import experiments_folder
 from engine.selection.experiments import RESOLUTIONS, ExperimentRow, experiment_figure
 from engine.selection.sweep.settings import SweepSettings
-from pages.compare.charts import draw, likeness_map
+from pages.compare.charts import likeness_map
 from pages.shared import forms
 from pages.shared.actions import pressed
+from pages.shared.charts import draw
 from pages.shared.job_view import job_view
 from pages.shared.state import Current, escape, show_error
 from pages.shared.tasks import newest, start_job

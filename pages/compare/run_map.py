@@ -10,10 +10,10 @@ from engine.geometry.projection import ProjectionSettings
 from engine.runs.figures import map_figure
 from engine.runs.rows import Rows, align, truth_codes
 from engine.runs.run import Run
-from pages.compare.charts import draw
 from pages.compare.made_by_job import made_by_job
 from pages.compare.run_rows import version_of
 from pages.shared.board import map_points
+from pages.shared.charts import draw
 from pages.shared.job_view import job_view
 from pages.shared.state import Current
 

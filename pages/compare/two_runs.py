@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from components.gallery import gallery
+from components.gallery.face import gallery
 from engine.evaluation.agreement import ari, contingency, match, nmi, sizes
 from engine.images.sources import shown
 from engine.runs.rows import Rows, align

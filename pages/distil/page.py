@@ -19,6 +19,7 @@ from engine.runs.run import Run
 from pages.shared import forms
 from pages.shared.actions import pressed
 from pages.shared.board import rows_of
+from pages.shared.charts import AMBER, BLUE, GREY, draw
 from pages.shared.frame import first_do, heading
 from pages.shared.job_view import job_view
 from pages.shared.pictures import strip
@@ -28,9 +29,9 @@ from pages.shared.words import count
 
 
 def _chart(results: dict[str, Any]) -> None:
-    found = [("Full data", results["full"], "#6B7078")]
-    found += [(TITLES[name], values, "#2F6FED") for name, values in results["distilled"].items()]
-    found += [(TITLES[name], values, "#B7791F") for name, values in results["baselines"].items()]
+    found = [("Full data", results["full"], GREY)]
+    found += [(TITLES[name], values, BLUE) for name, values in results["distilled"].items()]
+    found += [(TITLES[name], values, AMBER) for name, values in results["baselines"].items()]
     found = [(name, values, color) for name, values, color in found if values.get("mean") is not None]
     if not found:
         return
@@ -44,10 +45,9 @@ def _chart(results: dict[str, Any]) -> None:
             hovertemplate="%{y}: %{x:.1%}<extra></extra>",
         )
     )
-    figure.update_layout(height=40 * len(found) + 70, margin={"l": 0, "r": 0, "t": 8, "b": 0})
     figure.update_xaxes(tickformat=".0%", title=f"test accuracy ({results.get('measured_against', 'labels')})")
     figure.update_yaxes(autorange="reversed")
-    st.plotly_chart(figure, width="stretch", config={"displayModeBar": False}, alt="Test accuracy of each set")
+    draw(figure, "Test accuracy of each set", height=40 * len(found) + 86)
 
 
 def _result(now: Current, run: Run) -> None:

@@ -37,7 +37,9 @@ def cluster_table(board: Board, *, key: str, height: int = 560) -> list[int]:
         key=f"{key}_{board.state.version}_{text}",
         column_config={
             "looks": st.column_config.ImageColumn("", width=80, help="Typical images, then unlike ones"),
-            "name": st.column_config.TextColumn("Cluster", width=80),
+            "name": st.column_config.TextColumn(
+                "Cluster", width=80, help="Unsorted is what is in no cluster: the method's noise and what you set aside"
+            ),
             "images": st.column_config.NumberColumn("Images", format="localized", width=58),
             "quality": st.column_config.ProgressColumn(
                 "Quality",

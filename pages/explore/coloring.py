@@ -8,9 +8,8 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from components.map import LegendEntry
+from components.map.events import LegendEntry
 from engine.images.tables import load_quality
-from engine.labels.state import UNSORTED
 from pages.shared.board import Board
 
 
@@ -75,7 +74,7 @@ def colors_of(board: Board, by: str) -> tuple[NDArray[Any], list[LegendEntry], s
             [*map(LegendEntry, names), LegendEntry("no label", noise=True)],
             f"{board.version}-label",
         )
-    clusters = [cluster.id for cluster in state.clusters if cluster.id != UNSORTED]
+    clusters = [cluster.id for cluster in board.clusters]
     place_of = np.full(max([-1, *clusters]) + 2, -1, dtype=np.int32)
     place_of[clusters] = np.arange(len(clusters))
     codes = np.where(state.cluster >= 0, place_of[state.cluster], -1)

@@ -6,8 +6,11 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from components.gallery import Action, GallerySelection, gallery, gallery_order
-from components.map import MapEvent, focus_on_map, scatter_map
+from components.actions import Action
+from components.gallery.face import gallery, gallery_order
+from components.gallery.selection import GallerySelection
+from components.map.events import MapEvent
+from components.map.face import focus_on_map, scatter_map
 from engine.geometry.neighbors import search
 from engine.geometry.projection import ProjectionSettings
 from engine.images.sources import shown as readable
@@ -204,7 +207,7 @@ def page() -> None:
         heading("Explore", "Clusters, map and pictures side by side.")
         first_do(now, "Cluster the images first; then they are shown here.", "pages/cluster/page.py", "Cluster")
         return
-    words = f"{escape(board.run.name)}: {count(len(board.state.clusters), 'group')}, {count(len(board.rows), 'image')}"
+    words = f"{escape(board.run.name)}: {count(len(board.clusters), 'cluster')}, {count(len(board.rows), 'image')}"
     with heading("Explore", words):
         search_box(board)
         undo_redo(board)

@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from components.gallery import clear_gallery, gallery, gallery_order
+from components.gallery.face import clear_gallery, gallery, gallery_order
 from engine.core.errors import KindredError
 from engine.core.ids import to_bytes
 from engine.images.datasets import Dataset

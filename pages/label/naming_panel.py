@@ -1,4 +1,4 @@
-"""Names proposed by CLIP: one word per cluster with alternates, or none where chance would do as well."""
+"""Names proposed by an encoder that reads text: a word per cluster, or none where chance would do as well."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from engine.core.files import read_json
+from engine.embeddings.encoders.registry import find_encoder
 from pages.shared.actions import do, pressed
 from pages.shared.board import Board
 from pages.shared.job_view import job_view
@@ -36,10 +37,10 @@ def naming_panel(board: Board) -> None:
             )
             st.rerun()
         if job is not None and (job.folder / "names.json").exists():
-            _proposals(board, read_json(job.folder / "names.json"))
+            _proposals(board, now.configuration.encoder, read_json(job.folder / "names.json"))
 
 
-def _proposals(board: Board, found: dict[str, list[dict[str, object]]]) -> None:
+def _proposals(board: Board, encoder: str, found: dict[str, list[dict[str, object]]]) -> None:
     table = pd.DataFrame(found["proposals"])
     table.insert(0, "take", table["reliable"])
     chosen = st.data_editor(
@@ -47,5 +48,5 @@ def _proposals(board: Board, found: dict[str, list[dict[str, object]]]) -> None:
     )
     names = {int(row.cluster): str(row.word) for row in chosen.itertuples() if row.take}
     if pressed(f"Take {count(len(names), 'name')}", key="take_names", type="primary", disabled=not names):
-        do(lambda: board.history.name(board.state, names, source="CLIP"))
+        do(lambda: board.history.name(board.state, names, source=find_encoder(encoder).title))
         st.rerun()

@@ -6,10 +6,11 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from components.gallery import DEFAULT_KEYS, Action, gallery, gallery_order
+from components.actions import DEFAULT_KEYS, Action
+from components.gallery.face import gallery, gallery_order
 from engine.images.sources import shown as readable
 from engine.labels.audit import audit_sample
-from engine.labels.state import UNSORTED, Cluster
+from engine.labels.state import Cluster
 from pages.label.label_rail import (
     audit_panel,
     auditing,
@@ -36,8 +37,7 @@ _KEYS = {key: action for key, action in DEFAULT_KEYS.items() if action in ("labe
 
 def _sorted(board: Board) -> list[Cluster]:
     """Return the clusters, unnamed and large ones first."""
-    clusters = [cluster for cluster in board.state.clusters if cluster.id != UNSORTED]
-    return sorted(clusters, key=lambda cluster: (cluster.name is not None, -cluster.size))
+    return sorted(board.clusters, key=lambda cluster: (cluster.name is not None, -cluster.size))
 
 
 def _pick(board: Board) -> Cluster | None:

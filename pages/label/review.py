@@ -10,7 +10,8 @@ import streamlit as st
 from numpy.typing import NDArray
 from streamlit.delta_generator import DeltaGenerator
 
-from components.gallery import DEFAULT_KEYS, Action, gallery, gallery_order
+from components.actions import DEFAULT_KEYS, Action
+from components.gallery.face import gallery, gallery_order
 from engine.core.ids import positions
 from engine.images.sources import shown as readable
 from pages.shared.actions import do, pressed

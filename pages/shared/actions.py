@@ -13,8 +13,8 @@ from typing import Any
 
 import streamlit as st
 
-from components.gallery import clear_gallery
-from components.map import clear_map
+from components.gallery.face import clear_gallery
+from components.map.face import clear_map
 from engine.core.errors import KindredError
 from engine.labels.log import Event
 from pages.shared.board import Board

@@ -20,7 +20,7 @@ from engine.geometry.projection import ProjectionSettings, pca_map
 from engine.geometry.prototypes import Prototypes, prototypes
 from engine.images.datasets import Dataset
 from engine.labels.events import LabelHistory
-from engine.labels.state import LabelState
+from engine.labels.state import UNSORTED, Cluster, LabelState
 from engine.runs.rows import Rows, align, graph_of, kept_map, load_rows
 from engine.runs.run import Run
 from pages.shared.state import Current
@@ -132,19 +132,24 @@ class Board:
         return f"{self.run.folder.name}-{self.rows.embedding.key}-{self.state.version}"
 
     @property
-    def _clusters(self) -> str:
+    def clusters(self) -> list[Cluster]:
+        """The clusters as they stand; what is unsorted is in none."""
+        return [cluster for cluster in self.state.clusters if cluster.id != UNSORTED]
+
+    @property
+    def _members(self) -> str:
         """Names who is in which cluster; a new name for a cluster leaves it as it is."""
         return hashlib.blake2b(self.state.cluster.tobytes(), digest_size=16).hexdigest()
 
     @property
     def prototypes(self) -> Prototypes:
         """The rows that stand for each cluster."""
-        return _prototypes(self.rows, self.state.cluster, self.rows.embedding.key, self._clusters)
+        return _prototypes(self.rows, self.state.cluster, self.rows.embedding.key, self._members)
 
     @property
     def quality(self) -> dict[int, float]:
         """Mean silhouette of each cluster."""
-        return _quality(self.rows, self.state.cluster, self.rows.embedding.key, self._clusters)
+        return _quality(self.rows, self.state.cluster, self.rows.embedding.key, self._members)
 
 
 def open_board(now: Current) -> Board | None:

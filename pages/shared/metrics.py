@@ -32,7 +32,9 @@ METRICS = {
     "active": Metric("Clusters", "{:,.0f}", "Clusters that have images"),
     "empty": Metric("Empty clusters", "{:,.0f}", "Clusters that were asked for and got no image"),
     "largest_share": Metric("Largest cluster", "{:.1%}", "Share of all images in the largest cluster"),
-    "noise_share": Metric("Set aside", "{:.1%}", "Share of the images that the method put into no cluster"),
+    "noise_share": Metric(
+        "Noise", "{:.1%}", "Share of the images that the method put into no cluster, because they are like no group"
+    ),
     "mean": Metric("Mean size", "{:,.1f}", "Images in a cluster, on average"),
     "std": Metric("Spread of sizes", "{:,.1f}", "Standard deviation of the cluster sizes, in images"),
     "min": Metric("Smallest", "{:,.0f}", "Images in the smallest cluster"),

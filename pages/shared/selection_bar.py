@@ -9,9 +9,9 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from components.actions import Action
-from components.gallery import select_in_gallery
+from components.gallery.face import select_in_gallery
 from engine.core.errors import KindredError
-from engine.labels.state import LOCKED, UNSORTED
+from engine.labels.state import LOCKED
 from pages.shared.actions import do, do_with, pressed, recent_labels, say
 from pages.shared.board import Board
 from pages.shared.similar import more_like, show_found
@@ -33,7 +33,7 @@ def selection_bar(
     label_key, move_key = f"{key}_label_{state.version}", f"{key}_move_{state.version}"
     with st.container(horizontal=True, vertical_alignment="bottom", border=True):
         st.markdown(f"**{count(len(chosen), 'image')} selected**", width="content")
-        known = [cluster.id for cluster in state.clusters if cluster.id != UNSORTED]
+        known = [cluster.id for cluster in board.clusters]
         names = list(dict.fromkeys([*recent_labels(board), *(c.name for c in state.clusters if c.name)]))
         st.selectbox(
             "Label as",
@@ -68,7 +68,7 @@ def selection_bar(
             "Set aside",
             icon=":material/block:",
             key=f"{key}_reject",
-            help="Not of this cluster (x)",
+            help="Not of this cluster: they become unsorted, in no cluster (x)",
             on_click=do,
             args=(history.reject, state, chosen),
             kwargs=done,

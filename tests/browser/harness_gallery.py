@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 if __name__ == "__main__":
-    from components.gallery import clear_gallery, gallery, gallery_order, gallery_viewing, select_in_gallery
+    from components.gallery.face import clear_gallery, gallery, gallery_order, gallery_viewing, select_in_gallery
     from tests.browser.harness_routes import broken
 
     st.set_page_config(page_title="gallery", layout="wide")

@@ -8,8 +8,9 @@ import numpy as np
 import streamlit as st
 
 if __name__ == "__main__":
-    from components.gallery import gallery
-    from components.map import LegendEntry, clear_map, focus_on_map, scatter_map
+    from components.gallery.face import gallery
+    from components.map.events import LegendEntry
+    from components.map.face import clear_map, focus_on_map, scatter_map
 
     st.set_page_config(page_title="map", layout="wide")
     n = int(st.query_params.get("n", 5000))

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from components.map import inside
+from components.map.polygon import inside
 from tests.browser.conftest import eventually, report
 
 pytestmark = pytest.mark.browser

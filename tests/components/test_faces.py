@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from components.gallery import gallery
-from components.map import scatter_map
+from components.gallery.face import gallery
+from components.map.face import scatter_map
 
 
 def gallery_page() -> None:
     import numpy as np
     import streamlit as st
 
-    from components.gallery import gallery, gallery_order, gallery_viewing, select_in_gallery
+    from components.gallery.face import gallery, gallery_order, gallery_viewing, select_in_gallery
 
     ids = np.array(st.session_state.get("ids", [10, 20, 30, 40]))
     if "order_ids" in st.session_state:
@@ -27,7 +27,7 @@ def map_page() -> None:
     import numpy as np
     import streamlit as st
 
-    from components.map import clear_map, scatter_map
+    from components.map.face import clear_map, scatter_map
 
     xy = np.array([[0, 0], [1, 1], [2, 2], [9, 9]]) + st.session_state.get("shift", 0)
     if st.session_state.pop("clear", False):

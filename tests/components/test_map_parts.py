@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from components import palette
-from components.map import LegendEntry
 from components.map.colors import MISSING, encode_colors
+from components.map.events import LegendEntry
 from components.map.fallback import MOST_POINTS, point_colors, regions_of, sample_rows
 from components.map.polygon import read_regions
+from engine.core import palette
 
 
 def test_codes_stay_codes_and_noise_is_the_last_value():

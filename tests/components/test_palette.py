@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from components import palette
+from engine.core import palette
 
 # Machado, Oliveira and Fernandes 2009, severity 1.0, on linear RGB.
 SIGHT = {

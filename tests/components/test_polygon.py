@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from components.map import Region, inside, select
-from components.map.polygon import read_regions
+from components.map.polygon import Region, inside, read_regions, select
 
 
 def slow_inside(polygon, point) -> bool:
