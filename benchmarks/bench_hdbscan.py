@@ -12,7 +12,7 @@ import argparse
 from clustered_vectors import clustered, median_seconds, timed
 
 from engine.clustering.density.hdbscan import HDBSCAN, HDBSCANSettings
-from engine.evaluation.agreement import ari
+from engine.evaluation.agreement import ari, ari_between
 from engine.geometry.neighbors import build_graph
 
 
@@ -37,7 +37,7 @@ def main() -> None:
     print(f"ours with the graph             {both:8.2f} s   {theirs_seconds / both:6.1f} x")
     print(f"another minimum size, kept tree {recut * 1000:8.1f} ms")
     print(
-        f"ARI to the package {ari(theirs.labels_ + 1, model.labels_):.4f}; to the planted groups: "
+        f"ARI to the package {ari_between(theirs.labels_, model.labels_):.4f}; to the planted groups: "
         f"ours {ari(truth, model.labels_):.3f}, package {ari(truth, theirs.labels_):.3f}"
     )
 

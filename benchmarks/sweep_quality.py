@@ -22,7 +22,7 @@ from engine.core.files import save_array
 from engine.core.labels import encode
 from engine.core.vectors import unit
 from engine.evaluation.agreement import ari
-from engine.evaluation.scores import stability
+from engine.evaluation.stability import stability
 from engine.selection.sweep.grid import Candidate, candidates
 from engine.selection.sweep.ranking import LeaderboardRow, break_ties, by_composite, leaderboard_row, without_repeats
 from engine.selection.sweep.runner import Sweep
@@ -89,7 +89,7 @@ def plain_board(x: np.ndarray, folder: Path, settings: SweepSettings) -> list[Le
 
 
 def told(name: str, row: LeaderboardRow, truth: np.ndarray, labels: np.ndarray, best: float) -> str:
-    agreement = ari(truth, labels + (labels.min() < 0))
+    agreement = ari(truth, labels)
     return (
         f"{name:14} {row.title}: composite {row.composite:.3f}, silhouette {row.silhouette:.3f}, "
         f"stability {row.stability:.3f}, largest {row.largest_share:.2f}, ARI {agreement:.3f} "
@@ -113,11 +113,11 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             result = Sweep(settings).run(x, output_dir=Path(folder))
             print(f"-- {name}: {x.shape}, {len(result.ranked)} of {result.summary['candidates']} ranked")
-            aris = [ari(truth, result.labels(row) + 1) for row in result.ranked]
+            aris = [ari(truth, result.labels(row)) for row in result.ranked]
             print(told("sweep", result.ranked[0], truth, result.labels(result.ranked[0]), max(aris)), flush=True)
             if not given.no_plain:
                 board = plain_board(x, Path(folder), settings)
-                aris = [ari(truth, np.load(row.labels) + 1) for row in board]
+                aris = [ari(truth, np.load(row.labels)) for row in board]
                 print(told("plain grid", board[0], truth, np.load(board[0].labels), max(aris)), flush=True)
 
 

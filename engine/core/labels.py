@@ -55,7 +55,7 @@ def encode(values: ArrayLike | Sequence[str | None]) -> tuple[Labels, list[str]]
     if array.dtype.kind in "iu":
         kept = np.unique(array)
         return compact(array), [str(name) for name in kept[kept >= 0]]
-    texts = ["" if value is None else str(value) for value in array.tolist()]
+    texts = ["" if value is None or (isinstance(value, int) and value < 0) else str(value) for value in array.tolist()]
     names = sorted(set(texts) - {""})
     place = {name: code for code, name in enumerate(names)} | {"": -1}
     return np.fromiter((place[text] for text in texts), dtype=np.int32, count=len(texts)), names

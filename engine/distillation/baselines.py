@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.core.vectors import Vectors
+from engine.geometry.centers import cluster_means
 
 Chosen = NDArray[np.int64]
 
@@ -33,10 +34,8 @@ def random_rows(labels: NDArray[np.int64], images_per_class: int, *, seed: int) 
 
 def centroids(rows: Vectors, labels: NDArray[np.int64]) -> tuple[Vectors, NDArray[np.int64]]:
     """Return each class's mean, ((K, d) float32, (K,) classes)."""
-    classes, own, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    total = np.zeros((len(classes), rows.shape[1]), dtype=np.float64)
-    np.add.at(total, own, rows)
-    return (total / counts[:, None]).astype(np.float32), classes.astype(np.int64)
+    classes, own = np.unique(labels, return_inverse=True)
+    return cluster_means(rows, own, len(classes)), classes.astype(np.int64)
 
 
 def kmeans_centers(

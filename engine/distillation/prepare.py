@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from engine.core.errors import InputError
 from engine.core.files import content_id
 from engine.core.ids import Ids, pack
+from engine.core.labels import encode
 from engine.core.vectors import Vectors, check_embeddings, unit
 from engine.distillation.settings import DistilSettings
 from engine.images.splits import stratified_split
@@ -50,12 +51,10 @@ def _truth_codes(
         return None, None
     if len(truth) != n:
         raise InputError(f"{len(truth):,} true labels were given for {n:,} images.")
-    texts = np.asarray(["" if t is None or (not isinstance(t, str) and t < 0) else str(t) for t in truth], dtype=str)
-    names, codes = np.unique(texts, return_inverse=True)
-    if names[0] == "":
-        names, codes = names[1:], codes - 1
-        notes.append(f"{int((codes < 0).sum()):,} images without a true label are not used for measuring.")
-    return (codes.astype(np.int64), names.tolist()) if len(names) else (None, None)
+    codes, names = encode(truth)
+    if unknown := int((codes < 0).sum()):
+        notes.append(f"{unknown:,} images without a true label are not used for measuring.")
+    return (codes.astype(np.int64), names) if names else (None, None)
 
 
 def prepare(

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.core.errors import InputError
-from engine.core.labels import compact
-from engine.evaluation.agreement import ari
+from engine.core.labels import by_size
+from engine.evaluation.agreement import ari_between
 from engine.geometry.neighbors import NeighborGraph
 
 SETTLED = 0.1
@@ -90,12 +90,12 @@ def consensus(
     disputed = _disputed(columns, graph.indices[:, :k])
     inside = (columns >= 0).all(axis=0) & (disputed <= settled)
     groups = np.full(columns.shape[1], -1, np.int32)
-    groups[inside] = _by_size(columns[:, inside])
+    groups[inside] = by_size(np.unique(columns[:, inside], axis=1, return_inverse=True)[1].reshape(-1))
     alone = np.bincount(groups[inside]) < 2 if inside.any() else np.empty(0, bool)
     groups[inside & np.append(alone, False)[groups]] = -1
     agreement = np.eye(len(columns))
     for one, two in combinations(range(len(columns)), 2):
-        agreement[one, two] = agreement[two, one] = ari(compact(columns[one] + 1), columns[two])
+        agreement[one, two] = agreement[two, one] = ari_between(columns[one], columns[two])
     return Consensus(disputed, groups, agreement)
 
 
@@ -109,12 +109,3 @@ def _disputed(columns: NDArray[Any], near: NDArray[np.int32]) -> NDArray[np.floa
         return np.zeros(len(near), np.float32)
     differing: NDArray[np.float32] = (together * (runs - together)).mean(axis=1, dtype=np.float64).astype(np.float32)
     return differing / np.float32(runs * (runs - 1) / 2)
-
-
-def _by_size(columns: NDArray[Any]) -> NDArray[np.int32]:
-    """Return a number for each different column of (R, m) labels, 0 for the most frequent."""
-    _, cells = np.unique(columns, axis=1, return_inverse=True)
-    cells = cells.reshape(-1)
-    rank = np.empty(int(cells.max(initial=-1)) + 1, np.int32)
-    rank[np.argsort(-np.bincount(cells, minlength=len(rank)), kind="stable")] = np.arange(len(rank))
-    return rank[cells]

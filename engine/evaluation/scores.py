@@ -6,7 +6,7 @@ Everything is linear in the number of images, so a million labels take seconds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from engine.core.labels import compact, encode
 from engine.core.settings import Settings, setting
 from engine.core.vectors import blocks, unit
 from engine.evaluation.agreement import Integers, accuracy, ari, nmi, random_accuracy, sizes
+from engine.geometry.centers import cluster_sums
 
 _DOUBLE_PRECISION_WORK = 2e9
 
@@ -72,7 +73,7 @@ def silhouette_samples(embeddings: NDArray[Any], labels: Integers, *, rows: Inte
         return result
     if len(embeddings) != len(labels):
         raise InputError(f"{len(labels):,} labels were given for {len(embeddings):,} embeddings.")
-    sums = _cluster_sums(embeddings, labels, len(counts))
+    sums = cluster_sums(embeddings, labels, len(counts), normalise=True)
     heavy = len(asked) * float(sums.size) > _DOUBLE_PRECISION_WORK
     kind = np.float32 if heavy else np.float64
     means = (sums / counts[:, None]).T.astype(kind)
@@ -102,20 +103,6 @@ def _silhouette_block(
     values[size <= 1] = 0.0
     values[own < 0] = np.nan
     return np.clip(values, -1, 1)
-
-
-def _cluster_sums(embeddings: NDArray[Any], labels: NDArray[np.int32], n_clusters: int) -> NDArray[np.float64]:
-    """Return (K, d) sums of unit rows in double precision."""
-    from scipy.sparse import csr_array
-
-    sums = np.zeros((n_clusters, embeddings.shape[1]))
-    for part in blocks(len(labels), 4096):
-        own = labels[part]
-        inside = np.flatnonzero(own >= 0)
-        ones = np.ones(len(inside))
-        spread = csr_array((ones, (own[inside], inside)), shape=(n_clusters, len(own)))
-        sums += spread @ unit(embeddings[part]).astype(np.float64)
-    return sums
 
 
 def silhouette(
@@ -236,29 +223,6 @@ def shuffled_floor(
     labels = np.asarray(labels)
     found = [silhouette(embeddings, rng.permutation(labels), sample=sample, random_state=i) for i in range(shuffles)]
     return Floor(own, float(np.mean(found)) + max(3 * float(np.std(found, ddof=1)), MARGIN))
-
-
-def stability(
-    cluster: Callable[[NDArray[np.int64]], Integers], count: int, *, share: float = 0.8, random_state: int = 0
-) -> float:
-    """Return the ARI between clusterings of two overlapping random subsamples, on the images in both.
-
-    Parameters
-    ----------
-    cluster : callable
-        Given sorted row numbers (m,), returns their labels (m,).
-    count : int
-        Number of images.
-    share : float
-        Of the images in each subsample.
-    """
-    rng = np.random.default_rng(random_state)
-    size = max(2, round(share * count))
-    halves = [np.sort(rng.choice(count, size, replace=False)) for _ in range(2)]
-    labels = [np.asarray(cluster(rows)) for rows in halves]
-    _, first, second = np.intersect1d(halves[0], halves[1], assume_unique=True, return_indices=True)
-    left, right = compact(labels[0][first]), compact(labels[1][second])
-    return ari(left - left.min(), right)
 
 
 def scores(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from engine.core.errors import InputError, StorageError
 from engine.core.files import load_array
 from engine.core.ids import Ids, positions, to_hex
-from engine.core.labels import Labels
+from engine.core.labels import Labels, encode
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import Settings
 from engine.core.vectors import Vectors
@@ -192,11 +192,8 @@ def align(run: runs.Run, rows: Rows) -> tuple[Labels, NDArray[np.float32]]:
 
 def truth_codes(truth: Sequence[str | None]) -> NDArray[np.int32] | None:
     """Return truth as codes, -1 where unknown; None where nothing is known."""
-    names = sorted({name for name in truth if name is not None})
-    if not names:
-        return None
-    code = {name: index for index, name in enumerate(names)}
-    return np.array([-1 if name is None else code[name] for name in truth], dtype=np.int32)
+    codes, names = encode(truth)
+    return codes if names else None
 
 
 def graph_of(workspace: Workspace, rows: Rows, *, progress: Progress = SILENT) -> NeighborGraph:

@@ -19,7 +19,7 @@ from engine.core.files import write_json, write_text
 from engine.core.labels import compact, encode
 from engine.core.palette import category_color
 from engine.core.progress import SILENT, Progress
-from engine.evaluation.agreement import accuracy, ari, nmi
+from engine.evaluation.agreement import accuracy, ari, ari_between, nmi
 from engine.geometry.neighbors import NeighborGraph, build_graph
 from engine.selection.sweep.runner import Sweep
 from engine.selection.sweep.settings import SweepSettings
@@ -167,7 +167,7 @@ def run_experiments(
     rows = [replace(row, neighbor_agreement=_agreement(row.name, labels, graphs, k)) for row in rows]
     rows = in_order(rows)
     worked = [row.name for row in rows if row.name in labels]
-    matrix = np.array([[ari(labels[a] + 1, labels[b]) for b in worked] for a in worked])
+    matrix = np.array([[ari_between(labels[a], labels[b]) for b in worked] for a in worked])
     result = ExperimentResult(Path(output_dir), rows, matrix)
     _write(result, worked, k, len(pairs))
     return result

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from engine.core.errors import StorageError
 from engine.core.files import save_arrays
+from engine.core.labels import rank_by_size
 
 Indices = NDArray[np.int64]
 SMALLEST = 1e-6
@@ -227,15 +228,14 @@ def _label(
     kept = _follow(pointer)
     at = kept[own]
     inside = chosen[at]
-    counts = np.bincount(at[inside], minlength=len(above))
-    order = np.argsort(-counts, kind="stable")[: int((counts > 0).sum())]
-    number = np.full(len(above), -1, dtype=np.int32)
-    number[order] = np.arange(len(order), dtype=np.int32)
-    labels = np.where(inside, number[at], -1).astype(np.int32)
+    kept_clusters, codes = np.unique(at[inside], return_inverse=True)
+    rank = rank_by_size(codes)
+    labels = np.full(len(at), -1, dtype=np.int32)
+    labels[inside] = rank[codes]
     confidence = np.where(inside, np.minimum(depth / np.maximum(deepest[at], 1e-300), 1), 0)
     shallowest = np.full(len(above), np.inf)
     np.minimum.at(shallowest, at, depth)
-    reach = 1 / shallowest[order]
+    reach = 1 / shallowest[kept_clusters[np.argsort(rank)]]
     return Cut(labels, confidence.astype(np.float32), reach)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.clustering.density.linkage import SMALLEST, Indices, single_linkage
-from engine.core.vectors import blocks
+from engine.geometry.centers import cluster_means
 
 REFINED = 200_000
 CHUNK = 1_000_000
@@ -124,7 +124,7 @@ def _bridges(
     order = order[np.searchsorted(part[order], 0) :]
     bounds = np.searchsorted(part[order], np.arange(int(part.max()) + 2))
     members = [order[a:b] for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
-    means = _part_means(vectors, part, np.diff(bounds))
+    means = cluster_means(vectors, part, len(members))
     found = []
     for a, b in _near_parts(vectors, members, means, core, near):
         one, two = _facing(vectors, members[a], means[b], samples), _facing(vectors, members[b], means[a], samples)
@@ -133,19 +133,6 @@ def _bridges(
         found.append((float(one[i]), float(two[j]), float(reach[i, j])))
     edges = np.array(found)
     return edges[:, 0].astype(np.int64), edges[:, 1].astype(np.int64), edges[:, 2]
-
-
-def _part_means(vectors: NDArray[np.float32], part: NDArray[np.int32], counts: Indices) -> NDArray[np.float32]:
-    """Return the mean row of each part, block by block."""
-    from scipy.sparse import csr_array
-
-    sums = np.zeros((len(counts), vectors.shape[1]))
-    for rows in blocks(len(vectors)):
-        own = part[rows]
-        inside = np.flatnonzero(own >= 0)
-        ones = np.ones(len(inside), dtype=np.float32)
-        sums += csr_array((ones, (own[inside], inside)), shape=(len(counts), len(own))) @ vectors[rows]
-    return np.asarray(sums / counts[:, None], dtype=np.float32)
 
 
 def _near_parts(

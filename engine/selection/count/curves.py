@@ -16,8 +16,9 @@ from engine.core.errors import InputError
 from engine.core.labels import Labels
 from engine.core.progress import Progress
 from engine.core.vectors import Vectors, unit
-from engine.evaluation.agreement import ari
+from engine.evaluation.agreement import ari_between
 from engine.evaluation.scores import silhouette
+from engine.geometry.centers import cluster_sums
 from engine.geometry.projection import fit_pca
 
 Curve = NDArray[np.float64]
@@ -103,7 +104,7 @@ class Curves:
             labels.append(tried[best])
             silhouettes.append(silhouette(points, tried[best]))
             seen = [_cluster(points[rows], points, k, random_state + index) for index, rows in enumerate(halves)]
-            agreement.append([ari(seen[i], seen[i + 1]) for i in range(0, len(seen), 2)])
+            agreement.append([ari_between(seen[i], seen[i + 1]) for i in range(0, len(seen), 2)])
             work.step()
         cost, same = np.asarray(lengths), np.asarray(agreement)
         return cls(
@@ -124,8 +125,7 @@ def _cluster(train: Vectors, points: Vectors, k: int, seed: int) -> Labels:
 
 def _within(points: Vectors, labels: Labels) -> float:
     counts = np.maximum(np.bincount(labels), 1)
-    sums = np.zeros((len(counts), points.shape[1]))
-    np.add.at(sums, labels, points)
+    sums = cluster_sums(points, labels, len(counts))
     return float(np.square(points).sum() - (np.square(sums).sum(axis=1) / counts).sum())
 
 

@@ -22,8 +22,9 @@ from engine.core.errors import KindredError
 from engine.core.files import plain, save_array, write_json
 from engine.core.labels import compact
 from engine.core.progress import SILENT, Progress, Silent
-from engine.evaluation.agreement import ari, sizes
+from engine.evaluation.agreement import sizes
 from engine.evaluation.scores import balance, largest_share, noise_share, shuffled_floor, silhouette
+from engine.evaluation.stability import common_ari
 from engine.geometry.neighbors import NeighborGraph
 from engine.geometry.reduce import reduce_embeddings
 from engine.selection.sweep.data import REDUCTIONS, open_part, part_rows
@@ -153,11 +154,9 @@ def score(embeddings: Any, labels: np.ndarray[Any, Any], *, shuffles: int) -> di
 def try_stability(work: WorkingFolder, task: dict[str, Any]) -> dict[str, Any]:
     """Cluster two overlapping subsamples and compare them on the images in both."""
     candidate = Candidate.of(task["algorithm"], **task["parameters"])
-    labels = [compact(work.fit(candidate, half).labels_) for half in task["halves"]]
+    labels = [work.fit(candidate, half).labels_.copy() for half in task["halves"]]
     rows = [part_rows(work.folder, half) for half in task["halves"]]
-    _, first, second = np.intersect1d(rows[0], rows[1], assume_unique=True, return_indices=True)
-    left, right = labels[0][first], labels[1][second]
-    return {"stability": ari(left - min(0, int(left.min())), right)}
+    return {"stability": common_ari(rows, labels)}
 
 
 KINDS = {"reduction": make_reduction, "candidate": try_candidate, "stability": try_stability}

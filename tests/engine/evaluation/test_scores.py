@@ -166,12 +166,6 @@ def test_random_balanced_labels_score_high_but_never_stand_above_their_floor(dig
     assert result["composite"] > 0.8
 
 
-def test_stability_is_one_for_a_fixed_rule_and_near_zero_for_a_random_one(rng):
-    fixed = rng.integers(5, size=1000)
-    assert ev.stability(lambda rows: fixed[rows], 1000) == 1
-    assert abs(ev.stability(lambda rows: rng.integers(5, size=len(rows)), 1000)) < 0.05
-
-
 def test_scores_holds_the_contracts_names(digits):
     x, truth = digits
     known = [str(value) if value else None for value in truth]
