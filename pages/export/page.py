@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -131,9 +132,9 @@ def _folders(board: Board, table: LabelTable) -> None:
         st.rerun()
 
 
-def _written(result: dict[str, object]) -> None:
-    target = Path(str(result["target"]))
-    st.success(f"{count(int(str(result['written'])), 'image')} written to {escape(target)}", icon=":material/check:")
+def _written(result: dict[str, Any]) -> None:
+    target = Path(result["target"])
+    st.success(f"{count(int(result['written']), 'image')} written to {escape(target)}", icon=":material/check:")
     failed = result.get("failed")
     if failed:
         with st.expander("Could not be written"):

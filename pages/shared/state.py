@@ -100,8 +100,8 @@ def settle(step: Callable[[], Value]) -> Value:
             break
         except RerunException as message:
             messages.append(message)
-    for message in messages:
-        get_script_run_ctx().script_requests.request_rerun(message.rerun_data)
+    for held in messages:
+        get_script_run_ctx().script_requests.request_rerun(held.rerun_data)
     return found
 
 
