@@ -8,17 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.core.vectors import Vectors
+from engine.distillation.prepare import Indices
 from engine.geometry.centers import cluster_means
 
-Chosen = NDArray[np.int64]
 
-
-def sizes(labels: NDArray[np.int64], images_per_class: int) -> NDArray[np.int64]:
-    """Return how many rows each class present keeps: images_per_class, or all where it has fewer."""
-    return np.minimum(np.unique(labels, return_counts=True)[1], images_per_class)
-
-
-def random_rows(labels: NDArray[np.int64], images_per_class: int, *, seed: int) -> Chosen:
+def random_rows(labels: NDArray[np.int64], images_per_class: int, *, seed: int) -> Indices:
     """Choose rows of each class at random, without repetition.
 
     Returns
@@ -60,14 +54,14 @@ def kmeans_centers(
     return np.concatenate(centers), np.concatenate(own)
 
 
-def herding(rows: Vectors, labels: NDArray[np.int64], images_per_class: int) -> Chosen:
+def herding(rows: Vectors, labels: NDArray[np.int64], images_per_class: int) -> Indices:
     """Choose real rows whose running mean stays nearest to the class mean (Welling, 2009).
 
     Returns
     -------
     (m,) int64, class by class, in the order chosen.
     """
-    found: list[NDArray[np.int64]] = []
+    chosen: list[NDArray[np.int64]] = []
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
         own = rows[members].astype(np.float64)
@@ -80,5 +74,5 @@ def herding(rows: Vectors, labels: NDArray[np.int64], images_per_class: int) -> 
             best = int(score.argmin())
             taken[best] = True
             total += own[best]
-            found.append(members[best : best + 1])
-    return np.concatenate(found).astype(np.int64)
+            chosen.append(members[best : best + 1])
+    return np.concatenate(chosen).astype(np.int64)

@@ -1,6 +1,6 @@
 """Distil a clustered data set: embeddings and pseudo-labels in, a few rows per cluster and an honest report out.
 
-`distil` is the one entry. Rows are made unit length, centred and scaled by one number, so that every
+`distil` is the one entry. Indices are made unit length, centred and scaled by one number, so that every
 data set has mean squared length 1; synthetic rows leave in the unit-length space of the given embeddings.
 """
 
@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,11 @@ from engine.core import files
 from engine.core.ids import Ids
 from engine.core.progress import SILENT, Progress
 from engine.core.vectors import Vectors, unit
-from engine.distillation.prepare import Prepared, Rows, prepare
+from engine.distillation.prepare import Indices, Prepared, prepare
 from engine.distillation.settings import DistilSettings
+
+if TYPE_CHECKING:
+    from engine.distillation.runner import SeedResult
 
 
 @dataclass(frozen=True)
@@ -38,16 +41,16 @@ class DistilledSet:
     similarity : (m,) float32
         Cosine similarity to it.
     frozen : (m,) bool
-        Rows that stayed the real image they started from.
+        Indices that stayed the real image they started from.
     moved : float
-        Mean way from start to end, in units of the root mean square length of a row.
+        Mean distance from start to end, in units of the root mean square length of a row.
     losses : (steps,) float32
         The matching loss of each outer step.
     """
 
     vectors: Vectors
     labels: NDArray[np.int32]
-    nearest: Rows
+    nearest: Indices
     similarity: Vectors
     frozen: NDArray[np.bool_]
     moved: float
@@ -73,8 +76,8 @@ class DistilResult:
     results: dict[str, Any]
     sets: dict[str, DistilledSet]
     chosen: str
-    train: Rows
-    test: Rows
+    train: Indices
+    test: Indices
     notes: list[str] = field(default_factory=list)
 
 
@@ -83,8 +86,8 @@ def distil(
     labels: NDArray[Any],
     *,
     truth: Sequence[str | None] | NDArray[Any] | None = None,
-    train: Rows | None = None,
-    test: Rows | None = None,
+    train: Indices | None = None,
+    test: Indices | None = None,
     contents: Ids | None = None,
     settings: DistilSettings | None = None,
     output_dir: Path | None = None,
@@ -178,7 +181,7 @@ def _mapping_table(ready: Prepared) -> dict[str, Any]:
     return {str(cluster): names[own] if own >= 0 else None for cluster, own in pairs}
 
 
-def _describe(ready: Prepared, run: Any) -> DistilledSet:  # noqa: ANN401 - runner.Run, which needs torch
+def _describe(ready: Prepared, run: SeedResult) -> DistilledSet:
     """Name the nearest real image of the same cluster for each row, and go back to the given space."""
     vectors = run.rows * ready.scale + ready.mean
     real = ready.rows * ready.scale + ready.mean

@@ -1,4 +1,4 @@
-"""Honest measurement of small training sets: one recipe, a fixed number of updates, accuracy on images never seen.
+"""Measuring small training sets: the same recipe and number of updates for all, accuracy on images never seen.
 
 A classifier learns cluster numbers; the map from cluster to class is fixed once on the training split,
 and the test split's true labels are only ever compared with, never learned from.
@@ -18,8 +18,8 @@ from engine.distillation.heads import predict, train_classifiers
 
 
 @dataclass(frozen=True)
-class Judge:
-    """Everything that an evaluation holds fixed.
+class Evaluator:
+    """Trains classifiers on sets and measures them; holds everything that is the same for all sets.
 
     Attributes
     ----------
@@ -29,6 +29,10 @@ class Judge:
         Images never trained on and what they really are.
     mapping : (K,) int64
         Cluster to class, from `cluster_to_class`.
+    updates, hidden : int
+        Updates of each classifier, and the width of its hidden layer (0: linear).
+    device : str
+        Where it computes.
     """
 
     train_rows: Vectors

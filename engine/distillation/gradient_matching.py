@@ -15,13 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.distillation.heads import Head, initial_heads, linear_gradient
-from engine.distillation.trajectory_matching import (
-    Listener,
-    Synthetic,
-    checked,
-    root_mean_square,
-    student_batches,
-)
+from engine.distillation.matching import StepListener, SyntheticSets, check_losses, root_mean_square, student_batches
 
 REAL_BATCH = 2048
 RANDOM_SHARE = 0.5
@@ -37,8 +31,8 @@ def gradient_distance(real: Head, synthetic: Head) -> Tensor:
 def balanced_batch(labels: Tensor, size: int, generator: torch.Generator) -> Tensor:
     """Return `size` row numbers with every class equally likely; drawn with replacement."""
     weights = 1.0 / torch.bincount(labels).clamp_min(1).double()[labels]
-    found: Tensor = torch.multinomial(weights, size, replacement=True, generator=generator)
-    return found
+    rows: Tensor = torch.multinomial(weights, size, replacement=True, generator=generator)
+    return rows
 
 
 def match_gradients(
@@ -51,8 +45,8 @@ def match_gradients(
     seeds: Sequence[int],
     epochs: int,
     step: float,
-    listener: Listener | None = None,
-) -> Synthetic:
+    listener: StepListener | None = None,
+) -> SyntheticSets:
     """Optimise synthetic rows by linear gradient matching, the sets of all seeds side by side.
 
     Parameters
@@ -88,7 +82,7 @@ def match_gradients(
     while len(losses) < total:
         rows = moving * unit
         heads = [
-            _draw_head(path, i * experts + len(losses) % experts, seed * 1_000_003 + len(losses), g)
+            _sample_head(path, i * experts + len(losses) % experts, seed * 1_000_003 + len(losses), g)
             for i, (seed, g) in enumerate(zip(seeds, generators, strict=True))
         ]
         head = tuple(torch.cat(parts) for parts in zip(*heads, strict=True))
@@ -102,13 +96,13 @@ def match_gradients(
         loss.sum().backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         schedule.step()
-        losses.append(checked(loss, "Gradient matching diverged.", "Lower distill_lr."))
+        losses.append(check_losses(loss, "Gradient matching diverged.", "Lower distill_lr."))
         if listener is not None:
             listener(len(losses), total, float(losses[-1].mean()))
-    return Synthetic((moving * unit).detach(), np.stack(losses, axis=1))
+    return SyntheticSets((moving * unit).detach(), np.stack(losses, axis=1))
 
 
-def _draw_head(path: Head, index: int, seed: int, generator: torch.Generator) -> Head:
+def _sample_head(path: Head, index: int, seed: int, generator: torch.Generator) -> Head:
     """Return a random classifier, or one partly trained expert, with a leading axis of 1."""
     weight = path[0]
     if float(torch.rand(1, generator=generator)) < RANDOM_SHARE:

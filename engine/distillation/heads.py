@@ -26,15 +26,15 @@ def initial_heads(count: int, dimension: int, classes: int, *, hidden: int, seed
     """
     generator = torch.Generator().manual_seed(seed)
 
-    def draw(rows: int, columns: int, scale: float) -> Tensor:
+    def normal(rows: int, columns: int, scale: float) -> Tensor:
         return (scale * torch.randn(count, rows, columns, generator=generator)).to(device)
 
     def zeros(columns: int) -> Tensor:
         return torch.zeros(count, 1, columns, device=device)
 
     if hidden == 0:
-        return draw(dimension, classes, 0.1), zeros(classes)
-    return draw(dimension, hidden, 1.0), zeros(hidden), draw(hidden, classes, math.sqrt(1 / hidden)), zeros(classes)
+        return normal(dimension, classes, 0.1), zeros(classes)
+    return normal(dimension, hidden, 1.0), zeros(hidden), normal(hidden, classes, math.sqrt(1 / hidden)), zeros(classes)
 
 
 def logits(head: Head, rows: Tensor) -> Tensor:

@@ -20,23 +20,43 @@ from engine.core.vectors import Vectors, check_embeddings, unit
 from engine.distillation.settings import DistilSettings
 from engine.images.splits import stratified_split
 
-__all__ = ["Prepared", "cluster_to_class", "prepare", "stratified_split"]
-
-Rows = NDArray[np.int64]
+Indices = NDArray[np.int64]
+"""Row numbers, or class numbers of rows."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """Checked and scaled input: training rows, clusters 0..K-1 without gaps, and what the test is held against."""
+    """Checked, split and scaled input.
 
-    train: Rows
-    test: Rows
+    Attributes
+    ----------
+    train, test : int64
+        Row numbers of the given embeddings; training rows have a cluster, test rows something to be compared with.
+    rows : (n, d) float32
+        The training rows: unit length, minus `mean`, divided by `scale`, so that their mean squared length is 1.
+    labels : (n,) int64
+        Their clusters, numbered 0..K-1 without gaps.
+    clusters : (K,) int32
+        The given number of each cluster.
+    test_rows, test_truth : (m, d) float32, (m,) int64
+        The test rows, scaled alike, and what they are: true classes, or pseudo-labels where no truth is known.
+    mapping : (K,) int64
+        Cluster to what `test_truth` holds; -1 where the cluster has no class.
+    mean, scale : (d,) float32, float
+    against : str
+        "true labels" or "pseudo-labels".
+    classes : list of str or None
+        Names of the true classes.
+    """
+
+    train: Indices
+    test: Indices
     rows: Vectors
-    labels: Rows
+    labels: Indices
     clusters: NDArray[np.int32]
     test_rows: Vectors
-    test_truth: Rows
-    mapping: Rows
+    test_truth: Indices
+    mapping: Indices
     mean: Vectors
     scale: float
     against: str
@@ -45,14 +65,15 @@ class Prepared:
 
 def _truth_codes(
     truth: Sequence[str | None] | NDArray[Any] | None, n: int, notes: list[str]
-) -> tuple[Rows | None, list[str] | None]:
+) -> tuple[Indices | None, list[str] | None]:
     """Return classes 0..C-1 with -1 for unknown, and their names; None where no truth is known at all."""
     if truth is None:
         return None, None
     if len(truth) != n:
         raise InputError(f"{len(truth):,} true labels were given for {n:,} images.")
     codes, names = encode(truth)
-    if unknown := int((codes < 0).sum()):
+    unknown = int((codes < 0).sum())
+    if unknown:
         notes.append(f"{unknown:,} images without a true label are not used for measuring.")
     return (codes.astype(np.int64), names) if names else (None, None)
 
@@ -61,8 +82,8 @@ def prepare(
     embeddings: Vectors,
     labels: NDArray[Any],
     truth: Sequence[str | None] | NDArray[Any] | None,
-    train: Rows | None,
-    test: Rows | None,
+    train: Indices | None,
+    test: Indices | None,
     contents: Ids | None,
     settings: DistilSettings,
     notes: list[str],
@@ -125,7 +146,7 @@ def _row_ids(array: Vectors) -> Ids:
     return pack(content_id(row.tobytes()) for row in array)
 
 
-def _check_size(labels: Rows, settings: DistilSettings, notes: list[str]) -> None:
+def _check_size(labels: Indices, settings: DistilSettings, notes: list[str]) -> None:
     """Refuse what cannot be distilled; note the clusters that are smaller than images_per_class."""
     counts = np.bincount(labels)
     if len(counts) < 2:

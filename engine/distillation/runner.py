@@ -17,24 +17,38 @@ from engine.core.device import choose_device
 from engine.core.progress import Progress
 from engine.core.vectors import Vectors
 from engine.distillation import baselines
-from engine.distillation.evaluate import Judge, summary
+from engine.distillation.evaluate import Evaluator, summary
 from engine.distillation.gradient_matching import match_gradients
 from engine.distillation.heads import Head, expert_schedule, expert_trajectories, seed_of
-from engine.distillation.prepare import Prepared, Rows
-from engine.distillation.selmatch import difficulty, resolve, select_window
+from engine.distillation.matching import StepListener, SyntheticSets
+from engine.distillation.prepare import Indices, Prepared
+from engine.distillation.selmatch import alpha_beta, difficulty, select_window
 from engine.distillation.settings import TITLES, DistilSettings
-from engine.distillation.trajectory_matching import Listener, Synthetic, match_trajectories
+from engine.distillation.trajectory_matching import match_trajectories
 
+Baseline = Callable[[], tuple[Vectors, Indices]]
+"""Builds the rows, (n, d) for all seeds or (S, n, d), and their labels."""
 EXPERT_BYTES = 512 * 2**20
 
 
 @dataclass(frozen=True)
-class Run:
-    """One method with one seed: start and end of its rows, (m, d), and their clusters 0..K-1."""
+class SeedResult:
+    """What one method made with one seed.
+
+    Attributes
+    ----------
+    start, rows : (m, d) float32
+        The rows at the beginning and at the end.
+    labels : (m,) int64
+        Their clusters 0..K-1.
+    frozen : (m,) bool
+        Rows that had to stay as they were.
+    losses : (steps,) float32
+    """
 
     start: Vectors
     rows: Vectors
-    labels: Rows
+    labels: Indices
     frozen: NDArray[np.bool_]
     losses: Vectors
 
@@ -52,8 +66,8 @@ def affordable_experts(ready: Prepared, settings: DistilSettings, seeds: int, no
 
 def run_methods(
     ready: Prepared, settings: DistilSettings, progress: Progress, notes: list[str]
-) -> tuple[dict[str, list[Run]], list[int]]:
-    """Run each method with all seeds side by side; a wish to stop is heard between two methods."""
+) -> tuple[dict[str, list[SeedResult]], list[int]]:
+    """Run each method with all seeds side by side; a person's stop takes effect between two methods."""
     device = choose_device(settings.device)
     rows, labels = torch.from_numpy(ready.rows).to(device), torch.from_numpy(ready.labels).to(device)
     seeds = [settings.random_state + i for i in range(settings.seeds if settings.evaluate else 1)]
@@ -63,19 +77,24 @@ def run_methods(
         hidden: expert_trajectories(
             rows, labels, len(ready.clusters), count=count, epochs=settings.expert_epochs, hidden=hidden, seeds=seeds
         )
-        for hidden in sorted({0 if name == "lgm" else settings.hidden for name in settings.methods})
+        for hidden in sorted({_expert_width(name, settings) for name in settings.methods})
     }
-    made: dict[str, list[Run]] = {}
+    by_method: dict[str, list[SeedResult]] = {}
     for name in settings.methods:
-        if made and progress.stop_requested():
-            notes.append(f"Stopped after {len(made)} of {len(settings.methods)} methods.")
+        if by_method and progress.stop_requested():
+            notes.append(f"Stopped after {len(by_method)} of {len(settings.methods)} methods.")
             break
-        path = experts[0 if name == "lgm" else settings.hidden]
-        made[name] = _run(name, rows, labels, path, settings, seeds, _listener(progress, TITLES[name]))
-    return made, seeds
+        path = experts[_expert_width(name, settings)]
+        by_method[name] = _run_method(name, rows, labels, path, settings, seeds, _listener(progress, TITLES[name]))
+    return by_method, seeds
 
 
-def _listener(progress: Progress, phase: str) -> Listener:
+def _expert_width(name: str, settings: DistilSettings) -> int:
+    """Return the width of the experts' hidden layer: gradient matching has linear experts only."""
+    return 0 if name == "lgm" else settings.hidden
+
+
+def _listener(progress: Progress, phase: str) -> StepListener:
     def listen(done: int, total: int, loss: float) -> None:
         if done % 10 == 0 or done == total:
             progress.update(done, total, phase=phase, unit="steps", loss=loss)
@@ -83,17 +102,17 @@ def _listener(progress: Progress, phase: str) -> Listener:
     return listen
 
 
-def _run(
+def _run_method(
     name: str,
     rows: torch.Tensor,
     labels: torch.Tensor,
     path: Head,
     settings: DistilSettings,
     seeds: Sequence[int],
-    listener: Listener,
-) -> list[Run]:
-    """Return one run for each seed."""
-    chosen, free = _start(name, rows, labels, path, settings, seeds)
+    listener: StepListener,
+) -> list[SeedResult]:
+    """Return what one method made, for each seed."""
+    chosen, free = _starting_rows(name, rows, labels, path, settings, seeds)
     frozen = ~np.isin(np.arange(chosen.shape[1]), free)
     own = labels.cpu().numpy()[chosen[0]]  # class by class, so the same for every seed
     start, start_labels = rows[torch.from_numpy(chosen)], torch.from_numpy(own).to(rows.device)
@@ -104,7 +123,7 @@ def _run(
         "listener": listener,
     }
     if frozen.all():
-        made = Synthetic(start, np.zeros((len(seeds), 0), np.float32))
+        made = SyntheticSets(start, np.zeros((len(seeds), 0), np.float32))
     elif name == "lgm":
         made = match_gradients(start, start_labels, rows, labels, path, **common)
     else:
@@ -119,23 +138,23 @@ def _run(
             **common,
         )
     begin, end = start.cpu().numpy(), made.rows.cpu().numpy()
-    return [Run(begin[i], end[i], own, frozen, made.losses[i]) for i in range(len(seeds))]
+    return [SeedResult(begin[i], end[i], own, frozen, made.losses[i]) for i in range(len(seeds))]
 
 
-def _start(
+def _starting_rows(
     name: str,
     rows: torch.Tensor,
     labels: torch.Tensor,
     path: Head,
     settings: DistilSettings,
     seeds: Sequence[int],
-) -> tuple[Rows, Rows]:
+) -> tuple[Indices, Indices]:
     """Return the real rows that each seed starts from, (S, m), and the positions that may move, (f,)."""
     own, count = labels.cpu().numpy(), settings.images_per_class
     if name != "selmatch":
         chosen = np.stack([baselines.random_rows(own, count, seed=seed) for seed in seeds])
         return chosen, np.arange(chosen.shape[1])
-    alpha, beta = resolve(count, settings.alpha, settings.beta)
+    alpha, beta = alpha_beta(count, settings.alpha, settings.beta)
     experts = path[0].shape[1] // len(seeds)
     windows = [
         select_window(
@@ -149,9 +168,9 @@ def _start(
 def score_everything(
     ready: Prepared,
     settings: DistilSettings,
-    made: Mapping[str, Sequence[Run]],
+    made: Mapping[str, Sequence[SeedResult]],
     seeds: Sequence[int],
-    nearest: Mapping[str, Rows],
+    nearest: Mapping[str, Indices],
     notes: list[str],
 ) -> tuple[dict[str, Any], str]:
     """Measure full data, every method and every baseline with the same classifier recipe.
@@ -162,7 +181,7 @@ def score_everything(
         The "full", "distilled" and "baselines" parts of results.json, and the method with the best
         agreement on the training split.
     """
-    judge = Judge(
+    evaluator = Evaluator(
         ready.rows,
         ready.labels,
         ready.test_rows,
@@ -172,19 +191,19 @@ def score_everything(
         settings.hidden,
         choose_device(settings.device),
     )
-    full = summary(judge.score(ready.rows, ready.labels, seeds)[0])
+    full = summary(evaluator.score(ready.rows, ready.labels, seeds)[0])
     distilled: dict[str, dict[str, Any]] = {}
     agreement: dict[str, float] = {}
     for name, runs in made.items():
-        accuracy, agrees = judge.score(np.stack([r.rows for r in runs]), np.stack([r.labels for r in runs]), seeds)
+        accuracy, agrees = evaluator.score(np.stack([r.rows for r in runs]), np.stack([r.labels for r in runs]), seeds)
         agreement[name] = float(agrees.mean())
         near = np.searchsorted(ready.train, nearest[name])
         distilled[name] = _entry(accuracy, agrees, full["mean"]) | {
-            "nearest_images": summary(judge.score(ready.rows[near], runs[0].labels, seeds)[0])
+            "nearest_images": summary(evaluator.score(ready.rows[near], runs[0].labels, seeds)[0])
         }
     scored: dict[str, dict[str, Any]] = {}
     for name, build in _baselines(ready, settings.images_per_class, seeds).items():
-        accuracy, agrees = judge.score(*build(), seeds)
+        accuracy, agrees = evaluator.score(*build(), seeds)
         scored[name] = _entry(accuracy, agrees, full["mean"])
     chosen = max(agreement, key=lambda name: agreement[name])
     best = max(scored, key=lambda name: scored[name]["agreement"])
@@ -201,14 +220,14 @@ def _entry(accuracy: NDArray[np.float64], agrees: NDArray[np.float64], full: flo
     return summary(accuracy) | {"retention": retention, "agreement": float(agrees.mean())}
 
 
-def _baselines(ready: Prepared, per_class: int, seeds: Sequence[int]) -> dict[str, Callable[[], tuple[Vectors, Rows]]]:
-    """Return each baseline as a function that builds ((n, d) or (S, n, d) rows, labels)."""
+def _baselines(ready: Prepared, per_class: int, seeds: Sequence[int]) -> dict[str, Baseline]:
+    """Return each baseline by name."""
     rows, labels = ready.rows, ready.labels
 
-    def chosen(picked: Rows) -> tuple[Vectors, Rows]:
+    def chosen(picked: Indices) -> tuple[Vectors, Indices]:
         return rows[picked], labels[picked]
 
-    def per_seed() -> tuple[Vectors, Rows]:
+    def per_seed() -> tuple[Vectors, Indices]:
         built = [baselines.kmeans_centers(rows, labels, per_class, seed=seed) for seed in seeds]
         return np.stack([b[0] for b in built]), np.stack([b[1] for b in built])
 

@@ -1,4 +1,4 @@
-"""SelMatch: start trajectory matching from real images of the right difficulty and keep the hardest of them.
+"""SelMatch: trajectory matching that starts from real images of the right difficulty and keeps the hardest as they are.
 
 Source: Lee and Chung, "SelMatch: Effectively Scaling Up Dataset Distillation via Selection-Based
 Initialization and Partial Updates by Trajectory Matching", ICML 2024, arXiv:2406.18561.
@@ -25,7 +25,7 @@ PUBLISHED: tuple[tuple[int, float, float], ...] = (
 )
 
 
-def resolve(images_per_class: int, alpha: float | None, beta: float | None) -> tuple[float, float]:
+def alpha_beta(images_per_class: int, alpha: float | None, beta: float | None) -> tuple[float, float]:
     """Return (alpha, beta): the given ones, else the paper's row at or below `images_per_class`.
 
     Below 25 images per class nothing is frozen (alpha 1).
@@ -45,13 +45,13 @@ def difficulty(path: Head, rows: Tensor, labels: Tensor, *, chunk: int = 8192) -
     -------
     (n,) float32 in [0, 1]; 1 is hardest.
     """
-    found = np.zeros(len(rows), dtype=np.float32)
+    hardness = np.zeros(len(rows), dtype=np.float32)
     for begin in range(0, len(rows), chunk):
         part, own = rows[begin : begin + chunk], labels[begin : begin + chunk]
         for epoch in range(1, len(path[0])):
             sure = torch.softmax(logits(epoch_of(path, epoch), part), dim=-1).mean(dim=0)
-            found[begin : begin + chunk] += (1 - sure.gather(1, own[:, None])[:, 0]).cpu().numpy()
-    return (found / max(len(path[0]) - 1, 1)).astype(np.float32)
+            hardness[begin : begin + chunk] += (1 - sure.gather(1, own[:, None])[:, 0]).cpu().numpy()
+    return (hardness / max(len(path[0]) - 1, 1)).astype(np.float32)
 
 
 @dataclass(frozen=True)

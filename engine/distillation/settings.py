@@ -1,10 +1,10 @@
-"""What dataset distillation can be told; light, so that a page or the command line never waits for torch."""
+"""The settings of dataset distillation; light, so that a page or the command line never waits for torch."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import field_validator
+from pydantic import ValidationInfo, field_validator
 
 from engine.core.settings import Settings, setting
 
@@ -77,8 +77,8 @@ class DistilSettings(Settings):
 
     @field_validator("match_epochs")
     @classmethod
-    def _inside_the_expert(cls, value: int, info: object) -> int:
-        epochs = getattr(info, "data", {}).get("expert_epochs", value)
+    def _inside_the_expert(cls, value: int, info: ValidationInfo) -> int:
+        epochs = info.data.get("expert_epochs", value)
         if value > epochs:
             raise ValueError("it cannot exceed expert_epochs")
         return value

@@ -7,8 +7,7 @@ Cazenavette et al., "Dataset Distillation by Matching Training Trajectories", CV
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -16,30 +15,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.core.errors import TrainingError
 from engine.distillation.heads import EXPERT_RATE, Head, gradient
-
-Listener = Callable[[int, int, float], None]
-STUDENT_BATCH = 1024
-
-
-@dataclass
-class Synthetic:
-    """Rows that a matching method made.
-
-    Attributes
-    ----------
-    rows : (S, m, d) tensor
-        One set for each seed.
-    losses : (S, steps) float32
-        The matching loss of every outer step.
-    inner_rate : (S,) float32 or None
-        The student's step size, learned with the rows; None where the method has no student.
-    """
-
-    rows: Tensor
-    losses: NDArray[np.float32]
-    inner_rate: NDArray[np.float32] | None = None
+from engine.distillation.matching import StepListener, SyntheticSets, check_losses, root_mean_square, student_batches
 
 
 def inner_loop(head: Head, rows: Tensor, labels: Tensor, rate: Tensor, batches: Sequence[Tensor]) -> Head:
@@ -70,22 +47,6 @@ def matching_loss(student: Head, start: Head, goal: Head) -> Tensor:
     return missed / way.detach().clamp_min(1e-12)
 
 
-def student_batches(count: int, steps: int, generator: torch.Generator) -> list[Tensor]:
-    """Return `steps` batches of at most 1,024 of `count` rows; all rows where they fit."""
-    if count <= STUDENT_BATCH:
-        return [torch.arange(count)] * steps
-    found: list[Tensor] = []
-    while len(found) < steps:
-        order = torch.randperm(count, generator=generator)
-        found += [order[i : i + STUDENT_BATCH] for i in range(0, count - STUDENT_BATCH + 1, STUDENT_BATCH)]
-    return found[:steps]
-
-
-def root_mean_square(rows: Tensor) -> Tensor:
-    """Return (S, 1, 1) root mean square of each set's coordinates: the unit of its outer step."""
-    return rows.square().mean(dim=(1, 2), keepdim=True).sqrt()
-
-
 def match_trajectories(
     initial: Tensor,
     labels: Tensor,
@@ -98,8 +59,8 @@ def match_trajectories(
     match_epochs: int,
     expert_steps: int,
     free: Tensor | None = None,
-    listener: Listener | None = None,
-) -> Synthetic:
+    listener: StepListener | None = None,
+) -> SyntheticSets:
     """Optimise synthetic rows by trajectory matching, the sets of all seeds side by side.
 
     Parameters
@@ -158,17 +119,9 @@ def match_trajectories(
         loss.sum().backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         schedule.step()
-        losses.append(checked(loss, "Trajectory matching diverged.", "Lower distill_lr or inner_epochs."))
+        losses.append(check_losses(loss, "Trajectory matching diverged.", "Lower distill_lr or inner_epochs."))
         if listener is not None:
             listener(len(losses), total, float(losses[-1].mean()))
     rows = initial.index_copy(1, free, moving.detach() * unit)
     rates = F.softplus(raw.detach()).flatten().cpu().numpy()
-    return Synthetic(rows, np.stack(losses, axis=1), rates)
-
-
-def checked(loss: Tensor, sentence: str, hint: str) -> NDArray[np.float32]:
-    """Return (S,) losses on the CPU, or raise when one is no longer a number."""
-    found: NDArray[np.float32] = loss.detach().cpu().numpy()
-    if not np.isfinite(found).all():
-        raise TrainingError(sentence, hint)
-    return found
+    return SyntheticSets(rows, np.stack(losses, axis=1), rates)

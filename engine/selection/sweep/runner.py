@@ -28,6 +28,7 @@ from engine.selection.sweep.grid import Candidate, candidates
 from engine.selection.sweep.pool import Limits, Pool, PoolTask, TaskResult
 from engine.selection.sweep.ranking import (
     LeaderboardRow,
+    State,
     around_target,
     break_ties,
     by_composite,
@@ -267,7 +268,7 @@ class CandidateRunner:
             return None
         kept = read_json(path)
         if "reason" in kept:
-            state = "left out" if kept.get("left_out") else "failed"
+            state: State = "left out" if kept.get("left_out") else "failed"
             return replace(row, state=state, reason=kept["reason"], seconds=kept["seconds"])
         return leaderboard_row(kept, path.with_suffix(".npy"), self.settings, pairs)
 

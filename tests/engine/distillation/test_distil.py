@@ -13,8 +13,9 @@ from engine.core.ids import pack
 from engine.core.settings import controls
 from engine.distillation.distil import distil
 from engine.distillation.evaluate import summary
-from engine.distillation.prepare import cluster_to_class, stratified_split
+from engine.distillation.prepare import cluster_to_class
 from engine.distillation.settings import DistilSettings
+from engine.images.splits import stratified_split
 
 QUICK = {"images_per_class": 3, "distill_epochs": 4, "n_experts": 2, "expert_epochs": 6, "seeds": 2}
 QUICK |= {"evaluation_updates": 150}

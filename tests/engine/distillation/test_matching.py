@@ -8,8 +8,9 @@ import torch
 
 from engine.distillation.gradient_matching import balanced_batch, gradient_distance, match_gradients
 from engine.distillation.heads import expert_trajectories, initial_heads, linear_gradient, seed_of
-from engine.distillation.selmatch import difficulty, resolve, select_window
-from engine.distillation.trajectory_matching import inner_loop, match_trajectories, matching_loss, student_batches
+from engine.distillation.matching import student_batches
+from engine.distillation.selmatch import alpha_beta, difficulty, select_window
+from engine.distillation.trajectory_matching import inner_loop, match_trajectories, matching_loss
 from tests.engine.distillation.test_heads import blobs
 
 
@@ -154,11 +155,11 @@ def test_balanced_batches_draw_classes_equally():
 
 
 def test_published_windows():
-    assert resolve(10, None, None) == (1.0, 0.8)
-    assert resolve(25, None, None) == (0.8, 0.8)
-    assert resolve(99, None, None) == (0.6, 0.7)
-    assert resolve(1000, None, None) == (0.2, 0.4)
-    assert resolve(100, 0.5, None) == (0.5, 0.6)
+    assert alpha_beta(10, None, None) == (1.0, 0.8)
+    assert alpha_beta(25, None, None) == (0.8, 0.8)
+    assert alpha_beta(99, None, None) == (0.6, 0.7)
+    assert alpha_beta(1000, None, None) == (0.2, 0.4)
+    assert alpha_beta(100, 0.5, None) == (0.5, 0.6)
 
 
 def test_window_skips_the_hardest_and_freezes_the_harder_part():
