@@ -40,7 +40,7 @@ from engine.selection.sweep.settings import SweepSettings
 
 WORKER = "engine.selection.sweep.worker"
 REDUCTION_SECONDS = 3600.0
-NO_TRAINING = "The fast mode leaves no time to train a network."
+NO_TRAINING = "The fast mode has no time to train a network; the balanced mode tries it."
 
 
 class Sweep:
@@ -172,19 +172,35 @@ class CandidateRunner:
 
     def run_all(self, pairs: NDArray[np.int64]) -> list[LeaderboardRow]:
         """Run every candidate; above `halving_above` images on a sample first, then the best quarter on all."""
-        settings, count = self.settings, self.count
-        grid = candidates(
-            count,
+        settings = self.settings
+        training = [name for name in settings.algorithms if find_method(name).kind == "deep"]
+        without_time = training if settings.mode == "fast" else []
+        left_out = [
+            LeaderboardRow(candidate.algorithm, dict(candidate.parameters), state="left out", reason=NO_TRAINING)
+            for candidate in self._grid(without_time, limit=None)
+        ]
+        others = [name for name in settings.algorithms if name not in without_time]
+        grid = self._grid(others, limit=settings.max_combinations)
+        halving = self.count > settings.halving_above
+        rows = self._run_halving(grid, pairs) if halving else self._run_part(ALL, grid, pairs)
+        return rows + left_out
+
+    def _grid(self, algorithms: Sequence[str], *, limit: int | None) -> list[Candidate]:
+        settings = self.settings
+        return candidates(
+            self.count,
             settings.mode,
             target_size=settings.target_cluster_size,
             lowest=settings.min_clusters,
             highest=settings.max_clusters,
-            algorithms=settings.algorithms,
-            limit=settings.max_combinations,
+            algorithms=tuple(algorithms),
+            limit=limit,
             random_state=settings.random_state,
         )
-        if count <= settings.halving_above:
-            return self._run_part(ALL, grid, pairs)
+
+    def _run_halving(self, grid: list[Candidate], pairs: NDArray[np.int64]) -> list[LeaderboardRow]:
+        """Run every candidate on a sample, then the best quarter on all images."""
+        settings, count = self.settings, self.count
         size = self.data.sample
         self.progress.say(f"All {len(grid)} candidates run on {size:,} images; the best quarter then on all {count:,}.")
         small = {candidate.scaled(size / count): candidate for candidate in grid}
@@ -203,11 +219,10 @@ class CandidateRunner:
             candidate: candidate.key(self.data.key, part, self.settings.shuffles, self.settings.halving_sample)
             for candidate in grid
         }
-        wanted = [candidate for candidate in grid if not self._is_left_out(candidate)]
-        missing = [candidate for candidate in wanted if not self._is_finished(keys[candidate])]
-        done = len(wanted) - len(missing)
+        missing = [candidate for candidate in grid if not self._is_finished(keys[candidate])]
+        done = len(grid) - len(missing)
         if done:
-            self.progress.say(f"{done} of {len(wanted)} candidates were finished earlier.")
+            self.progress.say(f"{done} of {len(grid)} candidates were finished earlier.")
         if missing:
             self.data.prepare(part)
             tasks = self._reduction_tasks(part, missing)
@@ -218,13 +233,9 @@ class CandidateRunner:
                 done += 1
                 if result.reason:
                     self._keep_failure(result)
-                self.progress.update(done, len(wanted), phase="candidates", unit="candidates")
+                self.progress.update(done, len(grid), phase="candidates", unit="candidates")
         rows = [self._row(candidate, keys[candidate], pairs) for candidate in grid]
         return [row for row in rows if row is not None]
-
-    def _is_left_out(self, candidate: Candidate) -> bool:
-        """Whether the mode has no time for the candidate."""
-        return self.settings.mode == "fast" and find_method(candidate.algorithm).kind == "deep"
 
     def _is_finished(self, key: str) -> bool:
         """Whether a candidate has its scores, or failed under limits as wide as today's."""
@@ -260,16 +271,16 @@ class CandidateRunner:
 
     def _row(self, candidate: Candidate, key: str, pairs: NDArray[np.int64] | None) -> LeaderboardRow | None:
         """Return the row of a candidate; None where it has not run."""
-        row = LeaderboardRow(candidate.algorithm, dict(candidate.parameters))
-        if self._is_left_out(candidate):
-            return replace(row, state="left out", reason=NO_TRAINING)
         path = self.folder / "candidates" / f"{key}.json"
         if not path.exists():
             return None
         kept = read_json(path)
         if "reason" in kept:
             state: State = "left out" if kept.get("left_out") else "failed"
-            return replace(row, state=state, reason=kept["reason"], seconds=kept["seconds"])
+            parameters = dict(candidate.parameters)
+            return LeaderboardRow(
+                candidate.algorithm, parameters, state=state, reason=kept["reason"], seconds=kept["seconds"]
+            )
         return leaderboard_row(kept, path.with_suffix(".npy"), self.settings, pairs)
 
     def _candidate_task(self, part: str, candidate: Candidate, key: str) -> PoolTask:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import field_validator, model_validator
 
+from engine.clustering.sweep_scope import SweepMode
 from engine.core.settings import setting
 from engine.evaluation.scores import CompositeSettings
 from engine.selection.sweep.grid import ALGORITHMS
@@ -14,8 +13,10 @@ from engine.selection.sweep.grid import ALGORITHMS
 class SweepSettings(CompositeSettings):
     """Settings of the sweep; the weights of the composite are among them."""
 
-    mode: Literal["fast", "balanced", "comprehensive", "gpu"] = setting(
-        "fast", "fast tries about 25 candidates, balanced about 75, comprehensive over 200; gpu is balanced on a GPU."
+    mode: SweepMode = setting(
+        "fast",
+        "fast tries about 30 candidates, balanced about 80, comprehensive over 200; gpu is balanced on a GPU. "
+        "Methods that train a network are tried from balanced on, where the time limit allows.",
     )
     target_cluster_size: int = setting(200, "About how many images a cluster should hold.", ge=5, le=100_000, log=True)
     algorithms: tuple[str, ...] = setting(ALGORITHMS, "Methods to try.")

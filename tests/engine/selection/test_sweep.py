@@ -8,11 +8,13 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.datasets import load_digits
 
+from engine.clustering.registry import find_method
 from engine.core.errors import InputError
 from engine.core.files import read_json, save_array
 from engine.core.progress import Silent
 from engine.evaluation.agreement import ari
 from engine.selection.sweep import runner
+from engine.selection.sweep.grid import ALGORITHMS
 from engine.selection.sweep.ranking import (
     LeaderboardRow,
     around_target,
@@ -24,7 +26,7 @@ from engine.selection.sweep.ranking import (
 from engine.selection.sweep.report import load_sweep
 from engine.selection.sweep.runner import Sweep
 from engine.selection.sweep.settings import SweepSettings
-from engine.selection.sweep.worker import score
+from engine.selection.sweep.worker import NoTimeLeft, TimeCheck, score
 
 
 def settings(**values):
@@ -149,6 +151,35 @@ def test_a_candidate_out_of_time_is_listed_with_its_reason_and_never_replaced(di
         result.labels(result.failed[0])
     longer = Sweep(settings(**slow)).run(x, output_dir=tmp_path)
     assert len(longer.ranked) == 2 and longer.failed == []
+
+
+def test_the_fast_mode_leaves_out_what_trains_a_network_and_says_so(digits, tmp_path, no_umap):
+    training = [name for name in ALGORITHMS if find_method(name).kind == "deep"]
+    assert training
+    wanted = settings(algorithms=("kmeans", *training), stability=False, max_combinations=2)
+    result = Sweep(wanted).run(digits[0], output_dir=tmp_path)
+    left_out = [row for row in result.set_aside if row.state == "left out"]
+    assert [row.algorithm for row in left_out] == training and all("no time to train" in row.reason for row in left_out)
+    assert result.best.algorithm == "kmeans"
+    opened = load_sweep(tmp_path)
+    assert [row.title for row in opened.set_aside] == [row.title for row in result.set_aside]
+
+
+def test_a_training_that_will_not_end_in_time_is_given_up_early(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("engine.selection.sweep.worker.time.monotonic", lambda: now[0])
+    check = TimeCheck(600, trial=10)
+
+    def train(seconds, phase="training"):
+        for step in range(101):
+            check.update(step, 100, phase=phase)
+            now[0] += seconds
+
+    train(1, "start")
+    train(4)  # 101 + 404 seconds: in time
+    with pytest.raises(NoTimeLeft, match="about 7.. seconds; the time limit is 600"):
+        train(2, "end")
+    assert now[0] < 525
 
 
 def test_above_the_limit_candidates_are_halved_on_a_sample(digits, tmp_path, no_umap):
