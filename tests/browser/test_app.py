@@ -105,6 +105,37 @@ def test_each_key_concerns_what_was_selected_at_its_moment_however_fast_they_com
     page.get_by_text("0 of 2 clusters named").wait_for(timeout=LONG)
 
 
+# A button is clicked, and a moment later the gallery says that an image was selected.
+CLICK_AND_SELECT = """(list, [words, wait]) => {
+  const button = [...document.querySelectorAll("button")].find(b => b.textContent.includes(words) && !b.disabled);
+  if (!button) return false;
+  button.click();
+  setTimeout(() => {
+    const cell = list.querySelectorAll(".cell")[3];
+    for (const type of ["pointerdown", "pointerup"])
+      cell.dispatchEvent(new PointerEvent(type, { bubbles: true, composed: true }));
+  }, wait);
+  return true;
+}"""
+
+
+def test_a_click_that_meets_a_message_of_the_gallery_counts_exactly_once(seeded, visit):
+    url, workspace, rows, run = seeded
+    page = visit(f"{url}/label")
+    page.get_by_role("button", name="Name it").wait_for(timeout=LONG)
+    page.locator(".k-gallery .cell").nth(4).wait_for(timeout=LONG)
+    history = LabelHistory(workspace, rows.dataset.id)
+    clicks = []
+    for wait in (0, 30, 100, 250):
+        for words, kind in (("Different", "apart"), ("Undo", "undo"), ("Take 12 images", "move"), ("Undo", "undo")):
+            clicked = [words, wait]
+            eventually(lambda: page.locator(".k-gallery .list").evaluate(CLICK_AND_SELECT, clicked), bool)  # noqa: B023
+            clicks.append(kind)
+            eventually(lambda: [event.kind for event in history.events()], lambda found: len(found) >= len(clicks))
+            page.wait_for_timeout(1000)
+    assert [event.kind for event in history.events()] == clicks
+
+
 def test_labels_spread_to_a_review_queue_and_are_agreed_with(seeded, visit):
     url, workspace, rows, run = seeded
     history = LabelHistory(workspace, rows.dataset.id)
