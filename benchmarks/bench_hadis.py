@@ -19,7 +19,8 @@ import numpy as np
 import torch
 from sklearn.datasets import load_digits
 
-from engine.clustering.deep.hadis.estimator import HaDis, HaDisSettings
+from engine.clustering.deep.hadis.estimator import HaDis
+from engine.clustering.deep.hadis.settings import HaDisSettings
 from engine.clustering.kmeans import KMeans, KMeansSettings
 from engine.evaluation.agreement import accuracy, ari, nmi
 

@@ -90,23 +90,23 @@ def main(arguments: argparse.Namespace) -> int:
 
 def train_together(arguments: argparse.Namespace) -> int:
     """Let the first process do everything and the others join it for the training, once its folder is known."""
-    from engine.clustering.deep.parallel import Team
+    from engine.clustering.deep.parallel import ProcessGroup
     from engine.runs import fit as pipeline
 
     if find_method(arguments.method).takes != "images":
         raise InputError(f"{arguments.method} trains in one process.", "Start it without torchrun.")
-    team = Team()
+    processes = ProcessGroup()
     try:
-        if team.rank == 0:
-            return whole(arguments, team.text_from_first)
-        folder = Path(team.text_from_first(""))
+        if processes.rank == 0:
+            return whole(arguments, processes.text_from_first)
+        folder = Path(processes.text_from_first(""))
         workspace = Workspace.open(arguments.workspace)
         rows = read(arguments, workspace, SILENT, {})
         settings = method_settings(arguments, rows)
         pipeline.fit(find_method(arguments.method), settings, rows, workspace, checkpoints=folder / "checkpoints")
         return 0
     finally:
-        team.close()
+        processes.close()
 
 
 def whole(arguments: argparse.Namespace, announce: Callable[[str], str]) -> int:

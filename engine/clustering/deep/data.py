@@ -7,17 +7,16 @@ the batches has its own generator, so that a resumed run goes on with exactly th
 from __future__ import annotations
 
 import json
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.clustering.deep.presets import steps_per_epoch
+from engine.clustering.deep.presets import Scaling, steps_per_epoch
 from engine.geometry.projection import fit_pca
 
-Normalise = Literal["none", "l2", "standardise", "centre", "principal"]
 ON_DEVICE_BYTES = 2 << 30
 CHUNK = 16_384
 
@@ -40,8 +39,8 @@ class Normaliser:
         Length of the rows it was fitted to; 0 before `fit`.
     """
 
-    def __init__(self, kind: Normalise, n_components: int = 128) -> None:
-        self.kind: Normalise = kind
+    def __init__(self, kind: Scaling, n_components: int = 128) -> None:
+        self.kind: Scaling = kind
         self.n_components = n_components
         self.columns = 0
         self.axes = torch.zeros(0)

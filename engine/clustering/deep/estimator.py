@@ -1,10 +1,11 @@
-"""What the estimators of deep methods share around their trainer: the order of labels, the sentences, saved models.
+"""The template of deep methods on embeddings: resolve settings, warm start, train, label, tell; saved models.
 
-No torch at import, so that settings models of deep methods stay light.
+A method writes `_network`, `_task` and `_infer`. No torch at import, so that settings of deep methods stay light.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -12,22 +13,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.clustering.base import ClusterEstimator
-from engine.clustering.deep.start_labels import neighbor_agreement
+from engine.clustering.deep.diagnosis import collapse, did_not_train, worse_than_start
+from engine.clustering.deep.presets import WarmStartSettings, raised_batch
+from engine.clustering.deep.start_labels import starting_labels
 from engine.core.errors import CheckpointError, InputError
 from engine.core.labels import Labels
 from engine.core.progress import Progress
 from engine.core.vectors import Vectors, check_embeddings
-from engine.geometry.centers import mean_directions
 from engine.geometry.neighbors import NeighborGraph, build_graph
 
 if TYPE_CHECKING:
     from torch import nn
 
     from engine.clustering.deep.data import Features, Normaliser
+    from engine.clustering.deep.embedding_task import EmbeddingTask
+
+
+@dataclass(frozen=True)
+class Inference:
+    """What a trained network says of rows: classes (n,) int32, confidence (n,) float32, further columns by name."""
+
+    classes: Labels
+    confidence: NDArray[np.float32]
+    extra: dict[str, NDArray[Any]] = field(default_factory=dict)
 
 
 class DeepEstimator(ClusterEstimator):
-    """Base of deep estimators.
+    """Base of deep estimators on embeddings.
 
     Attributes
     ----------
@@ -37,20 +49,140 @@ class DeepEstimator(ClusterEstimator):
         The clustering that the warm start fitted.
     """
 
-    kind: ClassVar[str] = "deep"
     name: ClassVar[str]
+    citation: ClassVar[str] = ""
+    least_change: ClassVar[float] = 0.25
+    """The drop of the loss that counts as training, as a share of its start."""
+
+    settings: WarmStartSettings
+    resolved_: WarmStartSettings
     losses_: NDArray[np.float32]
     start_labels_: Labels | None = None
-    _starting_loss: float | None = None
     _given: Labels | None = None
-    _place: NDArray[np.int32]
     _model: Any
     _normaliser: Normaliser
 
+    @property
+    def wants_graph(self) -> bool:
+        """Whether `fit` reads the neighbour graph: for partners or for the warm start."""
+        return self.settings.graph_neighbors > 0
+
     def start_from(self, labels: Labels) -> Self:
-        """Give the labels of a run for `warm_start="run"`; (n,) in the order of the embeddings."""
+        """Give the labels that `warm_start="run"` starts from, before `fit` and also before it resumes.
+
+        Parameters
+        ----------
+        labels : (n,) int
+            One for each row given to `fit`, in their order; -1 for rows that the run did not label or set aside.
+            The numbers need not be without gaps. At most `n_clusters` different ones: `fit` checks it.
+        """
         self._given = np.asarray(labels, dtype=np.int32)
         return self
+
+    def _fit(
+        self, array: Vectors, neighbors: NeighborGraph | None, progress: Progress, checkpoints: Path | None
+    ) -> tuple[Labels, NDArray[np.float32]]:
+        """Train; see `ClusterEstimator.fit`.
+
+        Raises
+        ------
+        InputError
+            Fewer than two images per cluster, a batch too small for K, a warm start without its labels.
+        CheckpointError
+            `checkpoints` holds those of another configuration, or only damaged ones.
+        TrainingError
+            A loss term became NaN; the last good checkpoint stays.
+        """
+        from engine.clustering.deep.checkpoints import fingerprint, seeded
+        from engine.clustering.deep.data import Features, Normaliser
+        from engine.clustering.deep.trainer import Trainer, training_device
+
+        device = training_device(self.settings.device, progress, self.notes_)
+        settings = self.resolved_ = self.settings.resolved(len(array), device.type)
+        self._note(self._batch_sentence(len(array)), progress)
+        graph = neighbors
+        if settings.graph_neighbors:
+            graph = graph_for(array, neighbors, settings.graph_neighbors, device=device.type, progress=progress)
+        self._normaliser = Normaliser(*settings.input_scaling).fit(array)
+        with seeded(settings.random_state, device):
+            task = self._task(Features(array, device, self._normaliser), graph)
+            run = Trainer(
+                task,
+                task.plan(len(array)),
+                n=len(array),
+                method=self.name,
+                settings=settings,
+                device=device,
+                data=fingerprint(array),
+                seed=settings.random_state,
+                progress=progress,
+                checkpoints=checkpoints,
+            )
+            run.measure_start()
+            start = self.start_labels_ = starting_labels(
+                settings.warm_start,
+                array,
+                graph,
+                n_clusters=settings.n_clusters,
+                random_state=settings.random_state,
+                given=self._given,
+            )
+            if start is not None and not run.resumed:
+                task.warm_start(run, start, array)
+            result = run.train()
+        self.losses_ = result.losses
+        self.notes_ += result.notes
+        self._model = (run.teacher or run.model).eval().requires_grad_(False)
+        found = self._label(task, progress)
+        self.extra_ = dict(found.extra)
+        self._note(self._untrained(found.classes, run.starting_loss), progress)
+        if start is not None and graph is not None:
+            self._note(worse_than_start(start, found.classes, graph.indices), progress)
+        self._note(collapse(found.classes, settings.n_clusters), progress)
+        return found.classes, found.confidence
+
+    def predict(self, X: NDArray[Any]) -> Labels:  # noqa: N803
+        """Label (m, d) embeddings that were not seen in `fit`.
+
+        Raises
+        ------
+        InputError
+            Before `fit`, NaN, or another number of columns than in `fit`.
+        """
+        return self.predict_confidence(X)[0]
+
+    def predict_confidence(self, X: NDArray[Any]) -> tuple[Labels, Vectors]:  # noqa: N803
+        """Return labels (m,) of unseen embeddings and the method's own confidence (m,) in [0, 1]."""
+        found = self._infer(self._unseen(X))
+        return self._place[found.classes], found.confidence
+
+    # ------------------------------------------------------------------------------------- a method's own part
+
+    def _network(self, n_in: int) -> nn.Module:
+        """Return an untrained network of the resolved settings for inputs of `n_in` columns."""
+        raise NotImplementedError
+
+    def _task(self, features: Features, graph: NeighborGraph | None) -> EmbeddingTask:
+        """Return the training of a fresh network on `features`; `graph` is there where `graph_neighbors` asks."""
+        raise NotImplementedError
+
+    def _infer(self, features: Features) -> Inference:
+        """Return what the trained network says of any rows."""
+        raise NotImplementedError
+
+    def _label(self, task: EmbeddingTask, progress: Progress) -> Inference:
+        """Return what the trained network says of the training rows."""
+        return self._infer(task.features)
+
+    def _batch_sentence(self, n: int) -> str | None:
+        """Return what to tell about the batch size."""
+        return raised_batch(self.settings.batch_size, self.resolved_.batch_size, self.resolved_.n_clusters)
+
+    def _untrained(self, classes: Labels, starting_loss: float | None) -> str | None:
+        """Return a sentence when the training came to nothing."""
+        return did_not_train(self.losses_, starting_loss=starting_loss, least_change=self.least_change)
+
+    # -------------------------------------------------------------------------------------------- saved models
 
     def save(self, path: Path) -> None:
         """Write what `load` needs to predict, atomically.
@@ -64,7 +196,7 @@ class DeepEstimator(ClusterEstimator):
         """
         from engine.clustering.deep.checkpoints import FORMAT, save_tensors
 
-        self._check_fitted()
+        self._check_trained()
         state = {
             "format": FORMAT,
             "method": self.name,
@@ -91,18 +223,14 @@ class DeepEstimator(ClusterEstimator):
         state = load_tensors(path)
         if state.get("method") != cls.name:
             raise CheckpointError(f"{path.name} does not hold a {cls.__name__} model.")
-        found = cls(cls.settings_class.model_validate_json(state["settings"]))
-        found.resolved_ = cls.settings_class.model_validate_json(state["resolved"])
-        found._normaliser = Normaliser.load(state["normaliser"])
-        found._model = found._network(found._normaliser.width(found._normaliser.columns))
-        found._model.load_state_dict(state["model"])
-        found._model.eval().requires_grad_(False)
-        found._load_rule(state)
-        return found
-
-    def _network(self, n_in: int) -> nn.Module:
-        """Return an untrained network of the resolved settings for inputs of `n_in` columns."""
-        raise NotImplementedError
+        loaded = cls(cls.settings_class.model_validate_json(state["settings"]))
+        loaded.resolved_ = type(loaded.settings).model_validate_json(state["resolved"])
+        loaded._normaliser = Normaliser.load(state["normaliser"])
+        loaded._model = loaded._network(loaded._normaliser.width(loaded._normaliser.columns))
+        loaded._model.load_state_dict(state["model"])
+        loaded._model.eval().requires_grad_(False)
+        loaded._load_rule(state)
+        return loaded
 
     def _rule_state(self) -> dict[str, Any]:
         """Return what prediction needs beside the network."""
@@ -112,11 +240,11 @@ class DeepEstimator(ClusterEstimator):
         """Restore what `_rule_state` returned."""
         self._place = np.asarray(state["place"], dtype=np.int32)
 
-    def _check_fitted(self) -> None:
+    def _check_trained(self) -> None:
         if not hasattr(self, "_model"):
             raise InputError(f"{type(self).__name__} has not been trained yet.", "Call fit first.")
 
-    def _unseen(self, embeddings: Vectors) -> Features:
+    def _unseen(self, embeddings: NDArray[Any]) -> Features:
         """Return unseen embeddings as the network's inputs, normalised like those of `fit`.
 
         Raises
@@ -126,7 +254,7 @@ class DeepEstimator(ClusterEstimator):
         """
         from engine.clustering.deep.data import Features
 
-        self._check_fitted()
+        self._check_trained()
         array = check_embeddings(embeddings)
         if array.shape[1] != self._normaliser.columns:
             raise InputError(
@@ -135,34 +263,11 @@ class DeepEstimator(ClusterEstimator):
             )
         return Features(array, next(self._model.parameters()).device, self._normaliser)
 
-    def _finish(
-        self, embeddings: Vectors, classes: Labels, n_clusters: int, graph: NeighborGraph | None, progress: Progress
-    ) -> None:
-        """Set `labels_` (0..K-1 in falling size), `centers_` and the sentences about the result."""
-        counts = np.bincount(classes, minlength=n_clusters)
-        order = np.argsort(-counts, kind="stable")
-        self._place = np.empty(n_clusters, dtype=np.int32)
-        self._place[order] = np.arange(n_clusters, dtype=np.int32)
-        self.labels_ = self._place[classes]
-        self.centers_ = mean_directions(embeddings, self.labels_, int((counts > 0).sum()))
-        if self.start_labels_ is not None and graph is not None:
-            self._compare_with_start(self.start_labels_, graph, progress)
-
     def _note(self, sentence: str | None, progress: Progress) -> None:
         """Tell the person and keep the sentence with the result; None is nothing to tell."""
         if sentence:
             progress.say(sentence)
             self.notes_.append(sentence)
-
-    def _compare_with_start(self, start: Labels, graph: NeighborGraph, progress: Progress) -> None:
-        before = neighbor_agreement(start, graph.indices)
-        after = neighbor_agreement(self.labels_, graph.indices)
-        if after < before - 0.01:
-            self._note(
-                f"Training ended below its own start: neighbours agree {after:.2f} now, {before:.2f} at the start. "
-                "Lower the learning rate or keep the clustering that it started from.",
-                progress,
-            )
 
 
 def graph_for(

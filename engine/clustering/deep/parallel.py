@@ -18,7 +18,7 @@ from torch import Tensor
 from engine.core.progress import SILENT, Progress
 
 
-class Team:
+class ProcessGroup:
     """The processes that train together.
 
     Attributes
@@ -101,17 +101,17 @@ class Team:
         return bool(flag.item())
 
     def close(self) -> None:
-        """Leave the team, if this object formed it."""
+        """Leave the group, if this object formed it."""
         if self._opened:
             dist.destroy_process_group()
 
 
-class TeamProgress:
+class GroupProgress:
     """Only the first process speaks; a wish to stop reaches all of them in the same step."""
 
-    def __init__(self, progress: Progress, team: Team, device: torch.device) -> None:
-        self._progress = progress if team.rank == 0 else SILENT
-        self._team, self._device = team, device
+    def __init__(self, progress: Progress, processes: ProcessGroup, device: torch.device) -> None:
+        self._progress = progress if processes.rank == 0 else SILENT
+        self._processes, self._device = processes, device
 
     def update(self, done: float, total: float, *, phase: str = "", unit: str = "", **metrics: float) -> None:
         """Pass on."""
@@ -127,4 +127,4 @@ class TeamProgress:
 
     def stop_requested(self) -> bool:
         """Return the first process's answer."""
-        return self._team.any_of(self._progress.stop_requested(), self._device)
+        return self._processes.any_of(self._progress.stop_requested(), self._device)

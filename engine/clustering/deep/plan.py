@@ -1,31 +1,18 @@
-"""What a deep method hands the trainer: a `Task` (network, loss, labels) and a `Plan` of resolved numbers.
-
-Also the small rules that both obey: learning-rate schedule, teacher momentum, optimiser groups by name.
-"""
+"""How to train, in resolved numbers: epochs, optimiser groups by name, learning-rate schedule, teacher momentum."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
-
-from engine.core.device import choose_device, threads
-from engine.core.progress import Progress
-
-if TYPE_CHECKING:
-    from engine.clustering.deep.trainer import Trainer
-
-Terms = dict[str, Tensor]
+from torch import nn
 
 
 @dataclass(frozen=True)
-class Group:
+class ParameterGroup:
     """Optimiser settings of the parameters whose name matches a glob; the first matching group wins.
 
     `learning_rate` None means the plan's; it is scaled by the schedule like the plan's.
@@ -37,7 +24,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """How to train: resolved numbers, no presets.
 
     Attributes
@@ -46,7 +33,7 @@ class Plan:
         An epoch is n // batch_size full batches of a fresh shuffle.
     learning_rate : float
         Of groups that name none.
-    groups : tuple of Group
+    groups : tuple of ParameterGroup
         Every trainable parameter must match one.
     optimiser : "adamw" | "adam" | "sgd"
         With `betas` or `momentum`.
@@ -69,7 +56,7 @@ class Plan:
     n_epochs: int
     batch_size: int
     learning_rate: float
-    groups: tuple[Group, ...] = (Group("*"),)
+    groups: tuple[ParameterGroup, ...] = (ParameterGroup("*"),)
     optimiser: Literal["adamw", "adam", "sgd"] = "adamw"
     betas: tuple[float, float] = (0.9, 0.999)
     momentum: float = 0.9
@@ -83,75 +70,7 @@ class Plan:
     accumulate: int = 1
 
 
-class Task:
-    """What a method gives the trainer; override `loss` and, where it means something, the rest.
-
-    Attributes
-    ----------
-    model : nn.Module
-        The trained network. Buffers that a loss updates belong into it, so that they are checkpointed.
-    """
-
-    model: nn.Module
-
-    def loss(self, rows: Tensor, run: Trainer) -> Terms:
-        """Return scalar terms of one batch of (b,) int64 row numbers; "loss" is minimised."""
-        raise NotImplementedError
-
-    def labels(self, run: Trainer) -> NDArray[np.int32] | None:
-        """Return the (n,) clustering as it stands, for snapshots; None when there is none yet."""
-        return None
-
-    def before_step(self, run: Trainer) -> None:
-        """Run before each optimiser step (copy a head, freeze a part)."""
-
-    def adjust_gradients(self, run: Trainer) -> None:
-        """Run between backward and the optimiser step."""
-
-    def state(self) -> dict[str, Any]:
-        """Return further tensors and plain values for the checkpoint."""
-        return {}
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Restore what `state` returned."""
-
-
-@dataclass
-class Outcome:
-    """What `Trainer.train` did.
-
-    Attributes
-    ----------
-    steps : int
-        Optimiser steps of the whole run, resumed ones included.
-    stopped : bool
-        The person asked to stop early.
-    losses : (steps,) float32
-        The loss of each step.
-    seconds : float
-        Wall time of this call.
-    notes : list of str
-        Sentences worth reading.
-    """
-
-    steps: int
-    stopped: bool
-    losses: NDArray[np.float32]
-    seconds: float
-    notes: list[str] = field(default_factory=list)
-
-
-def training_device(wanted: str, progress: Progress, notes: list[str]) -> torch.device:
-    """Resolve the device; where "auto" finds no GPU, say so aloud and in `notes`."""
-    device = torch.device(choose_device(wanted))
-    if wanted == "auto" and device.type == "cpu":
-        sentence = f"No GPU was found: training runs on the CPU with {threads()} threads."
-        progress.say(sentence)
-        notes.append(sentence)
-    return device
-
-
-def rate_factor(plan: Plan, step: int, total: int) -> float:
+def rate_factor(plan: TrainingPlan, step: int, total: int) -> float:
     """Return the learning rate at `step` (from 0) of `total`, as a share of the full rate."""
     if step < plan.warmup_steps:
         return (step + 1) / plan.warmup_steps
@@ -166,7 +85,7 @@ def ema_momentum(published: float, step: int) -> float:
     return min(published, (1 + step) / (10 + step))
 
 
-def make_optimiser(model: nn.Module, plan: Plan) -> torch.optim.Optimizer:
+def make_optimiser(model: nn.Module, plan: TrainingPlan) -> torch.optim.Optimizer:
     """Build the optimiser with its parameter groups selected by name.
 
     Raises
@@ -192,14 +111,3 @@ def make_optimiser(model: nn.Module, plan: Plan) -> torch.optim.Optimizer:
         return torch.optim.SGD(groups, lr=plan.learning_rate, momentum=plan.momentum)
     kind = torch.optim.AdamW if plan.optimiser == "adamw" else torch.optim.Adam
     return kind(groups, lr=plan.learning_rate, betas=plan.betas, fused=True)
-
-
-def out_of_memory(error: RuntimeError) -> bool:
-    """Return whether `error` says that the device's memory ran out."""
-    words = str(error)
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in words or "out of memory" in words
-
-
-def human_time(seconds: float) -> str:
-    """Return "40 seconds" or "3 minutes"."""
-    return f"{max(round(seconds), 1)} seconds" if seconds < 100 else f"{round(seconds / 60)} minutes"

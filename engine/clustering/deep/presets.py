@@ -8,12 +8,18 @@ they stand and refuses what cannot work. Nothing here imports torch.
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, ClassVar, Literal, Self
 
 from engine.core.errors import InputError
 from engine.core.settings import Settings, setting
 
 Preset = Literal["data", "paper"]
+Scaling = Literal["none", "l2", "standardise", "centre", "principal"]
+WarmStart = Literal["none", "kmeans", "graph", "run"]
+# Neighbours over which the warm start "graph" averages; see `start_labels.smoothed`.
+SMOOTH_NEIGHBORS = 15
+# Epochs that the preset "data" makes at least on a CPU, where the published number would take hours.
+LEAST_EPOCHS = 3
 
 
 class DeepSettings(Settings):
@@ -27,6 +33,77 @@ class DeepSettings(Settings):
     )
     random_state: int = setting(0, "Seed of every random draw.", ge=0, le=2**31 - 1, advanced=True)
     device: str = setting("auto", "Where to train: auto, cpu, cuda, cuda:1 or mps.", advanced=True, runtime=True)
+
+
+class WarmStartSettings(DeepSettings):
+    """What methods ask that train on embeddings and may be fitted to a first clustering before.
+
+    A method's model overrides these fields with its own defaults and says in `for_data` and `for_cpu` what the
+    preset "data" puts in the place of published values, everywhere and on a CPU.
+    """
+
+    for_data: ClassVar[dict[str, Any]] = {}
+    for_cpu: ClassVar[dict[str, Any]] = {}
+
+    warm_start: WarmStart = setting(
+        "graph",
+        "What the network is fitted to first: k-means, graph (k-means on neighbour averages), a chosen run, or none.",
+    )
+    n_epochs: int = setting(100, "Passes over the images.", ge=1, le=100_000)
+    min_steps: int = setting(
+        500,
+        "Optimiser steps that the preset makes at least, however few images there are.",
+        ge=1,
+        le=100_000,
+        advanced=True,
+    )
+    batch_size: int = setting(256, "Images per optimiser step.", ge=2, le=65_536, log=True)
+    warm_start_steps: int = setting(150, "Cross-entropy steps of the warm start.", ge=1, le=10_000, advanced=True)
+
+    @property
+    def least_steps(self) -> int:
+        """Optimiser steps that the preset "data" makes at least."""
+        return self.min_steps
+
+    @property
+    def batch_per_cluster(self) -> int:
+        """Images of each cluster to which the preset "data" raises a batch on average."""
+        return 2
+
+    @property
+    def input_scaling(self) -> tuple[Scaling, int]:
+        """How inputs are scaled, see `data.Normaliser`, and the axes of the principal scaling."""
+        return "l2", 0
+
+    @property
+    def graph_neighbors(self) -> int:
+        """Neighbours of each image that `fit` reads, 0 where it reads none."""
+        return SMOOTH_NEIGHBORS if self.warm_start != "none" else 0
+
+    def resolved(self, n: int, device: str) -> Self:
+        """Return the settings as they will be used for `n` images on "cpu", "cuda" or "mps".
+
+        With the preset "data", values that were left at the published default are fitted to the data; values that
+        a person changed are kept, except for a batch above n // 2.
+
+        Raises
+        ------
+        InputError
+            Fewer than two images per cluster; K larger than the batch; with "paper", a batch beyond n.
+        """
+        check_enough(n, self.n_clusters)
+        fitted = self
+        if self.preset == "data":
+            wanted = self.for_data | (self.for_cpu if device == "cpu" else {})
+            fitted = self.changed(**{name: value for name, value in wanted.items() if unchanged(self, name)})
+        batch = batch_for(
+            self.preset, fitted.batch_size, n, n_clusters=self.n_clusters, per_cluster=self.batch_per_cluster
+        )
+        n_epochs = fitted.n_epochs
+        if self.preset == "data" and unchanged(self, "n_epochs"):
+            needed = math.ceil(fitted.least_steps / steps_per_epoch(n, batch))
+            n_epochs = max(needed, LEAST_EPOCHS if device == "cpu" else n_epochs)
+        return fitted.changed(batch_size=batch, n_epochs=n_epochs, warm_start_steps=warm_start_for(self))
 
 
 def check_enough(n: int, n_clusters: int) -> None:
@@ -115,16 +192,15 @@ def warmup_for(preset: Preset, published: int, n_epochs: int) -> int:
     return published if preset == "paper" else min(published, n_epochs // 10)
 
 
-def warm_start_for(settings: DeepSettings) -> int:
+def warm_start_for(settings: WarmStartSettings) -> int:
     """Return the steps of a warm start: those given; the preset's own grow with K above 20, at most tenfold.
 
     A network learns 50 clusters more slowly than 10: on 50 planted families CPP ended at .77 after 150 steps of
     warm start and at .92, where it had started, after 400.
     """
-    steps: int = settings.warm_start_steps  # type: ignore[attr-defined]
     if settings.preset == "paper" or not unchanged(settings, "warm_start_steps"):
-        return steps
-    return round(steps * min(max(settings.n_clusters / 20, 1), 10))
+        return settings.warm_start_steps
+    return round(settings.warm_start_steps * min(max(settings.n_clusters / 20, 1), 10))
 
 
 def steps_per_epoch(n: int, batch_size: int) -> int:

@@ -7,11 +7,12 @@ than k-means on the embeddings, at the price of a few sparse products. No torch 
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.clustering.deep.presets import SMOOTH_NEIGHBORS, WarmStart
 from engine.clustering.kmeans import assign, train_kmeans
 from engine.core.errors import InputError
 from engine.core.labels import Labels
@@ -19,8 +20,6 @@ from engine.core.vectors import Vectors, blocks, unit
 from engine.geometry.neighbors import NeighborGraph
 from engine.geometry.projection import fit_pca
 
-WarmStart = Literal["none", "kmeans", "graph", "run"]
-SMOOTH_NEIGHBORS = 15
 SMOOTH_STEPS = 20
 SMOOTH_DIMENSIONS = 128
 
@@ -135,16 +134,3 @@ def _checked(given: Labels | None, n: int, n_clusters: int) -> Labels:
     labels = np.full(n, -1, dtype=np.int32)
     labels[given >= 0] = codes
     return labels
-
-
-def neighbor_agreement(labels: Labels, indices: NDArray[Any], *, k: int = 10) -> float:
-    """Return how much more often neighbours share a label than random images do, in [-1, 1].
-
-    (share of equal pairs - chance) / (1 - chance), where chance is the sum of the squared cluster shares, so
-    that neither one big cluster nor many small ones are favoured; 0 when there is one cluster only.
-    """
-    near = labels[indices[:, :k]]
-    share = float(np.mean((near == labels[:, None]) & (labels[:, None] >= 0)))
-    sizes = np.bincount(labels[labels >= 0]) / len(labels)
-    chance = float(np.square(sizes).sum())
-    return (share - chance) / (1 - chance) if chance < 1 else 0.0

@@ -1,20 +1,8 @@
-"""What every deep clustering method shares: one trainer. A method brings a `Task` (network, loss, labels) and a `Plan`.
+"""The shared trainer: a method brings a `TrainingTask` (network, loss, labels), the trainer does the rest.
 
-How a method's `fit` uses it (torch is imported here, so import this module inside `fit`)::
-
-    device = training_device(settings.device, progress, notes)        # says aloud when it is the CPU
-    with seeded(settings.random_state, device):                        # from training_checkpoints
-        task = MyTask(network, Features(embeddings, device, normaliser))
-        trainer = Trainer(task, plan, n=len(embeddings), method="cludi", settings=resolved, device=device,
-                          data=fingerprint(embeddings), progress=progress, checkpoints=checkpoints)
-        if not trainer.resumed:                                        # optional: training_start.fit_to_labels
-            fit_to_labels(trainer, labels, logits_of_rows, n_steps=200)
-        outcome = trainer.train()                                      # outcome.notes -> notes_
-
-`Task.loss(rows, run)` returns a dict of scalar tensors whose entry "loss" is minimised; the others are
-reported. `run` is the trainer: `run.model`, `run.teacher` (EMA, evaluation mode, no gradient), `run.step`,
-`run.epoch`, `run.rng` (NumPy) and `run.generator` (torch, CPU), whose states are in the checkpoint, and
-`run.autocast()` for the forward pass on a GPU (compute losses in float32 outside it).
+Batches, optimiser, schedule, teacher, memory that runs out, NaN, checkpoints, resume and reports are the same for
+every deep method. Rows of a table flow in by number; a trained network and the losses flow out. Torch is imported
+here, so import this module inside `fit`.
 """
 
 from __future__ import annotations
@@ -25,11 +13,13 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from engine.clustering.deep.checkpoints import (
@@ -40,26 +30,77 @@ from engine.clustering.deep.checkpoints import (
     save_checkpoint,
 )
 from engine.clustering.deep.data import BatchOrder
-from engine.clustering.deep.plan import (
-    Group,
-    Outcome,
-    Plan,
-    Task,
-    Terms,
-    ema_momentum,
-    human_time,
-    make_optimiser,
-    out_of_memory,
-    rate_factor,
-    training_device,
-)
+from engine.clustering.deep.plan import TrainingPlan, ema_momentum, make_optimiser, rate_factor
+from engine.core.device import choose_device, threads
 from engine.core.errors import StorageError, TrainingError
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import Settings
 
-__all__ = ["Group", "Outcome", "Plan", "Task", "Terms", "Trainer", "training_device"]
+Terms = dict[str, Tensor]
 FLUSH_ON_GPU = 10
 SNAPSHOTS = 20
+
+
+class TrainingTask:
+    """What a method gives the trainer; override `loss` and, where it means something, the rest.
+
+    Attributes
+    ----------
+    model : nn.Module
+        The trained network. Buffers that a loss updates belong into it, so that they are checkpointed.
+    """
+
+    model: nn.Module
+
+    def loss(self, rows: Tensor, run: Trainer) -> Terms:
+        """Return scalar terms of one batch of (b,) int64 row numbers; "loss" is minimised."""
+        raise NotImplementedError
+
+    def labels(self, run: Trainer) -> NDArray[np.int32] | None:
+        """Return the (n,) clustering as it stands, for snapshots; None when there is none yet."""
+        return None
+
+    def starting_loss(self, run: Trainer) -> float | None:
+        """Return the loss of a network that has learned nothing; None leaves "did not train" to the first steps."""
+        return run.loss_of_first_batch()
+
+    def before_step(self, run: Trainer) -> None:
+        """Run before each optimiser step (copy a head, freeze a part)."""
+
+    def adjust_gradients(self, run: Trainer) -> None:
+        """Run between backward and the optimiser step."""
+
+    def state(self) -> dict[str, Any]:
+        """Return further tensors and plain values for the checkpoint."""
+        return {}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Restore what `state` returned."""
+
+
+@dataclass
+class TrainingResult:
+    """What `Trainer.train` did.
+
+    Attributes
+    ----------
+    steps : int
+        Optimiser steps of the whole run, resumed ones included.
+    stopped : bool
+        The person asked to stop early.
+    losses : (steps,) float32
+        The loss of each step.
+    seconds : float
+        Wall time of this call.
+    notes : list of str
+        Sentences worth reading.
+    """
+
+    steps: int
+    stopped: bool
+    losses: NDArray[np.float32]
+    seconds: float
+    notes: list[str] = field(default_factory=list)
 
 
 class Trainer:
@@ -67,9 +108,9 @@ class Trainer:
 
     Parameters
     ----------
-    task : Task
+    task : TrainingTask
         Network, loss, labels. Its model is moved to `device`.
-    plan : Plan
+    plan : TrainingPlan
         Resolved numbers.
     n : int
         Rows of the training table.
@@ -107,8 +148,8 @@ class Trainer:
 
     def __init__(
         self,
-        task: Task,
-        plan: Plan,
+        task: TrainingTask,
+        plan: TrainingPlan,
         *,
         n: int,
         method: str,
@@ -157,21 +198,27 @@ class Trainer:
             self.teacher.load_state_dict(self.model.state_dict())
 
     def measure_start(self) -> None:
-        """Keep the loss of one batch at random weights as `starting_loss`; nothing else changes.
+        """Keep the task's `starting_loss`, unless a checkpoint brought it; call it before a warm start.
 
-        Call it before a warm start, so that "did not train" is judged against where nothing was learned.
+        So "did not train" is judged against where nothing was learned.
         """
+        if self.starting_loss is None:
+            self.starting_loss = self.task.starting_loss(self)
+
+    def loss_of_first_batch(self) -> float:
+        """Return the loss of the first rows as the network stands; no state of the run changes."""
         states = generator_states(self.device, self.rng, self.generator)
         buffers = [buffer.clone() for buffer in self.model.buffers()]
         self.model.train()
         with torch.no_grad():
             rows = torch.arange(self.order.n)[: self.order.batch_size]
-            self.starting_loss = float(self.task.loss(rows, self)["loss"])
+            loss = float(self.task.loss(rows, self)["loss"])
             for buffer, before in zip(self.model.buffers(), buffers, strict=True):
                 buffer.copy_(before)
         restore_generators(states, self.device, self.rng, self.generator)
+        return loss
 
-    def train(self) -> Outcome:
+    def train(self) -> TrainingResult:
         """Train until the plan's end or until the person asks to stop.
 
         Raises
@@ -202,7 +249,7 @@ class Trainer:
         self._flush(began, first)
         if saved != self.step:
             self._save()
-        return Outcome(
+        return TrainingResult(
             self.step, stopped, np.asarray(self.losses, dtype=np.float32), time.monotonic() - began, list(self.notes)
         )
 
@@ -391,3 +438,24 @@ class Trainer:
     def _tell(self, sentence: str) -> None:
         self.progress.say(sentence)
         self.notes.append(sentence)
+
+
+def training_device(wanted: str, progress: Progress, notes: list[str]) -> torch.device:
+    """Resolve the device; where "auto" finds no GPU, say so aloud and in `notes`."""
+    device = torch.device(choose_device(wanted))
+    if wanted == "auto" and device.type == "cpu":
+        sentence = f"No GPU was found: training runs on the CPU with {threads()} threads."
+        progress.say(sentence)
+        notes.append(sentence)
+    return device
+
+
+def out_of_memory(error: RuntimeError) -> bool:
+    """Return whether `error` says that the device's memory ran out."""
+    words = str(error)
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in words or "out of memory" in words
+
+
+def human_time(seconds: float) -> str:
+    """Return "40 seconds" or "3 minutes"."""
+    return f"{max(round(seconds), 1)} seconds" if seconds < 100 else f"{round(seconds / 60)} minutes"

@@ -1,7 +1,6 @@
-"""How deep training begins and how it is judged: warm start by cross-entropy, collapse, and "did not train".
+"""Warm start: fit a network to a first clustering by cross-entropy for a few hundred steps, before its own objective.
 
-A warm start fits the network to a first clustering for a few hundred steps, then the method's own objective
-takes over. The checks turn a result that nobody should trust into a sentence instead of silent labels.
+`start_labels` makes the clustering; torch is imported here.
 """
 
 from __future__ import annotations
@@ -86,51 +85,3 @@ def fit_to_labels(
     run.optimiser.zero_grad(set_to_none=True)
     run.reset_teacher()
     return value
-
-
-def did_not_train(
-    losses: NDArray[np.float32], *, starting_loss: float | None = None, least_change: float = 0.25
-) -> str | None:
-    """Return a sentence when the loss has not left its starting plateau, else None.
-
-    Parameters
-    ----------
-    losses : (steps,) float32
-        Loss of each step.
-    starting_loss : float, optional
-        The loss at random weights; the mean of the first twentieth of the steps when absent.
-    least_change : float
-        The drop that counts as training, as a share of the size of the starting loss.
-    """
-    if len(losses) == 0:
-        return "It did not train: no step was made."
-    window = max(1, len(losses) // 20)
-    begin = float(np.mean(losses[:window])) if starting_loss is None else starting_loss
-    end = float(np.mean(losses[-window:]))
-    if begin - end >= least_change * max(abs(begin), 1e-6):
-        return None
-    return (
-        f"It did not train: loss {begin:.2f} -> {end:.2f} after {len(losses):,} steps. "
-        "Train longer, raise the learning rate or use a warm start; the labels are not to be trusted."
-    )
-
-
-def collapse(labels: NDArray[np.int32], n_clusters: int) -> str | None:
-    """Return a sentence when the clustering has collapsed or many clusters are empty, else None.
-
-    Collapsed: one cluster holds more than half of the images though an even share would be at most a fifth,
-    or fewer than half of the clusters hold any image.
-    """
-    kept = labels[labels >= 0]
-    if len(kept) == 0:
-        return "It collapsed: no image was assigned to a cluster."
-    sizes = np.bincount(kept, minlength=n_clusters)
-    active, largest = int((sizes > 0).sum()), float(sizes.max() / len(kept))
-    if active < n_clusters / 2 or (largest > 0.5 and n_clusters >= 5):
-        return (
-            f"It collapsed: {active} of {n_clusters} clusters hold images and the largest holds {largest:.0%}. "
-            "Use a warm start, a larger batch or a lower learning rate."
-        )
-    if active < n_clusters:
-        return f"{n_clusters - active} of {n_clusters} clusters are empty."
-    return None

@@ -19,6 +19,7 @@ from engine.core.vectors import Vectors, unit
 from engine.evaluation.agreement import ari_between
 from engine.evaluation.scores import silhouette
 from engine.geometry.centers import cluster_sums
+from engine.geometry.coding import coding_length
 from engine.geometry.projection import fit_pca
 
 Curve = NDArray[np.float64]
@@ -98,7 +99,7 @@ class Curves:
         lengths, silhouettes, agreement, labels = [], [], [], []
         for k in ks.tolist():
             tried = [_cluster(points, points, k, random_state + start) for start in range(starts)]
-            costs = [_coding_length(points, found) / n for found in tried]
+            costs = [coding_length(points, found, means=True) / n for found in tried]
             best = int(np.argmin([_within(points, found) for found in tried]))
             lengths.append(costs)
             labels.append(tried[best])
@@ -115,7 +116,7 @@ class Curves:
             same.mean(axis=1),
             same.std(axis=1),
             tuple(labels),
-            _coding_length(points, np.zeros(n, np.int32)) / n,
+            coding_length(points, np.zeros(n, np.int32), means=True) / n,
         )
 
 
@@ -127,24 +128,3 @@ def _within(points: Vectors, labels: Labels) -> float:
     counts = np.maximum(np.bincount(labels), 1)
     sums = cluster_sums(points, labels, len(counts))
     return float(np.square(points).sum() - (np.square(sums).sum(axis=1) / counts).sum())
-
-
-def _coding_length(points: Vectors, labels: Labels, *, epsilon2: float = 0.1) -> float:
-    """Return the nats that code `points` to distortion e2 by one Gaussian, with its mean, for each cluster.
-
-    The CPP specification's length for subspaces, plus the price of the means: d/2 ln(1 + |mean|^2 / e2).
-
-    References
-    ----------
-    Ma, Derksen, Hong, Wright, "Segmentation of multivariate mixed data via lossy coding", PAMI 2007.
-    """
-    d, total = points.shape[1], 0.0
-    for cluster in np.unique(labels):
-        members = points[labels == cluster].astype(np.float64)
-        count, mean = len(members), members.mean(axis=0)
-        centred = members - mean
-        gram = centred.T @ centred if d <= count else centred @ centred.T
-        logdet = np.linalg.slogdet(np.eye(len(gram)) + d / (epsilon2 * count) * gram)[1]
-        total += 0.5 * (count + d) * logdet + 0.5 * d * np.log1p(mean @ mean / epsilon2)
-        total -= count * np.log(count / len(points))
-    return float(total)

@@ -9,7 +9,7 @@ from sklearn.metrics import silhouette_score
 from engine.core.errors import InputError
 from engine.core.settings import controls
 from engine.selection.count.count import NO_CLEAR_K, ClusterCountSettings, cluster_count
-from engine.selection.count.curves import Curves, Work, _coding_length, k_grid, standardised
+from engine.selection.count.curves import Curves, Work, k_grid, standardised
 
 FAST = ClusterCountSettings(smallest=5, largest=16, repeats=2, components=16)
 
@@ -68,23 +68,6 @@ def test_silhouette_curve_equals_scikit_learn(rng):
     curves = Curves.measure(points, np.array([3, 4]), 2, 0, Work(2, Counting()))
     for value, labels in zip(curves.silhouettes, curves.labels, strict=True):
         assert value == pytest.approx(silhouette_score(points, labels, metric="cosine"), abs=1e-6)
-
-
-def test_coding_length_equals_the_formula(rng):
-    points, labels = rng.normal(size=(40, 3)), rng.integers(0, 4, 40)
-    expected = 0.0
-    for cluster in range(4):
-        members = points[labels == cluster]
-        m, mean = len(members), members.mean(0)
-        scatter = sum(np.outer(row - mean, row - mean) for row in members)
-        expected += (m + 3) / 2 * np.log(np.linalg.det(np.eye(3) + 3 / (0.1 * m) * scatter))
-        expected += 3 / 2 * np.log(1 + mean @ mean / 0.1) - m * np.log(m / 40)
-    assert _coding_length(points, labels) == pytest.approx(expected, rel=1e-10)
-    wide = rng.normal(size=(5, 9))
-    assert _coding_length(wide, np.zeros(5, int)) == pytest.approx(
-        14 / 2 * np.linalg.slogdet(np.eye(9) + 9 / 0.5 * (wide - wide.mean(0)).T @ (wide - wide.mean(0)))[1]
-        + 9 / 2 * np.log1p(wide.mean(0) @ wide.mean(0) / 0.1)
-    )
 
 
 def test_a_split_shows_images_of_two_planted_clusters(rng):

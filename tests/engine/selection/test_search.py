@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import silhouette_score
 
-from engine.clustering.deep.temi.estimator import TEMISettings
+from engine.clustering.deep.temi.settings import TEMISettings
 from engine.clustering.density.hdbscan import HDBSCANSettings
 from engine.clustering.kmeans import KMeansSettings
 from engine.clustering.registry import METHODS

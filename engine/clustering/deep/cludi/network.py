@@ -1,7 +1,7 @@
 """CLUDI's network and losses: a per-sample MLP that denoises assignment embeddings given frozen features.
 
 Tensors carry the copies first: features are (N, W) or (B, N, W), assignment embeddings (B, N, d), times () or (B,).
-The estimator in `engine.clustering.deep.cludi.estimator` puts these together into a training step.
+`CludiTask` puts these together into a training step.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from engine.clustering.kmeans import assign, train_kmeans
 from engine.core.labels import Labels
 from engine.core.vectors import Vectors, blocks
+from engine.geometry.coding import coding_length
 
 EXACT_ROWS = 10_000
 LANDMARKS = 2_000
@@ -188,18 +189,6 @@ class IncrementalCoding:
         nats -= nats.min(axis=1, keepdims=True)
         chance = np.exp(-nats)
         return nats.argmin(axis=1).astype(np.int32), (1.0 / chance.sum(axis=1)).astype(np.float32)
-
-
-def coding_length(z: Vectors, labels: Labels, *, epsilon2: float = 0.1) -> float:
-    """Return L = sum_k (m_k + d)/2 logdet(I + d/(e2 m_k) Z_k Z_k^T) - m_k ln(m_k / m), in nats, of (m, d) rows."""
-    total, d = 0.0, z.shape[1]
-    for cluster in np.unique(labels):
-        members = z[labels == cluster].astype(np.float64)
-        count = len(members)
-        gram = members.T @ members if d <= count else members @ members.T
-        total += (count + d) / 2 * np.linalg.slogdet(np.eye(len(gram)) + d / (epsilon2 * count) * gram)[1]
-        total -= count * np.log(count / len(z))
-    return float(total)
 
 
 def rate_reduction(z: Vectors, labels: Labels, *, epsilon2: float = 0.1) -> float:

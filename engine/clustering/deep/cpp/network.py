@@ -1,7 +1,6 @@
 """CPP's network and objective: two unit-length heads on one pre-feature, trained by rate reduction.
 
-The estimator in `engine.clustering.deep.cpp.estimator` runs the warm-up, copies the subspace head once, and turns the
-learned membership into labels.
+`CppTask` runs the warm-up and copies the subspace head once; `labels` turns the learned membership into labels.
 """
 
 from __future__ import annotations

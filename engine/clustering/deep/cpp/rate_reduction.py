@@ -5,7 +5,6 @@ Features are rows here: `z` is (n, d), the transpose of the paper's Z. Natural l
 
 from __future__ import annotations
 
-import math
 from typing import Any, Protocol
 
 import torch
@@ -216,18 +215,3 @@ def conditional_rate(
         chunk = max(1, CHUNK_BYTES // per_column)
     value: Tensor = _ConditionalRate.apply(z, membership, epsilon2, chunk, packed)
     return value
-
-
-def coding_length(z: Tensor, labels: Tensor, *, epsilon2: float = 0.1) -> float:
-    """Return L = sum_k (m_k + d)/2 logdet(I + d/(e2 m_k) Z_k Z_k^T) + m_k (-ln(m_k / m)), in nats.
-
-    `z` is (m, d); `labels` (m,) integer, negative ones left out; empty clusters cost nothing.
-    """
-    z, labels = z[labels >= 0], labels[labels >= 0]
-    total, d = 0.0, z.shape[1]
-    for cluster in torch.unique(labels):
-        members = z[labels == cluster]
-        count = len(members)
-        total += (count + d) * float(coding_rate(members, epsilon2=epsilon2))
-        total -= count * math.log(count / len(z))
-    return total

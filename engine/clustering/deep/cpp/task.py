@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.clustering.deep.cpp.network import CppNetwork, objective
 from engine.clustering.deep.cpp.rate_reduction import coding_rate
+from engine.clustering.deep.cpp.settings import CPPSettings
 from engine.clustering.deep.data import Features
-from engine.clustering.deep.trainer import Task, Terms, Trainer
-
-if TYPE_CHECKING:
-    from engine.clustering.deep.cpp.estimator import CPPSettings
+from engine.clustering.deep.embedding_task import EmbeddingTask
+from engine.clustering.deep.plan import ParameterGroup, TrainingPlan
+from engine.clustering.deep.trainer import Terms, Trainer
+from engine.clustering.deep.warm_start import fit_to_labels
+from engine.core.labels import Labels
+from engine.core.vectors import Vectors
 
 ENCODE_ROWS = 4096
 SHARPNESS = 10.0
 
 
-class CppTask(Task):
+class CppTask(EmbeddingTask):
     """CPP's objective on a table of features.
 
     Parameters
@@ -36,6 +36,34 @@ class CppTask(Task):
 
     def __init__(self, network: CppNetwork, features: Features, settings: CPPSettings) -> None:
         self.model, self.features, self.settings = network, features, settings
+
+    def plan(self, n: int) -> TrainingPlan:
+        """Return SGD with two groups, no schedule, no teacher."""
+        settings = self.settings
+        return TrainingPlan(
+            n_epochs=settings.n_epochs,
+            batch_size=settings.batch_size,
+            learning_rate=settings.learning_rate,
+            groups=(
+                ParameterGroup("cluster.*", settings.cluster_decay, settings.cluster_rate),
+                ParameterGroup("*", settings.weight_decay),
+            ),
+            optimiser="sgd",
+            momentum=0.9,
+        )
+
+    def starting_loss(self, run: Trainer) -> None:
+        """Return None: whether CPP trained is judged by the coding rate that its clusters save."""
+
+    def warm_start(self, run: Trainer, labels: Labels, embeddings: Vectors) -> None:
+        """Fit both heads to `labels` by cross-entropy of `start_logits`."""
+        fit_to_labels(
+            run,
+            labels,
+            self.start_logits,
+            n_steps=self.settings.warm_start_steps,
+            learning_rate=self.settings.warm_start_rate,
+        )
 
     def before_step(self, run: Trainer) -> None:
         """Copy the subspace head into the cluster head, once, when the warm-up ends."""
@@ -73,14 +101,15 @@ class CppTask(Task):
         directions = torch.nn.functional.normalize(torch.randn(d, count, generator=generator), dim=0).to(z)
         return SHARPNESS * torch.stack([(z @ directions).abs(), (c @ directions).abs()])
 
-    def encode(self, features: Features) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return (Z, C) of all rows, (n, d) float32 each, by the network in evaluation mode."""
-        training = self.model.training
-        self.model.eval()
-        parts = []
-        with torch.no_grad():
-            for start in range(0, len(features), ENCODE_ROWS):
-                rows = torch.arange(start, min(start + ENCODE_ROWS, len(features)))
-                parts.append([head.float().cpu().numpy() for head in self.model(features[rows])])
-        self.model.train(training)
-        return np.concatenate([z for z, _ in parts]), np.concatenate([c for _, c in parts])
+
+def encode(network: CppNetwork, features: Features) -> tuple[Vectors, Vectors]:
+    """Return (Z, C) of all rows, (n, d) float32 each, by the network in evaluation mode."""
+    training = network.training
+    network.eval()
+    parts = []
+    with torch.no_grad():
+        for start in range(0, len(features), ENCODE_ROWS):
+            rows = torch.arange(start, min(start + ENCODE_ROWS, len(features)))
+            parts.append([head.float().cpu().numpy() for head in network(features[rows])])
+    network.train(training)
+    return np.concatenate([z for z, _ in parts]), np.concatenate([c for _, c in parts])

@@ -6,14 +6,8 @@ entropy of the batch mean keeps clusters in use, and a small distance term keeps
 
 from __future__ import annotations
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
-
-from engine.clustering.deep.data import Features
-from engine.clustering.deep.trainer import Task, Terms, Trainer
 
 CONDITIONAL, AGREEMENT, BALANCE, DISTANCE = 1.0, 2.0, 1.5, 0.1
 
@@ -48,7 +42,7 @@ class FourTermNetwork(nn.Module):
         return z, self.classifier(z)
 
 
-def four_terms(z: Tensor, z_other: Tensor, logits: Tensor, logits_other: Tensor) -> Terms:
+def four_terms(z: Tensor, z_other: Tensor, logits: Tensor, logits_other: Tensor) -> dict[str, Tensor]:
     """Return the four terms of a batch, unweighted, and "loss", their weighted sum.
 
     Parameters
@@ -80,83 +74,3 @@ def four_terms(z: Tensor, z_other: Tensor, logits: Tensor, logits_other: Tensor)
         "balance": balance,
         "distance": distance,
     }
-
-
-class FourTermTask(Task):
-    """The four-term head for the trainer; `features` are unit rows and the second view is a noisy copy.
-
-    Parameters
-    ----------
-    noise : float
-        x' = normalise(x + noise n), n ~ N(0, I) in each dimension.
-    temperature : float
-        Divides the logits.
-    """
-
-    model: FourTermNetwork
-
-    def __init__(self, model: FourTermNetwork, features: Features, *, noise: float, temperature: float) -> None:
-        self.model, self.features, self.noise, self.temperature = model, features, noise, temperature
-
-    def loss(self, rows: Tensor, run: Trainer) -> Terms:
-        """Return the four terms of a batch and its noisy copy."""
-        x = self.features[rows]
-        noise = torch.randn(x.shape, generator=run.generator).to(x.device)
-        other = functional.normalize(x + self.noise * noise, dim=1)
-        with run.autocast():
-            z, logits = self.model(x)
-            z_other, logits_other = self.model(other)
-        return four_terms(z, z_other, logits / self.temperature, logits_other / self.temperature)
-
-    def logits_of_rows(self, rows: Tensor, run: Trainer) -> Tensor:
-        """Return (b, K) logits over the temperature, for a warm start."""
-        logits: Tensor = self.model(self.features[rows])[1]
-        return logits / self.temperature
-
-    def labels(self, run: Trainer) -> NDArray[np.int32]:
-        """Return the clustering as it stands."""
-        return assign(self.model, self.features, self.temperature)[0]
-
-
-@torch.no_grad()
-def start_from_centers(model: FourTermNetwork, features: Features, centers: Tensor, *, batch: int = 256) -> None:
-    """Set the batch-norm statistics in one pass over the features, then the classifier to the projected centres.
-
-    Parameters
-    ----------
-    centers : (K, n_in) Tensor
-        Unit cluster centres; pushed through the projection in evaluation mode.
-    """
-    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm1d)]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None
-    model.train()
-    for start in range(0, max(len(features) - 1, 1), batch):
-        rows = torch.arange(start, min(start + batch, len(features)))
-        if len(rows) > 1:
-            model.projection(features[rows])
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
-    model.eval()
-    model.classifier.weight.copy_(model.project(centers))
-    model.train()
-
-
-@torch.no_grad()
-def assign(
-    model: FourTermNetwork, features: Features, temperature: float, *, block: int = 4096
-) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Return (n,) labels and probabilities in evaluation mode; the mode is given back."""
-    training = model.training
-    model.eval()
-    labels = np.empty(len(features), dtype=np.int32)
-    confidence = np.empty(len(features), dtype=np.float32)
-    for start in range(0, len(features), block):
-        rows = torch.arange(start, min(start + block, len(features)))
-        surest, best = (model(features[rows])[1].float() / temperature).softmax(dim=1).max(dim=1)
-        part = slice(start, start + len(rows))
-        labels[part], confidence[part] = best.cpu().numpy(), surest.cpu().numpy()
-    model.train(training)
-    return labels, confidence

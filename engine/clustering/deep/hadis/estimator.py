@@ -7,82 +7,28 @@ Its trained backbone is an encoder (`hadis`) that embeds these and new images fo
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.clustering.base import ClusterEstimator
-from engine.clustering.deep.presets import DeepSettings, batch_for, check_enough, epochs_for, unchanged
-from engine.clustering.deep.tracking import Tracking
+from engine.clustering.deep.diagnosis import collapse, did_not_train
+from engine.clustering.deep.hadis.settings import HaDisSettings
+from engine.clustering.deep.tracking import tracked
 from engine.core.errors import InputError
 from engine.core.labels import Labels
 from engine.core.progress import SILENT, Progress
-from engine.core.settings import setting
 from engine.core.vectors import Vectors
 from engine.geometry.neighbors import NeighborGraph
 
+if TYPE_CHECKING:
+    import torch
+
+    from engine.clustering.deep.parallel import ProcessGroup
+    from engine.embeddings.encoders.resnet_network import Backbone
+
 BACKBONE_FILE = "backbone.pt"
-SMALL_IMAGE = 16
-PROCESSOR_VIEW, PROCESSOR_BATCH = 32, 128
-
-
-class HaDisSettings(DeepSettings):
-    """Settings of HaDis; the defaults are the paper's, except for a shorter schedule of the same shape."""
-
-    backbone: Literal["auto", "resnet18", "resnet34", "resnet_small"] = setting(
-        "auto", "The network to train; auto: resnet_small on a CPU or for images of 16 px or less, else resnet18."
-    )
-    image_size: int = setting(0, "Pixels of a view; 0 takes the images' own size, up to 224.", ge=0, le=512)
-    train_on: Literal["train", "all"] = setting(
-        "train",
-        "Where there is a test part: train on the training images alone, or on all, as most papers do.",
-    )
-    hardness_aware: bool = setting(True, "Hardness-aware self-distillation; without it the method is ProPos.")
-    n_epochs: int = setting(200, "Passes over the images; the paper makes 1,000.", ge=1, le=10_000, log=True)
-    batch_size: int = setting(256, "Images of a step: 256 at 32 px, 128 at 96 px.", ge=2, le=4096, log=True)
-    learning_rate: float = setting(
-        0.05, "Step size at a batch of 256; scales with the batch.", ge=1e-4, le=1.0, log=True, search=(0.01, 0.2)
-    )
-    pcl_weight: float = setting(
-        0.1, "Weight of prototypical contrast (0.05 for CIFAR-20 and ImageNet-10).", ge=0, le=2, search=(0.02, 0.5)
-    )
-    smallest_crop: float = setting(
-        0.08, "Share of the picture that a view keeps at least.", ge=0.05, le=1, search=(0.08, 0.6)
-    )
-    flip: bool = setting(True, "Views may be mirrored; switch off where left and right mean something.")
-    colour_jitter: float = setting(1.0, "Strength of colour changes; 0 switches them off.", ge=0, le=2)
-    grayscale: float = setting(0.2, "Probability that a view loses its colour.", ge=0, le=1)
-    warmup_share: float = setting(
-        0.05,
-        "Share of the steps without prototypes, while the rate rises (50 of 1,000 epochs).",
-        ge=0,
-        le=0.5,
-        advanced=True,
-    )
-    min_steps: int = setting(
-        2000, "With the preset data: train at least so many steps.", ge=1, le=1_000_000, log=True, advanced=True
-    )
-    predictor_rate: float = setting(10.0, "The predictor's step size, times the others'.", ge=1, le=20, advanced=True)
-    weight_decay: float = setting(5e-4, "Pull of the weights towards zero.", ge=0, le=0.1, advanced=True)
-    momentum: float = setting(0.9, "Momentum of the gradient descent.", ge=0, le=0.99, advanced=True)
-    ema: float = setting(0.996, "Momentum of the target network.", ge=0.5, le=1, advanced=True)
-    ema_to_one: bool = setting(False, "Let the target's momentum rise to 1 (CIFAR-20).", advanced=True)
-    sigma: float = setting(0.001, "Noise of the diffused sample after the warm-up.", ge=0, le=1, advanced=True)
-    temperature: float = setting(0.5, "Temperature of prototypical contrast.", ge=0.05, le=5, advanced=True)
-    projector_width: int = setting(
-        0, "Hidden width of projector and predictor; 0: 4,096, or 512 with resnet_small.", ge=0, le=8192, advanced=True
-    )
-    projection_dim: int = setting(256, "Length of a projection.", ge=8, le=2048, advanced=True)
-    reassign_every: int = setting(1, "Epochs between two rounds of pseudo-labels.", ge=1, le=100, advanced=True)
-    balanced_sampling: bool = setting(False, "Draw images of small clusters more often (CIFAR-20).", advanced=True)
-    tracking: Tracking = setting(
-        "none",
-        "Losses also to TensorBoard (files in the run) or Weights & Biases (sent to that service).",
-        runtime=True,
-        advanced=True,
-    )
-    checkpoint_every: int = setting(20, "Epochs between checkpoints.", ge=1, le=1000, runtime=True, advanced=True)
 
 
 class HaDis(ClusterEstimator):
@@ -98,8 +44,10 @@ class HaDis(ClusterEstimator):
         Unit-length projections: what a map of the learned representation draws.
     history_ : list of (epoch, sizes)
         Cluster sizes in falling order at each reassignment.
-    encoder_ : (name, settings) or None
-        The encoder that the trained backbone is, where it was written to a file.
+    backbone_ : Backbone
+        The trained network with all that is needed to use it on new images.
+    centers : (K, projection_dim) float32
+        Unit-length centres of the clusters among the projections.
 
     References
     ----------
@@ -110,31 +58,39 @@ class HaDis(ClusterEstimator):
 
     settings_class = HaDisSettings
     settings: HaDisSettings
+    resolved_: HaDisSettings
     embeddings_: Vectors
     history_: list[tuple[int, list[int]]]
-    backbone_: Any
-    encoder_: tuple[str, dict[str, str]] | None = None
+    backbone_: Backbone
     centers: Vectors
+
+    @property
+    def wants_graph(self) -> bool:
+        """Return False: there are no embeddings to be near each other."""
+        return False
 
     def fit(
         self,
-        embeddings: NDArray[Any],
+        images: NDArray[Any],
+        y: object = None,
         *,
         neighbors: NeighborGraph | None = None,
         progress: Progress = SILENT,
         checkpoints: Path | None = None,
         train_rows: NDArray[np.int64] | None = None,
     ) -> Self:
-        """Train on images.
+        """Train on images; under `torchrun` all processes train one network.
 
         Parameters
         ----------
-        embeddings : (n, side, side, 3) uint8
-            Images, an array or a memory map; (n, side, side) and (n, side, side, 1) are taken as grayscale.
-        neighbors : NeighborGraph, optional
-            Not used.
+        images : (n, side, side, 3) uint8
+            An array or a memory map; (n, side, side) and (n, side, side, 1) are taken as grayscale.
+        y, neighbors : ignored
+            There for the contract of all methods.
+        progress : Progress
+            Who listens.
         checkpoints : Path, optional
-            Folder of checkpoints; backbone.pt is written there at the end.
+            A folder to save to and resume from; backbone.pt is written there at the end.
         train_rows : (m,) int64, optional
             Train and form clusters on these only; the others are assigned. All when absent.
 
@@ -145,15 +101,63 @@ class HaDis(ClusterEstimator):
         TrainingError
             A loss became NaN, or memory does not suffice for two images.
         """
-        images = check_images(embeddings)
-        train = np.arange(len(images)) if train_rows is None else np.asarray(train_rows, dtype=np.int64)
-        self.notes_ = []
-        from engine.clustering.deep.hadis.training import train_hadis
+        from engine.clustering.deep.parallel import ProcessGroup
+        from engine.clustering.deep.trainer import training_device
 
-        train_hadis(self, images, train, progress, checkpoints)
+        images = check_images(images)
+        rows = np.arange(len(images)) if train_rows is None else np.asarray(train_rows, dtype=np.int64)
+        self.notes_, self.extra_ = [], {}
+        processes = ProcessGroup()
+        try:
+            device = processes.device(training_device(self.settings.device, progress, self.notes_))
+            self._train(images, rows, device, processes, progress, checkpoints)
+        finally:
+            processes.close()
         return self
 
-    def predict(self, embeddings: NDArray[Any]) -> Labels:
+    def _train(
+        self,
+        images: NDArray[np.uint8],
+        train: NDArray[np.int64],
+        device: torch.device,
+        processes: ProcessGroup,
+        progress: Progress,
+        checkpoints: Path | None,
+    ) -> None:
+        import torch
+
+        from engine.clustering.deep.checkpoints import seeded
+        from engine.clustering.deep.hadis.training import backbone_of, make_trainer, plateau
+        from engine.clustering.deep.parallel import GroupProgress
+        from engine.embeddings.encoders.resnet_network import save_backbone
+
+        listener = GroupProgress(progress, processes, device)
+        settings, fitted = self.settings.resolved(len(train), images.shape[1], device.type)
+        self.resolved_ = settings
+        for sentence in fitted:
+            listener.say(sentence)
+        tracking = settings.tracking if processes.rank == 0 else "none"
+        folder = checkpoints.parent if checkpoints is not None else Path()
+        with seeded(settings.random_state, device), tracked(tracking, folder, listener) as told:
+            task, trainer = make_trainer(settings, images, train, device, processes, told, checkpoints)
+            result = trainer.train()
+            task.follow(trainer)
+            task.reassign(trainer)
+            with trainer.evaluating():
+                self.embeddings_ = task.features(torch.arange(len(images)), trainer)
+        self.centers, self.history_, self.backbone_ = task.centers, task.sizes, backbone_of(task)
+        self.labels_, self.confidence_ = nearest(self.embeddings_, task.centers)
+        self.labels_[train] = task.pseudo
+        start = plateau(result.losses, task.warmup_steps)
+        judged = (collapse(task.pseudo, settings.n_clusters), did_not_train(result.losses, starting_loss=start))
+        self.notes_ += [*fitted, *result.notes, *(sentence for sentence in judged if sentence)]
+        if checkpoints is not None:
+            path = checkpoints.resolve() / BACKBONE_FILE
+            if processes.rank == 0:
+                save_backbone(path, self.backbone_)
+            self.encoder_ = ("hadis", {"checkpoint": str(path)})
+
+    def predict(self, images: NDArray[Any]) -> Labels:
         """Label (m, side, side, 3) uint8 images by the nearest centre.
 
         Raises
@@ -161,11 +165,15 @@ class HaDis(ClusterEstimator):
         InputError
             Before `fit`, or images that are not square RGB.
         """
+        return self.predict_confidence(images)[0]
+
+    def predict_confidence(self, images: NDArray[Any]) -> tuple[Labels, Vectors]:
+        """Return labels (m,) of unseen images and the own centre's share (m,) as in `confidence_`."""
         if not hasattr(self, "backbone_"):
             raise InputError("HaDis has not been trained yet.", "Call fit first.")
         from engine.clustering.deep.hadis.training import project
 
-        return nearest(project(self.backbone_, check_images(embeddings)), self.centers)[0]
+        return nearest(project(self.backbone_, check_images(images)), self.centers)
 
     def save_backbone(self, path: Path) -> None:
         """Write the trained backbone for the encoder `hadis`."""
@@ -200,52 +208,3 @@ def check_images(images: NDArray[Any]) -> NDArray[np.uint8]:
             "It needs the pictures themselves, not embeddings.",
         )
     return np.repeat(images, 3, axis=3) if images.shape[3] == 1 else images
-
-
-def fit_to_processor(settings: HaDisSettings, side: int, notes: list[str]) -> HaDisSettings:
-    """Return settings whose defaults end within minutes on a processor; what was chosen stays.
-
-    Views have at most 32 px, and beyond 16 px the steps fall as the pixels of a view rise.
-    """
-    view = settings.image_size or min(side, PROCESSOR_VIEW)
-    wanted = {"image_size": view, "n_epochs": 1}  # as many epochs as make the steps
-    if view > SMALL_IMAGE:
-        wanted["batch_size"] = min(settings.batch_size, max(PROCESSOR_BATCH, settings.n_clusters))
-        wanted["min_steps"] = round(settings.min_steps * (SMALL_IMAGE / view) ** 2)
-    fitted = settings.changed(**{name: value for name, value in wanted.items() if unchanged(settings, name)})
-    if view < side or fitted.min_steps < settings.min_steps:
-        notes.append(
-            f"Fitted to a processor: views of {view} px and at least {fitted.min_steps:,} steps. "
-            "A GPU, or a larger image size and more epochs, make more of these images."
-        )
-    return fitted
-
-
-def resolve(settings: HaDisSettings, n: int, side: int, device: str, notes: list[str]) -> HaDisSettings:
-    """Return the settings that train: size, network, widths, batch and epochs fitted to the images and the machine.
-
-    Parameters
-    ----------
-    n, side : int
-        Training images and their edge in pixels.
-    device : str
-        "cpu", "cuda", "mps".
-    notes : list of str
-        Receives sentences about what was fitted.
-    """
-    check_enough(n, settings.n_clusters)
-    if device == "cpu" and settings.preset == "data":
-        settings = fit_to_processor(settings, side, notes)
-    view = settings.image_size or min(side, 224)
-    if view > side:
-        notes.append(f"The images have {side} px and are enlarged to {view} px.")
-    small = view <= SMALL_IMAGE or device == "cpu"
-    backbone = ("resnet_small" if small else "resnet18") if settings.backbone == "auto" else settings.backbone
-    width = settings.projector_width or (512 if backbone == "resnet_small" else 4096)
-    batch = batch_for(settings.preset, settings.batch_size, n, n_clusters=settings.n_clusters)
-    if batch < settings.batch_size:
-        notes.append(f"Batches hold {batch:,} images instead of {settings.batch_size:,}: there are {n:,} images.")
-    epochs = epochs_for(settings.preset, settings.n_epochs, n, batch_size=batch, min_steps=settings.min_steps)
-    return settings.changed(
-        image_size=view, backbone=backbone, projector_width=width, batch_size=batch, n_epochs=epochs
-    )

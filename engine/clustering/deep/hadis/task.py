@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,15 +11,12 @@ from torch import Tensor
 
 from engine.clustering.deep.hadis.augment import Augmentation
 from engine.clustering.deep.hadis.network import HaDisNetwork, dsa, hsd, pcl, target_momentum
-from engine.clustering.deep.parallel import Team
-from engine.clustering.deep.plan import Task, Terms
+from engine.clustering.deep.hadis.settings import HaDisSettings
+from engine.clustering.deep.parallel import ProcessGroup
+from engine.clustering.deep.trainer import Terms, Trainer, TrainingTask
 from engine.clustering.kmeans import KMeans, KMeansSettings
-from engine.core.labels import Labels
 from engine.core.vectors import Vectors
-
-if TYPE_CHECKING:
-    from engine.clustering.deep.hadis.estimator import HaDisSettings
-    from engine.clustering.deep.trainer import Trainer
+from engine.geometry.centers import mean_directions
 
 ON_DEVICE_BYTES = 4 << 30
 ENCODE_BATCH = 512
@@ -47,7 +44,7 @@ class ImageRows:
         return torch.from_numpy(self._array[rows.cpu().numpy()]).to(self.device, non_blocking=True)
 
 
-class HaDisTask(Task):
+class HaDisTask(TrainingTask):
     """One HaDis training.
 
     Attributes
@@ -69,12 +66,12 @@ class HaDisTask(Task):
         settings: HaDisSettings,
         *,
         warmup_steps: int,
-        team: Team,
+        processes: ProcessGroup,
     ) -> None:
         self.model: HaDisNetwork = model
         self.images, self.augmentation, self.settings = images, augmentation, settings
         self.train = torch.from_numpy(train)
-        self.warmup_steps, self.team = warmup_steps, team
+        self.warmup_steps, self.processes = warmup_steps, processes
         self.pseudo = np.zeros(len(train), dtype=np.int32)
         self.centers = np.zeros((settings.n_clusters, settings.projection_dim), dtype=np.float32)
         self.sizes: list[tuple[int, list[int]]] = []
@@ -82,7 +79,7 @@ class HaDisTask(Task):
 
     def loss(self, rows: Tensor, run: Trainer) -> Terms:
         """Return DSA + HSD + weight x PCL of this process's rows, each averaged over both view orders."""
-        rows = self.team.share(rows)
+        rows = self.processes.share(rows)
         generator = torch.Generator().manual_seed(
             (self.settings.random_state + STEP_SEED * (run.step + 1) + ROW_SEED * int(rows[0])) % 2**63
         )
@@ -155,19 +152,19 @@ class HaDisTask(Task):
 
     def adjust_gradients(self, run: Trainer) -> None:
         """Average the processes' gradients."""
-        self.team.average_gradients(self.model.parameters())
+        self.processes.average_gradients(self.model.parameters())
 
     def reassign(self, run: Trainer) -> None:
         """Cluster the target's projections of all training images by cosine k-means."""
-        self.team.average(self.model.buffers())
+        self.processes.average(self.model.buffers())
         with run.evaluating():
             features = self.features(self.train, run)
         model = KMeans(
             KMeansSettings(n_clusters=self.settings.n_clusters, random_state=self.settings.random_state, n_init=3)
         ).fit(features)
-        self.pseudo = self.team.from_first(model.labels_, run.device)
+        self.pseudo = self.processes.from_first(model.labels_, run.device)
         self._labels = torch.from_numpy(self.pseudo.astype(np.int64))
-        self.centers = centers_of(features, self.pseudo, self.settings.n_clusters)
+        self.centers = mean_directions(features, self.pseudo, self.settings.n_clusters)
         sizes = np.sort(np.bincount(self.pseudo, minlength=self.settings.n_clusters))[::-1]
         self.sizes.append((run.epoch, sizes.tolist()))
         if run.epoch % max(1, run.plan.n_epochs // 100) == 0:
@@ -175,14 +172,14 @@ class HaDisTask(Task):
 
     def features(self, rows: Tensor, run: Trainer) -> Vectors:
         """Return (len(rows), outputs) unit-length target projections of the images as they are."""
-        parts = torch.tensor_split(rows, self.team.size)
+        parts = torch.tensor_split(rows, self.processes.size)
         own = [
             self._encode(chunk, run)
-            for chunk in parts[self.team.rank].split(ENCODE_BATCH)
+            for chunk in parts[self.processes.rank].split(ENCODE_BATCH)
             if len(chunk)  # type: ignore[no-untyped-call]
         ]
         stacked = np.concatenate(own) if own else np.zeros((0, self.settings.projection_dim), np.float32)
-        return self.team.gather(stacked, [len(part) for part in parts], run.device)
+        return self.processes.gather(stacked, [len(part) for part in parts], run.device)
 
     def _encode(self, rows: Tensor, run: Trainer) -> Vectors:
         with run.autocast():
@@ -207,13 +204,6 @@ class HaDisTask(Task):
 def sum_of(values: list[Tensor]) -> Tensor:
     """Return the sum of scalar tensors."""
     return torch.stack(values).sum()
-
-
-def centers_of(features: Vectors, labels: Labels, n_clusters: int) -> Vectors:
-    """Return each cluster's unit-length mean, (K, d); zero for an empty one."""
-    total = np.zeros((n_clusters, features.shape[1]), dtype=np.float64)
-    np.add.at(total, labels, features)
-    return (total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12)).astype(np.float32)
 
 
 def image_statistics(

@@ -1,97 +1,51 @@
-"""One HaDis training from images to a fitted estimator: device, plan, trainer, final labels, backbone file."""
+"""What a HaDis training is made of: plan, task and trainer from settings, and the backbone that it leaves."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.clustering.deep.checkpoints import fingerprint, seeded
+from engine.clustering.deep.checkpoints import fingerprint
 from engine.clustering.deep.hadis.augment import Augmentation
 from engine.clustering.deep.hadis.network import HaDisNetwork
+from engine.clustering.deep.hadis.settings import HaDisSettings
 from engine.clustering.deep.hadis.task import HaDisTask, ImageRows, image_statistics
-from engine.clustering.deep.parallel import Team, TeamProgress
+from engine.clustering.deep.parallel import ProcessGroup
+from engine.clustering.deep.plan import ParameterGroup, TrainingPlan
 from engine.clustering.deep.presets import steps_per_epoch
-from engine.clustering.deep.tracking import tracked
-from engine.clustering.deep.trainer import Group, Plan, Trainer, training_device
-from engine.clustering.deep.warm_start import collapse, did_not_train
+from engine.clustering.deep.trainer import Trainer
 from engine.core.progress import Progress
 from engine.core.vectors import Vectors
-from engine.embeddings.encoders.resnet_network import Backbone, save_backbone
-
-if TYPE_CHECKING:
-    from engine.clustering.deep.hadis.estimator import HaDis, HaDisSettings
+from engine.embeddings.encoders.resnet_network import Backbone
 
 
-def make_plan(settings: HaDisSettings, n: int) -> Plan:
+def make_plan(settings: HaDisSettings, n: int) -> TrainingPlan:
     """Return the plan of resolved settings: SGD, linear warm-up, cosine, the predictor faster, norms not decayed."""
     steps = steps_per_epoch(n, settings.batch_size)
     rate = settings.learning_rate * settings.batch_size / 256
     fast = rate * settings.predictor_rate
     groups = tuple(
-        Group(pattern, 0.0, fast if pattern.startswith("predictor") else None)
+        ParameterGroup(pattern, 0.0, fast if pattern.startswith("predictor") else None)
         for pattern in ("predictor.1.*", "predictor*bias", "projector.1.*", "*norm*", "*bias")
     )
-    return Plan(
+    return TrainingPlan(
         n_epochs=settings.n_epochs,
         batch_size=settings.batch_size,
         learning_rate=rate,
-        groups=(*groups, Group("predictor*", settings.weight_decay, fast), Group("*", settings.weight_decay)),
+        groups=(
+            *groups,
+            ParameterGroup("predictor*", settings.weight_decay, fast),
+            ParameterGroup("*", settings.weight_decay),
+        ),
         optimiser="sgd",
         momentum=settings.momentum,
         warmup_steps=round(settings.warmup_share * settings.n_epochs * steps),
         schedule="cosine",
         checkpoint_every=settings.checkpoint_every,
     )
-
-
-def train_hadis(
-    estimator: HaDis,
-    images: NDArray[np.uint8],
-    train: NDArray[np.int64],
-    progress: Progress,
-    checkpoints: Path | None,
-) -> None:
-    """Train and set the estimator's learned attributes."""
-    from engine.clustering.deep.hadis.estimator import BACKBONE_FILE, nearest, resolve
-
-    team = Team()
-    try:
-        notes: list[str] = []
-        device = team.device(training_device(estimator.settings.device, progress, notes))
-        listener = TeamProgress(progress, team, device)
-        said = len(notes)
-        settings = resolve(estimator.settings, len(train), images.shape[1], device.type, notes)
-        for note in notes[said:]:
-            listener.say(note)
-        estimator.resolved_ = settings
-        tracking = settings.tracking if team.rank == 0 else "none"
-        folder = checkpoints.parent if checkpoints is not None else Path()
-        with seeded(settings.random_state, device), tracked(tracking, folder, listener) as told:
-            task, trainer = make_trainer(settings, images, train, device, team, told, checkpoints)
-            outcome = trainer.train()
-            task.follow(trainer)
-            task.reassign(trainer)
-            with trainer.evaluating():
-                estimator.embeddings_ = task.features(torch.arange(len(images)), trainer)
-        estimator.centers = task.centers
-        estimator.labels_, estimator.confidence_ = nearest(estimator.embeddings_, task.centers)
-        estimator.labels_[train] = task.pseudo
-        estimator.history_ = task.sizes
-        estimator.backbone_ = backbone_of(task)
-        start = plateau(outcome.losses, task.warmup_steps)
-        judged = (collapse(task.pseudo, settings.n_clusters), did_not_train(outcome.losses, starting_loss=start))
-        estimator.notes_ = [*notes, *outcome.notes, *(sentence for sentence in judged if sentence)]
-        if checkpoints is not None:
-            path = checkpoints.resolve() / BACKBONE_FILE
-            if team.rank == 0:
-                save_backbone(path, estimator.backbone_)
-            estimator.encoder_ = ("hadis", {"checkpoint": str(path)})
-    finally:
-        team.close()
 
 
 def plateau(losses: NDArray[np.float32], warmup_steps: int) -> float | None:
@@ -110,7 +64,7 @@ def make_trainer(
     images: NDArray[np.uint8],
     train: NDArray[np.int64],
     device: torch.device,
-    team: Team,
+    processes: ProcessGroup,
     progress: Progress,
     checkpoints: Path | None,
 ) -> tuple[HaDisTask, Trainer]:
@@ -131,7 +85,13 @@ def make_trainer(
     )
     plan = make_plan(settings, len(train))
     task = HaDisTask(
-        network, ImageRows(images, device), train, augmentation, settings, warmup_steps=plan.warmup_steps, team=team
+        network,
+        ImageRows(images, device),
+        train,
+        augmentation,
+        settings,
+        warmup_steps=plan.warmup_steps,
+        processes=processes,
     )
     flat = images.reshape(len(images), -1)
     trainer = Trainer(
@@ -146,7 +106,7 @@ def make_trainer(
         progress=progress,
         checkpoints=checkpoints,
     )
-    if team.rank:
+    if processes.rank:
         trainer.folder = None  # the first process writes for all
     return task, trainer
 

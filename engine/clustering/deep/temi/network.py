@@ -12,19 +12,12 @@ Models", BMVC 2023, arXiv:2303.17896.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from engine.clustering.deep.data import Features
-from engine.clustering.deep.trainer import Task, Terms, Trainer
-
 MARGINAL_MOMENTUM = 0.9
-LEAST_WINDOW = 50
 _TINY = 1e-12
 
 
@@ -139,122 +132,3 @@ def temi_loss(
     pmi = torch.logsumexp(beta * here + toward_there, dim=2) + torch.logsumexp(beta * there + toward_here, dim=2)
     heads = -0.5 * (weight * pmi).mean(dim=1)
     return TemiLoss(heads, 0.5 * pmi.detach().mean(), weight.mean())
-
-
-class TemiTask(Task):
-    """TEMI for the trainer: neighbour pairs, both views through student and teacher, the loss, the best head.
-
-    Parameters
-    ----------
-    model : StackedHeads
-        The student.
-    features : Features
-        Normalised embeddings by row.
-    neighbors : (n, k) int
-        Partners to draw from, each row's own number excluded.
-    beta, temperature, teacher_temperature : float
-        See `temi_loss`.
-    feature_noise : float
-        Standard deviation of Gaussian noise added to both views; 0 adds none.
-    frozen_epochs : int
-        Epochs in which the last layer does not learn.
-    """
-
-    model: StackedHeads
-
-    def __init__(
-        self,
-        model: StackedHeads,
-        features: Features,
-        neighbors: NDArray[np.int32],
-        *,
-        beta: float,
-        temperature: float = 0.1,
-        teacher_temperature: float = 0.1,
-        feature_noise: float = 0.0,
-        frozen_epochs: int = 0,
-    ) -> None:
-        self.model, self.features = model, features
-        self.neighbors = torch.from_numpy(np.ascontiguousarray(neighbors, dtype=np.int64))
-        self.beta, self.temperature, self.teacher_temperature = beta, temperature, teacher_temperature
-        self.feature_noise, self.frozen_epochs = feature_noise, frozen_epochs
-        self._recent: list[Tensor] = []
-
-    def loss(self, rows: Tensor, run: Trainer) -> Terms:
-        """Draw one neighbour of each row and return the loss of the pairs."""
-        column = torch.randint(self.neighbors.shape[1], (len(rows),), generator=run.generator)
-        both = self.features[torch.cat([rows, self.neighbors[rows, column]])]
-        if self.feature_noise > 0:
-            both = both + self.feature_noise * torch.randn(both.shape, generator=run.generator).to(both.device)
-        assert run.teacher is not None
-        with run.autocast():
-            student = self.model(both)
-            with torch.no_grad():
-                teacher = run.teacher(both)
-        here, there = student.split(len(rows), dim=1)
-        t_here, t_there = teacher.split(len(rows), dim=1)
-        found = temi_loss(
-            (here, there),
-            (t_here, t_there),
-            self.model.marginal,
-            beta=self.beta,
-            temperature=self.temperature,
-            teacher_temperature=self.teacher_temperature,
-        )
-        self._recent = self._recent[-max(run.steps_per_epoch, LEAST_WINDOW) + 1 :] + [found.heads.detach()]
-        return {"loss": found.heads.mean(), "pmi": found.pmi, "weight": found.weight}
-
-    def adjust_gradients(self, run: Trainer) -> None:
-        """Keep the last layer still in the first `frozen_epochs`."""
-        if run.epoch < self.frozen_epochs:
-            for parameter in self.model.last.parameters():
-                parameter.grad = None
-
-    def head_losses(self) -> Tensor:
-        """Return (H,) mean losses over the last epoch, or the last `LEAST_WINDOW` steps where it is shorter."""
-        if not self._recent:
-            return torch.zeros(len(self.model.marginal))
-        return torch.stack(self._recent).mean(dim=0).cpu()
-
-    def logits_of_rows(self, rows: Tensor, run: Trainer) -> Tensor:
-        """Return the student's (H, b, C) logits over the temperature, for a warm start."""
-        logits: Tensor = self.model(self.features[rows]) / self.temperature
-        return logits
-
-    def labels(self, run: Trainer) -> NDArray[np.int32]:
-        """Return the teacher's clustering by the best head."""
-        assert isinstance(run.teacher, StackedHeads)
-        return assign(run.teacher, self.features, int(self.head_losses().argmin()), self.temperature).labels
-
-    def state(self) -> dict[str, Any]:
-        """Keep the recent head losses."""
-        return {"recent": torch.stack(self._recent)} if self._recent else {}
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Restore the recent head losses."""
-        recent = state.get("recent")
-        self._recent = [] if recent is None else list(recent.to(self.model.marginal.device))
-
-
-@dataclass(frozen=True)
-class Assigned:
-    """Labels (n,) int32 of one head, its probability (n,) float32, and the mean over heads of each head's own."""
-
-    labels: NDArray[np.int32]
-    confidence: NDArray[np.float32]
-    mean_confidence: NDArray[np.float32]
-
-
-@torch.no_grad()
-def assign(model: StackedHeads, features: Features, head: int, temperature: float, *, block: int = 2048) -> Assigned:
-    """Label every row of `features` by one head of `model`."""
-    n = len(features)
-    labels = np.empty(n, dtype=np.int32)
-    confidence, mean = np.empty(n, dtype=np.float32), np.empty(n, dtype=np.float32)
-    for start in range(0, n, block):
-        rows = torch.arange(start, min(start + block, n))
-        surest, best = (model(features[rows]).float() / temperature).softmax(dim=2).max(dim=2)
-        part = slice(start, start + len(rows))
-        labels[part] = best[head].cpu().numpy()
-        confidence[part], mean[part] = surest[head].cpu().numpy(), surest.mean(dim=0).cpu().numpy()
-    return Assigned(labels, confidence, mean)

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from engine.clustering.deep.cludi.estimator import CLUDI, CLUDISettings, build_task, plan_of, resolve
-from engine.clustering.deep.cludi.task import sample_logits
+from engine.clustering.deep.cludi.estimator import CLUDI
+from engine.clustering.deep.cludi.network import CludiNetwork
+from engine.clustering.deep.cludi.settings import CLUDISettings
+from engine.clustering.deep.cludi.task import CludiTask, sample_logits
 from engine.clustering.deep.data import Features
 from engine.clustering.deep.trainer import Trainer
 from engine.clustering.registry import METHODS
@@ -41,10 +43,11 @@ def trainer(**changes):
     table, _ = groups()
     settings = CLUDISettings(**SMALL | changes)
     torch.manual_seed(0)
-    task = build_task(settings, 12, Features(table, CPU))
-    return task, Trainer(
-        task, plan_of(settings, len(table)), n=len(table), method="cludi", settings=settings, device=CPU
+    network = CludiNetwork(
+        12, settings.n_clusters, embedding_dim=settings.embedding_dim, width=settings.width, dropout=settings.dropout
     )
+    task = CludiTask(network, Features(table, CPU), settings)
+    return task, Trainer(task, task.plan(len(table)), n=len(table), method="cludi", settings=settings, device=CPU)
 
 
 @pytest.fixture(scope="module")
@@ -227,15 +230,15 @@ def test_degenerate_tables_do_not_break_it(kind):
 
 
 def test_the_preset_fits_published_values_and_keeps_what_a_person_changed():
-    resolved = resolve(CLUDISettings(n_clusters=10), 2000, "cpu")
+    resolved = CLUDISettings(n_clusters=10).resolved(2000, "cpu")
     assert (resolved.batch_diffusion, resolved.sampling_steps, resolved.n_samples) == (2, 8, 8)
     assert resolved.n_epochs * (2000 // resolved.batch_size) >= resolved.min_steps
-    gpu = resolve(CLUDISettings(n_clusters=10), 50_000, "cuda")
+    gpu = CLUDISettings(n_clusters=10).resolved(50_000, "cuda")
     assert (gpu.batch_diffusion, gpu.sampling_steps, gpu.n_samples, gpu.n_epochs) == (8, 25, 64, 100)
-    assert resolve(CLUDISettings(n_clusters=100), 2000, "cpu").batch_size == 400
-    kept = resolve(CLUDISettings(n_clusters=10, batch_diffusion=4, n_epochs=7), 2000, "cpu")
+    assert CLUDISettings(n_clusters=100).resolved(2000, "cpu").batch_size == 400
+    kept = CLUDISettings(n_clusters=10, batch_diffusion=4, n_epochs=7).resolved(2000, "cpu")
     assert (kept.batch_diffusion, kept.n_epochs) == (4, 7)
-    paper = resolve(CLUDISettings(n_clusters=10, preset="paper"), 2000, "cpu")
+    paper = CLUDISettings(n_clusters=10, preset="paper").resolved(2000, "cpu")
     assert paper.use_v_prediction and paper.batch_diffusion == 8 and paper.normalise == "l2"
 
 

@@ -7,19 +7,20 @@ import pytest
 import torch
 
 from engine.clustering.deep.cpp import labels as cpp_labels
-from engine.clustering.deep.cpp.estimator import CPP, CPPSettings, build_task, plan_of, resolve
+from engine.clustering.deep.cpp.estimator import CPP
 from engine.clustering.deep.cpp.labels import (
     IncrementalCoding,
     Spectrum,
     coding_curve,
-    coding_length,
     membership_factors,
     rate_reduction,
     spectrum,
     votes,
 )
-from engine.clustering.deep.cpp.rate_reduction import coding_length as coding_length_torch
+from engine.clustering.deep.cpp.network import CppNetwork
 from engine.clustering.deep.cpp.rate_reduction import sinkhorn
+from engine.clustering.deep.cpp.settings import CPPSettings
+from engine.clustering.deep.cpp.task import CppTask
 from engine.clustering.deep.data import Features
 from engine.clustering.deep.trainer import Trainer
 from engine.core.errors import CheckpointError, InputError, TrainingError
@@ -43,6 +44,11 @@ def fitted():
     table, truth = groups()
     listener = Listener()
     return CPP(CPPSettings(**SMALL)).fit(table, progress=listener), table, truth, listener
+
+
+def task_on(table, settings):
+    network = CppNetwork(table.shape[1], width=32, feature_dim=12)
+    return CppTask(network, Features(table, CPU), settings)
 
 
 def subspaces(n=240, d=16, k=4, rank=3, seed=0):
@@ -70,13 +76,13 @@ def test_without_a_warm_start_the_head_is_copied_once_when_the_warm_up_ends(monk
     table, _ = groups()
     settings = CPPSettings(**SMALL | {"warm_start": "none", "warmup_steps": 4, "n_epochs": 5})
     torch.manual_seed(0)
-    task = build_task(settings, Features(table, CPU))
+    task = task_on(table, settings)
     copied = []
     original = task.model.copy_subspace
     monkeypatch.setattr(task.model, "copy_subspace", lambda: (copied.append(run.step), original()))
     before = task.model.cluster.weight.detach().clone()
     listener = Listener(4)
-    run = Trainer(task, plan_of(settings), n=150, method="cpp", settings=settings, device=CPU, progress=listener)
+    run = Trainer(task, task.plan(150), n=150, method="cpp", settings=settings, device=CPU, progress=listener)
     run.train()
     torch.testing.assert_close(task.model.cluster.weight, before)
     assert all(metrics["conditional_rate"] == 0 for metrics in listener.metrics)
@@ -88,8 +94,8 @@ def test_without_a_warm_start_the_head_is_copied_once_when_the_warm_up_ends(monk
 
 def test_the_optimiser_has_two_groups_with_their_own_rates():
     settings = CPPSettings(learning_rate=1e-3, cluster_rate=2e-3)
-    task = build_task(CPPSettings(**SMALL), Features(groups()[0], CPU))
-    run = Trainer(task, plan_of(settings), n=150, method="cpp", settings=settings, device=CPU)
+    task = task_on(groups()[0], settings)
+    run = Trainer(task, task.plan(150), n=150, method="cpp", settings=settings, device=CPU)
     found = {
         group["base"]: (group["weight_decay"], len(group["params"]), group["momentum"])
         for group in run.optimiser.param_groups
@@ -208,13 +214,6 @@ def test_a_large_fit_names_the_landmarks(monkeypatch):
     assert accuracy(truth, model.labels_) > 0.95 and model.confidence_.min() > 0
 
 
-def test_coding_length_equals_its_other_writing():
-    rows, truth = subspaces(50)
-    assert coding_length(rows, truth) == pytest.approx(
-        coding_length_torch(torch.from_numpy(rows).double(), torch.from_numpy(truth)), rel=1e-5
-    )
-
-
 def test_the_curve_finds_planted_subspaces_and_says_no_clear_k_on_noise():
     rows, _ = subspaces(600, d=24, k=5)
     curve = coding_curve(rows, spectrum(rows, 9, eta=0.175), np.arange(2, 10))
@@ -301,11 +300,11 @@ def test_features_that_do_not_separate_are_told_as_not_trained():
 
 
 def test_the_preset_replaces_the_warm_up_by_a_warm_start():
-    assert resolve(CPPSettings(n_clusters=10), 2000, "cpu").warmup_steps == 0
-    plain = resolve(CPPSettings(n_clusters=10, warm_start="none"), 2000, "cuda")
+    assert CPPSettings(n_clusters=10).resolved(2000, "cpu").warmup_steps == 0
+    plain = CPPSettings(n_clusters=10, warm_start="none").resolved(2000, "cuda")
     steps = plain.n_epochs * (2000 // plain.batch_size)
     assert 0 < plain.warmup_steps <= steps // 10 + 1 and steps - plain.warmup_steps >= plain.min_steps - 50
-    paper = resolve(CPPSettings(n_clusters=10, preset="paper"), 50_000, "cuda")
+    paper = CPPSettings(n_clusters=10, preset="paper").resolved(50_000, "cuda")
     assert (paper.width, paper.feature_dim, paper.warmup_steps, paper.eta) == (4096, 128, 50, 0.175)
 
 

@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 
 from engine.clustering.deep.cpp.network import CppNetwork, membership, objective
-from engine.clustering.deep.cpp.rate_reduction import coding_length, coding_rate, conditional_rate, sinkhorn
+from engine.clustering.deep.cpp.rate_reduction import coding_rate, conditional_rate, sinkhorn
 from engine.core.errors import TrainingError
 
 
@@ -120,17 +120,6 @@ def test_objective_equals_its_three_terms():
     loss, terms = objective(z, c, eta=0.175, gamma=0.7, penalty=0.05)
     assert float(loss) == pytest.approx(expected, rel=1e-9)
     assert float(terms["rate"]) == pytest.approx(rate, rel=1e-9)
-
-
-def test_coding_length_equals_the_formula():
-    z, labels = unit_rows(25, 4), torch.arange(25) % 3
-    expected = 0.0
-    for cluster in range(3):
-        members = z[labels == cluster].numpy()
-        m = len(members)
-        expected += (m + 4) / 2 * np.log(np.linalg.det(np.eye(4) + 4 / (0.1 * m) * members.T @ members))
-        expected += m * -np.log(m / 25)
-    assert coding_length(z, labels) == pytest.approx(expected, rel=1e-10)
 
 
 def test_singular_input_has_finite_rates_and_gradients():

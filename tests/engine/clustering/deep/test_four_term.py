@@ -9,8 +9,10 @@ import pytest
 import torch
 
 from engine.clustering.deep.data import Features, Normaliser
-from engine.clustering.deep.four_term.estimator import FourTermHead, FourTermHeadSettings, resolve
-from engine.clustering.deep.four_term.network import FourTermNetwork, FourTermTask, four_terms, start_from_centers
+from engine.clustering.deep.four_term.estimator import FourTermHead
+from engine.clustering.deep.four_term.network import FourTermNetwork, four_terms
+from engine.clustering.deep.four_term.settings import FourTermHeadSettings
+from engine.clustering.deep.four_term.task import FourTermTask, start_from_centers
 from engine.clustering.registry import METHODS
 from engine.core.errors import CheckpointError, InputError
 from engine.evaluation.agreement import accuracy
@@ -35,7 +37,7 @@ def network(n_in=12, seed=0):
 
 
 def task_on(table):
-    return FourTermTask(network(), Features(table, CPU, Normaliser("l2")), noise=0.02, temperature=0.1)
+    return FourTermTask(network(), Features(table, CPU, Normaliser("l2")), FourTermHeadSettings(**SMALL))
 
 
 class Run:
@@ -163,10 +165,10 @@ def test_without_a_start_it_trains_from_random_weights_and_reads_no_graph():
 
 
 def test_presets_and_bad_input():
-    assert resolve(FourTermHeadSettings(preset="paper"), 1797, "cpu").hidden_dim == 2048
-    assert resolve(FourTermHeadSettings(preset="paper"), 1797, "cpu").warm_start_steps == 0
-    resolved = resolve(FourTermHeadSettings(), 1797, "cpu")
-    assert resolve(resolved, 1797, "cpu") == resolved and resolved.n_epochs * 7 >= 500
+    assert FourTermHeadSettings(preset="paper").resolved(1797, "cpu").hidden_dim == 2048
+    assert FourTermHeadSettings(preset="paper").resolved(1797, "cpu").warm_start_steps == 0
+    resolved = FourTermHeadSettings().resolved(1797, "cpu")
+    assert resolved.resolved(1797, "cpu") == resolved and resolved.n_epochs * 7 >= 500
     with pytest.raises(InputError, match="too few to train"):
         FourTermHead(FourTermHeadSettings(**SMALL | {"n_clusters": 80})).fit(groups()[0])
     with pytest.raises(InputError, match="larger than the 150 images"):

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from engine.clustering.deep.hadis.estimator import BACKBONE_FILE, HaDis, HaDisSettings, check_images, nearest, resolve
+from engine.clustering.deep.hadis.estimator import BACKBONE_FILE, HaDis, check_images, nearest
+from engine.clustering.deep.hadis.settings import HaDisSettings
 from engine.clustering.deep.published import published, read_settings
 from engine.clustering.registry import find_method
 from engine.core.errors import CheckpointError, InputError
@@ -246,29 +247,28 @@ def test_published_settings_are_files_by_name():
     assert {name for name, s in found.items() if s.ema_to_one and s.balanced_sampling} == {"cifar20"}
     assert {name for name, s in found.items() if s.pcl_weight == 0.05} == {"cifar20", "imagenet10"}
     assert {name for name, s in found.items() if s.train_on == "all"} == {"cifar10", "cifar20", "stl10"}
-    own = resolve(found["stl10"], 13_000, 96, "cuda", [])
+    own = found["stl10"].resolved(13_000, 96, "cuda")[0]
     assert (own.image_size, own.batch_size, own.projector_width, own.backbone) == (96, 128, 4096, "resnet18")
 
 
 def test_auto_fits_network_and_size_to_images_and_device():
-    assert resolve(HaDisSettings(), 5000, 16, "cuda", []).backbone == "resnet_small"
-    assert resolve(HaDisSettings(), 5000, 64, "cuda", []).backbone == "resnet18"
-    assert resolve(HaDisSettings(), 5000, 64, "cpu", []).backbone == "resnet_small"
-    assert resolve(HaDisSettings(), 5000, 640, "cuda", []).image_size == 224
+    assert HaDisSettings().resolved(5000, 16, "cuda")[0].backbone == "resnet_small"
+    assert HaDisSettings().resolved(5000, 64, "cuda")[0].backbone == "resnet18"
+    assert HaDisSettings().resolved(5000, 64, "cpu")[0].backbone == "resnet_small"
+    assert HaDisSettings().resolved(5000, 640, "cuda")[0].image_size == 224
 
 
 def test_a_processor_gets_small_views_and_fewer_steps_but_what_was_chosen_stays():
-    notes = []
-    own = resolve(HaDisSettings(), 2000, 96, "cpu", notes)
+    own, notes = HaDisSettings().resolved(2000, 96, "cpu")
     assert (own.image_size, own.batch_size, own.n_epochs) == (32, 128, 34)  # 15 steps an epoch make 500 at least
     assert "views of 32 px and at least 500 steps" in notes[0]
-    digits = resolve(HaDisSettings(), 1797, 8, "cpu", notes)
-    assert (digits.image_size, digits.batch_size, digits.n_epochs, len(notes)) == (8, 256, 286, 1)
-    chosen = resolve(HaDisSettings(image_size=64, n_epochs=90, batch_size=64), 2000, 96, "cpu", notes)
+    digits, notes = HaDisSettings().resolved(1797, 8, "cpu")
+    assert (digits.image_size, digits.batch_size, digits.n_epochs, notes) == (8, 256, 286, [])
+    chosen, _ = HaDisSettings(image_size=64, n_epochs=90, batch_size=64).resolved(2000, 96, "cpu")
     assert (chosen.image_size, chosen.batch_size, chosen.n_epochs) == (64, 64, 90)
-    many = resolve(HaDisSettings(n_clusters=200), 60_000, 28, "cpu", [])
+    many, _ = HaDisSettings(n_clusters=200).resolved(60_000, 28, "cpu")
     assert (many.batch_size, many.n_epochs) == (200, 3)
-    paper = resolve(HaDisSettings(preset="paper"), 2000, 96, "cpu", [])
+    paper, _ = HaDisSettings(preset="paper").resolved(2000, 96, "cpu")
     assert (paper.image_size, paper.n_epochs, paper.batch_size) == (96, 200, 256)
 
 
@@ -282,7 +282,8 @@ def test_settings_load_without_torch():
 TEAM = """
 import sys, numpy as np
 from pathlib import Path
-from engine.clustering.deep.hadis.estimator import HaDis, HaDisSettings
+from engine.clustering.deep.hadis.estimator import HaDis
+from engine.clustering.deep.hadis.settings import HaDisSettings
 from tests.engine.clustering.deep.test_hadis import TOY, shapes
 import torch.distributed as dist
 out = Path(sys.argv[1])
@@ -331,8 +332,8 @@ def halves_in_one_process(changes):
 
 def test_it_trained_when_the_loss_fell_after_the_warm_up():
     """The shape of a run on digits: alignment alone, then the prototypes, then learning; and one that stood still."""
+    from engine.clustering.deep.diagnosis import did_not_train
     from engine.clustering.deep.hadis.training import plateau
-    from engine.clustering.deep.warm_start import did_not_train
 
     curve = np.concatenate([np.linspace(0.2, -0.6, 50), np.linspace(-0.6, 1.0, 150), np.linspace(1.0, 0.3, 800)])
     assert did_not_train(curve) is not None  # against its very start it looks untrained

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from importlib import import_module
 
 import numpy as np
 import pytest
@@ -11,10 +10,13 @@ import torch
 from sklearn.datasets import load_digits
 
 from engine.clustering.deep.data import Features
+from engine.clustering.deep.diagnosis import neighbor_agreement, worse_than_start
 from engine.clustering.deep.presets import batch_for, epochs_for, neighbors_for, warm_start_for, warmup_for
-from engine.clustering.deep.start_labels import neighbor_agreement, shared_neighbors, smoothed, starting_labels
-from engine.clustering.deep.temi.estimator import TEMI, TEMISettings, plan_of, resolve
-from engine.clustering.deep.temi.network import StackedHeads, TemiTask, temi_loss
+from engine.clustering.deep.start_labels import shared_neighbors, smoothed, starting_labels
+from engine.clustering.deep.temi.estimator import TEMI
+from engine.clustering.deep.temi.network import StackedHeads, temi_loss
+from engine.clustering.deep.temi.settings import TEMISettings
+from engine.clustering.deep.temi.task import TemiTask
 from engine.clustering.deep.trainer import Trainer
 from engine.clustering.registry import METHODS, find_method
 from engine.core.errors import CheckpointError, InputError
@@ -107,12 +109,13 @@ def test_the_teacher_gets_no_gradient():
 def task_on(table, *, frozen=0, heads=2, seed=0):
     torch.manual_seed(seed)
     model = StackedHeads(n_heads=heads, n_in=table.shape[1], n_hidden=16, n_bottleneck=8, n_clusters=3)
-    return TemiTask(model, Features(table, CPU), build_graph(table, k=5).indices, beta=0.6, frozen_epochs=frozen)
+    settings = TEMISettings(**SMALL | {"warm_start": "none" if frozen else "graph"})
+    return TemiTask(model, Features(table, CPU), build_graph(table, k=5).indices, settings)
 
 
 def run_on(task, n, settings=None):
     settings = settings or TEMISettings(**SMALL)
-    return Trainer(task, plan_of(settings, n), n=n, method="temi", settings=settings, device=CPU)
+    return Trainer(task, task.plan(n), n=n, method="temi", settings=settings, device=CPU)
 
 
 def test_every_trainable_parameter_receives_a_gradient_in_every_head():
@@ -285,11 +288,10 @@ def test_a_start_from_a_run_is_checked_and_used():
 def test_a_start_that_training_made_worse_is_told():
     table, truth = groups()
     graph = build_graph(table, k=15)
-    model = TEMI(TEMISettings(**SMALL))
-    model.start_labels_ = truth.astype(np.int32)
-    model.labels_ = np.random.default_rng(0).permutation(truth).astype(np.int32)
-    model._compare_with_start(model.start_labels_, graph, Listener())
-    assert "ended below its own start" in model.notes_[0]
+    start = truth.astype(np.int32)
+    worse = np.random.default_rng(0).permutation(start)
+    assert "ended below its own start" in worse_than_start(start, worse, graph.indices)
+    assert worse_than_start(start, (start + 1) % 3, graph.indices) is None
 
 
 @pytest.mark.parametrize(
@@ -329,18 +331,18 @@ def test_constant_rows_and_one_group_do_not_break_it():
 
 
 def test_the_preset_fits_published_values_to_the_data_and_keeps_what_a_person_changed():
-    resolved = resolve(TEMISettings(n_clusters=10), 1797, "cpu")
-    assert resolve(resolved, 1797, "cpu") == resolved
+    resolved = TEMISettings(n_clusters=10).resolved(1797, "cpu")
+    assert resolved.resolved(1797, "cpu") == resolved
     steps = resolved.n_epochs * (1797 // resolved.batch_size)
     assert resolved.min_steps <= steps < resolved.min_steps + 1797 // resolved.batch_size
     assert resolved.warmup_epochs <= resolved.n_epochs // 10
-    assert resolve(TEMISettings(learning_rate=2e-4, n_heads=7), 1797, "cpu").learning_rate == 2e-4
-    assert resolve(TEMISettings(n_heads=7), 1797, "cpu").n_heads == 7
-    assert resolve(TEMISettings(n_epochs=3), 1797, "cpu").n_epochs == 3
+    assert TEMISettings(learning_rate=2e-4, n_heads=7).resolved(1797, "cpu").learning_rate == 2e-4
+    assert TEMISettings(n_heads=7).resolved(1797, "cpu").n_heads == 7
+    assert TEMISettings(n_epochs=3).resolved(1797, "cpu").n_epochs == 3
     paper = TEMISettings(preset="paper")
-    assert resolve(paper, 1797, "cuda") == paper
-    assert resolve(TEMISettings(), 50_000, "cuda").n_epochs == 200
-    assert resolve(TEMISettings(n_clusters=600), 5000, "cpu").batch_size == 1200
+    assert paper.resolved(1797, "cuda") == paper
+    assert TEMISettings().resolved(50_000, "cuda").n_epochs == 200
+    assert TEMISettings(n_clusters=600).resolved(5000, "cpu").batch_size == 1200
 
 
 def test_preset_rules_follow_the_specification():
@@ -359,9 +361,8 @@ def test_a_warm_start_to_many_clusters_takes_more_steps():
     assert warm_start_for(TEMISettings(n_clusters=50, warm_start_steps=40)) == 40
     assert warm_start_for(TEMISettings(n_clusters=50, preset="paper")) == 150
     for name in ("temi", "cludi", "cpp"):
-        method = import_module(f"engine.clustering.deep.{name}.estimator")
         given = find_method(name).settings_class(n_clusters=50)
-        assert method.resolve(given, 3000, "cpu").warm_start_steps == 2.5 * given.warm_start_steps
+        assert given.resolved(3000, "cpu").warm_start_steps == 2.5 * given.warm_start_steps
 
 
 def test_neighbour_averages_make_a_better_start_than_the_embeddings():

@@ -13,10 +13,11 @@ import torch
 from engine.clustering.deep import data as training_data
 from engine.clustering.deep.checkpoints import fingerprint, list_checkpoints, load_tensors, save_tensors, seeded
 from engine.clustering.deep.data import BatchOrder, Features, Normaliser
-from engine.clustering.deep.plan import ema_momentum, human_time, make_optimiser, rate_factor
+from engine.clustering.deep.diagnosis import collapse, did_not_train
+from engine.clustering.deep.plan import ParameterGroup, TrainingPlan, ema_momentum, make_optimiser, rate_factor
 from engine.clustering.deep.presets import DeepSettings
-from engine.clustering.deep.trainer import Group, Plan, Task, Trainer, training_device
-from engine.clustering.deep.warm_start import collapse, did_not_train, fit_to_labels
+from engine.clustering.deep.trainer import Trainer, TrainingTask, human_time, training_device
+from engine.clustering.deep.warm_start import fit_to_labels
 from engine.core.errors import CheckpointError, InputError, StorageError, TrainingError
 from tests.engine.clustering.deep.common import Listener
 
@@ -24,7 +25,7 @@ CPU = torch.device("cpu")
 TABLE = np.random.default_rng(0).standard_normal((50, 6)).astype(np.float32)
 
 
-class Toy(Task):
+class Toy(TrainingTask):
     """A small network with dropout, a buffer and draws of its own, so that every random state matters."""
 
     def __init__(self, *, largest=10**9, poison=None, table=TABLE):
@@ -56,7 +57,7 @@ def trainer(task=None, *, folder=None, listener=None, settings=None, data="", me
     numbers = {"n_epochs": 8, "batch_size": 16, "learning_rate": 1e-2, "ema": 0.99, "checkpoint_every": 2} | plan
     return Trainer(
         task or Toy(),
-        Plan(**numbers),
+        TrainingPlan(**numbers),
         n=50,
         method=method,
         settings=settings or DeepSettings(),
@@ -95,7 +96,13 @@ def test_looking_at_the_labels_does_not_change_the_training():
 
     with seeded(3, CPU):
         silent = Trainer(
-            Toy(), Plan(8, 16, 1e-2, ema=0.99), n=50, method="toy", settings=DeepSettings(), device=CPU, progress=SILENT
+            Toy(),
+            TrainingPlan(8, 16, 1e-2, ema=0.99),
+            n=50,
+            method="toy",
+            settings=DeepSettings(),
+            device=CPU,
+            progress=SILENT,
         )
         silent.train()
     assert len(listened.progress.shown) >= 8
@@ -212,7 +219,7 @@ def test_out_of_memory_halves_the_batch_says_so_and_gives_the_same_gradient():
         with seeded(0, CPU):
             task = Plain(largest=largest)
             task.model = torch.nn.Sequential(task.model[0])
-            trainer(task, listener=listener, groups=(Group("*"),), optimiser="sgd").train()
+            trainer(task, listener=listener, groups=(ParameterGroup("*"),), optimiser="sgd").train()
         return task, listener
 
     whole, _ = run(10**9)
@@ -243,11 +250,11 @@ def test_out_of_memory_leaves_buffers_as_they_were_before_the_step():
 
 
 def test_schedule_and_teacher_momentum_follow_the_formulas():
-    cosine = Plan(1, 1, 1.0, warmup_steps=10, schedule="cosine", final_factor=0.1)
+    cosine = TrainingPlan(1, 1, 1.0, warmup_steps=10, schedule="cosine", final_factor=0.1)
     assert [rate_factor(cosine, step, 110) for step in (0, 4, 9)] == pytest.approx([0.1, 0.5, 1.0])
     assert rate_factor(cosine, 60, 110) == pytest.approx(0.1 + 0.9 * 0.5)
     assert rate_factor(cosine, 110, 110) == pytest.approx(0.1)
-    assert rate_factor(Plan(1, 1, 1.0, warmup_steps=2), 50, 100) == 1.0
+    assert rate_factor(TrainingPlan(1, 1, 1.0, warmup_steps=2), 50, 100) == 1.0
     assert ema_momentum(0.996, 0) == pytest.approx(0.1)
     assert ema_momentum(0.996, 90) == pytest.approx(0.91)
     assert ema_momentum(0.996, 10_000) == 0.996
@@ -273,13 +280,18 @@ def test_the_teacher_is_the_moving_average_of_the_student():
 
 def test_parameter_groups_are_chosen_by_name():
     model = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Linear(3, 2))
-    plan = Plan(1, 1, 1e-3, groups=(Group("1.*", 0.5, learning_rate=1e-2), Group("*.weight", 0.1), Group("*")))
+    plan = TrainingPlan(
+        1,
+        1,
+        1e-3,
+        groups=(ParameterGroup("1.*", 0.5, learning_rate=1e-2), ParameterGroup("*.weight", 0.1), ParameterGroup("*")),
+    )
     first, second, third = make_optimiser(model, plan).param_groups
     assert [p.shape for p in first["params"]] == [(2, 3), (2,)] and first["lr"] == 1e-2
     assert [p.shape for p in second["params"]] == [(3, 2)] and second["weight_decay"] == 0.1
     assert [p.shape for p in third["params"]] == [(3,)] and third["weight_decay"] == 0.0
     with pytest.raises(ValueError, match="0.bias"):
-        make_optimiser(model, Plan(1, 1, 1e-3, groups=(Group("*.weight"), Group("1.*"))))
+        make_optimiser(model, TrainingPlan(1, 1, 1e-3, groups=(ParameterGroup("*.weight"), ParameterGroup("1.*"))))
 
 
 def test_every_epoch_is_a_fresh_shuffle_without_repeats():
@@ -321,7 +333,7 @@ def test_the_warm_start_reproduces_its_labels_and_leaves_out_noise():
     labels[:5] = -1
     with seeded(0, CPU):
         task = Toy(table=table)
-        run = Trainer(task, Plan(1, 16, 1e-3, ema=0.9), n=60, method="toy", settings=DeepSettings(), device=CPU)
+        run = Trainer(task, TrainingPlan(1, 16, 1e-3, ema=0.9), n=60, method="toy", settings=DeepSettings(), device=CPU)
         fit_to_labels(run, labels, lambda rows, run: task.model(task.features[rows]), n_steps=150, learning_rate=1e-2)
     found = run.teacher(task.features[torch.arange(60)]).argmax(dim=1).numpy()
     np.testing.assert_array_equal(found, truth)
