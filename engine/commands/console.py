@@ -133,7 +133,8 @@ def load_data(arguments: argparse.Namespace, workspace: Workspace, progress: Pro
         None or more than one of --dataset, --folder, --vectors.
     """
     from engine.images.datasets import add_benchmark, add_folder, add_vectors
-    from engine.images.scan import report, scan
+    from engine.images.report import report
+    from engine.images.scan import scan
     from engine.images.sources import shown
 
     given = [name for name in ("dataset", "folder", "vectors") if getattr(arguments, name) is not None]

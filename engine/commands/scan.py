@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None
 
 def main(arguments: argparse.Namespace) -> int:
     """Scan and print the data set's id."""
-    from engine.images.datasets import files_of
+    from engine.images.tables import files_of
 
     workspace, progress = Workspace.open(arguments.workspace), ConsoleProgress()
     dataset = load_data(arguments, workspace, progress)

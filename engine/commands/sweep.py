@@ -186,7 +186,7 @@ def embed_table(
     from engine.core.ids import pack, positions
     from engine.embeddings.embed import embed, load_set
     from engine.geometry.neighbors import cached_graph
-    from engine.images.datasets import load_images
+    from engine.images.tables import load_images
 
     kept = None
     if any(getattr(arguments, name) is not None for name in ("dataset", "folder", "vectors")):

@@ -77,7 +77,7 @@ def connect(path: Path) -> sqlite3.Connection:
             _migrate(db, path)
     except sqlite3.Error as error:
         db.close()
-        raise told(error, path) from error
+        raise catalog_error(error, path) from error
     except StorageError:
         db.close()
         raise
@@ -139,7 +139,7 @@ def open_catalog(path: Path, *, write: bool = False) -> Iterator[sqlite3.Connect
     except sqlite3.Error as error:
         if db.in_transaction:
             db.execute("ROLLBACK")
-        raise told(error, path) from error
+        raise catalog_error(error, path) from error
     except BaseException:
         if db.in_transaction:
             db.execute("ROLLBACK")
@@ -148,7 +148,7 @@ def open_catalog(path: Path, *, write: bool = False) -> Iterator[sqlite3.Connect
         db.close()
 
 
-def told(error: sqlite3.Error, path: Path) -> StorageError:
+def catalog_error(error: sqlite3.Error, path: Path) -> StorageError:
     """Return SQLite's error as one sentence and the next step."""
     text = str(error)
     if "locked" in text or "busy" in text:

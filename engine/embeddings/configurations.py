@@ -23,8 +23,8 @@ from engine.core.settings import Settings
 from engine.core.workspace import Workspace
 from engine.embeddings.encoders.registry import ENCODERS, EncoderEntry
 from engine.embeddings.store import EmbeddingStore
-from engine.images.datasets import load_images
 from engine.images.decode import DECODER, PreprocessSettings
+from engine.images.tables import load_images
 
 State = Literal["complete", "partial", "stale"]
 _RECORDED = {"encoder", "settings", "settings_key", "revision", "preprocess", "decoder", "dtype", "made"}

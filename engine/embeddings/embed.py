@@ -26,9 +26,10 @@ from engine.embeddings.prefetch import Pixels, decoded_batches
 from engine.embeddings.store import EmbeddingStore, Vectors
 from engine.embeddings.writing import Sized, Writer
 from engine.images.contents import read_image
-from engine.images.datasets import Dataset, ImageTable, find_dataset, load_images
+from engine.images.datasets import Dataset, find_dataset
 from engine.images.decode import ImageError, PreprocessSettings, decode_square
 from engine.images.sources import shown
+from engine.images.tables import ImageTable, load_images
 
 
 @dataclass(frozen=True)

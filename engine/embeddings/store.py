@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from engine.core.errors import InputError, KindredError, StorageError
 from engine.core.files import load_array, read_json, replace_file, save_array, sync_folder, write_json
 from engine.core.ids import WIDTH, Ids, pack, to_bytes
+from engine.embeddings.exchange import finish_swap, held
 from engine.embeddings.failures import append_failures, read_failures
-from engine.embeddings.generations import finish_swap, held
 from engine.embeddings.index import KeyIndex
 
 SHARD_ROWS = 8192

@@ -8,8 +8,8 @@ from engine.core.catalog import open_catalog
 from engine.core.errors import InputError
 from engine.core.files import content_id
 from engine.core.workspace import Workspace
-from engine.images.datasets import Dataset
-from engine.images.sources import ReadError, Source, open_source
+from engine.images.datasets import Dataset, open_source
+from engine.images.sources import ReadError, Source
 
 
 def read_image(workspace: Workspace, dataset: Dataset, source: Source, path: bytes, content: bytes) -> bytes:

@@ -12,6 +12,7 @@ import os
 import re
 import sqlite3
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -20,26 +21,9 @@ from engine.core.catalog import open_catalog
 from engine.core.errors import InputError
 from engine.core.ids import to_bytes
 from engine.core.workspace import Workspace
-from engine.images.sets.registry import find_benchmark
-from engine.images.sources import FolderSource, ReadError, Source, folder_truth, open_source, shown
-from engine.images.tables import ImageFile, ImageTable, files_of, load_images
+from engine.images.sets.registry import find_benchmark, open_benchmark
+from engine.images.sources import FolderSource, ReadError, Source, folder_truth, shown
 from engine.images.vectors import VectorFile, read_vectors
-
-__all__ = [
-    "Dataset",
-    "ImageFile",
-    "ImageTable",
-    "add_benchmark",
-    "add_folder",
-    "add_vectors",
-    "files_of",
-    "find_dataset",
-    "list_datasets",
-    "load_images",
-    "relocate",
-    "remove_dataset",
-    "set_truth_from_folders",
-]
 
 Kind = Literal["folder", "benchmark", "vectors"]
 
@@ -89,6 +73,29 @@ class Dataset:
             It is gone, or holds no images.
         """
         return open_source(self.kind, self.location, self.options)
+
+
+def open_source(kind: str, location: bytes, options: Mapping[str, Any]) -> Source:
+    """Open the source of a data set.
+
+    Parameters
+    ----------
+    kind : "folder" or "benchmark"
+    location : bytes
+        The folder's path (`os.fsencode`) or the benchmark's name.
+    options : mapping
+        `truth_from_folders` for folders, `data_root` for benchmarks.
+
+    Raises
+    ------
+    InputError
+        The folder is gone, the benchmark unknown, or the kind has no images.
+    """
+    if kind == "folder":
+        return FolderSource(Path(os.fsdecode(location)), bool(options.get("truth_from_folders", False)))
+    if kind == "benchmark":
+        return open_benchmark(location.decode(), options.get("data_root"))
+    raise InputError("This data set holds vectors only; it has no images to read.")
 
 
 def add_folder(

@@ -28,8 +28,6 @@ from engine.images.sources import Entry, ReadError, Source
 from engine.images.thumbnails import SIDE, ThumbnailStore, encode_thumbnail
 from engine.images.vectors import read_vectors
 
-__all__ = ["ScanReport", "report", "scan"]
-
 BATCH = 256
 BATCH_SECONDS = 2.0
 HANDFUL = 8  # files handed to a thread at once: one hand-over per file would cost more than a small image

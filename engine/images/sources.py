@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from engine.core.errors import InputError
 from engine.core.progress import SILENT, Progress
@@ -255,28 +255,3 @@ def folder_truth(names: Sequence[bytes]) -> list[tuple[str | None, str]]:
         split = SPLITS[folders[shared].decode("utf-8", "replace").lower()] if has_splits else ""
         found.append((truth, split))
     return found
-
-
-def open_source(kind: str, location: bytes, options: Mapping[str, Any]) -> Source:
-    """Open the source of a data set.
-
-    Parameters
-    ----------
-    kind : "folder" or "benchmark"
-    location : bytes
-        The folder's path (`os.fsencode`) or the benchmark's name.
-    options : mapping
-        `truth_from_folders` for folders, `data_root` for benchmarks.
-
-    Raises
-    ------
-    InputError
-        The folder is gone, the benchmark unknown, or the kind has no images.
-    """
-    if kind == "folder":
-        return FolderSource(Path(os.fsdecode(location)), bool(options.get("truth_from_folders", False)))
-    if kind == "benchmark":
-        from engine.images.sets.registry import open_benchmark
-
-        return open_benchmark(location.decode(), options.get("data_root"))
-    raise InputError("This data set holds vectors only; it has no images to read.")

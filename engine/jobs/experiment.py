@@ -20,9 +20,10 @@ from engine.core.workspace import Workspace
 from engine.embeddings.embed import EmbeddingSet, embed
 from engine.embeddings.encoders.registry import expand_grid
 from engine.geometry.neighbors import NeighborGraph, cached_graph
-from engine.images.datasets import find_dataset, load_images
+from engine.images.datasets import find_dataset
 from engine.images.decode import PreprocessSettings
 from engine.images.sampling import Sample, SampleSettings, draw_sample, kept_sample
+from engine.images.tables import load_images
 from engine.selection.experiments import EmbeddingCandidate, ExperimentResult, run_experiments
 from engine.selection.sweep.settings import SweepSettings
 

@@ -23,10 +23,11 @@ from engine.core.workspace import Workspace
 from engine.embeddings.embed import EmbeddingSet, embed, load_set
 from engine.geometry.neighbors import NeighborGraph, cached_graph
 from engine.geometry.projection import ProjectionSettings, cached_projection
-from engine.images.datasets import Dataset, find_dataset, load_images
+from engine.images.datasets import Dataset, find_dataset
 from engine.images.decode import PreprocessSettings
 from engine.images.sampling import kept_sample
 from engine.images.splits import stratified_split
+from engine.images.tables import load_images
 from engine.runs import run as runs
 
 

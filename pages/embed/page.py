@@ -13,8 +13,8 @@ from engine.core.settings import Settings
 from engine.core.workspace import Workspace
 from engine.embeddings.encoders.registry import ENCODERS, EncoderEntry, encoder_of_vectors, find_encoder
 from engine.images.contents import read_content
-from engine.images.datasets import load_images
 from engine.images.decode import PreprocessSettings, decode_rgb, decode_square
+from engine.images.tables import load_images
 from pages.shared import forms
 from pages.shared.actions import pressed
 from pages.shared.frame import first_do, heading, next_step

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from engine.core.ids import to_bytes
-from engine.images.datasets import files_of, find_dataset, list_datasets
+from engine.images.datasets import find_dataset, list_datasets
 from engine.images.sampling import kept_sample
+from engine.images.tables import files_of
 from engine.labels.audit import purity_bound
 from engine.labels.events import LabelHistory
 from pages.registry import SCREENS

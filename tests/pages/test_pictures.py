@@ -9,8 +9,9 @@ from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.testclient import TestClient
 
-from engine.images.datasets import add_folder, files_of
+from engine.images.datasets import add_folder
 from engine.images.scan import scan
+from engine.images.tables import files_of
 from pages.shared.pictures import ROUTES
 
 

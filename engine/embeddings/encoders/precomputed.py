@@ -20,7 +20,8 @@ from engine.embeddings.encoders.fingerprint import fingerprint
 from engine.images.vectors import VectorFile, read_vectors
 
 if TYPE_CHECKING:
-    from engine.images.datasets import Dataset, ImageTable
+    from engine.images.datasets import Dataset
+    from engine.images.tables import ImageTable
 
 
 class PrecomputedSettings(Settings):

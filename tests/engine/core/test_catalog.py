@@ -130,4 +130,4 @@ def test_a_file_that_is_no_catalog_is_told(path):
     ],
 )
 def test_every_refusal_of_sqlite_is_a_sentence(path, words, sentence):
-    assert sentence in catalog.told(sqlite3.OperationalError(words), path).sentence
+    assert sentence in catalog.catalog_error(sqlite3.OperationalError(words), path).sentence

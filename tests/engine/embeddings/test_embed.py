@@ -14,10 +14,11 @@ from engine.embeddings import writing
 from engine.embeddings.configurations import list_configurations
 from engine.embeddings.embed import embed, load_set
 from engine.embeddings.store import EmbeddingStore
-from engine.images.datasets import add_folder, load_images
+from engine.images.datasets import add_folder
 from engine.images.decode import PreprocessSettings, decode_square
 from engine.images.scan import scan
 from engine.images.sources import FolderSource
+from engine.images.tables import load_images
 from tests.engine.embeddings.conftest import TinySettings, png
 
 

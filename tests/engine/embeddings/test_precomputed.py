@@ -5,7 +5,8 @@ from engine.core.errors import InputError
 from engine.embeddings.configurations import list_configurations
 from engine.embeddings.embed import embed, load_set
 from engine.embeddings.encoders.precomputed import PrecomputedSettings
-from engine.images.datasets import add_vectors, load_images
+from engine.images.datasets import add_vectors
+from engine.images.tables import load_images
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import pytest
 from engine.core.errors import InputError, StorageError
 from engine.core.ids import pack
 from engine.embeddings import store as store_module
-from engine.embeddings.generations import DONE, beside, next_generation, swap
+from engine.embeddings.exchange import DONE, beside
+from engine.embeddings.generations import next_generation, swap
 from engine.embeddings.store import EmbeddingStore, MissingError
 
 CONFIG = {"encoder": "test", "dtype": "float16"}

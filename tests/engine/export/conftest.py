@@ -13,9 +13,9 @@ from PIL import Image
 
 from engine.core.workspace import Workspace
 from engine.export.labels import LabelTable, label_table
-from engine.images.datasets import add_folder, load_images
+from engine.images.datasets import add_folder
 from engine.images.scan import scan
-from engine.images.tables import ImageTable
+from engine.images.tables import ImageTable, load_images
 from engine.labels.events import LabelHistory
 from engine.labels.state import LabelState
 

@@ -16,17 +16,15 @@ from engine.images.datasets import (
     add_benchmark,
     add_folder,
     add_vectors,
-    files_of,
     find_dataset,
     list_datasets,
-    load_images,
     relocate,
     remove_dataset,
     set_truth_from_folders,
 )
 from engine.images.scan import scan
 from engine.images.sources import ReadError
-from engine.images.tables import count_images, load_quality
+from engine.images.tables import count_images, files_of, load_images, load_quality
 from tests.conftest import shared_data
 from tests.engine.images.pictures import noise, write
 

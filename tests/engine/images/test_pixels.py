@@ -7,10 +7,11 @@ import pytest
 from PIL import Image
 
 from engine.core.errors import StorageError
-from engine.images.datasets import add_folder, load_images
+from engine.images.datasets import add_folder
 from engine.images.decode import decode_square
 from engine.images.pixels import natural_side, read_pixels
 from engine.images.scan import scan
+from engine.images.tables import load_images
 
 
 class Heard(list):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from engine.core import ids as content_ids
 from engine.core.errors import InputError, StorageError
-from engine.images.datasets import add_folder, load_images
+from engine.images.datasets import add_folder
 from engine.images.sampling import (
     Sample,
     SampleSettings,
@@ -23,6 +23,7 @@ from engine.images.sampling import (
     read_pairs,
 )
 from engine.images.scan import scan
+from engine.images.tables import load_images
 from tests.engine.images.pictures import noise, write
 
 IDS = content_ids.pack(np.random.default_rng(1).bytes(16 * 4000))

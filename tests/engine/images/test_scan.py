@@ -15,10 +15,11 @@ import pytest
 
 from engine.core.errors import InputError
 from engine.images import scan as scan_module
-from engine.images.datasets import add_benchmark, add_folder, add_vectors, files_of, find_dataset, load_images
+from engine.images.datasets import add_benchmark, add_folder, add_vectors, find_dataset
 from engine.images.report import report
 from engine.images.scan import scan
 from engine.images.sources import FolderSource
+from engine.images.tables import files_of, load_images
 from engine.images.thumbnails import ThumbnailStore
 from tests.conftest import shared_data
 from tests.engine.images.pictures import encoded, noise, quarters, write

@@ -7,7 +7,8 @@ import os
 import pytest
 
 from engine.core.errors import InputError
-from engine.images.sources import FolderSource, ReadError, folder_truth, open_source, shown
+from engine.images.datasets import open_source
+from engine.images.sources import FolderSource, ReadError, folder_truth, shown
 from tests.engine.images.pictures import quarters, write
 
 HOSTILE = [

@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 
 from engine.core.errors import StorageError
-from engine.images.datasets import add_benchmark, add_folder, add_vectors, files_of
+from engine.images.datasets import add_benchmark, add_folder, add_vectors
 from engine.images.decode import ImageError
 from engine.images.scan import scan
+from engine.images.tables import files_of
 from engine.images.thumbnails import ThumbnailStore, make_thumbnail, picture, thumbnail
 from tests.engine.images.pictures import corners, encoded, noise, quarters, write
 

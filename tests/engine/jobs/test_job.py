@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from engine.core.errors import InputError, StorageError
-from engine.images.datasets import add_folder, files_of
+from engine.images.datasets import add_folder
+from engine.images.tables import files_of
 from engine.jobs import job as jobs
 from engine.jobs.runner import FileProgress
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from engine.core.errors import InputError
-from engine.labels.events import LabelHistory, clean_label
+from engine.labels.events import LabelHistory
+from engine.labels.log import clean_label
 from engine.labels.state import CONFIRMED, LOCKED, REJECTED
 
 from .conftest import add_dataset, make_contents

@@ -8,9 +8,10 @@ from sklearn.datasets import load_digits
 
 from engine.core.errors import InputError
 from engine.images.arrays import bmp
+from engine.images.datasets import open_source
 from engine.images.decode import decode_rgb
 from engine.images.sets.registry import BENCHMARKS, find_benchmark
-from engine.images.sources import ReadError, open_source
+from engine.images.sources import ReadError
 
 
 def test_digits_round_trip_is_exact():

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from engine.core.errors import InputError
-from engine.images.datasets import add_benchmark, load_images
+from engine.images.datasets import add_benchmark
 from engine.images.decode import decode_rgb
 from engine.images.scan import scan
 from engine.images.sets import cifar
@@ -20,6 +20,7 @@ from engine.images.sets.download import Missing
 from engine.images.sets.pickles import load_arrays
 from engine.images.sets.registry import BENCHMARKS, open_benchmark
 from engine.images.sources import ReadError
+from engine.images.tables import load_images
 from tests.engine.images.sets import files
 
 
