@@ -1,6 +1,6 @@
-"""How many clusters? Coding length, silhouette, stability and a sweep's summary, side by side for one page.
+"""How many clusters? The evidence of coding length, silhouette, stability and of a sweep, and a verdict.
 
-Every curve is drawn beside the same curve of structureless data (a Gaussian with the same covariance), because all
+Every curve stands beside the same curve of structureless data (a Gaussian with the same covariance), because all
 of them have a best K even where there are no clusters. Only what stands out from that reference counts as evidence,
 and where the evidence disagrees or is absent the answer is "no clear K".
 """
@@ -18,7 +18,7 @@ from engine.core.errors import InputError
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import Settings, setting
 from engine.core.vectors import Vectors, check_embeddings
-from engine.selection.count.curves import Curve, Curves, Work, k_grid, standardised
+from engine.selection.count.curves import Curve, Curves, KProgress, k_grid, standardised
 
 NO_CLEAR_K = "no clear K"
 Kind = Literal["coding length", "silhouette", "stability", "CPP coding length", "sweep"]
@@ -31,8 +31,8 @@ class ClusterCountSettings(Settings):
     largest: int = setting(30, "Largest number of clusters to try.", ge=3, le=1000)
     components: int = setting(32, "Principal components that the curves are computed on.", ge=2, le=256, advanced=True)
     repeats: int = setting(4, "Pairs of random subsamples for the stability.", ge=2, le=50, advanced=True)
-    sample: int = setting(5000, "Larger sets are judged by this many random images.", ge=200, le=100_000, advanced=True)
-    random_state: int = setting(0, "Seed of every random draw.", ge=0, le=2**31 - 1, advanced=True)
+    sample: int = setting(5000, "Larger sets are sampled to so many images.", ge=200, le=100_000, advanced=True)
+    random_state: int = setting(0, "Seed of everything random.", ge=0, le=2**31 - 1, advanced=True)
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Split:
 
 @dataclass(frozen=True)
 class ClusterCount:
-    """The page: a verdict, its evidence, and what further splits separate.
+    """The verdict, its evidence, and what further splits separate.
 
     Attributes
     ----------
@@ -142,13 +142,13 @@ def cluster_count(
     rows = np.arange(len(array))
     if len(array) > settings.sample:
         rows = np.sort(rng.choice(len(array), settings.sample, replace=False))
-        notes.append(f"Judged by {settings.sample:,} random images of {len(array):,}.")
+        notes.append(f"Based on {settings.sample:,} random images of {len(array):,}.")
     ks = k_grid(settings.smallest, settings.largest, len(rows))
     points = standardised(array[rows], settings.components)
     noise = rng.normal(size=points.shape).astype(np.float32) * points.std(axis=0)
-    work = Work(len(ks) * 2, progress)
-    real = Curves.measure(points, ks, settings.repeats, settings.random_state, work)
-    null = Curves.measure(noise, ks, settings.repeats, settings.random_state, work)
+    counter = KProgress(len(ks) * 2, progress)
+    real = Curves.measure(points, ks, settings.repeats, settings.random_state, counter)
+    null = Curves.measure(noise, ks, settings.repeats, settings.random_state, counter)
     evidence = [_coding_evidence(real, null), _silhouette_evidence(real, null), _stability_evidence(real, null)]
     if cpp_curve is not None:
         evidence.append(_given_curve("CPP coding length", np.asarray(cpp_curve[0]), -np.asarray(cpp_curve[1])))
@@ -214,7 +214,7 @@ def _stability_evidence(real: Curves, null: Curves) -> Evidence:
 
 
 def _given_curve(kind: Kind, ks: NDArray[np.int64], scores: Curve) -> Evidence:
-    """Judge a curve that was given: its best K is clear when it is inside and stands out from both neighbours."""
+    """Return the evidence of a given curve: its best K is clear when it is inside and above both neighbours."""
     order = np.argsort(ks, kind="stable")
     ks, scores = ks[order].astype(np.int64), scores[order].astype(np.float64)
     position = int(np.argmax(scores))
@@ -259,7 +259,7 @@ def _verdict(evidence: Sequence[Evidence]) -> tuple[int | None, str]:
 
 def _splits(points: Vectors, curves: Curves, rows: NDArray[np.int64], *, shown: int = 6) -> list[Split]:
     """Return, for each step to the next K, the cluster that is divided most evenly and images typical of its halves."""
-    found = []
+    splits = []
     for step in range(len(curves.ks) - 1):
         before, after = curves.labels[step], curves.labels[step + 1]
         table = np.zeros((int(before.max()) + 1, int(after.max()) + 1), dtype=np.int64)
@@ -271,8 +271,8 @@ def _splits(points: Vectors, curves: Curves, rows: NDArray[np.int64], *, shown: 
             for part in order[cluster, :2].tolist()
         ]
         size = int((before == cluster).sum())
-        found.append(Split(int(curves.ks[step]), int(curves.ks[step + 1]), size, rows[halves[0]], rows[halves[1]]))
-    return found
+        splits.append(Split(int(curves.ks[step]), int(curves.ks[step + 1]), size, rows[halves[0]], rows[halves[1]]))
+    return splits
 
 
 def _typical(points: Vectors, members: NDArray[np.int64], count: int) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""The curves behind "how many clusters?": coding length, silhouette and stability of k-means for each K.
+"""The curves over the number of clusters K: coding length, silhouette and stability of k-means.
 
 Points are principal-component scores scaled to a mean square length of one, (n, c) float32. The same curves are
 measured for data with clusters and for structureless data, so nothing here decides anything.
@@ -18,6 +18,7 @@ from engine.core.progress import Progress
 from engine.core.vectors import Vectors, unit
 from engine.evaluation.agreement import ari_between
 from engine.evaluation.scores import silhouette
+from engine.evaluation.stability import subsamples
 from engine.geometry.centers import cluster_sums
 from engine.geometry.coding import coding_length
 from engine.geometry.projection import fit_pca
@@ -50,14 +51,14 @@ def standardised(rows: Vectors, components: int) -> Vectors:
     return np.ascontiguousarray(scores / scale)
 
 
-class Work:
-    """Counts finished curves' points for the listener."""
+class KProgress:
+    """Tells the listener how many K are measured, over several calls of `Curves.measure`."""
 
     def __init__(self, total: int, progress: Progress) -> None:
         self.total, self.progress, self.done = total, progress, 0
 
     def step(self) -> None:
-        """One more K is measured."""
+        """Say that one more K is measured."""
         self.done += 1
         self.progress.update(self.done, self.total, phase="number of clusters", unit="K")
 
@@ -74,7 +75,8 @@ class Curves:
     silhouettes : (m,) float64
         Mean cosine silhouette.
     stability, stability_spread : (m,) float64
-        Mean and standard deviation of the ARI between clusterings of two random subsamples.
+        Mean and standard deviation of the ARI of two clusterings of all points by centres that were learned on two
+        random subsamples.
     labels : tuple of (n,) int32
         The clustering of each K with the least within-cluster variance.
     single : float
@@ -91,22 +93,24 @@ class Curves:
     single: float
 
     @classmethod
-    def measure(cls, points: Vectors, ks: NDArray[np.int64], repeats: int, random_state: int, work: Work) -> Curves:
+    def measure(
+        cls, points: Vectors, ks: NDArray[np.int64], repeats: int, random_state: int, counter: KProgress
+    ) -> Curves:
         """Measure the curves of `points` (n, c)."""
         n, starts = len(points), 3
         rng = np.random.default_rng(random_state + 1)
-        halves = [np.sort(rng.choice(n, max(2, int(0.8 * n)), replace=False)) for _ in range(2 * repeats)]
+        halves = subsamples(n, rng, number=2 * repeats)
         lengths, silhouettes, agreement, labels = [], [], [], []
         for k in ks.tolist():
             tried = [_cluster(points, points, k, random_state + start) for start in range(starts)]
-            costs = [coding_length(points, found, means=True) / n for found in tried]
-            best = int(np.argmin([_within(points, found) for found in tried]))
+            costs = [coding_length(points, clusters, means=True) / n for clusters in tried]
+            best = int(np.argmin([_within_variance(points, clusters) for clusters in tried]))
             lengths.append(costs)
             labels.append(tried[best])
             silhouettes.append(silhouette(points, tried[best]))
-            seen = [_cluster(points[rows], points, k, random_state + index) for index, rows in enumerate(halves)]
-            agreement.append([ari_between(seen[i], seen[i + 1]) for i in range(0, len(seen), 2)])
-            work.step()
+            whole = [_cluster(points[rows], points, k, random_state + index) for index, rows in enumerate(halves)]
+            agreement.append([ari_between(whole[i], whole[i + 1]) for i in range(0, len(whole), 2)])
+            counter.step()
         cost, same = np.asarray(lengths), np.asarray(agreement)
         return cls(
             ks,
@@ -121,10 +125,12 @@ class Curves:
 
 
 def _cluster(train: Vectors, points: Vectors, k: int, seed: int) -> Labels:
+    """Return the nearest of k centres, learned on `train`, of each of `points`."""
     return assign(points, train_kmeans(train, k, spherical=False, random_state=seed))[0]
 
 
-def _within(points: Vectors, labels: Labels) -> float:
+def _within_variance(points: Vectors, labels: Labels) -> float:
+    """Return the sum of squared distances to the cluster means."""
     counts = np.maximum(np.bincount(labels), 1)
     sums = cluster_sums(points, labels, len(counts))
     return float(np.square(points).sum() - (np.square(sums).sum(axis=1) / counts).sum())

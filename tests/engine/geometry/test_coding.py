@@ -1,28 +1,30 @@
-"""Coding length against its formulas, one cluster at a time."""
+"""Coding rate and coding length against the formulas, written with determinants."""
 
 import numpy as np
 import pytest
 
-from engine.geometry.coding import coding_length
+from engine.geometry.coding import coding_length, coding_rate
 
 
-@pytest.fixture
-def rng():
-    return np.random.default_rng(0)
+def test_coding_rate_is_the_same_over_either_gram_matrix(rng):
+    rows = rng.normal(size=(9, 4))
+    assert coding_rate(rows) == pytest.approx(0.5 * np.log(np.linalg.det(np.eye(4) + 4 / 0.9 * rows.T @ rows)))
+    wide = rng.normal(size=(4, 9))
+    assert coding_rate(wide) == pytest.approx(0.5 * np.log(np.linalg.det(np.eye(9) + 9 / 0.4 * wide.T @ wide)))
 
 
-def test_the_length_of_subspaces_equals_its_formula(rng):
-    points, labels = rng.normal(size=(25, 4)), np.arange(25) % 3
+def test_coding_length_of_subspaces_equals_the_formula(rng):
+    rows, labels = rng.normal(size=(25, 4)), np.arange(25) % 3
     expected = 0.0
     for cluster in range(3):
-        members = points[labels == cluster]
+        members = rows[labels == cluster]
         m = len(members)
         expected += (m + 4) / 2 * np.log(np.linalg.det(np.eye(4) + 4 / (0.1 * m) * members.T @ members))
-        expected -= m * np.log(m / 25)
-    assert coding_length(points, labels) == pytest.approx(expected, rel=1e-10)
+        expected += m * -np.log(m / 25)
+    assert coding_length(rows, labels) == pytest.approx(expected, rel=1e-10)
 
 
-def test_the_length_with_means_equals_its_formula(rng):
+def test_coding_length_with_means_equals_the_formula(rng):
     points, labels = rng.normal(size=(40, 3)), rng.integers(0, 4, 40)
     expected = 0.0
     for cluster in range(4):

@@ -9,7 +9,7 @@ from sklearn.metrics import silhouette_score
 from engine.core.errors import InputError
 from engine.core.settings import controls
 from engine.selection.count.count import NO_CLEAR_K, ClusterCountSettings, cluster_count
-from engine.selection.count.curves import Curves, Work, k_grid, standardised
+from engine.selection.count.curves import Curves, KProgress, k_grid, standardised
 
 FAST = ClusterCountSettings(smallest=5, largest=16, repeats=2, components=16)
 
@@ -65,7 +65,7 @@ def test_each_curve_has_a_value_and_a_reference_for_each_k(rng):
 
 def test_silhouette_curve_equals_scikit_learn(rng):
     points = standardised(planted(rng, n=200)[0], 8)
-    curves = Curves.measure(points, np.array([3, 4]), 2, 0, Work(2, Counting()))
+    curves = Curves.measure(points, np.array([3, 4]), 2, 0, KProgress(2, Counting()))
     for value, labels in zip(curves.silhouettes, curves.labels, strict=True):
         assert value == pytest.approx(silhouette_score(points, labels, metric="cosine"), abs=1e-6)
 

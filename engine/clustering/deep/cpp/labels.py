@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from engine.clustering.kmeans import assign, train_kmeans
 from engine.core.labels import Labels
 from engine.core.vectors import Vectors, blocks
-from engine.geometry.coding import coding_length
+from engine.geometry.coding import coding_length, coding_rate
 
 EXACT_ROWS = 10_000
 LANDMARKS = 2_000
@@ -193,14 +193,8 @@ class IncrementalCoding:
 
 def rate_reduction(z: Vectors, labels: Labels, *, epsilon2: float = 0.1) -> float:
     """Return (R(Z) - Rc(Z, labels)) / R(Z): the share of the coding rate that the clusters save, in [0, 1)."""
-
-    def rate(rows: Vectors) -> float:
-        gram = (rows.T @ rows if len(rows) >= rows.shape[1] else rows @ rows.T).astype(np.float64)
-        scale = z.shape[1] / (epsilon2 * len(rows))
-        return float(0.5 * np.linalg.slogdet(np.eye(len(gram)) + scale * gram)[1])
-
-    whole = rate(z)
-    parts = sum((labels == k).mean() * rate(z[labels == k]) for k in np.unique(labels))
+    whole = coding_rate(z, epsilon2=epsilon2)
+    parts = sum((labels == k).mean() * coding_rate(z[labels == k], epsilon2=epsilon2) for k in np.unique(labels))
     return (whole - parts) / whole if whole > 0 else 0.0
 
 
