@@ -21,8 +21,15 @@ from engine.core.errors import InputError
 from engine.core.progress import Progress
 from engine.core.settings import Settings, add_flags, from_flags
 from engine.core.workspace import Workspace
-from engine.embeddings.encoders.registry import ENCODERS, encoder_of_vectors, find_encoder
+from engine.embeddings.encoders.registry import (
+    ENCODERS,
+    EncoderEntry,
+    default_encoder,
+    encoder_of_vectors,
+    find_encoder,
+)
 from engine.images.decode import PreprocessSettings
+from engine.images.sets.registry import BENCHMARKS
 
 if TYPE_CHECKING:
     from engine.images.datasets import Dataset
@@ -89,11 +96,17 @@ def add_data_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) ->
     """Declare where the images or vectors come from, which encoder reads them and its settings."""
     add_source_arguments(parser)
     parser.add_argument("--device", type=device_name, default="auto", help="auto, cpu, cuda, cuda:1, mps")
-    parser.add_argument("--encoder", choices=[*ENCODERS], help="what turns images into vectors (default: descriptor)")
-    chosen = peek(given, "--encoder") or "descriptor"
+    usual = encoder_of_images(peek(given, "--dataset")).name
+    parser.add_argument("--encoder", choices=[*ENCODERS], help=f"what turns images into vectors (default: {usual})")
+    chosen = peek(given, "--encoder") or usual
     if chosen in ENCODERS:
         add_flags(parser, find_encoder(chosen).settings_class, prefix="encoder-")
     add_preprocess_arguments(parser)
+
+
+def encoder_of_images(benchmark: str | None) -> EncoderEntry:
+    """Return the default encoder of a benchmark set, or of a folder where there is none."""
+    return default_encoder(BENCHMARKS[benchmark].holds if benchmark in BENCHMARKS else "photographs")
 
 
 def add_preprocess_arguments(parser: argparse.ArgumentParser) -> None:
@@ -173,7 +186,7 @@ def chosen_encoder(arguments: argparse.Namespace, dataset: Dataset) -> tuple[str
                 "Leave --encoder out.",
             )
         return entry.name, entry.settings_class()
-    name = arguments.encoder or "descriptor"
+    name = arguments.encoder or default_encoder(dataset.holds).name
     model = find_encoder(name).settings_class
     return name, model.parse(from_flags(arguments, model, prefix="encoder-"))
 

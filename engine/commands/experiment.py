@@ -16,6 +16,7 @@ from engine.commands.console import (
     add_source_arguments,
     chosen_preprocess,
     device_name,
+    encoder_of_images,
     finish,
     load_data,
 )
@@ -33,8 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None
     parser.add_argument(
         "--models",
         nargs="+",
-        default=list(MODELS),
-        help="architecture[:training], hub ids, folders, encoder:model",
+        help="architecture[:training], hub ids, folders, encoder:model, or an encoder alone "
+        f"(default: the built-in encoder, {', '.join(MODELS)})",
     )
     parser.add_argument("--resolutions", nargs="+", type=int, default=list(RESOLUTIONS), help="pixels of the square")
     parser.add_argument("--output-dir", type=Path, help="where the comparison goes (default: the library)")
@@ -53,7 +54,8 @@ def main(arguments: argparse.Namespace) -> int:
     workspace, progress = Workspace.open(arguments.workspace), ConsoleProgress()
     settings = SweepSettings.parse(from_flags(arguments, SweepSettings))
     sampling, pairs = sampling_of(arguments, settings.random_state), pairs_of(arguments)
-    asked, preprocess = expand_grid(arguments.models, arguments.resolutions), chosen_preprocess(arguments)
+    models = arguments.models or [encoder_of_images(arguments.dataset).name, *MODELS]
+    asked, preprocess = expand_grid(models, arguments.resolutions), chosen_preprocess(arguments)
     dataset = load_data(arguments, workspace, progress)
     folder = arguments.output_dir or experiments_folder(workspace, dataset.id)
     make_parent(folder)

@@ -64,6 +64,13 @@ class Dataset:
         """How many classes a benchmark set has; None where that is not known beforehand."""
         return find_benchmark(self.location.decode()).classes if self.kind == "benchmark" else None
 
+    @property
+    def holds(self) -> Literal["photographs", "drawings", "vectors"]:
+        """What is in it, as far as anyone knows: a person's folder is taken for photographs."""
+        if self.kind == "vectors":
+            return "vectors"
+        return find_benchmark(self.location.decode()).holds if self.kind == "benchmark" else "photographs"
+
     def source(self) -> Source:
         """Open the place where the images are.
 

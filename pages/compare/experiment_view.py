@@ -12,7 +12,7 @@ import streamlit as st
 
 from engine.core.errors import KindredError
 from engine.core.files import read_json
-from engine.embeddings.encoders.registry import expand_grid, model_names
+from engine.embeddings.encoders.registry import default_encoder, expand_grid, model_names
 from engine.images.sampling import kept_sample
 from engine.jobs.experiment import experiments_folder
 from engine.selection.experiments import RESOLUTIONS, ExperimentRow, experiment_figure
@@ -71,11 +71,11 @@ def _form(now: Current) -> None:
         models = left.multiselect(
             "Models",
             known,
-            default=known[:1],
+            default=[default_encoder(now.dataset.holds).name],
             accept_new_options=True,
             key="experiment_models",
             persist_state="session",
-            help="CLIP architectures (name, or name:training), hub ids, DINO, or the built-in descriptor. "
+            help="CLIP architectures (name, or name:training), hub ids, DINO, or a built-in encoder. "
             "Weights that are not here are downloaded.",
         )
         sides = middle.multiselect(

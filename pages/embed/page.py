@@ -11,7 +11,13 @@ from engine.core.errors import KindredError
 from engine.core.ids import to_bytes
 from engine.core.settings import Settings
 from engine.core.workspace import Workspace
-from engine.embeddings.encoders.registry import ENCODERS, EncoderEntry, encoder_of_vectors, find_encoder
+from engine.embeddings.encoders.registry import (
+    ENCODERS,
+    EncoderEntry,
+    default_encoder,
+    encoder_of_vectors,
+    find_encoder,
+)
 from engine.images.contents import read_content
 from engine.images.decode import PreprocessSettings, decode_rgb, decode_square
 from engine.images.tables import load_images
@@ -104,10 +110,10 @@ def _form(now: Current) -> tuple[EncoderEntry, Settings, PreprocessSettings, Any
     name = st.segmented_control(
         "Encoder",
         names,
-        default="descriptor",
+        default=default_encoder(now.dataset.holds).name,
         required=True,
         format_func=lambda key: ENCODERS[key].title,
-        key="encoder",
+        key=f"encoder for {now.dataset.id}",
         persist_state="session",
     )
     entry = find_encoder(str(name))

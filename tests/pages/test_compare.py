@@ -158,11 +158,11 @@ def test_an_experiment_is_a_job_whose_table_is_shown(pictures, held, app):
     quick = {"algorithms": ["kmeans"], "max_combinations": 2, "stability": False}
     config.write_text(json.dumps(json.loads(config.read_text()) | {"settings": quick}))
     job = finish(workspace, "experiment")
-    assert (job.state, job.result["best"]) == ("done", "descriptor_0")
+    assert (job.state, job.result["best"]) == ("done", "photo_224")
     app.run()
     assert not app.exception
     assert (Path(job.result["folder"]) / "experiment_summary.json").exists()
-    assert app.dataframe[0].value["model"].tolist() == ["descriptor"]
+    assert app.dataframe[0].value["model"].tolist() == ["photo"]
     (Path(job.result["folder"]) / "experiment_summary.json").write_text('{"configurations": [1]}')
     app.run()
     assert not app.exception

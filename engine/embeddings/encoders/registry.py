@@ -109,6 +109,8 @@ class EncoderEntry:
     any_model : bool
         The setting `model` takes more than the known models (ids of the hub, folders). The class then has
         `reads_model(model) -> bool` and `model_values(model) -> dict` of settings.
+    default_for : "photographs" | "drawings" | "vectors" | ""
+        The kind of data sets whose default encoder it is.
     """
 
     name: str
@@ -121,6 +123,7 @@ class EncoderEntry:
     pretrained: bool = False
     reads_text: bool = False
     any_model: bool = False
+    default_for: Literal["photographs", "drawings", "vectors", ""] = ""
 
     @property
     def encoder_class(self) -> Any:  # noqa: ANN401 - a class that fits `Encoder`
@@ -183,11 +186,21 @@ class EncoderEntry:
 
 _ALL = (
     EncoderEntry(
+        "photo",
+        "Photo",
+        "Built in, no download: knows what is in a photograph. For drawings, textures and digits take the descriptor.",
+        "engine.embeddings.encoders.photo",
+        "Photo",
+        pretrained=True,
+        default_for="photographs",
+    ),
+    EncoderEntry(
         "descriptor",
         "Descriptor",
-        "Built in, no download: shape, texture and colour; works anywhere.",
+        "Built in, no download: shape, texture and colour, for drawings, textures and digits; photographs need Photo.",
         "engine.embeddings.encoders.descriptor",
         "Descriptor",
+        default_for="drawings",
     ),
     EncoderEntry(
         "clip",
@@ -218,6 +231,7 @@ _ALL = (
         "Precomputed",
         takes="vectors",
         needs="file",
+        default_for="vectors",
     ),
     EncoderEntry(
         "hadis",
@@ -246,9 +260,14 @@ def find_encoder(name: str) -> EncoderEntry:
         raise InputError(f"There is no encoder {name!r}.", f"Known: {', '.join(ENCODERS)}.") from None
 
 
+def default_encoder(holds: Literal["photographs", "drawings", "vectors"]) -> EncoderEntry:
+    """Return the encoder for a kind of data set (`Dataset.holds`) when a person has chosen none."""
+    return next(entry for entry in ENCODERS.values() if entry.default_for == holds)
+
+
 def encoder_of_vectors() -> EncoderEntry:
     """Return the encoder for data sets that are vectors already."""
-    return next(entry for entry in ENCODERS.values() if entry.takes == "vectors")
+    return default_encoder("vectors")
 
 
 def text_encoders() -> str:

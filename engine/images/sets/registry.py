@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib import import_module
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,8 @@ class Benchmark:
         Takes the data root or None, returns the source without touching the disk.
     download : bool
         Whether it has to be fetched when it is not on disk.
+    holds : "photographs" | "drawings"
+        What its images are: the default encoder depends on it.
     """
 
     name: str
@@ -45,6 +48,7 @@ class Benchmark:
     classes: int
     build: Callable[[Path | None], Source]
     download: bool = True
+    holds: Literal["photographs", "drawings"] = "photographs"
 
 
 class Digits:
@@ -96,6 +100,7 @@ _ALL = (
         10,
         lambda data_root: _digits(),
         download=False,
+        holds="drawings",
     ),
     Benchmark(
         "cifar10",
