@@ -9,7 +9,8 @@ from pathlib import Path
 from engine.commands.console import ConsoleProgress, finish
 from engine.core.settings import add_flags, from_flags
 from engine.core.workspace import Workspace
-from engine.export.export import FILES, ExportSettings
+from engine.export.formats import find_format
+from engine.export.settings import ExportSettings
 
 
 def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None:
@@ -30,7 +31,7 @@ def main(arguments: argparse.Namespace) -> int:
     progress = ConsoleProgress()
     settings = ExportSettings.parse(from_flags(arguments, ExportSettings))
     run = open_run(arguments.run)
-    name = f"labels{FILES[settings.format]}" if settings.is_file else settings.format
+    name = f"labels{find_format(settings.format).files}" if settings.is_file else settings.format
     target = arguments.output or run.folder / "exports" / name
     report = export_run(Workspace.open(arguments.workspace), run, settings, target, progress=progress)
     for path, reason in report.failed[:20]:

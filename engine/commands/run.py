@@ -150,7 +150,7 @@ def whole(arguments: argparse.Namespace, announce: Callable[[str], str]) -> int:
     except KindredError:
         runs.drop_empty(folder)
         raise
-    pipeline.write_csv(run, rows, workspace)
+    pipeline.write_labels(run, rows, workspace)
     for sentence in run.results["notes"]:
         progress.say(sentence)
     if arguments.save_features:

@@ -15,7 +15,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
 from engine.core.errors import InputError
@@ -30,6 +30,7 @@ def setting(
     step: float | None = None,
     log: bool = False,
     search: Sequence[Any] | tuple[float, float] | None = None,
+    choices: Collection[str] = (),
     label: str = "",
     advanced: bool = False,
     runtime: bool = False,
@@ -51,6 +52,8 @@ def setting(
         The range is searched and drawn on a logarithmic scale.
     search : list or (low, high), optional
         What hyper-parameter search tries: a list is choices, a tuple a range.
+    choices : collection of str
+        The values that a text may take, such as the names of a registry; looked up whenever they are needed.
     label : str
         What the control is called; from the name when empty.
     advanced : bool
@@ -64,6 +67,7 @@ def setting(
         "step": step,
         "log": log,
         "search": search,
+        "choices": choices,
         "label": label,
         "advanced": advanced,
         "runtime": runtime,
@@ -87,6 +91,14 @@ class Settings(BaseModel):
         }
         text = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+    @model_validator(mode="after")
+    def _known_choices(self) -> Self:
+        for name, field in type(self).model_fields.items():
+            choices = _extra(field).get("choices")
+            if choices and getattr(self, name) not in choices:
+                raise ValueError(f"{name} is one of {', '.join(choices)}")
+        return self
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> Self:
@@ -190,6 +202,8 @@ def controls(model: type[Settings]) -> list[Control]:
     for name, field in model.model_fields.items():
         extra = _extra(field)
         kind, choices, optional = _shape(field.annotation)
+        if extra.get("choices"):
+            kind, choices = "choice", tuple(extra["choices"])
         bounds = {type(item).__name__: item for item in field.metadata}
         found.append(
             Control(

@@ -15,17 +15,18 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Any
 
 from engine.core.errors import InputError, KindredError, StorageError
 from engine.core.files import content_id, replace_file, storage_errors
 from engine.core.ids import to_bytes
 from engine.core.progress import SILENT, Progress
-from engine.export.labels import LabelTable
 from engine.export.names import Namer, safe_file_name, safe_name
+from engine.export.settings import Mode
 from engine.images.sources import Source, shown
+from engine.labels.table import LabelTable
 
-Mode = Literal["copy", "hardlink", "symlink"]
+Splits = list[str] | None
 MANIFEST = "kindred-export.jsonl"
 UNLABELLED = "_unlabelled"
 FORMAT = 1

@@ -25,10 +25,10 @@ from engine.runs.fit import split_as
 from engine.runs.rows import Rows, align, graph_of, load_rows, map_of, rows_of_run, truth_codes
 
 if TYPE_CHECKING:
-    from engine.export.export import ExportSettings
-    from engine.export.folders import ExportReport, Mode
-    from engine.export.labels import LabelTable
+    from engine.export.folders import ExportReport
     from engine.export.pseudo_labels import Written
+    from engine.export.settings import ExportSettings, Mode
+    from engine.labels.table import LabelTable
 
 
 def distil_run(
@@ -152,7 +152,7 @@ def save_features(run: runs.Run, rows: Rows) -> list[Path]:
 
 def labelled_files(workspace: Workspace, run: runs.Run, rows: Rows) -> LabelTable:
     """Return every file of a run with its cluster and label as they stand: the run with the label history over it."""
-    from engine.export.labels import label_table
+    from engine.labels.table import label_table
 
     labels, confidence = align(run, rows)
     state = LabelHistory(workspace, rows.dataset.id).state(rows.contents, labels, run=run.folder.name)

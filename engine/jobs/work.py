@@ -22,7 +22,7 @@ from engine.jobs.products import distil_run, export_run, pseudo_label_run
 from engine.labels.events import LabelHistory
 from engine.labels.pseudo_labels import PseudoLabelSettings
 from engine.runs import run as runs
-from engine.runs.fit import cluster, settings_of, write_csv
+from engine.runs.fit import cluster, settings_of, write_labels
 from engine.runs.rows import (
     Rows,
     align,
@@ -94,7 +94,7 @@ def cluster_task(workspace: Workspace, folder: Path, config: dict[str, Any], pro
         config=config,
         progress=progress,
     )
-    write_csv(run, rows, workspace)
+    write_labels(run, rows, workspace)
     return {"run": folder.name, "n_clusters": run.results["train"]["n_clusters"]}
 
 
@@ -209,7 +209,7 @@ def search_task(workspace: Workspace, folder: Path, config: dict[str, Any], prog
 
 def export_task(workspace: Workspace, folder: Path, config: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Export a run of the library."""
-    from engine.export.export import ExportSettings
+    from engine.export.settings import ExportSettings
 
     settings = ExportSettings.parse(config["settings"])
     report = export_run(

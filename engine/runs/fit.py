@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from engine.clustering.base import ClusterEstimator
 from engine.clustering.registry import Method, find_method
+from engine.core.csv import write_csv
 from engine.core.errors import InputError, KindredError
 from engine.core.labels import Labels
 from engine.core.progress import SILENT, Progress
@@ -27,7 +28,7 @@ from engine.runs import run as runs
 from engine.runs.rows import Rows, embed_dataset, graph_of, truth_codes
 
 if TYPE_CHECKING:
-    from engine.export.labels import LabelTable
+    from engine.labels.table import LabelTable
 
 
 def fit(
@@ -225,13 +226,13 @@ def settings_of(rows_config: dict[str, Any]) -> Settings:
     return find_method(rows_config["method"]).settings_class.parse(rows_config.get("settings", {}))
 
 
-def write_csv(run: runs.Run, rows: Rows, workspace: Workspace) -> Path:
+def write_labels(run: runs.Run, rows: Rows, workspace: Workspace) -> Path:
     """Write labels.csv of a run: one line per file, duplicates included, split as the run was."""
-    from engine.export.labels import label_table, write_labels_csv
+    from engine.labels.table import label_table
 
     table = label_table(workspace, rows.dataset.id, rows.contents, run.assignments, run.predictions["confidence"])
     path = run.folder / "labels.csv"
-    write_labels_csv(path, split_as(table, rows))
+    write_csv(path, split_as(table, rows).columns())
     return path
 
 

@@ -117,7 +117,7 @@ def keep(now: Current, rows: Rows, method: Method, settings: Settings) -> runs.R
     name = runs.folder_name(method.name, rows.dataset.name, method.n_clusters(settings))
     folder = runs.new_folder(now.workspace.runs, name)
     run = pipeline.cluster(now.workspace, rows, method.name, settings, folder)
-    pipeline.write_csv(run, rows, now.workspace)
+    pipeline.write_labels(run, rows, now.workspace)
     return run
 
 

@@ -11,14 +11,15 @@ import pandas as pd
 import streamlit as st
 
 from engine.core.errors import KindredError
-from engine.export.export import ExportSettings, export, prepare
+from engine.export.export import export, prepare
 from engine.export.folders import undo_export
-from engine.export.formats import FORMATS
-from engine.export.labels import LabelTable
+from engine.export.formats import FORMATS, ExportFormat
 from engine.export.report import write_report
+from engine.export.settings import OPTIONS, ExportSettings
 from engine.export.split import near_duplicate_groups
 from engine.images.thumbnails import ThumbnailStore
 from engine.jobs.products import labelled_files
+from engine.labels.table import LabelTable
 from pages.shared import forms
 from pages.shared.actions import pressed, say
 from pages.shared.board import Board, graph_for, open_board
@@ -34,13 +35,13 @@ def _table(_board: Board, version: str, scanned: float | None) -> LabelTable:
     return labelled_files(_board.now.workspace, _board.run, _board.rows)
 
 
-def _file(board: Board, table: LabelTable, suffix: str, **settings: bool) -> Callable[[], bytes]:
+def _file(board: Board, table: LabelTable, entry: ExportFormat, *, vectors: bool) -> Callable[[], bytes]:
     """Return a function that makes one table file when its button is pressed."""
 
     def make() -> bytes:
-        target = board.now.workspace.cache / "exports" / f"{board.rows.dataset.id}{suffix}"
+        target = board.now.workspace.cache / "exports" / f"{board.rows.dataset.id}{entry.files}"
         target.parent.mkdir(parents=True, exist_ok=True)
-        chosen = ExportSettings.parse({"format": suffix.strip("."), **settings})
+        chosen = ExportSettings(format=entry.name, vectors=vectors)
         export(prepare(table, chosen), target, vectors=lambda: board.rows.vectors)
         return target.read_bytes()
 
@@ -70,16 +71,16 @@ def _report(board: Board) -> Callable[[], bytes]:
 def _downloads(board: Board, table: LabelTable) -> None:
     name, icon = board.rows.dataset.id, ":material/download:"
     with st.container(horizontal=True):
-        for title, suffix, options in (
-            ("CSV", ".csv", {}),
-            ("Parquet", ".parquet", {}),
-            ("Parquet with vectors", ".parquet", {"vectors": True}),
-            ("JSON", ".json", {}),
-        ):
-            kind = "primary" if suffix == ".csv" else "secondary"
-            make = _file(board, table, suffix, **options)
+        tables = [entry for entry in FORMATS.values() if entry.is_table]
+        choices = [
+            (entry, vectors) for entry in tables for vectors in (False, True)[: 1 + ("vectors" in entry.options)]
+        ]
+        for entry, vectors in choices:
+            title = f"{entry.title} with vectors" if vectors else entry.title
+            kind = "primary" if entry is tables[0] else "secondary"
+            make = _file(board, table, entry, vectors=vectors)
             st.download_button(
-                title, make, f"{name}{suffix}", type=kind, icon=icon, on_click="ignore", key=f"get_{title}"
+                title, make, f"{name}{entry.files}", type=kind, icon=icon, on_click="ignore", key=f"get_{title}"
             )
         st.download_button("Report", _report(board), f"{name}.html", "text/html", icon=icon, on_click="ignore")
 
@@ -96,13 +97,14 @@ def _folders(board: Board, table: LabelTable) -> None:
     if job is not None and job.state == "done" and Path(job.result["target"]).is_dir():
         _written(job.result)
     try:
-        chosen = st.selectbox("Format", list(FORMATS), format_func=lambda key: FORMATS[key].title)
-        st.caption(FORMATS[str(chosen)].sentence)
+        folders = [name for name, entry in FORMATS.items() if not entry.is_table]
+        chosen = str(st.selectbox("Format", folders, format_func=lambda key: FORMATS[key].title))
+        st.caption(FORMATS[chosen].sentence)
         values = forms.draw(
             ExportSettings,
             key="export",
             columns=3,
-            skip={"format", "labelled_only", "vectors"},
+            skip={"format", *OPTIONS} - set(FORMATS[chosen].options),
             values={"format": chosen},
         )
         groups = (

@@ -12,12 +12,12 @@ import pytest
 from PIL import Image
 
 from engine.core.workspace import Workspace
-from engine.export.labels import LabelTable, label_table
 from engine.images.datasets import add_folder
 from engine.images.scan import scan
 from engine.images.tables import ImageTable, load_images
 from engine.labels.events import LabelHistory
 from engine.labels.state import LabelState
+from engine.labels.table import LabelTable, label_table
 
 NAMES = [
     b"a/one.png",

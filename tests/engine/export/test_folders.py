@@ -152,8 +152,8 @@ slow_export(*sys.argv[1:])
 def slow_export(root, dataset, target):
     """Export with a pause after each image, so that a test can kill it in the middle."""
     from engine.core.workspace import Workspace
-    from engine.export.labels import label_table
     from engine.images.tables import load_images
+    from engine.labels.table import label_table
 
     workspace = Workspace.open(root)
     images = load_images(workspace, dataset)

@@ -1,29 +1,23 @@
-"""Labels as a table with one line per file, duplicates included, and as CSV or JSON.
-
-The table joins what the catalog knows of the files with a clustering and the label history over it; every
-other export (Parquet, folders, other tools' formats, the report) starts from it.
+"""Labels as a table with one line per file, duplicates included: what the catalog knows of the files, joined with a
+clustering and the label history over it. Every export starts from it.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.core.csv import path_bytes, path_text, read_csv, write_csv
+from engine.core.csv import path_text
 from engine.core.errors import InputError
-from engine.core.files import read_json, replace_file
 from engine.core.ids import Ids, pack, positions, to_hex
 from engine.core.workspace import Workspace
 from engine.images.tables import files_of
+from engine.labels.events import LabelHistory
 from engine.labels.state import STATUS_NAMES, LabelState
-
-FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -81,7 +75,7 @@ class LabelTable:
         at = np.arange(len(self))[wanted] if wanted.size else np.empty(0, np.int64)
         values: dict[str, Any] = {}
         for name, column in vars(self).items():
-            if len(column):  # the last columns are empty in a table that was read from a file
+            if len(column):  # truth, split and sizes may be left out
                 values[name] = column[at] if isinstance(column, np.ndarray) else [column[i] for i in at]
             else:
                 values[name] = column
@@ -146,8 +140,6 @@ def label_table(
         raise InputError("Images, clusters, labels and confidences differ in number.", "Run the clustering again.")
     labels = state
     if labels is None:
-        from engine.labels.events import LabelHistory
-
         labels = LabelHistory(workspace, dataset_id).state(contents, assignments)
     cluster = np.asarray(assignments, np.int32) if state is None else state.cluster
     files = [item for item in files_of(workspace, dataset_id) if item.content is not None and item.failure is None]
@@ -173,76 +165,3 @@ def label_table(
         height=np.array([item.height or 0 for item in chosen], np.int32),
         size=np.array([item.size for item in chosen], np.int64),
     )
-
-
-def write_labels_csv(path: Path, table: LabelTable) -> None:
-    """Write the table as CSV: path, content_id, cluster, label, confidence, status, audit_bound, truth, split."""
-    write_csv(path, table.columns())
-
-
-def write_labels_json(path: Path, table: LabelTable) -> None:
-    """Write the table as JSON: {"format": 1, "images": [{column: value}, ...]}, null where a value is missing."""
-    columns = {name: _plain(values) for name, values in table.columns().items()}
-
-    def write(file: IO[bytes]) -> None:
-        file.write(b'{"format": %d, "images": [' % FORMAT)
-        for at, row in enumerate(zip(*columns.values(), strict=True)):
-            text = json.dumps(dict(zip(columns, row, strict=True)), ensure_ascii=False, allow_nan=False)
-            file.write((",\n" if at else "\n").encode() + text.encode("utf-8", "backslashreplace"))
-        file.write(b"\n]}\n")
-
-    replace_file(path, write)
-
-
-def read_labels(path: Path) -> LabelTable:
-    """Read back labels.csv or its JSON; `rows` and `ids` are -1, because only a workspace knows them.
-
-    Raises
-    ------
-    InputError
-        A column is missing, or a cell is no number or content id.
-    StorageError
-        Missing or damaged.
-    """
-    if path.suffix.lower() == ".json":
-        found = read_json(path)
-        images = found.get("images") if isinstance(found, dict) else None
-        if not isinstance(images, list) or not all(isinstance(row, dict) for row in images):
-            raise InputError(f"{path.name} is not a Kindred label file.")
-        names = dict.fromkeys(name for row in images for name in row)
-        columns = {name: ["" if row.get(name) is None else str(row[name]) for row in images] for name in names}
-        absent = [name for name in ("path", "content_id", "cluster", "label") if name not in columns and images]
-        if absent:
-            raise InputError(f"{path.name} lacks the column {', '.join(absent)}.")
-    else:
-        columns = read_csv(path, required=("path", "content_id", "cluster", "label"))
-    n = len(columns.get("path", ()))
-    empty = [""] * n
-    try:
-        return LabelTable(
-            paths=[path_bytes(text) for text in columns.get("path", empty)],
-            contents=pack([bytes.fromhex(text) for text in columns.get("content_id", empty)]),
-            rows=np.full(n, -1),
-            ids=np.full(n, -1),
-            cluster=np.array([int(text) for text in columns.get("cluster", empty)], np.int32),
-            label=[text or None for text in columns.get("label", empty)],
-            confidence=_floats(columns.get("confidence", empty)),
-            status=columns.get("status", empty),
-            audit_bound=_floats(columns.get("audit_bound", empty)),
-            truth=[text or None for text in columns.get("truth", empty)],
-            split=columns.get("split", empty),
-        )
-    except ValueError as error:
-        raise InputError(f"{path.name} holds a cell that is not what its column says: {error}.") from error
-
-
-def _plain(values: Any) -> list[Any]:  # noqa: ANN401 - a column
-    """Return a column as JSON values, floats rounded as in the CSV."""
-    if isinstance(values, np.ndarray) and values.dtype.kind == "f":
-        return [None if value != value else round(value, 6) for value in values.astype(float).tolist()]
-    plain: list[Any] = values.tolist() if isinstance(values, np.ndarray) else values
-    return plain
-
-
-def _floats(texts: list[str]) -> NDArray[np.float32]:
-    return np.array([float(text) if text else np.nan for text in texts], np.float32)

@@ -1,0 +1,1 @@
+"""Images in folders as other tools read them: a module has `plan(table, splits, settings)`."""

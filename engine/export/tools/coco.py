@@ -1,0 +1,41 @@
+"""COCO classification: annotations without boxes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.export.folders import Plan, Splits, make_plan
+from engine.export.layout import encoded, flat_places, json_line, number
+from engine.export.settings import ExportSettings
+from engine.labels.table import LabelTable
+
+
+def plan(table: LabelTable, splits: Splits, settings: ExportSettings) -> Plan:
+    """Plan COCO classification: images/ and annotations/<split>.json, annotations without boxes."""
+    roots = list(splits) if splits else ["all"] * len(table)
+    places, classes = flat_places(table, "images")
+    index = {label: at for at, label in enumerate(classes, start=1)}
+    files = {}
+    for root in sorted({roots[line] for line in places}):
+        lines = [line for line in places if roots[line] == root]
+        found: dict[str, Any] = {
+            "info": {"description": "Labelled with Kindred", "version": "1"},
+            "licenses": [],
+            "categories": [{"id": at, "name": label, "supercategory": ""} for label, at in index.items()],
+            "images": [],
+            "annotations": [],
+        }
+        for line in lines:
+            name = places[line].removeprefix("images/")
+            size = {"width": int(table.width[line]), "height": int(table.height[line])} if len(table.width) else {}
+            found["images"].append({"id": line + 1, "file_name": name, **size})
+            found["annotations"].append(
+                {
+                    "id": line + 1,
+                    "image_id": line + 1,
+                    "category_id": index[str(table.label[line])],
+                    "score": number(table.confidence[line]),
+                }
+            )
+        files[f"annotations/{root}.json"] = encoded(json_line(found) + "\n")
+    return make_plan(table, places, files)

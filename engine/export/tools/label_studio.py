@@ -1,0 +1,46 @@
+"""Label Studio tasks, to go on labelling there."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+from xml.sax.saxutils import quoteattr
+
+from engine.core.csv import path_text
+from engine.export.folders import Plan, Splits, make_plan
+from engine.export.layout import encoded, flat_places, json_line, number
+from engine.export.settings import ExportSettings
+from engine.labels.table import LabelTable
+
+
+def plan(table: LabelTable, splits: Splits, settings: ExportSettings) -> Plan:
+    """Plan Label Studio tasks: images/, tasks.json and the labelling interface, images by its local-files route.
+
+    What a person confirmed or locked is an annotation, everything else a prediction with its score.
+    """
+    places, classes = flat_places(table, "images")
+    tasks = []
+    for line, place in places.items():
+        choice = {
+            "from_name": "label",
+            "to_name": "image",
+            "type": "choices",
+            "value": {"choices": [table.label[line]]},
+        }
+        data = {"image": f"/data/local-files/?d={quote(place)}", "path": path_text(table.paths[line])}
+        if splits:
+            data["split"] = splits[line]
+        task: dict[str, Any] = {"id": line + 1, "data": data}
+        if table.status[line] in ("confirmed", "locked"):
+            task["annotations"] = [{"result": [choice]}]
+        else:
+            score = number(table.confidence[line])
+            task["predictions"] = [{"model_version": "kindred", "score": score, "result": [choice]}]
+        tasks.append(task)
+    choices = "\n".join(f"    <Choice value={quoteattr(label)}/>" for label in classes)
+    interface = (
+        '<View>\n  <Image name="image" value="$image"/>\n  <Choices name="label" toName="image" choice="single">\n'
+        f"{choices}\n  </Choices>\n</View>\n"
+    )
+    rows = ",\n".join(json_line(task) for task in tasks)
+    return make_plan(table, places, {"tasks.json": encoded(f"[\n{rows}\n]\n"), "interface.xml": encoded(interface)})
