@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
+from engine.labels.state import UNSORTED
 from pages.shared.board import Board
 from pages.shared.pictures import strip_address
 
@@ -57,7 +60,7 @@ def cluster_table(board: Board, *, key: str, height: int = 560) -> list[int]:
 
 def _table(board: Board, text: str) -> pd.DataFrame:
     found, quality = board.prototypes, board.quality
-    rows = []
+    rows: list[dict[str, Any]] = []
     for cluster in board.state.clusters:
         title = board.state.title(cluster.id)
         if text and text not in title.casefold():
@@ -72,5 +75,9 @@ def _table(board: Board, text: str) -> pd.DataFrame:
                 "quality": max(0.0, quality[cluster.id]) if cluster.id in quality else None,
             }
         )
-    table = pd.DataFrame(rows, columns=["id", "looks", "name", "images", "quality"])
-    return table.sort_values("images", ascending=False, ignore_index=True)
+    rows.sort(key=lambda row: -row["images"])
+    unsorted = board.state.rows(UNSORTED)
+    if len(unsorted) and text in board.state.title(UNSORTED).casefold():
+        looks = strip_address(board.rows.ids[unsorted[:_SHOWN]])
+        rows.append({"id": UNSORTED, "looks": looks, "name": board.state.title(UNSORTED), "images": len(unsorted)})
+    return pd.DataFrame(rows, columns=["id", "looks", "name", "images", "quality"])

@@ -74,7 +74,7 @@ def colors_of(board: Board, by: str) -> tuple[NDArray[Any], list[LegendEntry], s
             [*map(LegendEntry, names), LegendEntry("no label", noise=True)],
             f"{board.version}-label",
         )
-    clusters = [cluster.id for cluster in board.clusters]
+    clusters = [cluster.id for cluster in board.state.clusters]
     place_of = np.full(max([-1, *clusters]) + 2, -1, dtype=np.int32)
     place_of[clusters] = np.arange(len(clusters))
     codes = np.where(state.cluster >= 0, place_of[state.cluster], -1)

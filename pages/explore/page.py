@@ -142,8 +142,11 @@ def _focus(
 def _cluster_actions(board: Board, clusters: list[int]) -> None:
     """What can be done with the clusters chosen in the list: open one, or merge several after a look at them."""
     if len(clusters) == 1:
+        if clusters[0] == UNSORTED:
+            st.caption("In no cluster: what the method called noise and what you set aside. Label it or move it.")
+            return
         choose(cluster=str(clusters[0]))
-        if clusters[0] != UNSORTED and pressed("Name and correct it", icon=":material/label:"):
+        if pressed("Name and correct it", icon=":material/label:"):
             st.switch_page("pages/label/page.py", query_params=board.now.parameters | {"cluster": str(clusters[0])})
         return
     chosen = [cluster for cluster in clusters if cluster != UNSORTED]
@@ -207,7 +210,9 @@ def page() -> None:
         heading("Explore", "Clusters, map and pictures side by side.")
         first_do(now, "Cluster the images first; then they are shown here.", "pages/cluster/page.py", "Cluster")
         return
-    words = f"{escape(board.run.name)}: {count(len(board.clusters), 'cluster')}, {count(len(board.rows), 'image')}"
+    words = (
+        f"{escape(board.run.name)}: {count(len(board.state.clusters), 'cluster')}, {count(len(board.rows), 'image')}"
+    )
     with heading("Explore", words):
         search_box(board)
         undo_redo(board)

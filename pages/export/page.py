@@ -163,7 +163,7 @@ def page() -> None:
     table = _table(board, board.version, board.rows.dataset.scanned)
     labelled = sum(label is not None for label in table.label)
     st.markdown(
-        f"**{count(len(table), 'file')}** in {count(len(board.clusters), 'cluster')}, "
+        f"**{count(len(table), 'file')}** in {count(len(board.state.clusters), 'cluster')}, "
         f"**{labelled:,}** with a label. :gray[{escape(board.run.name)}]"
     )
     _downloads(board, table)

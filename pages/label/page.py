@@ -37,7 +37,7 @@ _KEYS = {key: action for key, action in DEFAULT_KEYS.items() if action in ("labe
 
 def _sorted(board: Board) -> list[Cluster]:
     """Return the clusters, unnamed and large ones first."""
-    return sorted(board.clusters, key=lambda cluster: (cluster.name is not None, -cluster.size))
+    return sorted(board.state.clusters, key=lambda cluster: (cluster.name is not None, -cluster.size))
 
 
 def _pick(board: Board) -> Cluster | None:

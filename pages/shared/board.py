@@ -20,7 +20,7 @@ from engine.geometry.projection import ProjectionSettings, pca_map
 from engine.geometry.prototypes import Prototypes, prototypes
 from engine.images.datasets import Dataset
 from engine.labels.events import LabelHistory
-from engine.labels.state import UNSORTED, Cluster, LabelState
+from engine.labels.state import LabelState
 from engine.runs.rows import Rows, align, graph_of, kept_map, load_rows
 from engine.runs.run import Run
 from pages.shared.state import Current
@@ -130,11 +130,6 @@ class Board:
     def version(self) -> str:
         """Names run and labels together."""
         return f"{self.run.folder.name}-{self.rows.embedding.key}-{self.state.version}"
-
-    @property
-    def clusters(self) -> list[Cluster]:
-        """The clusters as they stand; what is unsorted is in none."""
-        return [cluster for cluster in self.state.clusters if cluster.id != UNSORTED]
 
     @property
     def _members(self) -> str:

@@ -33,7 +33,7 @@ def selection_bar(
     label_key, move_key = f"{key}_label_{state.version}", f"{key}_move_{state.version}"
     with st.container(horizontal=True, vertical_alignment="bottom", border=True):
         st.markdown(f"**{count(len(chosen), 'image')} selected**", width="content")
-        known = [cluster.id for cluster in board.clusters]
+        known = [cluster.id for cluster in board.state.clusters]
         names = list(dict.fromkeys([*recent_labels(board), *(c.name for c in state.clusters if c.name)]))
         st.selectbox(
             "Label as",

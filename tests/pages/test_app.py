@@ -154,6 +154,42 @@ def test_an_audit_counts_what_is_selected_and_keeps_the_exact_bound(clustered, a
     assert state.bound[state.rows(largest.id)] == pytest.approx(bound)
 
 
+def steps(app):
+    """The sidebar's links as they are read."""
+    return {link.proto.label.split(" :")[0]: link.proto.label for link in app.sidebar.get("page_link")}
+
+
+def test_the_sidebar_ticks_only_what_was_done(clustered, app):
+    workspace, rows, run = clustered
+    app.run()
+    found = steps(app)
+    done = [title for title, label in found.items() if "check" in label]
+    assert done == ["Images", "Embed", "Cluster"]
+    assert (found["Explore"], found["Label"]) == ("Explore :gray[3 clusters]", "Label")
+    history = LabelHistory(workspace, rows.dataset.id)
+    history.rename(history.state(rows.contents, run.assignments, run=run.folder.name), 0, "red")
+    app.switch_page("pages/compare/page.py").run()
+    app.run()
+    found = steps(app)
+    assert found["Label"] == "Label :gray[1 change]"
+    assert "check" in found["Compare"] and "check" not in found["Export"] + found["Distil"]
+
+
+def test_what_was_set_aside_is_listed_as_unsorted(clustered, app):
+    workspace, rows, run = clustered
+    history = LabelHistory(workspace, rows.dataset.id)
+    state = history.state(rows.contents, run.assignments, run=run.folder.name)
+    history.reject(state, state.rows(1)[:4])
+    app.run()
+    app.switch_page("pages/explore/page.py").run()
+    table = app.dataframe[0].value
+    assert table.iloc[-1][["name", "images"]].tolist() == ["Unsorted", 4]
+    app.session_state["explore_clusters_1_"] = {"selection": {"rows": [len(table) - 1], "columns": [], "cells": []}}
+    app.run()
+    assert not app.exception and not app.error
+    assert any("what the method called noise and what you set aside" in text.value for text in app.caption)
+
+
 def test_the_first_screen_imports_neither_torch_nor_umap(workspace):
     script = (
         "import sys\n"
