@@ -23,12 +23,12 @@ from pages.shared.board import Board, map_points, open_board
 from pages.shared.frame import first_do, heading
 from pages.shared.pictures import strip
 from pages.shared.selection_bar import keys, selection_bar, under_cursor
-from pages.shared.similar import FOUND, more_like, show_found
+from pages.shared.similar import FOUND, GALLERY, more_like, show_found
 from pages.shared.state import Current, choose, current, escape
 from pages.shared.tasks import newest, start_job
 from pages.shared.words import count
 
-MAP, GALLERY = "explore_map", "explore_gallery"
+MAP = "explore_map"
 _ORDERS = {"typical": "typical first", "odd": "odd ones first", "path": "by file name", "unsure": "least certain first"}
 
 

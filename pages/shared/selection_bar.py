@@ -14,7 +14,7 @@ from engine.core.errors import KindredError
 from engine.labels.state import LOCKED
 from pages.shared.actions import do, do_with, pressed, recent_labels, say
 from pages.shared.board import Board
-from pages.shared.similar import more_like, show_found
+from pages.shared.similar import GALLERY, more_like, show_found
 from pages.shared.state import show_error
 from pages.shared.words import count
 
@@ -82,10 +82,12 @@ def selection_bar(
             args=(history.confirm, state, chosen),
             kwargs=done,
         )
-        if pressed("More like these", icon=":material/add_photo_alternate:", key=f"{key}_more"):
+        if pressed(
+            "More like these", icon=":material/add_photo_alternate:", key=f"{key}_more", help="Explore shows them"
+        ):
             show_found(more_like(board, chosen), f"like {count(len(chosen), 'selected image')}")
-            select_in_gallery(gallery, board.rows.ids[chosen])
-            st.rerun()
+            select_in_gallery(GALLERY, board.rows.ids[chosen])
+            st.switch_page("pages/explore/page.py", query_params=board.now.parameters)
         with st.popover("More", icon=":material/more_horiz:"):
             _rarer(board, chosen, key, done)
 

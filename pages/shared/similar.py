@@ -12,6 +12,7 @@ from pages.shared.board import Board
 from pages.shared.state import settle
 
 FOUND = "looking_for"
+GALLERY = "explore_gallery"  # Explore's own, which shows the answer
 MOST = 240  # images that an answer holds
 
 

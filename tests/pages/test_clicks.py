@@ -174,3 +174,13 @@ def test_a_press_whose_button_is_gone_is_forgotten(clustered, app):
     app.session_state["presses"] = {"press_Forget it that never was"}
     app.run()
     assert app.session_state["presses"] == set()
+
+
+def test_more_like_these_leads_from_label_to_explore(clustered, app, message):
+    opened(app, "label")
+    select(app, clustered)
+    message()
+    find(app, "More like these").click().run()
+    assert not app.exception
+    assert app.title[0].value == "Explore"
+    assert any("like 3 selected images" in text.value for text in app.markdown)
