@@ -71,7 +71,12 @@ class TrainingPlan:
 
 
 def rate_factor(plan: TrainingPlan, step: int, total: int) -> float:
-    """Return the learning rate at `step` (from 0) of `total`, as a share of the full rate."""
+    """Return the learning rate at `step` (from 0) of `total`, as a share of the full rate.
+
+    A function of the step alone, so a checkpoint keeps nothing of it. torch's SequentialLR counts steps in a state of
+    its own that checkpoints written before lack, and its rates differ in the last bits: a resumed run would not
+    equal an uninterrupted one.
+    """
     if step < plan.warmup_steps:
         return (step + 1) / plan.warmup_steps
     if plan.schedule == "constant":
@@ -81,7 +86,11 @@ def rate_factor(plan: TrainingPlan, step: int, total: int) -> float:
 
 
 def ema_momentum(published: float, step: int) -> float:
-    """Return the teacher's momentum at `step`: min(published, (1 + step) / (10 + step))."""
+    """Return the teacher's momentum at `step`: min(published, (1 + step) / (10 + step)).
+
+    It rises with the step, and a teacher is saved under its own parameter names; torch's AveragedModel fixes its
+    averaging when it is built, and prefixes the names.
+    """
     return min(published, (1 + step) / (10 + step))
 
 

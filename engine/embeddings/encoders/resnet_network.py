@@ -56,6 +56,9 @@ class Block(nn.Module):
 class ResNet(nn.Module):
     """A residual network without a classifier.
 
+    timm's ResNet computes the same to the last bit, but names its layers otherwise: every backbone.pt, checkpoint and
+    optimiser group would need a translation about as long as this network, and timm takes over a second to import.
+
     Parameters
     ----------
     blocks : sequence of int
