@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from engine import __version__
-from engine.commands import COMMANDS
 from engine.commands.parser import Parser
+from engine.commands.registry import COMMANDS
 from engine.core.errors import KindredError
 
 

@@ -1,21 +1,5 @@
-"""The commands of `python -m engine`: name -> (module, one sentence). Adding one is one file and one line.
+"""The command line: `python -m engine COMMAND`, each command a module that parses, calls a verb and prints.
 
-A command module has `add_arguments(parser, given)` and `main(arguments) -> exit status`.
+`registry` is the table of commands; `console` prints; `data`, `method`, `sample` and `requests` declare the flags that
+several share. What is done, and on which rows, is decided in engine/jobs/tasks.
 """
-
-COMMANDS: dict[str, tuple[str, str]] = {
-    "app": ("engine.commands.app", "start the app (`kindred` alone does this, too)"),
-    "run": ("engine.commands.run", "cluster a data set, a folder or vectors into a run folder"),
-    "scan": ("engine.commands.scan", "look at every image: readable, broken, there twice"),
-    "embed": ("engine.commands.embed", "embed the images with an encoder"),
-    "cluster": ("engine.commands.run", "the same as run: what is embedded already is used as it is"),
-    "project": ("engine.commands.project", "draw the embeddings as a flat map"),
-    "sweep": ("engine.commands.sweep", "find good clusters without knowing any parameter"),
-    "experiment": ("engine.commands.experiment", "compare models and resolutions on the same images"),
-    "search": ("engine.commands.search", "search a method's settings"),
-    "job": ("engine.commands.job", "do the work that a job's folder describes (the app starts these)"),
-    "analyze": ("engine.commands.analyze", "recompute everything a run says about itself"),
-    "pseudo-label": ("engine.commands.pseudo_label", "label clusters by the samples nearest to their centres"),
-    "distil": ("engine.commands.distil", "make a small set that trains almost as well, and measure it"),
-    "export": ("engine.commands.export", "write a run's labels for other tools"),
-}

@@ -8,7 +8,7 @@ import runpy
 import sys
 from collections.abc import Sequence
 
-from engine.commands.console import some_path
+from engine.commands.data import some_path
 from engine.core.errors import InputError
 from engine.core.workspace import PROGRAM, Workspace
 

@@ -5,14 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from engine.commands.console import (
-    ConsoleProgress,
-    add_data_arguments,
-    check_early,
-    embed_data,
-    finish,
-    load_data,
-)
+from engine.commands.console import ConsoleProgress, finish
+from engine.commands.data import add_data_arguments, check_early, embed_data, load_data
 from engine.core.workspace import Workspace
 
 

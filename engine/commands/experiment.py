@@ -10,19 +10,21 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from engine.commands.console import (
-    ConsoleProgress,
+from engine.commands.console import ConsoleProgress, finish
+from engine.commands.data import (
     add_preprocess_arguments,
     add_source_arguments,
     chosen_preprocess,
     device_name,
     encoder_of_images,
-    finish,
     load_data,
 )
-from engine.commands.sampled import add_sampling_arguments, pairs_of, sampling_of
+from engine.commands.requests import read_request
+from engine.commands.sample import add_sampling_arguments, sample_values
 from engine.core.settings import add_flags, from_flags
 from engine.core.workspace import Workspace
+from engine.embeddings.encoders.registry import expand_grid
+from engine.jobs.tasks.experiments import ExperimentRequest, compare_models, experiments_folder
 from engine.selection.experiments import MODELS, RESOLUTIONS
 from engine.selection.sweep.settings import SweepSettings
 
@@ -46,32 +48,21 @@ def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None
 
 def main(arguments: argparse.Namespace) -> int:
     """Compare, print the table, then the folder."""
-    from engine.embeddings.encoders.registry import expand_grid
-    from engine.images.sampling import draw_sample
-    from engine.jobs.experiment import compare_embeddings, experiments_folder
-    from engine.runs.run import make_parent
-
     workspace, progress = Workspace.open(arguments.workspace), ConsoleProgress()
     settings = SweepSettings.parse(from_flags(arguments, SweepSettings))
-    sampling, pairs = sampling_of(arguments, settings.random_state), pairs_of(arguments)
     models = arguments.models or [encoder_of_images(arguments.dataset).name, *MODELS]
-    asked, preprocess = expand_grid(models, arguments.resolutions), chosen_preprocess(arguments)
+    known = {
+        "models": models,
+        "dataset": "",
+        "folder": "",
+        "settings": settings,
+        "preprocess": chosen_preprocess(arguments),
+    }
+    request = read_request(arguments, ExperimentRequest, **known, **sample_values(arguments, settings.random_state))
+    expand_grid(request.models, request.resolutions)
     dataset = load_data(arguments, workspace, progress)
     folder = arguments.output_dir or experiments_folder(workspace, dataset.id)
-    make_parent(folder)
-    sample = draw_sample(workspace, dataset.id, sampling, targets=arguments.target_image, pairs=pairs)
-    for sentence in sample.warnings:
-        progress.say(sentence)
-    result = compare_embeddings(
-        workspace,
-        sample,
-        asked,
-        output_dir=folder,
-        settings=settings,
-        preprocess=preprocess,
-        device=arguments.device,
-        progress=progress,
-    )
+    result = compare_models(workspace, request.changed(dataset=dataset.id, folder=str(folder)), progress)
     for row in result.rows:
         figures = ", ".join(
             f"{name.replace('_', ' ')} {value:.3f}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from engine.core.errors import InputError
@@ -23,3 +24,12 @@ class Parser(argparse.ArgumentParser):
             Always.
         """
         raise InputError(f"{message[:1].upper()}{message[1:]}.", f"See `{self.prog} --help`.")
+
+
+def peek(given: Sequence[str], flag: str) -> str | None:
+    """Return the value of a flag before the parser is complete; whether it may lack one is for the parser to say."""
+    early = Parser(add_help=False)
+    early.add_argument(flag, dest="value", nargs="?")
+    known, _ = early.parse_known_args(list(given))
+    value: str | None = known.value
+    return value

@@ -4,31 +4,23 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from engine.commands.console import ConsoleProgress, finish
-from engine.core.settings import add_flags, from_flags
+from engine.commands.requests import add_run_arguments, read_run_request
 from engine.core.workspace import Workspace
-from engine.labels.pseudo_labels import PseudoLabelSettings
+from engine.jobs.tasks.labels import PseudoLabelRequest, pseudo_label
 
 
 def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None:
     """Declare the run and the settings."""
-    parser.add_argument("run", type=Path, help="the run's folder")
-    parser.add_argument("--workspace", type=Path, help="where cache/ and library/ live")
-    add_flags(parser, PseudoLabelSettings)
+    add_run_arguments(parser, PseudoLabelRequest)
 
 
 def main(arguments: argparse.Namespace) -> int:
     """Vote, write the files, print their folder."""
-    from engine.jobs.products import pseudo_label_run
-    from engine.runs.run import open_run
-
     progress = ConsoleProgress()
-    settings = PseudoLabelSettings.parse(from_flags(arguments, PseudoLabelSettings))
-    written = pseudo_label_run(
-        Workspace.open(arguments.workspace), open_run(arguments.run), settings, progress=progress
-    )
+    request = read_run_request(arguments, PseudoLabelRequest)
+    written = pseudo_label(Workspace.open(arguments.workspace), request, progress)
     for name, part in written.splits.items():
         right = "" if part.accuracy is None else f", {part.accuracy:.1%} of them right"
         progress.say(f"{name}: {part.coverage:.1%} of the images labelled{right}")

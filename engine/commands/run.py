@@ -10,28 +10,19 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from engine.clustering.registry import DEFAULT_METHOD, METHODS, find_method
-from engine.commands.console import (
-    ConsoleProgress,
-    add_data_arguments,
-    check_early,
-    embed_data,
-    finish,
-    load_data,
-    method_settings,
-    peek,
-    some_path,
-)
-from engine.core.errors import InputError, KindredError
+from engine.clustering.registry import find_method
+from engine.commands.console import ConsoleProgress, finish
+from engine.commands.data import add_data_arguments, check_early, embed_data, load_data, some_path
+from engine.commands.method import add_method_arguments, method_values
+from engine.commands.parser import peek
+from engine.core.errors import InputError
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import add_flags, from_flags
 from engine.core.workspace import Workspace
+from engine.jobs.tasks.clustering import ClusterRequest, cluster_images, help_to_train, prepare, run_folder
+from engine.jobs.tasks.labels import PseudoLabelRequest, pseudo_label
 from engine.labels.pseudo_labels import PseudoLabelSettings
-
-if TYPE_CHECKING:
-    from engine.runs.rows import Rows
 
 
 def expand(given: Sequence[str]) -> list[str]:
@@ -54,7 +45,6 @@ def expand(given: Sequence[str]) -> list[str]:
 def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None:
     """Declare the flags, the chosen encoder's and the chosen method's among them."""
     add_data_arguments(parser, given)
-    parser.add_argument("--method", choices=[*METHODS], default=DEFAULT_METHOD, help="the clustering method")
     parser.add_argument(
         "--settings", help="the method's settings from a JSON file, or a paper's by name (hadis: cifar10, stl10, ...)"
     )
@@ -62,6 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None
     parser.add_argument("--experiment-name", default="", help="what the run is called")
     parser.add_argument(
         "--test-fraction", type=float, help="set this share aside as the test part, by class and content hash"
+    )
+    parser.add_argument(
+        "--start-run", type=some_path, help="a run of the same images from whose clusters a deep method starts"
     )
     parser.add_argument("--load-features", type=Path, help="cluster these saved features instead (same as --vectors)")
     parser.add_argument("--save-features", action="store_true", help="keep the embeddings in the run folder")
@@ -72,9 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None
     parser.add_argument("--viz-method", choices=["umap", "tsne", "pca"], default="umap", help="the map of the figures")
     parser.add_argument("--generate-pseudo-labels", action="store_true", help="label the clusters by vote")
     add_flags(parser, PseudoLabelSettings)
-    method = peek(given, "--method") or DEFAULT_METHOD
-    if method in METHODS:
-        add_flags(parser, find_method(method).settings_class, skip={"device"})
+    add_method_arguments(parser, given)
     parser.set_defaults(given=list(given))
 
 
@@ -83,15 +74,15 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.load_features is not None and arguments.vectors is None:
         arguments.vectors = arguments.load_features
     check_early(arguments)
+    method_values(arguments)
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         return train_together(arguments)
-    return whole(arguments, str)
+    return whole(arguments)
 
 
 def train_together(arguments: argparse.Namespace) -> int:
     """Let the first process do everything and the others join it for the training, once its folder is known."""
     from engine.clustering.deep.parallel import ProcessGroup
-    from engine.runs import fit as pipeline
 
     if find_method(arguments.method).takes != "images":
         raise InputError(f"{arguments.method} trains in one process.", "Start it without torchrun.")
@@ -99,79 +90,61 @@ def train_together(arguments: argparse.Namespace) -> int:
     try:
         if processes.rank == 0:
             return whole(arguments, processes.text_from_first)
-        folder = Path(processes.text_from_first(""))
+        folder = processes.text_from_first("")
         workspace = Workspace.open(arguments.workspace)
-        rows = read(arguments, workspace, SILENT, {})
-        settings = method_settings(arguments, rows)
-        pipeline.fit(find_method(arguments.method), settings, rows, workspace, checkpoints=folder / "checkpoints")
+        help_to_train(workspace, ready(arguments, workspace, SILENT).changed(folder=folder))
         return 0
     finally:
         processes.close()
 
 
-def whole(arguments: argparse.Namespace, announce: Callable[[str], str]) -> int:
-    """Run the whole way; `announce` hears of the folder before the training begins."""
-    from engine.jobs.products import draw_run, pseudo_label_run, save_features
-    from engine.runs import fit as pipeline
-    from engine.runs import run as runs
+def whole(arguments: argparse.Namespace, announce: Callable[[str], str] | None = None) -> int:
+    """Run the whole way; `announce`, where there is one, hears of the folder before the training begins."""
+    from engine.runs.figures import draw_run
+    from engine.runs.rows import rows_of_run
+    from engine.runs.run import make_parent
 
     workspace, progress = Workspace.open(arguments.workspace), ConsoleProgress()
     vote = PseudoLabelSettings.parse(from_flags(arguments, PseudoLabelSettings))
-    parent = arguments.results_dir or workspace.runs
-    runs.make_parent(parent)
-    seconds: dict[str, float] = {}
-    rows = read(arguments, workspace, progress, seconds)
-    settings = method_settings(arguments, rows)
-    n_clusters = find_method(arguments.method).n_clusters(settings)
-    if n_clusters is not None and "n_clusters" not in settings.model_fields_set:
-        progress.say(
-            f"No number of clusters was given and no truth tells it: {n_clusters} are made. "
-            "--num-clusters asks for another; `python -m engine sweep` looks for one."
-        )
-    folder = arguments.resume_from
-    if folder is None:
-        folder = runs.new_folder(parent, runs.folder_name(arguments.method, rows.dataset.name, n_clusters))
-    announce(str(folder))
-    try:
-        run = pipeline.cluster(
-            workspace,
-            rows,
-            arguments.method,
-            settings,
-            folder,
-            title=arguments.experiment_name,
-            config={"arguments": arguments.given, "test_fraction": arguments.test_fraction},
-            progress=progress,
-            seconds=seconds,
-        )
-    except KeyboardInterrupt:
-        progress.say(f"To go on from what is there: python -m engine run --resume-from {folder}")
-        raise
-    except KindredError:
-        runs.drop_empty(folder)
-        raise
-    pipeline.write_labels(run, rows, workspace)
+    make_parent(arguments.results_dir or workspace.runs)
+    request = ready(arguments, workspace, progress)
+    if announce is not None:
+        folder = run_folder(workspace, request, prepare(workspace, request))
+        announce(str(folder))
+        request = request.changed(folder=str(folder))
+    run = cluster_images(workspace, request, progress)
     for sentence in run.results["notes"]:
         progress.say(sentence)
-    if arguments.save_features:
-        save_features(run, rows)
     if arguments.generate_pseudo_labels:
-        pseudo_label_run(workspace, run, vote, progress=progress)
+        pseudo_label(workspace, PseudoLabelRequest(run=str(run.folder), settings=vote), progress)
     if arguments.plot:
-        draw_run(workspace, run, rows, arguments.viz_method, progress=progress)
-    return finish(folder)
+        draw_run(workspace, run, rows_of_run(workspace, run), arguments.viz_method, progress=progress)
+    return finish(run.folder)
 
 
-def read(arguments: argparse.Namespace, workspace: Workspace, progress: Progress, seconds: dict[str, float]) -> Rows:
-    """Scan, embed and split the data that the flags name; the times go into `seconds`."""
-    from engine.runs.rows import with_test_fraction
+def ready(arguments: argparse.Namespace, workspace: Workspace, progress: Progress) -> ClusterRequest:
+    """Scan and embed the data that the flags name, and return what is to be clustered how."""
+    from engine.runs.rows import check_test_fraction
 
-    if arguments.test_fraction is not None and not 0 < arguments.test_fraction < 1:
-        raise InputError(f"The test fraction must lie between 0 and 1, not at {arguments.test_fraction:g}.")
+    if arguments.test_fraction is not None:
+        check_test_fraction(arguments.test_fraction)
     began = time.perf_counter()
     dataset = load_data(arguments, workspace, progress)
-    seconds["scan"] = time.perf_counter() - began
-    began = time.perf_counter()
-    rows = embed_data(arguments, workspace, dataset, progress)
-    seconds["embed"] = time.perf_counter() - began
-    return rows if arguments.test_fraction is None else with_test_fraction(rows, arguments.test_fraction)
+    scanned = time.perf_counter()
+    rows = embed_data(arguments, workspace, dataset, progress, neighbors=False)
+    return ClusterRequest.parse(
+        {
+            "dataset": dataset.id,
+            "config_key": rows.embedding.config_key,
+            "method": arguments.method,
+            "settings": method_values(arguments),
+            "test_fraction": arguments.test_fraction,
+            "start_run": str(arguments.start_run or ""),
+            "title": arguments.experiment_name,
+            "save_features": arguments.save_features,
+            "folder": str(arguments.resume_from or ""),
+            "results_dir": str(arguments.results_dir or ""),
+            "arguments": arguments.given,
+            "seconds": {"scan": scanned - began, "embed": time.perf_counter() - scanned},
+        }
+    )

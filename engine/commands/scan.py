@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from engine.commands.console import ConsoleProgress, add_source_arguments, finish, load_data
+from engine.commands.console import ConsoleProgress, finish
+from engine.commands.data import add_source_arguments, load_data
 from engine.core.workspace import Workspace
 
 

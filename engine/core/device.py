@@ -37,6 +37,18 @@ def choose_device(wanted: str = "auto") -> str:
     return wanted
 
 
+def device_name(wanted: str = "auto") -> str:
+    """Return the one name of the device that `wanted` means here: "cuda" and, where it has a GPU, "auto" are "cuda:0".
+
+    Raises
+    ------
+    InputError
+        When the device is not on this machine.
+    """
+    name = choose_device(wanted)
+    return "cuda:0" if name == "cuda" else name
+
+
 def gpu_count() -> int:
     """Return the number of GPUs that FAISS can use; faiss-gpu also imports where there is none."""
     import faiss

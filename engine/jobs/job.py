@@ -27,6 +27,7 @@ from filelock import FileLock, Timeout
 from engine.core.errors import InputError, StorageError
 from engine.core.files import read_json, write_json
 from engine.core.workspace import PROGRAM, Workspace
+from engine.jobs.tasks.registry import verb_name
 
 State = Literal["starting", "waiting", "running", "done", "failed", "cancelled", "interrupted"]
 ACTIVE: tuple[State, ...] = ("starting", "waiting", "running")
@@ -239,7 +240,7 @@ def status(folder: Path) -> JobStatus:
     rate, left = _pace(updates)
     return JobStatus(
         folder=folder,
-        task=config.get("task", "cluster"),
+        task=verb_name(config.get("task", "cluster")),
         title=config.get("title") or folder.name,
         state=state,
         created=float(config.get("created") or folder.stat().st_mtime),

@@ -1,4 +1,4 @@
-"""The inside of a job's process: take the lock, wait for the device, run the task, write how it ended."""
+"""The inside of a job's process: take the lock, wait for the device, do the work, write how it ended."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.core.device import device_name
 from engine.core.errors import KindredError
 from engine.core.files import read_json, save_array, write_json
 from engine.core.workspace import Workspace
 from engine.jobs import job as jobs
-from engine.jobs.tasks import find_task
+from engine.jobs.tasks.registry import find_verb
 
 _EVERY = 0.25  # seconds between two progress lines
 
@@ -30,7 +31,7 @@ class FileProgress:
         self.folder = folder
         self.file: io.BufferedWriter = (folder / "progress.jsonl").open("ab")
         self.last, self.phase, self.done = 0.0, "", 0.0
-        self.score: Any = None  # labels -> dict of scores, set by a task that has embeddings
+        self.score: Any = None  # labels -> dict of scores, set by a verb that has embeddings
 
     def _append(self, line: dict[str, Any]) -> None:
         self.file.write(json.dumps({"at": time.time()} | line).encode() + b"\n")
@@ -72,14 +73,16 @@ def run_job(folder: Path) -> int:
         began = time.time()
         try:
             config = read_json(folder / "config.json")
-            task = find_task(config["task"])
-            if task.waits:
+            verb = find_verb(config.get("task", "cluster"))
+            request = verb.request.from_config(config).for_job(workspace, folder)
+            if verb.computes:
                 progress.update(0, 1, phase="waiting")
-                with jobs.holding(workspace.locks / f"{config.get('device', 'auto')}.lock", timeout=-1):
+                with jobs.holding(device_lock(workspace, request.wanted_device), timeout=-1):
                     progress.update(0, 1, phase="starting")
-                    result = task.function(workspace, folder, config, progress)
+                    result = verb.function(workspace, request, progress)
             else:
-                result = task.function(workspace, folder, config, progress)
+                result = verb.function(workspace, request, progress)
+            summary = verb.summary(result)
         except KindredError as error:
             outcome = _failed(error.sentence, error.hint)
         except MemoryError:
@@ -90,9 +93,20 @@ def run_job(folder: Path) -> int:
                 "The technical detail is below; resume to try again.",
             )
         else:
-            outcome = {"state": "done", "result": result}
+            outcome = {"state": "done", "result": summary}
         write_json(folder / "outcome.json", outcome | {"ended": time.time(), "seconds": time.time() - began})
     return 0 if outcome["state"] == "done" else 2
+
+
+def device_lock(workspace: Workspace, wanted: str) -> Path:
+    """Return the lock file of the device that `wanted` means here: "auto" and "cuda:0" share one.
+
+    Raises
+    ------
+    InputError
+        The device is not on this machine.
+    """
+    return workspace.locks / f"{device_name(wanted).replace(':', '-')}.lock"
 
 
 def _failed(sentence: str, hint: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from engine.core.ids import positions
 from engine.core.labels import encode
 from engine.evaluation.agreement import accuracy, ari, contingency, nmi, per_class, per_cluster, random_accuracy
 from engine.evaluation.scores import scores
-from engine.runs.rows import Rows
+from engine.runs.rows import Rows, train_and_test
 from engine.runs.run import Run
 
 
@@ -91,9 +91,8 @@ def analyze(run: Run, rows: Rows | None = None, *, detailed: bool = False) -> di
         "classes": names,
         "notes": list(run.results.get("notes", [])),
     }
-    parts = {"train": split != "test", "test": split == "test"}
-    if not parts["train"].any():
-        parts = {"train": parts["test"], "test": parts["train"]}
+    train, test = train_and_test(split.tolist())
+    parts = {"train": np.isin(np.arange(len(labels)), train), "test": np.isin(np.arange(len(labels)), test)}
     for name, chosen in parts.items():
         result[name] = None
         if chosen.any():

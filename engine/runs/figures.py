@@ -15,13 +15,36 @@ from PIL import Image, ImageDraw, ImageFont
 
 from engine.core.files import replace_file, write_text
 from engine.core.palette import category_color
+from engine.core.progress import SILENT, Progress
+from engine.core.workspace import Workspace
 from engine.evaluation.agreement import match
+from engine.geometry.projection import ProjectionSettings
+from engine.runs.rows import Rows, align, load_rows, map_of, truth_codes
+from engine.runs.run import Run
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 _SIDE, _MARGIN, _SCALE = 640, 40, 2
 _BLUE = "#2F6FED"
+
+
+def draw_run(
+    workspace: Workspace, run: Run, rows: Rows, kind: str = "umap", *, progress: Progress = SILENT
+) -> list[Path]:
+    """Write a run's figures: the map by cluster beside truth, and the cluster sizes.
+
+    A run that trained a network is drawn in the space that it learned.
+    """
+    if "trained_embedding" in run.config:
+        rows = load_rows(workspace, run.dataset, str(run.config["trained_embedding"]))
+    labels, _ = align(run, rows)
+    xy = map_of(workspace, rows, ProjectionSettings.parse({"kind": kind}), progress=progress)
+    truth = truth_codes(rows.truth)
+    names = sorted({name for name in rows.truth if name is not None})
+    folder = run.folder / "figures"
+    maps = draw_maps(folder, xy, labels, truth, names, title=run.name, name=f"map_{kind}")
+    return [*maps, *draw_sizes(folder, labels)]
 
 
 def draw_maps(

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import platform
 import time
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.clustering.base import ClusterEstimator
+from engine.clustering.deep.estimator import DeepEstimator
 from engine.clustering.registry import Method, find_method
-from engine.core.csv import write_csv
 from engine.core.errors import InputError, KindredError
 from engine.core.labels import Labels
 from engine.core.progress import SILENT, Progress
@@ -21,14 +20,10 @@ from engine.core.settings import Settings
 from engine.core.workspace import Workspace
 from engine.embeddings.encoders.registry import find_encoder
 from engine.evaluation.scores import scores
-from engine.geometry.neighbors import cached_graph
 from engine.images.pixels import natural_side, read_pixels
 from engine.images.sources import shown
-from engine.runs import run as runs
-from engine.runs.rows import Rows, embed_dataset, graph_of, truth_codes
-
-if TYPE_CHECKING:
-    from engine.labels.table import LabelTable
+from engine.runs.rows import Rows, embed_dataset, graph_of, train_and_test, truth_codes
+from engine.runs.run import Run, keep_final_checkpoint, kept_config, save_config, save_run
 
 
 def fit(
@@ -37,10 +32,16 @@ def fit(
     rows: Rows,
     workspace: Workspace,
     *,
+    start: Labels | None = None,
     progress: Progress = SILENT,
     checkpoints: Path | None = None,
 ) -> tuple[ClusterEstimator, Labels, NDArray[np.float32]]:
-    """Fit on the training rows (all rows where there is no split) and label every row.
+    """Fit on the training rows and label every row.
+
+    Parameters
+    ----------
+    start : (n,) int32, optional
+        A clustering of the rows for a deep method to start from; -1 where it has none.
 
     Returns
     -------
@@ -48,27 +49,22 @@ def fit(
     """
     estimator = method.build(settings)
     estimator.cache = workspace.cache / "reductions"
+    if start is not None:
+        if not method.starts_from_labels or not isinstance(estimator, DeepEstimator):
+            raise InputError(f"{method.title} does not start from another clustering.", "Leave the start run out.")
+        estimator.start_from(start[rows.train])
     if method.takes == "images":
         return _fit_images(method, estimator, rows, workspace, progress, checkpoints)
-    test = np.array([part == "test" for part in rows.split], dtype=bool)
-    if not test.any() or test.all():
-        graph = graph_of(workspace, rows, progress=progress) if estimator.wants_graph else None
-        estimator.fit(rows.vectors, neighbors=graph, progress=progress, checkpoints=checkpoints)
+    known = rows.training()
+    graph = graph_of(workspace, known, progress=progress) if estimator.wants_graph else None
+    estimator.fit(known.vectors, neighbors=graph, progress=progress, checkpoints=checkpoints)
+    if not len(rows.test):
         return estimator, estimator.labels_, estimator.confidence_
-    train = np.flatnonzero(~test)
-    known = rows.vectors[train]
-    graph = (
-        cached_graph(workspace, f"{rows.embedding.key}-train", known, progress=progress)
-        if estimator.wants_graph
-        else None
-    )
-    estimator.fit(known, neighbors=graph, progress=progress, checkpoints=checkpoints)
     labels = np.empty(len(rows), dtype=np.int32)
-    labels[train] = estimator.labels_
     confidence = np.empty(len(rows), dtype=np.float32)
-    confidence[train] = estimator.confidence_
-    labels[test], confidence[test] = estimator.predict_confidence(rows.vectors[test])
-    estimator.extra_ = {name: _spread(values, train, len(rows)) for name, values in estimator.extra_.items()}
+    labels[rows.train], confidence[rows.train] = estimator.labels_, estimator.confidence_
+    labels[rows.test], confidence[rows.test] = estimator.predict_confidence(rows.vectors[rows.test])
+    estimator.extra_ = {name: _spread(values, rows.train, len(rows)) for name, values in estimator.extra_.items()}
     return estimator, labels, confidence
 
 
@@ -85,10 +81,9 @@ def _fit_images(
         raise InputError("This method needs images; the data set holds vectors only.", "Choose another method.")
     side = method.image_side(estimator.settings) or natural_side(rows.width, rows.height)
     pixels = read_pixels(workspace, rows.dataset, rows.paths, rows.contents, side, progress=progress)
-    test = np.array([rows.split[row] == "test" for row in pixels.rows], dtype=bool)
-    apart = test.any() and not test.all() and not method.trains_on_all(estimator.settings)
-    train = np.flatnonzero(~test) if apart else None
-    estimator.fit(pixels.images, progress=progress, checkpoints=checkpoints, train_rows=train)  # type: ignore[call-arg, arg-type]
+    train, test = train_and_test([rows.split[row] for row in pixels.rows.tolist()])
+    apart = len(test) > 0 and not method.trains_on_all(estimator.settings)
+    estimator.fit(pixels.images, progress=progress, checkpoints=checkpoints, train_rows=train if apart else None)  # type: ignore[call-arg, arg-type]
     if small := int((np.maximum(rows.width, rows.height) < side).sum()):
         estimator.notes_.append(f"{small:,} images are smaller than {side} px and were enlarged.")
     if lost := sorted(set(range(len(rows))) - set(pixels.rows.tolist())):
@@ -124,12 +119,11 @@ def _spread(values: NDArray[Any], rows: NDArray[np.int64], n: int) -> NDArray[An
 def measure(rows: Rows, labels: Labels) -> dict[str, Any]:
     """Return {"train": metrics, "test": metrics or None} of one labelling."""
     truth = truth_codes(rows.truth)
-    test = np.array([part == "test" for part in rows.split], dtype=bool)
-    if not test.any() or test.all():
+    if not len(rows.test):
         return {"train": scores(rows.vectors, labels, truth), "test": None}
     return {
         name: scores(rows.vectors[chosen], labels[chosen], None if truth is None else truth[chosen])
-        for name, chosen in (("train", ~test), ("test", test))
+        for name, chosen in (("train", rows.train), ("test", rows.test))
     }
 
 
@@ -142,9 +136,10 @@ def cluster(
     *,
     title: str = "",
     config: dict[str, Any] | None = None,
+    start: Labels | None = None,
     progress: Progress = SILENT,
     seconds: dict[str, float] | None = None,
-) -> runs.Run:
+) -> Run:
     """Cluster the rows and write the run folder; its config.json is there from the start, for a resume.
 
     Parameters
@@ -153,21 +148,23 @@ def cluster(
         The run's folder; it exists already.
     config : dict, optional
         What a job's config.json holds already; kept.
+    start : (n,) int32, optional
+        A clustering of the rows for a deep method to start from.
     seconds : dict, optional
         Times of earlier steps, written beside this one's.
     """
     method = find_method(method_name)
     began = time.perf_counter()
     known = (config or {}) | _configuration(rows, method, settings, title)
-    before = runs.kept_config(folder)
-    runs.save_config(folder, known)
+    before = kept_config(folder)
+    save_config(folder, known)
     try:
         estimator, labels, confidence = fit(
-            method, settings, rows, workspace, progress=progress, checkpoints=folder / "checkpoints"
+            method, settings, rows, workspace, start=start, progress=progress, checkpoints=folder / "checkpoints"
         )
     except KindredError:
         if before is not None:  # a refused resume leaves the run as it was
-            runs.save_config(folder, before)
+            save_config(folder, before)
         raise
     times = dict(seconds or {}) | {"cluster": time.perf_counter() - began}
     progress.update(0, 1, phase="scoring")
@@ -176,11 +173,11 @@ def cluster(
         results["references"] = references(rows, workspace, len(np.unique(labels[labels >= 0])), progress=progress)
     times["score"] = time.perf_counter() - began - times["cluster"]
     if method.kind == "deep":
-        runs.keep_final_checkpoint(folder)
+        keep_final_checkpoint(folder)
     known["resolved"] = estimator.resolved_.model_dump(mode="json")
     if estimator.encoder_ is not None:
         known["trained_embedding"] = _embed_with_trained(estimator, rows, workspace, progress)
-    return runs.save_run(
+    return save_run(
         folder,
         config=known,
         results=results,
@@ -224,18 +221,3 @@ def references(
 def settings_of(rows_config: dict[str, Any]) -> Settings:
     """Rebuild a method's settings from a run's config."""
     return find_method(rows_config["method"]).settings_class.parse(rows_config.get("settings", {}))
-
-
-def write_labels(run: runs.Run, rows: Rows, workspace: Workspace) -> Path:
-    """Write labels.csv of a run: one line per file, duplicates included, split as the run was."""
-    from engine.labels.table import label_table
-
-    table = label_table(workspace, rows.dataset.id, rows.contents, run.assignments, run.predictions["confidence"])
-    path = run.folder / "labels.csv"
-    write_csv(path, split_as(table, rows).columns())
-    return path
-
-
-def split_as(table: LabelTable, rows: Rows) -> LabelTable:
-    """Return the table with the split of the rows it was made from in place of the catalog's."""
-    return replace(table, split=[rows.split[row] for row in table.rows.tolist()])

@@ -6,14 +6,17 @@ these rows come from the cache or are made now.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.core.errors import InputError, StorageError
-from engine.core.files import load_array
+from engine.core.files import load_array, save_arrays
 from engine.core.ids import Ids, positions, to_hex
 from engine.core.labels import Labels, encode
 from engine.core.progress import SILENT, Progress
@@ -28,7 +31,7 @@ from engine.images.decode import PreprocessSettings
 from engine.images.sampling import kept_sample
 from engine.images.splits import stratified_split
 from engine.images.tables import load_images
-from engine.runs import run as runs
+from engine.runs.run import Run
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,42 @@ class Rows:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @cached_property
+    def train(self) -> NDArray[np.int64]:
+        """Numbers of the rows that methods are fitted on; all rows where there is no test part beside another."""
+        return train_and_test(self.split)[0]
+
+    @cached_property
+    def test(self) -> NDArray[np.int64]:
+        """Numbers of the rows held back for the test; none where there is no test part beside another."""
+        return train_and_test(self.split)[1]
+
+    def training(self) -> Rows:
+        """Return the training part as rows of its own; these rows themselves where nothing is held back."""
+        return self.take(self.train) if len(self.test) else self
+
+    def take(self, rows: NDArray[np.int64]) -> Rows:
+        """Return some of the rows, by number; their graph and maps are cached under a key of their own."""
+        contents = self.contents[rows]
+        digest = hashlib.blake2b(np.ascontiguousarray(contents).tobytes(), digest_size=8).hexdigest()
+        embedding = EmbeddingSet(
+            f"{self.embedding.key}-{digest}",
+            self.embedding.config_key,
+            contents,
+            self.vectors[rows],
+            self.embedding.rows[rows],
+        )
+        return Rows(
+            dataset=self.dataset,
+            embedding=embedding,
+            ids=self.ids[rows],
+            paths=[self.paths[row] for row in rows.tolist()],
+            truth=[self.truth[row] for row in rows.tolist()],
+            split=[self.split[row] for row in rows.tolist()],
+            width=self.width[rows],
+            height=self.height[rows],
+        )
+
     @property
     def contents(self) -> Ids:
         """Content ids, (n,) S16."""
@@ -80,17 +119,34 @@ class Rows:
         return self.embedding.vectors
 
 
-def load_rows(workspace: Workspace, dataset_id: str, config_key: str) -> Rows:
+def train_and_test(split: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the row numbers of the training part and of the test part.
+
+    Parameters
+    ----------
+    split : sequence of str
+        "", "train" or "test" for each row. Where all rows or none are "test", all of them are for training.
+    """
+    held_back = np.array([part == "test" for part in split], dtype=bool)
+    if held_back.all() or not held_back.any():
+        return np.arange(len(held_back)), np.empty(0, np.int64)
+    return np.flatnonzero(~held_back), np.flatnonzero(held_back)
+
+
+def load_rows(workspace: Workspace, dataset_id: str, config_key: str, *, only: Ids | None = None) -> Rows:
     """Bring together the catalog's images and the embeddings of one configuration.
 
-    Where the person keeps a sample of the data set, these are the rows of the sample.
+    Parameters
+    ----------
+    only : (m,) S16, optional
+        Take just these content ids. By default the sample that the person keeps of the data set, else everything.
     """
-    sample = kept_sample(workspace, dataset_id)
-    only = None if sample is None else sample.contents
+    if only is None and (sample := kept_sample(workspace, dataset_id)) is not None:
+        only = sample.contents
     return _rows(workspace, load_set(workspace, dataset_id, config_key, only=only), dataset_id)
 
 
-def rows_of_run(workspace: Workspace, run: runs.Run) -> Rows:
+def rows_of_run(workspace: Workspace, run: Run) -> Rows:
     """Return the rows that a run was made on, as far as they still exist, split as the run split them.
 
     Raises
@@ -109,6 +165,17 @@ def rows_of_run(workspace: Workspace, run: runs.Run) -> Rows:
     return replace(rows, split=[str(part) for part in split.tolist()])
 
 
+def check_test_fraction(fraction: float) -> None:
+    """Refuse a share of the rows that leaves nothing on one side.
+
+    Raises
+    ------
+    InputError
+    """
+    if not 0 < fraction < 1:
+        raise InputError(f"The test fraction must lie between 0 and 1, not at {fraction:g}.")
+
+
 def with_test_fraction(rows: Rows, fraction: float) -> Rows:
     """Set a share of the rows aside as the test part, each class its share, by content hash.
 
@@ -122,9 +189,8 @@ def with_test_fraction(rows: Rows, fraction: float) -> Rows:
     InputError
         The data have a test part already, the fraction is out of range, or there are too few rows.
     """
-    if not 0 < fraction < 1:
-        raise InputError(f"The test fraction must lie between 0 and 1, not at {fraction:g}.")
-    if "test" in rows.split:
+    check_test_fraction(fraction)
+    if len(rows.test):
         raise InputError(
             f"{rows.dataset.name} has a test part of its own.", "Leave the test fraction out to use that one."
         )
@@ -180,7 +246,20 @@ def embed_dataset(
     return _rows(workspace, embedding, dataset_id)
 
 
-def align(run: runs.Run, rows: Rows) -> tuple[Labels, NDArray[np.float32]]:
+def save_features(rows: Rows, folder: Path) -> list[Path]:
+    """Write the embeddings as files that `--vectors` reads again, train and test apart, with ids and truth."""
+    written = []
+    for name, chosen in (("train", rows.train), ("test", rows.test)):
+        if len(chosen):
+            arrays = {"vectors": rows.vectors[chosen], "ids": np.array(rows.names)[chosen]}
+            if any(rows.truth):
+                arrays["labels"] = np.array([truth or "" for truth in rows.truth])[chosen]
+            written.append(folder / f"{name}_features.npz")
+            save_arrays(written[-1], **arrays)
+    return written
+
+
+def align(run: Run, rows: Rows) -> tuple[Labels, NDArray[np.float32]]:
     """Return a run's labels and confidence on these rows; images that came later are -1 with confidence 0."""
     at = positions(run.contents, rows.contents)
     known = at >= 0

@@ -33,7 +33,7 @@ def how_many(now: Current) -> None:
         start_job(now.workspace, "count", "How many clusters", now.dataset, config_key=now.configuration.key)
         st.rerun()
     if job is not None and (job.folder / "count.json").exists():
-        _show(read_json(job.folder / "count.json"), rows_of(now, now.configuration))
+        _show(read_json(job.folder / "count.json"), rows_of(now, now.configuration).training())
 
 
 def _show(found: dict[str, Any], rows: Rows) -> None:

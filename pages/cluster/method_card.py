@@ -17,9 +17,10 @@ from engine.core.errors import KindredError
 from engine.core.settings import Settings
 from engine.core.workspace import Workspace
 from engine.evaluation.scores import scores
-from engine.runs import fit as pipeline
-from engine.runs import run as runs
+from engine.jobs.tasks.clustering import ClusterRequest, cluster_images
+from engine.runs.fit import fit
 from engine.runs.rows import Rows, truth_codes
+from engine.runs.run import Run
 from pages.cluster.search_panel import search_panel
 from pages.cluster.training_view import largest_clusters, size_bars, training_view
 from pages.shared import forms
@@ -47,7 +48,7 @@ class Answer:
 def _answer(
     _workspace: Workspace, _rows: Rows, _settings: Settings, key: str, method: str, settings_key: str
 ) -> Answer:
-    estimator, labels, _ = pipeline.fit(find_method(method), _settings, _rows, _workspace)
+    estimator, labels, _ = fit(find_method(method), _settings, _rows, _workspace)
     truth = truth_codes(_rows.truth)
     return Answer(labels, scores(_rows.vectors, labels, truth), estimator.notes_)
 
@@ -87,7 +88,7 @@ def method_card(now: Current) -> None:
         else:
             _in_a_job(now, rows, method, settings)
         with st.expander("Search for the best settings", icon=":material/manage_search:"):
-            search_panel(now, method)
+            search_panel(now, method, settings)
 
 
 def is_live(method: Method, settings: Settings, rows: Rows) -> bool:
@@ -112,13 +113,17 @@ def _live(now: Current, rows: Rows, method: Method, settings: Settings) -> None:
         st.rerun()
 
 
-def keep(now: Current, rows: Rows, method: Method, settings: Settings) -> runs.Run:
+def keep(now: Current, rows: Rows, method: Method, settings: Settings) -> Run:
     """Write the clustering as a run of the library."""
-    name = runs.folder_name(method.name, rows.dataset.name, method.n_clusters(settings))
-    folder = runs.new_folder(now.workspace.runs, name)
-    run = pipeline.cluster(now.workspace, rows, method.name, settings, folder)
-    pipeline.write_labels(run, rows, now.workspace)
-    return run
+    return cluster_images(
+        now.workspace,
+        ClusterRequest(
+            dataset=rows.dataset.id,
+            config_key=rows.embedding.config_key,
+            method=method.name,
+            settings=settings.model_dump(mode="json"),
+        ),
+    )
 
 
 def show_answer(rows: Rows, labels: NDArray[np.int32], found: dict[str, Any]) -> None:

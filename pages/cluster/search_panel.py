@@ -10,6 +10,7 @@ import streamlit as st
 
 from engine.clustering.registry import Method, find_method
 from engine.core.files import read_json
+from engine.core.settings import Settings
 from pages.shared.actions import pressed
 from pages.shared.charts import draw
 from pages.shared.job_view import job_view
@@ -17,8 +18,8 @@ from pages.shared.state import Current, escape
 from pages.shared.tasks import newest, start_clustering, start_job
 
 
-def search_panel(now: Current, method: Method) -> None:
-    """Draw the panel of one method."""
+def search_panel(now: Current, method: Method, settings: Settings) -> None:
+    """Draw the panel of one method; every trial starts from `settings`."""
     assert now.dataset is not None and now.configuration is not None
     job = newest(now.workspace, "search", now.dataset, config_key=now.configuration.key, method=method.name)
     if job_view(job):
@@ -49,6 +50,7 @@ def search_panel(now: Current, method: Method) -> None:
             now.dataset,
             config_key=now.configuration.key,
             method=method.name,
+            settings=settings.model_dump(mode="json"),
             how=how,
             trials=int(trials),
             epochs=int(epochs),

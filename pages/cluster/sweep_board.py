@@ -88,10 +88,11 @@ def sweep_board(now: Current) -> None:
             )
             st.rerun()
         if job is not None and found:
-            _board(now, rows_of(now, now.configuration), _load(str(job.folder), job.folder.stat().st_mtime))
+            _board(now, rows_of(now, now.configuration).training(), _load(str(job.folder), job.folder.stat().st_mtime))
 
 
 def _board(now: Current, rows: Rows, result: SweepResult) -> None:
+    """Draw the ranked list; `rows` are those that were swept."""
     if not result.ranked:
         st.info("No structure was found: no candidate does better than its own labels shuffled.")
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.jobs.experiment import experiments_folder
+from engine.jobs.tasks.experiments import experiments_folder
 from pages.shared.screen import NOT_YET, Screen, Step
 from pages.shared.state import Current
 

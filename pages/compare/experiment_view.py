@@ -14,7 +14,7 @@ from engine.core.errors import KindredError
 from engine.core.files import read_json
 from engine.embeddings.encoders.registry import default_encoder, expand_grid, model_names
 from engine.images.sampling import kept_sample
-from engine.jobs.experiment import experiments_folder
+from engine.jobs.tasks.experiments import experiments_folder
 from engine.selection.experiments import RESOLUTIONS, ExperimentRow, experiment_figure
 from engine.selection.sweep.settings import SweepSettings
 from pages.compare.charts import likeness_map
@@ -124,7 +124,7 @@ def _form(now: Current) -> None:
                 now.dataset,
                 models=models,
                 resolutions=resolutions,
-                sample={"count": int(size)},
+                sample=None if sample is not None else {"count": int(size)},
                 settings=settings.model_dump(mode="json"),
             )
             st.rerun()

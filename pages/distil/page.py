@@ -14,7 +14,7 @@ from engine.core.errors import KindredError
 from engine.core.files import read_json
 from engine.core.ids import positions
 from engine.distillation.settings import TITLES, DistilSettings
-from engine.jobs.products import export_distilled
+from engine.jobs.tasks.results import export_distilled
 from engine.runs.run import Run
 from pages.shared import forms
 from pages.shared.actions import pressed

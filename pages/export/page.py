@@ -18,7 +18,7 @@ from engine.export.report import write_report
 from engine.export.settings import OPTIONS, ExportSettings
 from engine.export.split import near_duplicate_groups
 from engine.images.thumbnails import ThumbnailStore
-from engine.jobs.products import labelled_files
+from engine.jobs.tasks.tables import labelled_files
 from engine.labels.table import LabelTable
 from pages.shared import forms
 from pages.shared.actions import pressed, say

@@ -1,4 +1,4 @@
-"""Starting work from a page: each function makes a job's folder, starts it and returns its status."""
+"""Starting work from a page: a job's folder holds the request that the command line would make, too."""
 
 from __future__ import annotations
 
@@ -11,16 +11,29 @@ from engine.embeddings.encoders.registry import EncoderEntry
 from engine.images.datasets import Dataset
 from engine.images.decode import PreprocessSettings
 from engine.jobs import job as jobs
-from engine.runs import run as runs
+from engine.jobs.tasks.registry import find_verb, verb_name
+from engine.runs.run import folder_name, new_folder
 
 
-def _dataset(dataset: Dataset) -> dict[str, Any]:
-    return {"dataset": {"id": dataset.id, "name": dataset.name, "kind": dataset.kind}}
+def request_config(verb: str, dataset: Dataset, **values: Any) -> dict[str, Any]:  # noqa: ANN401 - any request's fields
+    """Return what config.json holds: the checked request of a verb, and what else is to be remembered of the job."""
+    model = find_verb(verb).request
+    known = {"dataset": dataset.id} | values
+    request = model.from_config(known)
+    about = {"id": dataset.id, "name": dataset.name, "kind": dataset.kind}
+    return values | request.model_dump(mode="json", exclude_defaults=True) | {"dataset": about}
 
 
-def start_job(workspace: Workspace, task: str, title: str, dataset: Dataset, **config: Any) -> jobs.JobStatus:  # noqa: ANN401
-    """Start a job whose result lies in the cache or the catalog."""
-    folder = jobs.create(workspace.jobs, task, title, _dataset(dataset) | config)
+def start_job(workspace: Workspace, verb: str, title: str, dataset: Dataset, **values: Any) -> jobs.JobStatus:  # noqa: ANN401
+    """Start a job whose result lies in the cache, the catalog or a run; `values` are the fields of the verb's request.
+
+    Raises
+    ------
+    InputError
+        A field is missing or out of bounds.
+    """
+    config = request_config(verb, dataset, **values)
+    folder = jobs.create(workspace.jobs, find_verb(verb).name, title, config)
     jobs.start(workspace, folder)
     return jobs.status(folder)
 
@@ -53,26 +66,36 @@ def start_embedding(
 
 
 def start_clustering(
-    workspace: Workspace, dataset: Dataset, config_key: str, method: Method, settings: Settings
+    workspace: Workspace,
+    dataset: Dataset,
+    config_key: str,
+    method: Method,
+    settings: Settings,
+    *,
+    start_run: str = "",
 ) -> jobs.JobStatus:
-    """Cluster in a job; its folder becomes the run."""
-    name = runs.folder_name(method.name, dataset.name, method.n_clusters(settings))
-    folder = runs.new_folder(workspace.runs, name)
-    jobs.configure(
-        folder,
+    """Cluster in a job; its folder becomes the run. `start_run` is the run that `warm_start="run"` starts from."""
+    title = f"{method.title}, {dataset.name}"
+    config = request_config(
         "cluster",
-        f"{method.title}, {dataset.name}",
-        _dataset(dataset)
-        | {"config_key": config_key, "method": method.name, "settings": settings.model_dump(mode="json")},
+        dataset,
+        config_key=config_key,
+        method=method.name,
+        settings=settings.model_dump(mode="json"),
+        start_run=start_run,
+        title=title,
     )
+    count = method.n_clusters(settings)
+    folder = new_folder(workspace.runs, folder_name(method.name, dataset.name, count))
+    jobs.configure(folder, "cluster", title, config)
     jobs.start(workspace, folder)
     return jobs.status(folder)
 
 
-def newest(workspace: Workspace, task: str, dataset: Dataset, **config: Any) -> jobs.JobStatus | None:  # noqa: ANN401
-    """Return the newest job of one kind on a data set whose configuration holds `config`."""
+def newest(workspace: Workspace, verb: str, dataset: Dataset, **values: Any) -> jobs.JobStatus | None:  # noqa: ANN401
+    """Return the newest job of one verb on a data set whose configuration holds `values`."""
     for job in jobs.list_jobs(workspace):
-        if job.task == task and job.config.get("dataset", {}).get("id") == dataset.id:
-            if all(job.config.get(name) == value for name, value in config.items()):
+        if job.task == verb_name(verb) and job.config.get("dataset", {}).get("id") == dataset.id:
+            if all(job.config.get(name) == value for name, value in values.items()):
                 return job
     return None

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.jobs import experiment
+from engine.jobs.tasks import experiments
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def test_all_configurations_see_the_same_sample_with_its_pairs(engine, photos, t
     def stop(configurations, **options):
         raise Seen(configurations, options)
 
-    monkeypatch.setattr(experiment, "run_experiments", stop)
+    monkeypatch.setattr(experiments, "run_experiments", stop)
     (tmp_path / "pairs.csv").write_text("a/0.png,a/1.png\n")
     with pytest.raises(Seen) as seen:
         engine(

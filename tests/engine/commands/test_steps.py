@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.commands import COMMANDS
-from engine.commands.console import ConsoleProgress, peek
+from engine.commands.console import ConsoleProgress
+from engine.commands.parser import peek
+from engine.commands.registry import COMMANDS
 from tests.engine.commands.conftest import blobs
 
 
@@ -221,13 +222,13 @@ class Seen(Exception):
 @pytest.fixture
 def given(monkeypatch, engine):
     """Run the sweep command up to the sweep and return what that is given."""
-    from engine.commands import sweep
+    from engine.jobs.tasks import selection
 
     def stop(self, vectors, **options):
         raise Seen(vectors, options)
 
     def run(*words):
-        monkeypatch.setattr(sweep.Sweep, "run", stop)
+        monkeypatch.setattr(selection.Sweep, "run", stop)
         with pytest.raises(Seen) as seen:
             engine("sweep", *words)
         return seen.value.args

@@ -178,10 +178,9 @@ def test_bad_pairs_are_told(tmp_path, text):
 
 
 def test_the_kept_sample_is_what_every_step_works_on(workspace, tmp_path):
-    from engine.core.progress import SILENT
     from engine.embeddings.encoders.registry import find_encoder
     from engine.images.datasets import remove_dataset
-    from engine.jobs.work import embed_task
+    from engine.jobs.tasks.data import EmbedRequest, embed_images
     from engine.runs.rows import embed_dataset, load_rows
 
     folder = tmp_path / "pictures"
@@ -192,15 +191,16 @@ def test_the_kept_sample_is_what_every_step_works_on(workspace, tmp_path):
     assert kept_sample(workspace, data.id) is None
     sample = draw_sample(workspace, data.id, SampleSettings(count=3), targets=["00.png"], pairs=[("01.png", "02.png")])
     keep_sample(workspace, sample)
-    found = embed_task(workspace, tmp_path, {"dataset": {"id": data.id}, "encoder": "descriptor"}, SILENT)
-    assert found["images"] == len(sample) < 12
-    rows = load_rows(workspace, data.id, found["config_key"])
+    embedded = embed_images(workspace, EmbedRequest(dataset=data.id, encoder="descriptor"))
+    config_key = embedded.embedding.config_key
+    assert len(embedded) == len(sample) < 12
+    rows = load_rows(workspace, data.id, config_key)
     assert rows.contents.tolist() == sample.contents.tolist()
     assert rows.paths[int(sample.target_rows(rows.contents)[0])] == b"00.png"
     embed_dataset(workspace, data.id, "descriptor", find_encoder("descriptor").settings_class())
-    assert len(load_rows(workspace, data.id, found["config_key"])) == len(sample)
+    assert len(load_rows(workspace, data.id, config_key)) == len(sample)
     forget_sample(workspace, data.id)
-    assert len(load_rows(workspace, data.id, found["config_key"])) == 12
+    assert len(load_rows(workspace, data.id, config_key)) == 12
     keep_sample(workspace, sample)
     remove_dataset(workspace, data.id)
     assert kept_sample(workspace, data.id) is None

@@ -10,7 +10,7 @@ from engine.clustering.kmeans import KMeans
 from engine.clustering.registry import find_method
 from engine.core.errors import InputError
 from engine.evaluation.scores import scores
-from engine.jobs.work import listen_with_scores
+from engine.jobs.tasks.clustering import listen_with_scores
 from engine.runs import fit as pipeline
 from engine.runs.fit import cluster, fit, measure, settings_of
 from engine.runs.rows import align, rows_of_run, truth_codes, with_test_fraction

@@ -20,22 +20,19 @@ def add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def sampling_of(arguments: argparse.Namespace, seed: int) -> SampleSettings:
-    """Return the settings of the sample.
+def sample_values(arguments: argparse.Namespace, seed: int) -> dict[str, Any]:
+    """Return the fields of a request about a sample; no size where no flag gives one.
 
     Raises
     ------
     InputError
-        A share or a number that is out of bounds.
+        A share or a number that is out of bounds, or a file of pairs that cannot be read.
     """
-    values: dict[str, Any] = {"random_state": seed}
-    if arguments.dataset_sample is not None:
-        values["rate"] = arguments.dataset_sample
-    if arguments.sample_count is not None:
-        values["count"] = arguments.sample_count
-    return SampleSettings.parse(values)
-
-
-def pairs_of(arguments: argparse.Namespace) -> list[tuple[str, str]]:
-    """Return the validation pairs that a file names."""
-    return read_pairs(arguments.validation_pairs) if arguments.validation_pairs is not None else []
+    size = {"rate": arguments.dataset_sample, "count": arguments.sample_count}
+    size = {name: value for name, value in size.items() if value is not None}
+    pairs = read_pairs(arguments.validation_pairs) if arguments.validation_pairs is not None else []
+    return {
+        "sample": SampleSettings.parse({"random_state": seed} | size).model_dump() if size else None,
+        "target_image": tuple(arguments.target_image),
+        "validation_pairs": tuple(pairs),
+    }

@@ -1,0 +1,25 @@
+"""The commands of `python -m engine`: name -> (module, one sentence). Adding one is one file and one line.
+
+A command module has `add_arguments(parser, given)` and `main(arguments) -> exit status`.
+"""
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "app": ("engine.commands.app", "start the app (`kindred` alone does this, too)"),
+    "run": ("engine.commands.run", "cluster a data set, a folder or vectors into a run folder"),
+    "scan": ("engine.commands.scan", "look at every image: readable, broken, there twice"),
+    "embed": ("engine.commands.embed", "embed the images with an encoder"),
+    "cluster": ("engine.commands.run", "the same as run: what is embedded already is used as it is"),
+    "graph": ("engine.commands.graph", "find the neighbours of every image"),
+    "project": ("engine.commands.project", "draw the embeddings as a flat map"),
+    "sweep": ("engine.commands.sweep", "find good clusters without knowing any parameter"),
+    "count": ("engine.commands.count", "ask how many clusters there are"),
+    "experiment": ("engine.commands.experiment", "compare models and resolutions on the same images"),
+    "search": ("engine.commands.search", "search a method's settings"),
+    "job": ("engine.commands.job", "do the work that a job's folder describes (the app starts these)"),
+    "analyze": ("engine.commands.analyze", "recompute everything a run says about itself"),
+    "pseudo-label": ("engine.commands.pseudo_label", "label clusters by the samples nearest to their centres"),
+    "names": ("engine.commands.names", "propose a name for each cluster of a run"),
+    "spread": ("engine.commands.spread", "spread a run's labels to neighbouring images"),
+    "distil": ("engine.commands.distil", "make a small set that trains almost as well, and measure it"),
+    "export": ("engine.commands.export", "write a run's labels for other tools"),
+}

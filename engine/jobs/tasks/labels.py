@@ -1,0 +1,167 @@
+"""Verbs that propose labels: names for clusters, labels spread over neighbours, pseudo-labels by vote."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from engine.core.files import save_arrays, write_json
+from engine.core.progress import SILENT, Progress
+from engine.core.settings import setting
+from engine.core.workspace import Workspace
+from engine.images.thumbnails import thumbnail
+from engine.jobs.tasks.requests import RunRequest
+from engine.labels.events import LabelHistory
+from engine.labels.propagation import PropagationSettings
+from engine.labels.pseudo_labels import PseudoLabelSettings
+from engine.runs.rows import Rows, align, graph_of, load_rows, rows_of_run
+from engine.runs.run import Run, make_parent
+
+if TYPE_CHECKING:
+    from engine.export.pseudo_labels import Written
+    from engine.labels.naming import NameProposal
+    from engine.labels.propagation import Propagated
+    from engine.labels.state import LabelState
+
+
+def labels_as_they_stand(workspace: Workspace, run: Run, rows: Rows) -> LabelState:
+    """Return the run with the label history over it."""
+    labels, _ = align(run, rows)
+    return LabelHistory(workspace, rows.dataset.id).state(rows.contents, labels, run=run.folder.name)
+
+
+class NamesRequest(RunRequest):
+    """Propose a name for each cluster of a run, from words."""
+
+    words: str = setting("", "Words to choose from, one a line; common nouns when empty.")
+    folder: str = setting("", "Where names.json goes; the run's own folder when empty.", runtime=True)
+
+
+def propose_names(workspace: Workspace, request: NamesRequest, progress: Progress = SILENT) -> list[NameProposal]:
+    """Propose names for a run's clusters, as far as its encoder reads words; names.json keeps them.
+
+    Raises
+    ------
+    InputError
+        The embeddings are gone, or their encoder does not read words.
+    """
+    from engine.embeddings.search import encoder_of
+    from engine.labels.naming import common_nouns, name_clusters, parse_vocabulary, prompts
+
+    run = request.opened(workspace)
+    rows = rows_of_run(workspace, run)
+    state = labels_as_they_stand(workspace, run, rows)
+    words = parse_vocabulary(request.words) if request.words.strip() else common_nouns()
+    encoder: Any = encoder_of(workspace, str(run.config["embedding"]["config_key"]))
+    sentences = prompts(words)
+    parts = []
+    for start in range(0, len(sentences), 64):
+        parts.append(encoder.encode_text(sentences[start : start + 64]))
+        progress.update(start, len(sentences), phase="reading words", unit="words")
+    names = name_clusters(rows.vectors, np.concatenate(parts), words, state.cluster, progress=progress)
+    proposals = [
+        {
+            "cluster": item.cluster,
+            "images": item.size,
+            "word": item.word,
+            "score": item.score,
+            "reliable": item.reliable,
+            "alternates": ", ".join(word for word, _ in item.alternates),
+        }
+        for item in names
+    ]
+    folder = Path(request.folder or run.folder)
+    make_parent(folder)
+    write_json(folder / "names.json", {"proposals": proposals})
+    return names
+
+
+def propose_names_summary(names: list[NameProposal]) -> dict[str, Any]:
+    """Return how many clusters there are, and how many of their names can be relied on."""
+    return {"named": sum(item.reliable for item in names), "clusters": len(names)}
+
+
+class SpreadRequest(RunRequest):
+    """Spread the labels of a run's images to their neighbours."""
+
+    config_key: str = setting("", "Embeddings whose neighbours are asked; those of the run when empty.")
+    settings: PropagationSettings = setting(PropagationSettings(), "How they spread.")
+    folder: str = setting("", "Where spread.npz goes; the run's own folder when empty.", runtime=True)
+
+
+def spread_labels(workspace: Workspace, request: SpreadRequest, progress: Progress = SILENT) -> Propagated:
+    """Spread the labels that a person gave over the neighbour graph; spread.npz keeps the proposals.
+
+    Raises
+    ------
+    InputError
+        No image has a label, or the embeddings are gone.
+    """
+    from engine.labels.propagation import propagate
+
+    run = request.opened(workspace)
+    if request.config_key:
+        rows = load_rows(workspace, run.dataset, request.config_key)
+    else:
+        rows = rows_of_run(workspace, run)
+    state = labels_as_they_stand(workspace, run, rows)
+    result = propagate(
+        graph_of(workspace, rows, progress=progress), state.given, settings=request.settings, progress=progress
+    )
+    folder = Path(request.folder or run.folder)
+    make_parent(folder)
+    save_arrays(
+        folder / "spread.npz",
+        contents=rows.contents,
+        labels=result.labels,
+        confidence=result.confidence,
+        margin=result.margin,
+        names=np.array(state.label_names),
+    )
+    return result
+
+
+def spread_labels_summary(result: Propagated) -> dict[str, Any]:
+    """Return how many images had a label and how many were proposed one."""
+    return {"labelled": int(result.given.sum()), "proposed": len(result.queue())}
+
+
+class PseudoLabelRequest(RunRequest):
+    """Label a run's clusters by the vote of the images nearest to their centres."""
+
+    settings: PseudoLabelSettings = setting(PseudoLabelSettings(), "How they vote, and the picture.")
+
+
+def pseudo_label(workspace: Workspace, request: PseudoLabelRequest, progress: Progress = SILENT) -> Written:
+    """Write the pseudo-label files into the run's folder: a person's labels vote, else the truth.
+
+    Raises
+    ------
+    InputError
+        No label is known at all, or the embeddings are gone.
+    """
+    from engine.export.pseudo_labels import write_pseudo_labels
+
+    run = request.opened(workspace)
+    rows = rows_of_run(workspace, run)
+    labels, _ = align(run, rows)
+    return write_pseudo_labels(
+        run.folder,
+        rows.vectors,
+        labels,
+        contents=rows.contents,
+        paths=rows.paths,
+        split=rows.split,
+        truth=rows.truth,
+        given=labels_as_they_stand(workspace, run, rows).given_labels,
+        settings=request.settings,
+        picture=None if rows.dataset.kind == "vectors" else lambda row: thumbnail(workspace, int(rows.ids[row])),
+        progress=progress,
+    )
+
+
+def pseudo_label_summary(written: Written) -> dict[str, Any]:
+    """Return the share of images that got a label, by part."""
+    return {"coverage": {name: part.coverage for name, part in written.splits.items()}}

@@ -1,0 +1,180 @@
+"""Verbs on a finished run: analyse it, distil it, export its labels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from engine.core.errors import InputError, KindredError, StorageError
+from engine.core.files import read_json, write_json
+from engine.core.progress import SILENT, Progress
+from engine.core.settings import setting
+from engine.core.workspace import Workspace
+from engine.distillation.settings import DistilSettings
+from engine.export.formats import find_format
+from engine.export.settings import ExportSettings
+from engine.images.datasets import find_dataset
+from engine.jobs.tasks.requests import RunRequest
+from engine.jobs.tasks.tables import labelled_files
+from engine.runs.analysis import analyze
+from engine.runs.figures import draw_run
+from engine.runs.rows import align, graph_of, rows_of_run
+from engine.runs.run import Run
+
+if TYPE_CHECKING:
+    from engine.export.folders import ExportReport
+    from engine.export.settings import Mode
+
+
+class AnalyseRequest(RunRequest):
+    """Recompute everything that a run says about itself."""
+
+    detailed: bool = setting(True, "Also every class, every cluster and the contingency.")
+    plot: bool = setting(False, "Also draw the figures.")
+    viz_method: Literal["umap", "tsne", "pca"] = setting("umap", "The map of the figures.")
+
+
+def analyse(workspace: Workspace, request: AnalyseRequest, progress: Progress = SILENT) -> dict[str, Any]:
+    """Analyse a run from its folder; analysis.json keeps it where the folder may be written.
+
+    Raises
+    ------
+    InputError
+        There is no such run.
+    StorageError
+        Its files are damaged.
+    """
+    run = request.opened(workspace)
+    try:
+        rows = rows_of_run(workspace, run)
+    except KindredError as error:
+        rows = None
+        progress.say(str(error))
+    analysis = analyze(run, rows, detailed=request.detailed)
+    try:
+        write_json(run.folder / "analysis.json", analysis)
+    except StorageError as error:  # such as a colleague's folder
+        progress.say(str(error))
+    if request.plot and rows is not None:
+        draw_run(workspace, run, rows, request.viz_method, progress=progress)
+    return analysis
+
+
+def analyse_summary(analysis: dict[str, Any]) -> dict[str, Any]:
+    """Return the number of images."""
+    return {"images": analysis["images"]}
+
+
+class DistilRequest(RunRequest):
+    """Make a small set that trains almost as well as all images of a run, and measure it."""
+
+    settings: DistilSettings = setting(DistilSettings(), "How it is made and measured.")
+    export_dir: str = setting("", "Also copy the images nearest to the small set into this new folder.", runtime=True)
+
+
+def distil_run(workspace: Workspace, request: DistilRequest, progress: Progress = SILENT) -> dict[str, Any]:
+    """Distil the embeddings of a run by its clusters into <run>/distillation and return what results.json holds.
+
+    Raises
+    ------
+    InputError
+        The embeddings are gone, the clusters are too few or too small, or the export's folder is not empty.
+    """
+    from engine.distillation.distil import distil
+    from engine.export.folders import check_target
+
+    run = request.opened(workspace)
+    if request.export_dir:
+        check_target(Path(request.export_dir), find_dataset(workspace, run.dataset).source(), "copy")
+    rows = rows_of_run(workspace, run)
+    labels, _ = align(run, rows)
+    distilled = distil(
+        rows.vectors,
+        labels,
+        truth=rows.truth if any(rows.truth) else None,
+        train=rows.train if len(rows.test) else None,
+        test=rows.test if len(rows.test) else None,
+        contents=rows.contents,
+        settings=request.settings,
+        output_dir=run.folder / "distillation",
+        progress=progress,
+    )
+    if request.export_dir:
+        report = export_distilled(workspace, run, Path(request.export_dir), progress=progress)
+        progress.say(f"{report.written:,} images written to {report.target}.")
+    return distilled.results
+
+
+def distil_run_summary(results: dict[str, Any]) -> dict[str, Any]:
+    """Return the results as they are."""
+    return results
+
+
+def export_distilled(
+    workspace: Workspace, run: Run, target: Path, *, mode: Mode = "copy", progress: Progress = SILENT
+) -> ExportReport:
+    """Write the real images nearest to the distilled rows into one folder for each cluster; originals are only read.
+
+    Raises
+    ------
+    InputError
+        The run was not distilled, holds vectors without images, or the target is not empty.
+    """
+    from engine.export.folders import plan_folders, write_plan
+
+    folder = run.folder / "distillation"
+    if not (folder / "results.json").exists():
+        raise InputError("This run was not distilled yet.", "Distil it first.")
+    rows = rows_of_run(workspace, run)
+    path = folder / f"{read_json(folder / 'results.json')['chosen']}.npz"
+    with np.load(path, allow_pickle=False) as arrays:
+        kept = np.unique(arrays["nearest_contents"])
+    table = labelled_files(workspace, run, rows)
+    first = np.unique(table.contents, return_index=True)[1]  # one file of each content
+    table = table.take(np.sort(first[np.isin(table.contents[first], kept)]))
+    pairs = zip(table.label, table.cluster.tolist(), strict=True)
+    names: list[str | None] = [label or f"cluster {own}" for label, own in pairs]
+    table = replace(table, label=names)
+    return write_plan(plan_folders(table), table, rows.dataset.source(), target, mode=mode, progress=progress)
+
+
+class ExportRequest(RunRequest):
+    """Write a run's labels for other tools."""
+
+    settings: ExportSettings = setting(ExportSettings(), "What is written.")
+    target: str = setting(
+        "",
+        "A file for tables, a new folder for images; in the run's folder when empty.",
+        aliases=("output", "output-dir"),
+    )
+
+
+def export_run(workspace: Workspace, request: ExportRequest, progress: Progress = SILENT) -> ExportReport:
+    """Write a run's labels as a table or as folders in another tool's format; originals are only read.
+
+    Raises
+    ------
+    InputError
+        The embeddings are gone, labels are missing, or the target cannot be.
+    """
+    from engine.export.export import export, prepare
+    from engine.export.split import near_duplicate_groups
+
+    run, settings = request.opened(workspace), request.settings
+    rows = rows_of_run(workspace, run)
+    groups = None
+    if settings.split:
+        groups = near_duplicate_groups(graph_of(workspace, rows, progress=progress), threshold=settings.near_duplicate)
+    prepared = prepare(labelled_files(workspace, run, rows), settings, groups=groups)
+    source = None if rows.dataset.kind == "vectors" else rows.dataset.source()
+    name = f"labels{find_format(settings.format).files}" if settings.is_file else settings.format
+    target = Path(request.target) if request.target else run.folder / "exports" / name
+    return export(prepared, target, source=source, vectors=lambda: rows.vectors, progress=progress)
+
+
+def export_run_summary(report: ExportReport) -> dict[str, Any]:
+    """Return where it lies, how much was written and what could not be."""
+    return {"target": str(report.target), "written": report.written, "failed": report.failed[:200]}
