@@ -80,7 +80,7 @@ class Workspace:
 
     @property
     def locks(self) -> Path:
-        """One lock file per device."""
+        """One lock file per device, by the name that the device really has: "auto" is one of the others."""
         return self.cache / "locks"
 
     def embeddings(self, key: str) -> Path:

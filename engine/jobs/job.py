@@ -2,9 +2,9 @@
 
 A job's folder holds config.json (what to do), progress.jsonl (how far), outcome.json (how it ended),
 lock (held while it runs), started and pid (its process) and log.txt. There is no scheduler: jobs that compute
-wait on one file lock per device, "running" means that the folder's lock is held, and so a dead job shows itself
-as interrupted. A refresh, a closed browser or a crash of the page loses nothing; cancel ends the process; resume
-starts the same folder again and the task goes on from what is on disk.
+wait on one file lock for each device, named as it really is ("auto" is one of the others), "running" means that the
+folder's lock is held, and so a dead job shows itself as interrupted. A refresh, a closed browser or a crash of the
+page loses nothing; cancel ends the process; resume starts the same folder again and goes on from what is on disk.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import psutil
 from filelock import FileLock, Timeout
 
 from engine.core.errors import InputError, StorageError
@@ -185,18 +185,34 @@ def holding(path: Path, *, timeout: float) -> Iterator[None]:
 def cancel(folder: Path) -> None:
     """End the job's process and everything it started; what is on disk stays for a resume."""
     if is_locked(folder) or _starting(folder):
-        pid = _process(folder)
-        for sign in (signal.SIGTERM, signal.SIGKILL):
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                if pid > 1:
-                    os.killpg(pid, sign)
-            deadline = time.monotonic() + 2
-            while is_locked(folder) and time.monotonic() < deadline:
-                time.sleep(0.02)
-            if not is_locked(folder):
-                break
+        _end_tree(_process(folder))
     if not (folder / "outcome.json").exists():
         write_json(folder / "outcome.json", {"state": "cancelled", "ended": time.time()})
+
+
+def _end_tree(pid: int) -> None:
+    """End a process and all that it started, also what put itself into a session of its own; at the last by force."""
+    if pid <= 1:
+        return
+    tree: list[psutil.Process] = []
+    with contextlib.suppress(psutil.NoSuchProcess):
+        root = psutil.Process(pid)
+        tree = [root, *root.children(recursive=True)]
+    for force in (False, True):
+        for process in tree:
+            with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                process.kill() if force else process.terminate()
+        deadline = time.monotonic() + 2
+        while any(_is_alive(process) for process in tree) and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    """Return whether a process still runs; one that ended and that nobody asked about yet does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _process(folder: Path) -> int:

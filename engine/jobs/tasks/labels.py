@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from engine.core.errors import InputError
 from engine.core.files import save_arrays, write_json
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import setting
@@ -47,6 +48,7 @@ def propose_names(workspace: Workspace, request: NamesRequest, progress: Progres
     InputError
         The embeddings are gone, or their encoder does not read words.
     """
+    from engine.embeddings.encoders.registry import TextEncoder, text_encoders
     from engine.embeddings.search import encoder_of
     from engine.labels.naming import common_nouns, name_clusters, parse_vocabulary, prompts
 
@@ -54,7 +56,9 @@ def propose_names(workspace: Workspace, request: NamesRequest, progress: Progres
     rows = rows_of_run(workspace, run)
     state = labels_as_they_stand(workspace, run, rows)
     words = parse_vocabulary(request.words) if request.words.strip() else common_nouns()
-    encoder: Any = encoder_of(workspace, str(run.config["embedding"]["config_key"]))
+    encoder = encoder_of(workspace, str(run.config["embedding"]["config_key"]))
+    if not isinstance(encoder, TextEncoder):
+        raise InputError("This encoder does not know words.", f"To propose names, embed with {text_encoders()}.")
     sentences = prompts(words)
     parts = []
     for start in range(0, len(sentences), 64):
