@@ -20,8 +20,9 @@ from engine.__main__ import main
 from engine.core.files import read_json
 from engine.core.workspace import Workspace
 from engine.embeddings.encoders.registry import find_encoder
-from engine.images.datasets import add_folder, files_of
+from engine.images.datasets import add_folder
 from engine.images.scan import scan
+from engine.images.tables import files_of
 from engine.jobs.job import create, status
 from engine.jobs.runner import run_job
 from engine.jobs.tasks.clustering import ClusterRequest, cluster_images
