@@ -1,7 +1,7 @@
-"""Several embeddings of the same images, clustered with one grid and compared on what survives the change.
+"""An experiment: several embeddings of the same images, swept with one grid and compared.
 
-Flows in: named embedding sets over the same rows. Flows out: a table, a plot and experiment_summary.json.
-A silhouette belongs to its space: it is shown and never ranked across models.
+Flows in: named embedding sets over the same rows. Flows out: a table, a plot and experiment_summary.json. The order
+is by measures that mean the same in every space; a silhouette belongs to its space, so it is shown and not ranked.
 """
 
 from __future__ import annotations
@@ -103,11 +103,6 @@ class ExperimentResult:
     agreement: NDArray[np.float64]
 
 
-def grid(models: Sequence[str] = MODELS, resolutions: Sequence[int] = RESOLUTIONS) -> list[tuple[str, int]]:
-    """Return every model with every resolution."""
-    return [(model, resolution) for model in models for resolution in resolutions]
-
-
 def run_experiments(
     configurations: Sequence[EmbeddingCandidate],
     *,
@@ -153,7 +148,7 @@ def run_experiments(
         progress.update(number, len(names), phase="experiments", unit="configurations")
         row = ExperimentRow(configuration.model, configuration.resolution, configuration.name)
         try:
-            row, graphs[row.name], labels[row.name] = _one(
+            row, graphs[row.name], labels[row.name] = _measure(
                 configuration, row, Path(output_dir) / row.name, settings, paths, codes, pairs, k, progress
             )
         except KindredError as error:
@@ -173,7 +168,7 @@ def run_experiments(
     return result
 
 
-def _one(
+def _measure(
     configuration: EmbeddingCandidate,
     row: ExperimentRow,
     folder: Path,
@@ -184,24 +179,24 @@ def _one(
     k: int,
     progress: Progress,
 ) -> tuple[ExperimentRow, NeighborGraph, NDArray[np.int32]]:
-    """Sweep one configuration and measure its winner."""
+    """Sweep one configuration; return its row, the nearest `k` of its graph and the winner's labels."""
     embeddings = configuration.load()
     graph = configuration.graph() if configuration.graph else build_graph(embeddings, progress=progress)
-    found = Sweep(settings).run(
+    result = Sweep(settings).run(
         embeddings, output_dir=folder, graph=graph, paths=paths, validation_pairs=pairs, progress=progress
     )
-    if found.best is None:
+    if result.best is None:
         raise InputError("The sweep found no structure.", "See its summary for the candidates that were tried.")
-    labels = found.labels(found.best)
+    labels = result.labels(result.best)
     row = replace(
         row,
-        winner=found.best.title,
-        n_clusters=found.best.n_clusters,
+        winner=result.best.title,
+        n_clusters=result.best.n_clusters,
         pair_recall=pair_recall(graph, pairs, k),
-        pairs_together=found.best.pairs_together,
-        stability=found.best.stability,
-        balance=found.best.balance,
-        silhouette=found.best.silhouette,
+        pairs_together=result.best.pairs_together,
+        stability=result.best.stability,
+        balance=result.best.balance,
+        silhouette=result.best.silhouette,
     )
     if codes is not None and (codes >= 0).any():
         row = replace(row, accuracy=accuracy(codes, labels), nmi=nmi(codes, labels), ari=ari(codes, labels))
@@ -214,8 +209,8 @@ def pair_recall(graph: NeighborGraph, pairs: NDArray[np.integer[Any]], k: int) -
         return None
     near = np.asarray(graph.indices[:, :k])
     first, second = np.asarray(pairs).T
-    found = (near[first] == second[:, None]).any(axis=1) | (near[second] == first[:, None]).any(axis=1)
-    return float(found.mean())
+    recalled = (near[first] == second[:, None]).any(axis=1) | (near[second] == first[:, None]).any(axis=1)
+    return float(recalled.mean())
 
 
 def label_agreement(graph: NeighborGraph, labels: NDArray[np.integer[Any]], k: int) -> float:

@@ -1,6 +1,6 @@
-"""What the sweep tries: the candidates that each method in the registry declares for a mode.
+"""The grid of a sweep: the candidates that each method in the registry declares for a mode.
 
-Flows in: the number of images and the wishes of the person. Flows out: candidates without repeats, cut
+Flows in: the number of images and the person's settings. Flows out: candidates without repeats, cut
 fairly across methods when there are too many.
 """
 
@@ -100,21 +100,20 @@ def candidates(
     """
     kmin, kmax = cluster_range(count, lowest=lowest, highest=highest)
     scope = SweepScope(count, mode, float(target_size), kmin, kmax)
-    found: dict[Candidate, None] = {}
+    grid: dict[Candidate, None] = {}
     for method in (METHODS[name] for name in ALGORITHMS if name in algorithms):
         for settings in method.sweep_grid(scope):
             values = settings.model_dump(include=settings.model_fields_set)
             if "random_state" in type(settings).model_fields:
                 values["random_state"] = random_state + values.get("random_state", 0)
-            found[Candidate.of(method.name, **values)] = None
-    chosen = list(found)
-    return chosen if limit is None or len(chosen) <= limit else _cut(chosen, limit)
+            grid[Candidate.of(method.name, **values)] = None
+    return list(grid) if limit is None or len(grid) <= limit else _cut(list(grid), limit)
 
 
-def _cut(chosen: list[Candidate], limit: int) -> list[Candidate]:
+def _cut(grid: list[Candidate], limit: int) -> list[Candidate]:
     """Keep `limit` candidates: every method and space gets its turn, and its share is spread evenly."""
     strata: dict[tuple[str, str], list[int]] = {}
-    for number, candidate in enumerate(chosen):
+    for number, candidate in enumerate(grid):
         strata.setdefault((candidate.algorithm, candidate.reduce), []).append(number)
     shares = dict.fromkeys(strata, 0)
     left = limit
@@ -129,4 +128,4 @@ def _cut(chosen: list[Candidate], limit: int) -> list[Candidate]:
         if shares[name]
         for at in np.linspace(0, len(numbers) - 1, shares[name]).round()
     }
-    return [candidate for number, candidate in enumerate(chosen) if number in kept]
+    return [candidate for number, candidate in enumerate(grid) if number in kept]

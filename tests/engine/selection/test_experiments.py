@@ -12,7 +12,6 @@ from engine.geometry.neighbors import build_graph
 from engine.selection.experiments import (
     EmbeddingCandidate,
     ExperimentRow,
-    grid,
     in_order,
     label_agreement,
     pair_recall,
@@ -85,8 +84,7 @@ def test_the_order_is_by_mean_place_over_known_criteria_only():
     assert [row.name for row in ordered] == ["b", "a", "c"] and ordered[0].mean_place == 1.0
 
 
-def test_the_default_grid_and_refusals(tmp_path):
-    assert len(grid()) == 9 and grid()[0] == ("ViT-B-32", 224)
+def test_no_configuration_and_two_of_one_name_are_refused(tmp_path):
     twice = [EmbeddingCandidate("a", 1, lambda: np.eye(20)), EmbeddingCandidate("a", 1, lambda: np.eye(20))]
     for sets in ([], twice):
         with pytest.raises(InputError, match="different names"):
