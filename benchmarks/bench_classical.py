@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from clustered_vectors import clustered, timed
 from sklearn.cluster import DBSCAN as SkDBSCAN
 from sklearn.cluster import KMeans as SkKMeans
 from sklearn.mixture import GaussianMixture as SkMixture
 
+from benchmarks.clustered_vectors import clustered, timed
 from engine.clustering.registry import find_method
 from engine.evaluation.agreement import ari
 from engine.geometry.neighbors import build_graph

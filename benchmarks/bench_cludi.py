@@ -1,6 +1,6 @@
 """One CLUDI training step against the naive one with the same mathematics.
 
-    python benchmarks/bench_cludi.py            # N 64, D 256, K 50; copies and sampling steps as published
+    python -m benchmarks.bench_cludi            # N 64, D 256, K 50; copies and sampling steps as published
 
 Naive: gradients are kept through the whole teacher sampler, the feature branch runs again at every diffusion step and
 for every copy, and the cross-entropy builds the full B x B x N x K tensor. Both start from the same weights and draw
@@ -12,11 +12,7 @@ from __future__ import annotations
 import argparse
 import copy
 import math
-import sys
 import time
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import torch
 from torch import Tensor

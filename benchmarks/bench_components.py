@@ -2,13 +2,12 @@
 
 The alternative in the same run is a rerun of the same page in which nothing changes: what lies above it is ours. For
 the polygon it is the plain even-odd loop over all points of the polygon's box, for the selection a list of ids.
-Run: python benchmarks/bench_components.py
+Run: python -m benchmarks.bench_components
 """
 
 from __future__ import annotations
 
 import json
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -22,14 +21,12 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+from components.gallery.selection import decode, encode
+from components.map.polygon import inside
+from tests.browser.conftest import CHROMIUM_FLAGS, Served, chromium_path, report
+from tests.browser.test_map import Map
+
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from components.gallery.selection import decode, encode  # noqa: E402
-from components.map.polygon import inside  # noqa: E402
-from tests.browser.conftest import CHROMIUM_FLAGS, Served, chromium_path, report  # noqa: E402
-from tests.browser.test_map import Map  # noqa: E402
-
 REPEATS = 5
 # Notes the time of each release of the pointer, and of the first frame in which something is true.
 STOPWATCH = """

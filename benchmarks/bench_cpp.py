@@ -1,6 +1,6 @@
 """CPP's conditional coding rate, forward and backward, against a batched determinant, with the peak memory of both.
 
-    python benchmarks/bench_cpp.py            # d 64, n_b 256 and 512
+    python -m benchmarks.bench_cpp            # d 64, n_b 256 and 512
 
 The alternative builds all n_b matrices of d x d at once and takes `torch.logdet` of the batch with autograd. Each
 measurement runs in a process of its own, so that the peak resident memory is that measurement's; the growth over the
@@ -15,9 +15,6 @@ import resource
 import subprocess
 import sys
 import time
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 
 def measure(kind: str, n: int, d: int, repeats: int) -> dict[str, float]:
@@ -77,7 +74,8 @@ def main() -> None:
         for kind in ("ours", "batched logdet"):
             command = [
                 sys.executable,
-                __file__,
+                "-m",
+                "benchmarks.bench_cpp",
                 "--one",
                 kind,
                 "--batches",

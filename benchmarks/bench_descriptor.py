@@ -1,6 +1,6 @@
 """Leave-one-out 1-NN accuracy (cosine) and speed of the built-in descriptor, its blocks, and scattering.
 
-    python benchmarks/bench_descriptor.py
+    python -m benchmarks.bench_descriptor
 
 Sets: scikit-learn's digits, and clothing_341 and sign_digits where ../shared/data is there. Scattering is measured
 where kymatio is installed; it is no dependency of Kindred. Speed is CPU time of one core, decoding left out.
@@ -8,12 +8,9 @@ where kymatio is installed; it is no dependency of Kindred. Speed is CPU time of
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,6 +1,6 @@
 """The embedding pipeline against the bare model, and asking twice.
 
-    python benchmarks/bench_embed.py [--images 256] [--encoder clip|descriptor] [--twice 10000]
+    python -m benchmarks.bench_embed [--images 256] [--encoder clip|descriptor] [--twice 10000]
 
 1. Images per second of `embed` (read, decode, letterbox, normalise, encode, commit) over those of the encoder
    alone on uint8 batches that lie ready in memory, and the same ratio of CPU time, which a busy machine disturbs
@@ -13,12 +13,9 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import sys
 import tempfile
 import time
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 from PIL import Image

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import argparse
 
-from clustered_vectors import clustered, median_seconds, timed
-
+from benchmarks.clustered_vectors import clustered, median_seconds, timed
 from engine.clustering.density.hdbscan import HDBSCAN, HDBSCANSettings
 from engine.evaluation.agreement import ari, ari_between
 from engine.geometry.neighbors import build_graph

@@ -1,7 +1,7 @@
 """Label history: replaying 10,000 events, and one action on 100,000 images until the new state is there.
 
 The alternative in the same run is the plain way: one dictionary per image, event by event.
-Run: python benchmarks/bench_labels.py
+Run: python -m benchmarks.bench_labels
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Pseudo-labels of 1.28 million images in 1,000 clusters, from embeddings to files.
 
 The alternative in the same run is the plain way to vote: one cluster after the other.
-Run: python benchmarks/bench_pseudo_labels.py
+Run: python -m benchmarks.bench_pseudo_labels
 """
 
 from __future__ import annotations

@@ -5,9 +5,9 @@ Processor seconds."""
 from __future__ import annotations
 
 import numpy as np
-from clustered_vectors import clustered, median_seconds, timed
 from sklearn.metrics import silhouette_score
 
+from benchmarks.clustered_vectors import clustered, median_seconds, timed
 from engine.evaluation.scores import scores, silhouette
 
 

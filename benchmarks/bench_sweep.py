@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from clustered_vectors import clustered
 from sklearn.cluster import DBSCAN, KMeans
 from sklearn.metrics import silhouette_score
 from sklearn.mixture import GaussianMixture
 
+from benchmarks.clustered_vectors import clustered
 from engine.core.processes import own_memory_mb
 from engine.core.progress import Silent
 from engine.evaluation.agreement import ari

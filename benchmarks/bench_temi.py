@@ -1,6 +1,6 @@
 """One TEMI training step: stacked heads in batched matmuls against a plain loop over heads, same mathematics.
 
-    python benchmarks/bench_temi.py            # 16 heads, batch 512, D = 768, C = 100
+    python -m benchmarks.bench_temi            # 16 heads, batch 512, D = 768, C = 100
 
 A step is what the trainer does: both views through student and teacher, the loss, backward, AdamW, EMA. The loop
 is one module per head with its own loss, joined by the shared weight of the pairs. Both start from the same
@@ -10,11 +10,7 @@ weights and their losses must agree before anything is timed. Printed: medians a
 from __future__ import annotations
 
 import argparse
-import sys
 import time
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import torch
 from torch import nn

@@ -1,6 +1,6 @@
 """Accuracy, NMI and ARI of deep methods by their default presets beside k-means and umap-10 + k-means, over seeds.
 
-    python benchmarks/deep_quality.py --methods temi four_term --sets digits --seeds 5
+    python -m benchmarks.deep_quality --methods temi four_term --sets digits --seeds 5
 
 Prints one line per method and set: the mean and the range over the seeds, the random floor, the wall time, and the
 processor time with its multiple of the first line's. The npz sets (vectors, labels) are looked for in
@@ -10,11 +10,8 @@ processor time with its multiple of the first line's. The npz sets (vectors, lab
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 

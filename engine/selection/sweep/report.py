@@ -100,7 +100,7 @@ def write_report(
         if name:
             _write_rank(folder / name, placed[-1], names)
     groups = {name: [row for row in placed if row.state in states] for name, states in _GROUPS.items()}
-    summary = about | {name: [row.as_dict() for row in found] for name, found in groups.items()}
+    summary = about | {name: [row.as_dict() for row in group] for name, group in groups.items()}
     write_json(folder / SUMMARY, summary)
     _write_parquet(folder / "all_results.parquet", placed)
     return _result(folder, groups, summary)
@@ -150,12 +150,12 @@ def load_sweep(folder: Path) -> SweepResult:
     known = {field.name for field in fields(LeaderboardRow)}
 
     def rows(name: str) -> list[LeaderboardRow]:
-        found = []
+        opened = []
         for record in summary[name]:
             values = {key: value for key, value in record.items() if key in known and value is not None}
             values |= {key: tuple(values.get(key, ())) for key in ("sizes", "notes", "target")}
-            found.append(LeaderboardRow(**values))
-        return found
+            opened.append(LeaderboardRow(**values))
+        return opened
 
     try:
         return _result(folder, {name: rows(name) for name in _GROUPS}, summary)
