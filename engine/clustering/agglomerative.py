@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.clustering.base import SpaceEstimator
-from engine.clustering.density.linkage import LinkageTree, single_linkage
+from engine.clustering.density.linkage import LinkageTree, follow, single_linkage
 from engine.clustering.kmeans import assign, train_kmeans
 from engine.clustering.sweep_scope import SweepScope
 from engine.core.labels import Labels, compact
@@ -66,21 +66,17 @@ class Agglomerative(SpaceEstimator):
     """
 
     settings_class = AgglomerativeSettings
+    cut_settings = ("n_clusters",)
     settings: AgglomerativeSettings
     hierarchy_: LinkageTree
     micro_labels_: Labels
-
-    cut_settings = ("n_clusters",)
     _micro: Vectors
     _part: NDArray[np.int64]
 
     @classmethod
     def sweep_grid(cls, scope: SweepScope) -> list[AgglomerativeSettings]:
         """Return numbers of clusters to cut one tree into."""
-        if scope.mode == "fast":
-            wanted = scope.around(0.75, 1.25)
-        else:
-            wanted = scope.spread(5 if scope.mode == "comprehensive" else 3)
+        wanted = {"fast": scope.around(0.75, 1.25), "comprehensive": scope.spread(5)}.get(scope.mode, scope.spread(3))
         return [AgglomerativeSettings(n_clusters=k) for k in wanted]
 
     def _cluster(self, space: Space, progress: Progress, checkpoints: Path | None) -> tuple[Labels, Vectors]:
@@ -186,6 +182,4 @@ def cut_into(tree: LinkageTree, n_clusters: int) -> NDArray[np.int64]:
     merged = np.arange(kept) + count
     pointer[tree.left[:kept]] = merged
     pointer[tree.right[:kept]] = merged
-    while not np.array_equal(further := pointer[pointer], pointer):
-        pointer = further
-    return np.unique(pointer[:count], return_inverse=True)[1].reshape(-1).astype(np.int64)
+    return np.unique(follow(pointer)[:count], return_inverse=True)[1].reshape(-1).astype(np.int64)

@@ -7,13 +7,12 @@ From the neighbour graph while `min_samples` fits in it (cores exact, edges limi
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.clustering.base import SpaceEstimator
-from engine.clustering.density.hdbscan import nearest_in
 from engine.clustering.sweep_scope import SweepScope
 from engine.core.labels import Labels, compact
 from engine.core.progress import Progress
@@ -152,7 +151,7 @@ class DBSCAN(SpaceEstimator):
         labels = np.empty(len(placed), dtype=np.int32)
         k = min(64, len(self.labels_))
         for rows in blocks(len(placed)):
-            indices, distances = nearest_in(self._space, placed[rows], k)
+            indices, distances = self._space.nearest(placed[rows], k)
             touching = self._core[indices] & (distances <= self._radius_used + 1e-6)
             first = touching.argmax(axis=1)
             line = np.arange(len(first))
@@ -181,7 +180,7 @@ def _exact(
         progress.update(rows.stop, 2 * count, phase="dbscan", unit="images")
     cores = np.flatnonzero(core)
     kept, kept_squares = vectors[cores], squares[cores]
-    of_core = np.arange(len(cores))
+    of_core: NDArray[np.integer[Any]] = np.arange(len(cores))
     border, near = np.full(count, -1, dtype=np.int64), np.zeros(count, dtype=np.float32)
     place = np.cumsum(core) - 1
     for rows in blocks(count, size) if len(cores) else ():

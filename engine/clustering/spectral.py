@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.clustering.base import SpaceEstimator
-from engine.clustering.density.hdbscan import nearest_in
 from engine.clustering.kmeans import assign, train_kmeans
 from engine.clustering.sweep_scope import SweepScope
 from engine.core.labels import Labels
@@ -53,17 +52,13 @@ class Spectral(SpaceEstimator):
     """
 
     settings_class = SpectralSettings
-    settings: SpectralSettings
-
     reads_neighbors = True
+    settings: SpectralSettings
 
     @classmethod
     def sweep_grid(cls, scope: SweepScope) -> list[SpectralSettings]:
         """Return numbers of clusters up to 100: its time grows with their square."""
-        if scope.mode == "fast":
-            wanted = [scope.k0]
-        else:
-            wanted = scope.spread(6 if scope.mode == "comprehensive" else 4)
+        wanted = {"fast": [scope.k0], "comprehensive": scope.spread(6)}.get(scope.mode, scope.spread(4))
         return [SpectralSettings(n_clusters=k) for k in wanted if k <= SWEEP_CLUSTERS]
 
     def _cluster(self, space: Space, progress: Progress, checkpoints: Path | None) -> tuple[Labels, Vectors]:
@@ -88,7 +83,7 @@ class Spectral(SpaceEstimator):
         n_clusters = int(self.labels_.max()) + 1
         k = min(self.settings.n_neighbors, len(self.labels_))
         for rows in blocks(len(placed)):
-            indices, distances = nearest_in(self._space, placed[rows], k)
+            indices, distances = self._space.nearest(placed[rows], k)
             weights = np.exp(-((distances / np.maximum(distances[:, -1:], 1e-12)) ** 2))
             votes = np.zeros((len(indices), n_clusters))
             np.add.at(votes, (np.arange(len(indices))[:, None], self.labels_[indices]), weights)

@@ -44,7 +44,7 @@ def check_embeddings(embeddings: NDArray[Any], n_clusters: int | None = None) ->
         )
     if n_clusters is not None and n_clusters > len(array):
         raise InputError(
-            f"{n_clusters:,} clusters were asked of {len(array):,} images.",
+            f"Cannot make {n_clusters:,} clusters from {len(array):,} images.",
             "Ask for fewer clusters than there are images.",
         )
     return array

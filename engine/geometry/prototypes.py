@@ -11,7 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.core.labels import compact
 from engine.core.vectors import Vectors, blocks, unit
+from engine.geometry.centers import cluster_sums
 
 _SAMPLED = 512  # members looked at for the diverse prototypes of one cluster
 
@@ -63,24 +65,17 @@ def prototypes(embeddings: Vectors, labels: NDArray[np.int32], *, count: int = 4
     random_state : int
         Seeds the sample of members from which the diverse ones are chosen.
     """
-    from scipy.sparse import csr_array
-
-    clusters, codes = np.unique(labels[labels >= 0], return_inverse=True)
-    sums = np.zeros((len(clusters), embeddings.shape[1]), dtype=np.float64)
-    place = np.full(len(labels), -1, dtype=np.int64)
-    place[labels >= 0] = codes
-    for part in blocks(len(labels)):
-        inside = np.flatnonzero(place[part] >= 0) + part.start
-        ones = np.ones(len(inside), dtype=np.float32)
-        members_of = csr_array((ones, (place[inside], np.arange(len(inside)))), shape=(len(clusters), len(inside)))
-        sums += members_of @ unit(embeddings[inside])
-    centers = unit(sums)
+    place = compact(labels)
+    clusters = np.unique(labels[labels >= 0])
+    centers = unit(cluster_sums(embeddings, place, len(clusters), normalise=True))
     typicality = np.full(len(labels), np.nan, dtype=np.float32)
     for part in blocks(len(labels)):
         inside = np.flatnonzero(place[part] >= 0) + part.start
         typicality[inside] = np.einsum("ij,ij->i", unit(embeddings[inside]), centers[place[inside]])
     order = np.argsort(place, kind="stable")[int(np.sum(place < 0)) :]
-    ends = np.cumsum(np.bincount(codes, minlength=len(clusters))) if len(clusters) else np.empty(0, np.int64)
+    ends = (
+        np.cumsum(np.bincount(place[place >= 0], minlength=len(clusters))) if len(clusters) else np.empty(0, np.int64)
+    )
     rng = np.random.default_rng(random_state)
     nearest, diverse = [], []
     for members in np.split(order, ends[:-1]) if len(clusters) else []:

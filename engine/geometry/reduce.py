@@ -109,6 +109,16 @@ class Space:
             save_array(path, array)
         return made
 
+    def nearest(self, placed: Vectors, k: int) -> tuple[NDArray[np.integer[Any]], Vectors]:
+        """Return the known rows nearest to (m, c) placed points: (m, k) indices and Euclidean distances, rising."""
+        if self.spherical:
+            indices, similarities = search(self.vectors, placed, k)
+            return indices, np.sqrt(np.maximum(2 - 2 * similarities, 0))
+        import faiss
+
+        squares, indices = faiss.knn(np.ascontiguousarray(placed), np.ascontiguousarray(self.vectors), k)
+        return indices, np.sqrt(np.maximum(squares, 0))
+
     def place(self, embeddings: NDArray[Any]) -> Vectors:
         """Return (m, c) coordinates of unseen embeddings.
 

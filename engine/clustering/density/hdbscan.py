@@ -7,7 +7,7 @@ minimum size is a matter of milliseconds. "exact" runs the `hdbscan` package on 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,6 @@ from engine.core.labels import Labels
 from engine.core.progress import Progress
 from engine.core.settings import Settings, setting
 from engine.core.vectors import Vectors, blocks
-from engine.geometry.neighbors import search
 from engine.geometry.reduce import Reduce, Space, reduce_setting
 
 EXACT_LIMIT = 5_000
@@ -191,7 +190,7 @@ class HDBSCAN(SpaceEstimator):
         labels = np.empty(len(placed), dtype=np.int32)
         k = min(max(2 * self.settings.min_samples, 16), len(self.labels_))
         for rows in blocks(len(placed)):
-            indices, distances = nearest_in(self._space, placed[rows], k)
+            indices, distances = self._space.nearest(placed[rows], k)
             core = distances[:, min(self.settings.min_samples, k) - 1]
             reach = np.maximum(np.maximum(distances, core[:, None]), self._core[indices])
             best = reach.argmin(axis=1)
@@ -210,14 +209,3 @@ def cut_tree(tree: LinkageTree, settings: HDBSCANSettings) -> Cut:
         epsilon=settings.cluster_selection_epsilon,
         largest=settings.max_cluster_share,
     )
-
-
-def nearest_in(space: Space, placed: Vectors, k: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return the (m, k) known rows nearest to placed points, with Euclidean distances in the space."""
-    if space.spherical:
-        indices, similarities = search(space.vectors, placed, k)
-        return indices, np.sqrt(np.maximum(2 - 2 * similarities, 0))
-    import faiss
-
-    squares, found = faiss.knn(np.ascontiguousarray(placed), np.ascontiguousarray(space.vectors), k)
-    return found, np.sqrt(np.maximum(squares, 0))

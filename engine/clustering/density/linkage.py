@@ -129,8 +129,8 @@ class LinkageTree:
         starts[root] = True
         starts[self.left[splits - count]] = True
         starts[self.right[splits - count]] = True
-        cluster_of = _follow(np.where(starts, np.arange(nodes), parent))
-        fell_at = _follow(np.where(big, np.arange(nodes), parent))[:count]
+        cluster_of = follow(np.where(starts, np.arange(nodes), parent))
+        fell_at = follow(np.where(big, np.arange(nodes), parent))[:count]
         own, depth = cluster_of[fell_at], density[fell_at]
 
         clusters = np.flatnonzero(starts)
@@ -163,7 +163,7 @@ class LinkageTree:
         return size
 
 
-def _follow(pointer: Indices) -> Indices:
+def follow(pointer: Indices) -> Indices:
     """Return where each node's chain of pointers ends, by doubling."""
     while True:
         further = pointer[pointer]
@@ -225,7 +225,7 @@ def _label(
 ) -> Cut:
     """Give every image the kept cluster it lies in or below."""
     pointer = np.where(chosen | (above < 0), np.arange(len(above)), above)
-    kept = _follow(pointer)
+    kept = follow(pointer)
     at = kept[own]
     inside = chosen[at]
     kept_clusters, codes = np.unique(at[inside], return_inverse=True)

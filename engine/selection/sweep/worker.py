@@ -154,7 +154,7 @@ def score(embeddings: Any, labels: np.ndarray[Any, Any], *, shuffles: int) -> di
 def try_stability(work: WorkingFolder, task: dict[str, Any]) -> dict[str, Any]:
     """Cluster two overlapping subsamples and compare them on the images in both."""
     candidate = Candidate.of(task["algorithm"], **task["parameters"])
-    labels = [work.fit(candidate, half).labels_.copy() for half in task["halves"]]
+    labels = [work.fit(candidate, half).labels_ for half in task["halves"]]
     rows = [part_rows(work.folder, half) for half in task["halves"]]
     return {"stability": common_ari(rows, labels)}
 

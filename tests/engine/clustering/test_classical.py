@@ -80,7 +80,7 @@ def test_what_cannot_be_clustered_is_refused(name, x, sentence):
 
 @pytest.mark.parametrize("name", COUNTED)
 def test_more_clusters_than_images_is_refused(name, rng):
-    with pytest.raises(InputError, match="40 clusters were asked of 12 images"):
+    with pytest.raises(InputError, match="Cannot make 40 clusters from 12 images"):
         make(name, n_clusters=40).fit(rng.standard_normal((12, 4)).astype(np.float32))
 
 

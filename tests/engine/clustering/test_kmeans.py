@@ -91,7 +91,7 @@ def test_few_images_and_one_cluster_work(rng):
     [
         (np.ones((20, 4), np.float32), "identical"),
         (np.full((20, 4), np.nan, np.float32), "NaN"),
-        (np.eye(5, dtype=np.float32), "10 clusters were asked of 5"),
+        (np.eye(5, dtype=np.float32), "Cannot make 10 clusters from 5 images"),
         (np.ones(9, np.float32), "table of n rows"),
     ],
 )
