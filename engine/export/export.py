@@ -85,7 +85,10 @@ def prepare(table: LabelTable, settings: ExportSettings, *, groups: NDArray[np.i
     entry = find_format(settings.format)
     if entry.needs_split and (splits is None or not {"train", "val"} <= set(splits)):
         raise InputError(f"{entry.title} needs a train and a val part.", "Turn on the split.")
-    return Prepared(settings, table, entry.writer(table, splits, settings), notes)
+    plan: Plan = entry.writer(table, splits, settings)
+    if plan.skipped:
+        notes += (f"{plan.skipped:,} of {len(table):,} files have no label and are left out.",)
+    return Prepared(settings, table, plan, notes)
 
 
 def _notes(parts: NDArray[np.integer[Any]]) -> tuple[str, ...]:

@@ -58,21 +58,6 @@ class ImageTable:
     def __len__(self) -> int:
         return len(self.paths)
 
-    @property
-    def has_truth(self) -> bool:
-        """Whether any row has a class."""
-        return any(truth is not None for truth in self.truth)
-
-    @property
-    def classes(self) -> list[str]:
-        """The classes, sorted by name; a row's class number is its place here."""
-        return sorted({truth for truth in self.truth if truth is not None})
-
-    def truth_numbers(self) -> NDArray[np.int32]:
-        """Return (n,) class numbers, -1 where the class is unknown."""
-        places = {name: at for at, name in enumerate(self.classes)}
-        return np.array([-1 if truth is None else places[truth] for truth in self.truth], dtype=np.int32)
-
     def rows(self, chosen: NDArray[np.int64] | NDArray[np.bool_] | Sequence[int]) -> ImageTable:
         """Return the table of some rows, given by index or mask."""
         at = np.arange(len(self))[np.asarray(chosen)] if len(self) else np.empty(0, np.int64)

@@ -66,22 +66,6 @@ def purity_bound(checked: int, wrong: int, *, population: int | None = None, con
     return 1.0 - _most_wrong(checked, wrong, population, 1 - confidence) / population
 
 
-def sample_size(
-    purity: float = 0.95, *, wrong: int = 0, population: int | None = None, confidence: float = 0.95
-) -> int:
-    """Return how many images to check so that `wrong` wrong ones still prove `purity`; the population when none do."""
-    if not 0 < purity < 1:
-        raise InputError(f"The purity must lie between 0 and 1, not {purity}.")
-    low, high = wrong + 1, population if population is not None else wrong + 2
-    while population is None and purity_bound(high, wrong, confidence=confidence) < purity:
-        low, high = high, 2 * high
-    while low < high:
-        middle = (low + high) // 2
-        enough = purity_bound(middle, wrong, population=population, confidence=confidence) >= purity
-        low, high = (low, middle) if enough else (middle + 1, high)
-    return high
-
-
 def _most_wrong(checked: int, wrong: int, population: int, alpha: float) -> int:
     """Return the most wrong images that the cluster may hold without the sample being a rarer luck than alpha."""
     low, high = wrong, population - (checked - wrong)

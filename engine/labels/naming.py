@@ -89,19 +89,6 @@ def prompts(words: Iterable[str], template: str = PROMPT) -> list[str]:
     return [template.format(word=word) for word in words]
 
 
-def known_names(words: Iterable[str], truth: Iterable[str]) -> str | None:
-    """Return a warning when true class names are in the vocabulary: a caption accuracy is then no fair figure."""
-    vocabulary = {word.casefold() for word in words}
-    names = {name.casefold().replace("_", " ") for name in truth}
-    found = sorted(names & vocabulary)
-    if not found:
-        return None
-    return (
-        f"{len(found)} of {len(names)} true class names are in the list of words "
-        f"({', '.join(found[:3])}{', ...' if len(found) > 3 else ''}): the share of right names is not a fair figure."
-    )
-
-
 def word_votes(
     images: NDArray[np.float32], texts: NDArray[np.float32], *, sharpness: float = 100.0, top: int = 5
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:

@@ -60,11 +60,6 @@ class Propagated:
         order = rows[np.lexsort((self.confidence[rows], self.margin[rows]))]
         return order[:limit]
 
-    def accepted(self, confidence: float) -> NDArray[np.int64]:
-        """Return the images whose proposed label is at least so sure, surest first."""
-        rows = np.flatnonzero(~self.given & (self.labels >= 0) & (self.confidence >= confidence))
-        return rows[np.argsort(-self.confidence[rows], kind="stable")]
-
 
 def propagate(
     graph: NeighborGraph,

@@ -17,7 +17,7 @@ from engine.core.ids import Ids, pack, positions, to_hex
 from engine.core.workspace import Workspace
 from engine.images.tables import files_of
 from engine.labels.events import LabelHistory
-from engine.labels.state import STATUS_NAMES, LabelState
+from engine.labels.state import LabelState
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ def label_table(
         cluster=cluster[rows],
         label=[texts[row] for row in rows.tolist()],
         confidence=sure[rows],
-        status=[STATUS_NAMES[status] for status in labels.status[rows].tolist()],
+        status=[labels.statuses[row] for row in rows.tolist()],
         audit_bound=labels.bound[rows],
         truth=[item.truth for item in chosen],
         split=[item.split for item in chosen],

@@ -51,6 +51,12 @@ def test_one_huge_group_is_worth_a_warning(scene):
     assert prepare(table, settings).notes == ()
 
 
+def test_files_without_a_label_are_counted_before_they_are_left_out(scene):
+    (note,) = prepare(scene.table(), ExportSettings(format="folders")).notes
+    assert note == "4 of 9 files have no label and are left out."
+    assert prepare(scene.table(), ExportSettings(format="folders", include_unlabelled=True)).notes == ()
+
+
 def test_folders_need_images(scene, tmp_path):
     settings = ExportSettings(format="yolo", split=True, train=0.5, val=0.5, test=0.0)
     with pytest.raises(InputError, match="no images to write"):

@@ -9,7 +9,6 @@ from engine.core.errors import InputError
 from engine.labels.naming import (
     NO_NAME,
     common_nouns,
-    known_names,
     name_clusters,
     parse_vocabulary,
     prompts,
@@ -101,12 +100,6 @@ def test_a_persons_list_is_cleaned_in_its_order():
     assert parse_vocabulary(" dog \n\ncat, Dog,  sea   lion\n") == ["dog", "cat", "sea lion"]
     with pytest.raises(InputError, match="two different words"):
         parse_vocabulary("dog\nDOG\n")
-
-
-def test_true_names_in_the_vocabulary_are_told():
-    told = known_names(common_nouns(), ["dog", "sea_lion", "zorblax"])
-    assert told is not None and "2 of 3" in told and "not a fair figure" in told
-    assert known_names(["apple"], ["dog"]) is None
 
 
 @pytest.mark.parametrize(
