@@ -133,13 +133,13 @@ class DeepEstimator(ClusterEstimator):
         self.losses_ = result.losses
         self.notes_ += result.notes
         self._model = (run.teacher or run.model).eval().requires_grad_(False)
-        found = self._label(task, progress)
-        self.extra_ = dict(found.extra)
-        self._note(self._untrained(found.classes, run.starting_loss), progress)
+        inference = self._label(task, progress)
+        self.extra_ = dict(inference.extra)
+        self._note(self._untrained(inference.classes, run.starting_loss), progress)
         if start is not None and graph is not None:
-            self._note(worse_than_start(start, found.classes, graph.indices), progress)
-        self._note(collapse(found.classes, settings.n_clusters), progress)
-        return found.classes, found.confidence
+            self._note(worse_than_start(start, inference.classes, graph.indices), progress)
+        self._note(collapse(inference.classes, settings.n_clusters), progress)
+        return inference.classes, inference.confidence
 
     def predict(self, X: NDArray[Any]) -> Labels:  # noqa: N803
         """Label (m, d) embeddings that were not seen in `fit`.
@@ -153,8 +153,8 @@ class DeepEstimator(ClusterEstimator):
 
     def predict_confidence(self, X: NDArray[Any]) -> tuple[Labels, Vectors]:  # noqa: N803
         """Return labels (m,) of unseen embeddings and the method's own confidence (m,) in [0, 1]."""
-        found = self._infer(self._unseen(X))
-        return self._place[found.classes], found.confidence
+        inference = self._infer(self._unseen(X))
+        return self._place[inference.classes], inference.confidence
 
     # ------------------------------------------------------------------------------------- a method's own part
 

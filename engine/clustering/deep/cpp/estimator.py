@@ -87,9 +87,9 @@ class CPP(DeepEstimator):
             )
         settings = self.resolved_
         progress.update(0, 1, phase="coding length")
-        found = spectrum(self.codes_, int(wanted[-1]), eta=settings.eta, random_state=settings.random_state)
+        leading = spectrum(self.codes_, int(wanted[-1]), eta=settings.eta, random_state=settings.random_state)
         curve = coding_curve(
-            self.subspaces_, found, wanted, epsilon2=settings.epsilon2, random_state=settings.random_state
+            self.subspaces_, leading, wanted, epsilon2=settings.epsilon2, random_state=settings.random_state
         )
         progress.update(1, 1, phase="coding length")
         return curve
@@ -111,10 +111,10 @@ class CPP(DeepEstimator):
         settings = self.resolved_
         self.subspaces_, self.codes_ = encode(self._model, task.features)
         progress.update(0, 1, phase="spectral clustering")
-        found = spectrum(self.codes_, settings.n_clusters, eta=settings.eta, random_state=settings.random_state)
-        self._note(found.note, progress)
-        classes = found.labels(settings.n_clusters, settings.random_state)
-        shares = votes(self.codes_, classes, settings.n_clusters, eta=settings.eta, landmarks=found.landmarks)
+        leading = spectrum(self.codes_, settings.n_clusters, eta=settings.eta, random_state=settings.random_state)
+        self._note(leading.note, progress)
+        classes = leading.labels(settings.n_clusters, settings.random_state)
+        shares = votes(self.codes_, classes, settings.n_clusters, eta=settings.eta, landmarks=leading.landmarks)
         progress.update(1, 1, phase="spectral clustering")
         return Inference(classes, shares[np.arange(len(classes)), classes])
 

@@ -17,7 +17,7 @@ from engine.clustering.deep.diagnosis import collapse, did_not_train
 from engine.clustering.deep.hadis.settings import HaDisSettings
 from engine.clustering.deep.tracking import tracked
 from engine.core.errors import InputError
-from engine.core.labels import Labels
+from engine.core.labels import Labels, rank_by_size
 from engine.core.progress import SILENT, Progress
 from engine.core.vectors import Vectors
 from engine.geometry.neighbors import NeighborGraph
@@ -37,7 +37,7 @@ class HaDis(ClusterEstimator):
     Attributes
     ----------
     labels_ : (n,) int32
-        Of all images given, also those outside of `train_rows`.
+        Of all images given, also those outside of `train_rows`; 0..K-1 in falling size.
     confidence_ : (n,) float32
         Softmax over cosine similarities to the centres (temperature 0.1), the own cluster's share.
     embeddings_ : (n, projection_dim) float32
@@ -145,9 +145,12 @@ class HaDis(ClusterEstimator):
             task.reassign(trainer)
             with trainer.evaluating():
                 self.embeddings_ = task.features(torch.arange(len(images)), trainer)
-        self.centers, self.history_, self.backbone_ = task.centers, task.sizes, backbone_of(task)
-        self.labels_, self.confidence_ = nearest(self.embeddings_, task.centers)
-        self.labels_[train] = task.pseudo
+        labels, self.confidence_ = nearest(self.embeddings_, task.centers)
+        labels[train] = task.pseudo
+        place = rank_by_size(labels, settings.n_clusters)
+        self.labels_ = place[labels]
+        self.centers = task.centers = task.centers[np.argsort(place)]
+        self.history_, self.backbone_ = task.sizes, backbone_of(task)
         start = plateau(result.losses, task.warmup_steps)
         judged = (collapse(task.pseudo, settings.n_clusters), did_not_train(result.losses, starting_loss=start))
         self.notes_ += [*fitted, *result.notes, *(sentence for sentence in judged if sentence)]

@@ -73,8 +73,8 @@ class TEMI(DeepEstimator):
     def _infer(self, features: Features) -> Inference:
         from engine.clustering.deep.temi.task import label_by_head
 
-        found = label_by_head(self._model, features, self.head_, self.resolved_.temperature)
-        return Inference(found.labels, found.confidence, {"confidence_mean": found.mean_confidence})
+        labelled = label_by_head(self._model, features, self.head_, self.resolved_.temperature)
+        return Inference(labelled.labels, labelled.confidence, {"confidence_mean": labelled.mean_confidence})
 
     def _rule_state(self) -> dict[str, Any]:
         return super()._rule_state() | {"head": self.head_}

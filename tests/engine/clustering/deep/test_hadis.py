@@ -127,6 +127,7 @@ def test_training_on_some_rows_labels_all():
     model = HaDis(HaDisSettings(**(TOY | {"n_epochs": 1}))).fit(shapes(), train_rows=train)
     assert model.labels_.shape == (60,)
     assert sum(model.history_[-1][1]) == 30
+    assert (np.diff(np.bincount(model.labels_, minlength=3)) <= 0).all()
     rest = np.arange(1, 60, 2)
     np.testing.assert_array_equal(model.labels_[rest], nearest(model.embeddings_[rest], model.centers)[0])
 
