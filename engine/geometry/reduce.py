@@ -116,8 +116,8 @@ class Space:
             return indices, np.sqrt(np.maximum(2 - 2 * similarities, 0))
         import faiss
 
-        squares, indices = faiss.knn(np.ascontiguousarray(placed), np.ascontiguousarray(self.vectors), k)
-        return indices, np.sqrt(np.maximum(squares, 0))
+        squares, near = faiss.knn(np.ascontiguousarray(placed), np.ascontiguousarray(self.vectors), k)
+        return near, np.sqrt(np.maximum(squares, 0))
 
     def place(self, embeddings: NDArray[Any]) -> Vectors:
         """Return (m, c) coordinates of unseen embeddings.
