@@ -35,9 +35,9 @@ def measure(folder: Path, images: int) -> None:
     from engine.embeddings.encoders.registry import find_encoder
     from engine.images.datasets import add_vectors
     from engine.labels.events import LabelHistory
-    from engine.runs import fit as pipeline
-    from engine.runs import run as runs
+    from engine.runs.fit import cluster
     from engine.runs.rows import embed_dataset
+    from engine.runs.run import new_folder
 
     engine.jobs.job.prepare_worker = lambda workspace: None
     rng = np.random.default_rng(0)
@@ -48,7 +48,7 @@ def measure(folder: Path, images: int) -> None:
     dataset = add_vectors(workspace, folder / "vectors.npz")
     rows = embed_dataset(workspace, dataset.id, "precomputed", find_encoder("precomputed").settings_class())
     settings = find_method("kmeans").settings_class.parse({"n_clusters": 50})
-    run = pipeline.cluster(workspace, rows, "kmeans", settings, runs.new_folder(workspace.runs, "kmeans_bench"))
+    run = cluster(workspace, rows, "kmeans", settings, new_folder(workspace.runs, "kmeans_bench"))
     app = AppTest.from_file(str(APP), default_timeout=300)
     app.run()
     for page in ("explore", "label", "compare", "export"):

@@ -13,9 +13,9 @@ from engine.embeddings.encoders.registry import find_encoder
 from engine.geometry.projection import ProjectionSettings
 from engine.images.datasets import add_folder
 from engine.images.scan import scan
-from engine.runs import fit as pipeline
-from engine.runs import run as runs
+from engine.runs.fit import cluster
 from engine.runs.rows import Rows, embed_dataset, map_of
+from engine.runs.run import Run, new_folder
 
 
 def coloured_pictures(folder: Path, count: int = 30) -> Path:
@@ -29,14 +29,14 @@ def coloured_pictures(folder: Path, count: int = 30) -> Path:
     return folder
 
 
-def clustered_pictures(workspace: Workspace, folder: Path, *, with_map: bool = False) -> tuple[Rows, runs.Run]:
+def clustered_pictures(workspace: Workspace, folder: Path, *, with_map: bool = False) -> tuple[Rows, Run]:
     """Scan, embed and cluster the pictures of a folder into three clusters; optionally draw their UMAP."""
     dataset = add_folder(workspace, folder)
     scan(workspace, dataset.id)
     rows = embed_dataset(workspace, dataset.id, "descriptor", find_encoder("descriptor").settings_class())
     settings = find_method("kmeans").settings_class.parse({"n_clusters": 3})
-    target = runs.new_folder(workspace.runs, "kmeans_colours")
-    run = pipeline.cluster(workspace, rows, "kmeans", settings, target)
+    target = new_folder(workspace.runs, "kmeans_colours")
+    run = cluster(workspace, rows, "kmeans", settings, target)
     if with_map:
         map_of(workspace, rows, ProjectionSettings())
     return rows, run

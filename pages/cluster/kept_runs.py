@@ -7,7 +7,7 @@ import streamlit as st
 
 from engine.clustering.registry import METHODS
 from engine.runs.run import Run, update_config
-from engine.runs.trash import binned_runs, delete_run, restore_run
+from engine.runs.trash import restore_run, trash_run, trashed_runs
 from pages.shared.actions import pressed
 from pages.shared.metrics import METRICS, figures_of, title_of
 from pages.shared.state import Current, choose, escape
@@ -102,7 +102,7 @@ def _one(now: Current, run: Run, tags: list[str]) -> None:
             update_config(run, tags=filed)
             st.rerun()
         if pressed("Delete", icon=":material/delete:", help="It goes to the bin below and can be put back"):
-            delete_run(now.workspace, run)
+            trash_run(now.workspace, run)
             choose(run=None)
             st.rerun()
     for sentence in run.results.get("notes", []):
@@ -111,7 +111,7 @@ def _one(now: Current, run: Run, tags: list[str]) -> None:
 
 def _bin(now: Current) -> None:
     """Offer to put back what was deleted."""
-    binned = {run.folder.name: run for run in binned_runs(now.workspace, now.dataset.id if now.dataset else None)}
+    binned = {run.folder.name: run for run in trashed_runs(now.workspace, now.dataset.id if now.dataset else None)}
     if not binned:
         return
     with st.expander(f"Bin: {count(len(binned), 'clustering')}", icon=":material/delete:"):

@@ -11,7 +11,7 @@ from engine.export.pseudo_labels import read_pseudo_labels
 from engine.jobs import job as jobs
 from engine.jobs.runner import run_job
 from engine.labels.events import LabelHistory
-from engine.runs import fit as pipeline
+from engine.runs.fit import cluster
 from engine.runs.rows import load_rows
 from engine.runs.run import new_folder, update_config
 from pages.compare import charts
@@ -26,7 +26,7 @@ HOSTILE = '<b onload="x">*one*</b> 🐍 $y$ ' + "long " * 60
 def again(workspace, rows, n_clusters, title=""):
     settings = find_method("kmeans").settings_class.parse({"n_clusters": n_clusters})
     folder = new_folder(workspace.runs, f"kmeans_{n_clusters}")
-    return pipeline.cluster(workspace, rows, "kmeans", settings, folder, title=title)
+    return cluster(workspace, rows, "kmeans", settings, folder, title=title)
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_a_run_elsewhere_is_opened_by_its_folder(vectors, tmp_path, app):
     workspace, rows, _ = vectors
     (tmp_path / "out").mkdir()
     settings = find_method("kmeans").settings_class.parse({"n_clusters": 7})
-    run = pipeline.cluster(workspace, rows, "kmeans", settings, tmp_path / "out")
+    run = cluster(workspace, rows, "kmeans", settings, tmp_path / "out")
     compare(app)
     app.text_input(key="analyse_folder").set_value(str(run.folder)).run()
     assert not app.exception

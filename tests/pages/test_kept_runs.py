@@ -3,7 +3,7 @@
 import pytest
 
 from engine.runs.run import list_runs
-from engine.runs.trash import binned_runs
+from engine.runs.trash import trashed_runs
 from tests.pages.test_compare import HOSTILE, again
 from tests.seed import clustered_pictures, coloured_pictures
 
@@ -54,10 +54,10 @@ def test_a_deleted_run_lies_in_the_bin_and_is_put_back(page):
     run = list_runs(workspace)[0]
     press(app, "Delete")
     assert run.folder.name not in {kept.folder.name for kept in list_runs(workspace)}
-    assert len(binned_runs(workspace)) == 1
+    assert len(trashed_runs(workspace)) == 1
     press(app, "Put back")
     assert list_runs(workspace)[0].folder == run.folder
-    assert not binned_runs(workspace)
+    assert not trashed_runs(workspace)
     assert not any(button.label == "Put back" for button in app.button)
 
 

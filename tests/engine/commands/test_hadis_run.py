@@ -16,7 +16,7 @@ from engine.embeddings.configurations import list_configurations
 from engine.embeddings.encoders.registry import find_encoder
 from engine.images.datasets import add_folder, list_datasets
 from engine.images.scan import scan
-from engine.runs import fit as pipeline
+from engine.runs.fit import cluster
 from engine.runs.rows import embed_dataset, load_rows
 from engine.runs.run import new_folder, open_run
 
@@ -152,7 +152,7 @@ def test_pictures_that_vanish_before_the_training_are_listed_and_have_no_cluster
     values = {a.removeprefix("--").replace("-", "_"): b for a, b in zip(words[2::2], words[3::2], strict=True)}
     values["n_clusters"], values["n_epochs"] = values.pop("num_clusters"), values.pop("num_epochs")
     settings = find_method("hadis").settings_class.parse(values)
-    run = pipeline.cluster(workspace, rows, "hadis", settings, new_folder(tmp_path / "out", "run"))
+    run = cluster(workspace, rows, "hadis", settings, new_folder(tmp_path / "out", "run"))
     lost = [rows.paths.index(name) for name in (b"03.png", b"07.png")]
     assert np.flatnonzero(run.assignments < 0).tolist() == sorted(lost)
     assert "2 images could not be read any more and have no cluster: 03.png, 07.png." in run.results["notes"]

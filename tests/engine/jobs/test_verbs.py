@@ -32,8 +32,18 @@ from engine.runs.rows import Rows, embed_dataset, load_rows
 from engine.runs.run import open_run
 from pages.shared.tasks import request_config
 
-SWEEP = {"algorithms": ["kmeans"], "max_combinations": 2, "target_cluster_size": 10, "n_jobs": 1}
-SWEEP_FLAGS = ("--algorithms", "kmeans", "--max-combinations", 2, "--target-cluster-size", 10, "--n-jobs", 1)
+SWEEP = {"algorithms": ["kmeans"], "max_combinations": 2, "stability": False, "target_cluster_size": 10, "n_jobs": 1}
+SWEEP_FLAGS = (
+    "--algorithms",
+    "kmeans",
+    "--max-combinations",
+    2,
+    "--target-cluster-size",
+    10,
+    "--n-jobs",
+    1,
+    "--no-stability",
+)
 DISTIL = {
     "images_per_class": 2,
     "distill_epochs": 2,
@@ -108,6 +118,10 @@ def of_data(scene: Scene) -> tuple[object, ...]:
     return ("--folder", scene.photos, "--truth-from-folders")
 
 
+def of_vectors(scene: Scene) -> tuple[object, ...]:
+    return (*of_data(scene), "--encoder", "descriptor")
+
+
 def embedded(scene: Scene) -> dict[str, Any]:
     return {"config_key": scene.config_key}
 
@@ -158,7 +172,8 @@ def swept(scene: Scene, folder: Path) -> dict[str, Any]:
     summary = read_json(folder / "clustering_summary.json")
     assert summary["n_images"] == 40
     tables = {path.parent.name: pd.read_csv(path).to_dict("list") for path in folder.glob("rank_*/assignments.csv")}
-    return tables | {"ranked": [(row["title"], row["composite"], row["stability"]) for row in summary["ranked"]]}
+    kept = ("algorithm", "parameters", "composite", "n_clusters")
+    return tables | {"ranked": [{name: row[name] for name in kept} for row in summary["ranked"]]}
 
 
 def counted(scene: Scene, folder: Path) -> dict[str, Any]:
@@ -226,27 +241,29 @@ def exported(scene: Scene, folder: Path) -> dict[str, Any]:
 CASES: dict[str, Case] = {
     "scan": Case(lambda s: ("scan", *of_data(s)), lambda s: {}, catalog),
     "embed": Case(
-        lambda s: ("embed", *of_data(s), "--force"), lambda s: {"encoder": "descriptor", "force": True}, vectors
+        lambda s: ("embed", *of_vectors(s), "--force"), lambda s: {"encoder": "descriptor", "force": True}, vectors
     ),
-    "graph": Case(lambda s: ("graph", *of_data(s)), embedded, graph),
+    "graph": Case(lambda s: ("graph", *of_vectors(s)), embedded, graph),
     "map": Case(
-        lambda s: ("project", *of_data(s), "--kind", "pca"),
+        lambda s: ("project", *of_vectors(s), "--kind", "pca"),
         lambda s: embedded(s) | {"settings": {"kind": "pca"}},
         drawn,
     ),
     "cluster": Case(
-        lambda s: ("cluster", *of_data(s), "--method", "gaussian_mixture", "--n-clusters", 3),
+        lambda s: ("cluster", *of_vectors(s), "--method", "gaussian_mixture", "--n-clusters", 3),
         lambda s: embedded(s) | {"method": "gaussian_mixture", "settings": {"n_clusters": 3}},
         clustered,
     ),
-    "sweep": Case(lambda s: ("sweep", *of_data(s), *SWEEP_FLAGS), lambda s: embedded(s) | {"settings": SWEEP}, swept),
+    "sweep": Case(
+        lambda s: ("sweep", *of_vectors(s), *SWEEP_FLAGS), lambda s: embedded(s) | {"settings": SWEEP}, swept
+    ),
     "count": Case(
-        lambda s: ("count", *of_data(s), "--largest", 5, "--repeats", 2),
+        lambda s: ("count", *of_vectors(s), "--largest", 5, "--repeats", 2),
         lambda s: embedded(s) | {"settings": {"largest": 5, "repeats": 2}},
         counted,
     ),
     "search": Case(
-        lambda s: ("search", *of_data(s), "--search-trials", 3, "--search-metric", "ari", "--max-iter", 7),
+        lambda s: ("search", *of_vectors(s), "--search-trials", 3, "--search-metric", "ari", "--max-iter", 7),
         lambda s: (
             embedded(s)
             | {"method": "kmeans", "settings": {"max_iter": 7}, "trials": 3, "metric": "ari", "how": "random"}
@@ -325,7 +342,7 @@ def same(first: Any, second: Any, at: str = "") -> None:  # noqa: ANN401 - array
 def test_a_start_run_is_where_a_deep_method_starts(scene):
     kept = open_run(scene.run)
     words = ["--method", "temi", "--n-clusters", 2, "--n-epochs", 1, "--n-heads", 1, "--device", "cpu"]
-    command = ["run", *of_data(scene), *words, "--start-run", kept.folder]
+    command = ["run", *of_vectors(scene), *words, "--start-run", kept.folder]
     assert main([str(word) for word in command]) == 0
     newest = max(scene.workspace.runs.iterdir(), key=lambda path: path.stat().st_mtime_ns)
     config = read_json(newest / "config.json")
@@ -333,6 +350,6 @@ def test_a_start_run_is_where_a_deep_method_starts(scene):
 
 
 def test_a_start_run_is_refused_where_nothing_starts_from_it(scene, capsys):
-    command = ["run", *of_data(scene), "--method", "kmeans", "--start-run", scene.run]
+    command = ["run", *of_vectors(scene), "--method", "kmeans", "--start-run", scene.run]
     assert main([str(word) for word in command]) == 2
     assert "k-means does not start from another clustering." in capsys.readouterr().err
