@@ -25,7 +25,7 @@ from sklearn.cluster import DBSCAN, KMeans
 from sklearn.metrics import silhouette_score
 from sklearn.mixture import GaussianMixture
 
-from benchmarks.clustered_vectors import clustered
+from benchmarks.clustered_vectors import PLAIN_METHODS, clustered
 from engine.core.processes import own_memory_mb
 from engine.core.progress import Silent
 from engine.evaluation.agreement import ari
@@ -92,7 +92,7 @@ def plain_grid(x: np.ndarray, subset: int) -> tuple[float, float]:
         )
     )
     total = seconds * factor
-    grid = candidates(len(x), "fast")
+    grid = candidates(len(x), "fast", algorithms=PLAIN_METHODS)
     for candidate in grid:
         seconds, quadratic = plain(candidate, some, space)
         total += seconds * (factor**2 if quadratic else factor)
@@ -127,7 +127,7 @@ def main() -> None:
     size = x.nbytes / 2**20
     made = own_memory_mb(os.getpid())
     watcher = Watcher()
-    sweep = Sweep(SweepSettings(target_cluster_size=200))
+    sweep = Sweep(SweepSettings(target_cluster_size=200, algorithms=PLAIN_METHODS))
     with tempfile.TemporaryDirectory() as folder:
         wall = time.perf_counter()
         seconds, result = timed(lambda: sweep.run(x, output_dir=Path(folder), progress=watcher))

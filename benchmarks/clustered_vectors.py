@@ -9,6 +9,9 @@ from typing import Any
 
 import numpy as np
 
+PLAIN_METHODS = ("kmeans", "gaussian_mixture", "hdbscan", "dbscan")
+"""Methods of the sweep that a plain library's grid is compared with."""
+
 
 def clustered(n: int, d: int = 512, groups: int = 240, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Return (n, d) float32 unit rows and their (n,) groups; sizes are uneven, a tenth of the rows is scattered."""

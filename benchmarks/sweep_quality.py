@@ -18,6 +18,7 @@ from sklearn.cluster import DBSCAN, KMeans
 from sklearn.datasets import load_digits
 from sklearn.mixture import GaussianMixture
 
+from benchmarks.clustered_vectors import PLAIN_METHODS
 from engine.core.files import save_array
 from engine.core.labels import encode
 from engine.core.vectors import unit
@@ -62,7 +63,7 @@ def spaces(x: np.ndarray) -> dict[str, np.ndarray]:
 def plain_board(x: np.ndarray, folder: Path, settings: SweepSettings) -> list[LeaderboardRow]:
     """Rank the plain grid by the sweep's own rules."""
     whole, rows = spaces(x), []
-    grid = candidates(len(x), "fast", target_size=settings.target_cluster_size)
+    grid = candidates(len(x), "fast", target_size=settings.target_cluster_size, algorithms=settings.algorithms)
     for number, candidate in enumerate(grid):
         labels = plain_labels(candidate, whole).astype(np.int32)
         path = folder / f"{number}.npy"
@@ -108,7 +109,7 @@ def main() -> None:
     for file in given.files:
         with np.load(file, allow_pickle=False) as kept:
             sets[file.stem] = kept["vectors"].astype(np.float32), encode(kept["labels"])[0]
-    settings = SweepSettings()
+    settings = SweepSettings(algorithms=PLAIN_METHODS)
     for name, (x, truth) in sets.items():
         with tempfile.TemporaryDirectory() as folder:
             result = Sweep(settings).run(x, output_dir=Path(folder))
