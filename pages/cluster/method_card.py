@@ -27,7 +27,7 @@ from pages.shared import forms
 from pages.shared.actions import pressed, say
 from pages.shared.board import rows_of
 from pages.shared.job_view import job_view
-from pages.shared.metrics import metrics
+from pages.shared.metrics import metrics, title_of
 from pages.shared.state import Current, choose, escape, show_error
 from pages.shared.tasks import newest, start_clustering
 from pages.shared.words import count
@@ -146,8 +146,9 @@ def _in_a_job(now: Current, rows: Rows, method: Method, settings: Settings) -> N
         training_view(rows, job)
         return
     job_view(job)
-    if pressed(f"Start {method.title}", icon=":material/play_arrow:"):
-        start_clustering(now.workspace, now.dataset, now.configuration.key, method, settings)
+    start_run = _start_run(now, method, settings)
+    if pressed(f"Start {method.title}", icon=":material/play_arrow:", disabled=start_run is None):
+        start_clustering(now.workspace, now.dataset, now.configuration.key, method, settings, start_run=start_run or "")
         st.rerun()
     if job is not None and job.state == "done":
         left, right = st.columns([1, 4], vertical_alignment="center")
@@ -155,3 +156,14 @@ def _in_a_job(now: Current, rows: Rows, method: Method, settings: Settings) -> N
             choose(run=job.folder.name)
             st.rerun()
         right.caption(f"{escape(job.title)}: {count(int(job.result.get('n_clusters', 0)), 'cluster')}")
+
+
+def _start_run(now: Current, method: Method, settings: Settings) -> str | None:
+    """Let the person choose the run that training starts from, where the settings ask for one; None without any."""
+    if not method.starts_from_labels or settings.model_dump().get("warm_start") != "run":
+        return ""
+    names = {str(run.folder): title_of(run) for run in now.runs}
+    if not names:
+        st.info("Training can start from a kept clustering, but none is kept yet. Keep one, or choose another start.")
+        return None
+    return st.selectbox("Start from", list(names), format_func=names.__getitem__, key="start_run", width=420)

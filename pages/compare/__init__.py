@@ -15,5 +15,5 @@ def step(now: Current) -> Step:
 
 
 SCREEN = Screen(
-    "compare", "Compare", ":material/compare:", step, tasks=("experiment", "analysis", "graph", "pseudo_labels")
+    "compare", "Compare", ":material/compare:", step, tasks=("experiment", "analyse", "graph", "pseudo-label")
 )

@@ -61,7 +61,7 @@ def analysis_view(now: Current, run: Run) -> None:
     rows = rows_for(now, run)
     key = "" if rows is None else rows.embedding.key
     if rows is not None and len(rows) > _AT_ONCE and read_analysis(run) is None:
-        job = made_by_job(now, "analysis", "Analysing", rows, run=str(run.folder), version=version_of(run))
+        job = made_by_job(now, "analyse", "Analysing", rows, run=str(run.folder), version=version_of(run))
         if job.state != "done":
             st.caption("So many images take a little while to analyse; the result is kept in the run.")
             job_view(job)

@@ -39,7 +39,7 @@ def pseudo_label_panel(now: Current, run: Run, rows: Rows | None) -> None:
 
 
 def _make(now: Current, run: Run, rows: Rows) -> None:
-    job = newest(now.workspace, "pseudo_labels", rows.dataset, run=str(run.folder))
+    job = newest(now.workspace, "pseudo-label", rows.dataset, run=str(run.folder))
     if job_view(job):
         return
     history = LabelHistory(now.workspace, rows.dataset.id)
@@ -69,7 +69,7 @@ def _make(now: Current, run: Run, rows: Rows) -> None:
         if pressed("Make pseudo-labels", icon=":material/how_to_vote:"):
             start_job(
                 now.workspace,
-                "pseudo_labels",
+                "pseudo-label",
                 "Making pseudo-labels",
                 rows.dataset,
                 run=str(run.folder),

@@ -141,7 +141,7 @@ def test_pseudo_labels_are_made_from_what_a_person_named(pictures, held, app):
     history.rename(history.state(rows.contents, runs[1].assignments, run=runs[1].folder.name), 0, HOSTILE[:200])
     app.run()
     press(app, "Make pseudo-labels")
-    assert finish(workspace, "pseudo_labels").state == "done"
+    assert finish(workspace, "pseudo-label").state == "done"
     app.run()
     assert not app.exception
     made = read_pseudo_labels(runs[1].folder / "pseudo_labels" / "pseudo_labels_k10.json")
@@ -221,7 +221,7 @@ def test_what_takes_long_is_made_by_a_job_once(vectors, held, monkeypatch, app):
     assert "Settled" in figures(app)
     compare(app, "Analyse")
     assert not app.metric
-    assert finish(workspace, "analysis").state == "done"
+    assert finish(workspace, "analyse").state == "done"
     compare(app, "Analyse")
     assert "Accuracy" in figures(app)
     assert (runs[1].folder / "analysis.json").exists()
