@@ -18,10 +18,9 @@ from numpy.typing import NDArray
 
 from engine.core.errors import InputError, KindredError, StorageError
 from engine.core.files import load_array, read_json, replace_file, save_array, sync_folder, write_json
-from engine.core.ids import WIDTH, Ids, pack, to_bytes
+from engine.core.ids import WIDTH, IdIndex, Ids, pack, to_bytes
 from engine.embeddings.exchange import finish_swap, held
 from engine.embeddings.failures import append_failures, read_failures
-from engine.embeddings.index import KeyIndex
 
 SHARD_ROWS = 8192
 _SHARD = re.compile(r"shard-(\d{6,})\.(keys|npy)")
@@ -100,7 +99,7 @@ class EmbeddingStore:
         self._build_index()
 
     def _build_index(self) -> None:
-        self._index = KeyIndex(pack(b"".join(shard.keys.tobytes() for shard in self._shards)))
+        self._index = IdIndex(pack(b"".join(shard.keys.tobytes() for shard in self._shards)))
         self._starts = np.cumsum([0, *(len(shard.keys) for shard in self._shards)])
         self._recent.clear()
 
@@ -127,7 +126,7 @@ class EmbeddingStore:
     def keys(self) -> Ids:
         """Return the distinct content ids held, (n,) S16, in the order they were written."""
         self._find(pack(b""))
-        return self._index.keys[self._index.distinct()]
+        return self._index.ids[self._index.distinct()]
 
     def shards(self) -> Iterator[tuple[Ids, NDArray[Any]]]:
         """Yield (keys, rows) of each readable shard, the rows memory-mapped."""
@@ -187,7 +186,7 @@ class EmbeddingStore:
         held = self._index.find(keys) >= 0
         if self._recent:  # indexed only when someone asks: sorting a million keys at every shard would add up
             held |= np.fromiter((key in self._recent for key in to_bytes(keys)), dtype=bool, count=len(keys))
-        fresh = np.setdiff1d(KeyIndex(keys).distinct(), np.flatnonzero(held))
+        fresh = np.setdiff1d(IdIndex(keys).distinct(), np.flatnonzero(held))
         if len(fresh) == 0:
             return 0
         self._prepare()
@@ -237,7 +236,7 @@ class EmbeddingStore:
             return
         merged = {shard.number for shard in small}
         keys = pack(b"".join(shard.keys.tobytes() for shard in small))
-        kept = KeyIndex(keys).distinct()
+        kept = IdIndex(keys).distinct()
         rows = np.concatenate([shard.rows for shard in small])
         number = max(shard.number for shard in self._shards) + 1
         for begin in range(0, len(kept), SHARD_ROWS):

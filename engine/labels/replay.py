@@ -30,64 +30,12 @@ CHECKPOINT_EVERY = 64
 CHECKPOINTS = 3
 
 
-class Locator:
-    """Finds content ids among (n,) S16 distinct ids.
-
-    Ids are hashes, so the first bits of the sorted ids say within a few places where an id stands; ids that are not
-    spread like hashes, or that share their first eight bytes, are found by binary search.
-    """
-
-    def __init__(self, contents: ids.Ids) -> None:
-        self.contents = contents
-        halves = _halves(np.ascontiguousarray(contents).tobytes())
-        self._order = np.argsort(halves[:, 0], kind="stable")
-        self._first = np.ascontiguousarray(halves[self._order, 0])
-        self._second = np.ascontiguousarray(halves[self._order, 1])
-        self._repeated = bool((self._first[1:] == self._first[:-1]).any())
-        if self._repeated and len(np.unique(contents)) < len(contents):
-            raise InputError("Each image must appear once, by its content id.", "Pass one row per distinct image.")
-        bits = max(len(contents), 1).bit_length() + 1
-        self._shift = np.uint64(64 - bits)
-        starts = np.searchsorted(self._first, np.arange(2**bits, dtype=np.uint64) << self._shift)
-        self._starts = starts.astype(np.int32)
-        self._width = int(np.diff(np.append(starts, len(contents))).max(initial=0))
-
-    def find(self, blob: bytes) -> Rows:
-        """Return the row of each 16-byte id in `blob`, -1 where it is not known."""
-        if self._repeated or not len(self.contents):
-            return ids.positions(self.contents, ids.pack(blob))
-        halves = _halves(blob)
-        first, second = np.ascontiguousarray(halves[:, 0]), halves[:, 1]
-        at = np.minimum(self._place(first), len(self._first) - 1)
-        found = (self._first[at] == first) & (self._second[at] == second)
-        rows: Rows = np.where(found, self._order[at], -1)
-        return rows
-
-    def _place(self, keys: NDArray[np.uint64]) -> Rows:
-        """Return where keys stand, or would stand, among the sorted first halves."""
-        if self._width > 16:
-            return np.searchsorted(self._first, keys)
-        at = self._starts[(keys >> self._shift).astype(np.intp)].astype(np.int64)
-        last = len(self._first) - 1
-        for _ in range(self._width):
-            later = self._first[np.minimum(at, last)] < keys
-            if not later.any():
-                break
-            at += later & (at <= last)
-        return at
-
-
 _WORKING = ("cluster", "own", "naming", "status", "last", "bound", "sizes", "codes", "origin", "apart", "pending")
 
 
 def _parts(groups: list[list[Any]]) -> NDArray[np.int64]:
     """Return the group number of each image, from [what, count, ...] of each group."""
     return np.repeat(np.arange(len(groups)), [group[1] for group in groups])
-
-
-def _halves(blob: bytes) -> NDArray[np.uint64]:
-    """Return ids as two numbers each; the first eight bytes read so that numbers sort like the bytes."""
-    return np.frombuffer(blob, dtype=">u8").astype(np.uint64).reshape(-1, 2)
 
 
 @dataclass
@@ -117,7 +65,9 @@ class Replay:
     def __init__(self, contents: ids.Ids, base: NDArray[np.int32], run: str) -> None:
         self.contents, self.base, self.run = contents, base, run
         self.n_base = int(base.max(initial=UNSORTED)) + 1
-        self.locator = Locator(contents)
+        self.index = ids.IdIndex(contents)
+        if len(self.index.distinct()) < len(contents):
+            raise InputError("Each image must appear once, by its content id.", "Pass one row per distinct image.")
         self._found: dict[int, Rows] = {}
         self._reset()
 
@@ -172,7 +122,7 @@ class Replay:
         missing = [event for event in events if event.id not in self._found]
         if not missing:
             return
-        rows = self.locator.find(b"".join(event.blob for event in missing))
+        rows = self.index.find(ids.pack(b"".join(event.blob for event in missing)))
         ends = np.cumsum([len(event.blob) // ids.WIDTH for event in missing])[:-1]
         for event, part in zip(missing, np.split(rows, ends), strict=True):
             self._found[event.id] = part
