@@ -26,6 +26,7 @@ from engine.labels.pseudo_labels import (
     distances_to_centers,
     pseudo_label,
 )
+from engine.runs.rows import train_and_test
 
 FORMAT = 1
 
@@ -137,8 +138,7 @@ def write_pseudo_labels(
         )
     if not len(assignments) == len(true) == len(parts) == len(contents) == len(paths) == n:
         raise InputError("Images, clusters, labels and splits differ in number.", "Run the clustering again.")
-    test = np.array([part == "test" for part in parts], bool)
-    voting = np.flatnonzero(~test) if not test.all() else np.arange(n)
+    voting, others = train_and_test(parts)
     progress.update(0, 3, phase="Vote")
     names = LabelNames.of(known, true)
     everything = len(voting) == n
@@ -154,7 +154,6 @@ def write_pseudo_labels(
     )
     codes = names.encode(true)
     splits = {"train": _split(result, voting, clusters[voting], result.distance, codes)}
-    others = np.flatnonzero(test) if not everything else np.empty(0, np.int64)
     if len(others):
         there = np.where(clusters[others] < len(result.centers), clusters[others], -1)
         distance = distances_to_centers(embeddings[others], there, result.centers)

@@ -216,8 +216,3 @@ def references(
         _, labels, _ = fit(method, method.settings_class.parse(values), rows, workspace)
         found[name] = measure(rows, labels)["train"]
     return found
-
-
-def settings_of(rows_config: dict[str, Any]) -> Settings:
-    """Rebuild a method's settings from a run's config."""
-    return find_method(rows_config["method"]).settings_class.parse(rows_config.get("settings", {}))

@@ -12,7 +12,7 @@ from engine.core.errors import InputError
 from engine.evaluation.scores import scores
 from engine.jobs.tasks.clustering import listen_with_scores
 from engine.runs import fit as pipeline
-from engine.runs.fit import cluster, fit, measure, settings_of
+from engine.runs.fit import cluster, fit, measure
 from engine.runs.rows import align, rows_of_run, truth_codes, with_test_fraction
 from engine.runs.run import open_run
 from tests.engine.planted import planted, rows_in
@@ -113,7 +113,7 @@ def test_results_hold_exactly_the_promised_keys_and_are_those_of_the_predictions
         assert found[name] == pytest.approx(again)
     assert run.config["settings"]["n_clusters"] == 3
     assert run.config["resolved"]["n_clusters"] == 3
-    assert settings_of(run.config) == kmeans()
+    assert run.config["settings"] == kmeans().model_dump(mode="json")
 
 
 def test_without_truth_the_agreement_is_null_never_zero(workspace, tmp_path):
