@@ -203,6 +203,16 @@ _ALL = (
         default_for="drawings",
     ),
     EncoderEntry(
+        "timm",
+        "timm",
+        "Hundreds of image models by name, SigLIP 2, DINOv3 and ConvNeXt among them; without words.",
+        "engine.embeddings.encoders.timm",
+        "Timm",
+        needs="download",
+        pretrained=True,
+        any_model=True,
+    ),
+    EncoderEntry(
         "clip",
         "CLIP",
         "Knows what is in a photograph; the best start for everyday images.",
