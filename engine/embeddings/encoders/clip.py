@@ -16,7 +16,7 @@ from engine.core.progress import SILENT, Progress
 from engine.core.settings import setting
 from engine.embeddings.encoders.clip_models import MODELS, Place, locate
 from engine.embeddings.encoders.clip_towers import HubTower, OpenClipTower
-from engine.embeddings.encoders.vision import ModelName, VisionEncoder, VisionSettings
+from engine.embeddings.encoders.vision import ModelEncoder, ModelName, VisionSettings
 from engine.embeddings.encoders.weights import description
 
 __all__ = ["MODELS", "Clip", "ClipSettings"]
@@ -42,7 +42,7 @@ class ClipSettings(VisionSettings):
         return Place(self.model.removeprefix("hf-hub:"), self.pretrained, self.model.startswith("hf-hub:"))
 
 
-class Clip(VisionEncoder):
+class Clip(ModelEncoder):
     """CLIP's image tower, and its text tower for search.
 
     Parameters

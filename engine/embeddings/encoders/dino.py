@@ -17,8 +17,8 @@ from engine.embeddings.encoders.hub_models import load_hub_model
 from engine.embeddings.encoders.registry import KnownModel
 from engine.embeddings.encoders.vision import (
     IMAGENET,
+    ModelEncoder,
     ModelName,
-    VisionEncoder,
     VisionSettings,
     fixed_resolution,
     statistics_of,
@@ -48,7 +48,7 @@ class DinoSettings(VisionSettings):
     )
 
 
-class Dino(VisionEncoder):
+class Dino(ModelEncoder):
     """Class-token embeddings.
 
     Parameters

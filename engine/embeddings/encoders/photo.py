@@ -157,7 +157,7 @@ def load_network(variant: Variant, *, classifier: bool = False) -> Any:  # noqa:
 
     path = find_weights_file(variant)
     state = torch.load(path, map_location="cpu", weights_only=True)
-    network = timm.create_model(variant.architecture, pretrained=False)
+    network: Any = timm.create_model(variant.architecture, pretrained=False)
     network.load_state_dict(map_keys(state, [len(stage) for stage in network.blocks]), strict=True)
     if not classifier:
         network.reset_classifier(0)

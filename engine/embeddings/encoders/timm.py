@@ -21,7 +21,7 @@ from engine.core.progress import SILENT, Progress
 from engine.core.settings import setting
 from engine.embeddings.encoders.fingerprint import fingerprint
 from engine.embeddings.encoders.registry import KnownModel
-from engine.embeddings.encoders.vision import IMAGENET, ModelName, VisionEncoder, VisionSettings, fixed_resolution
+from engine.embeddings.encoders.vision import IMAGENET, ModelEncoder, ModelName, VisionSettings, fixed_resolution
 from engine.embeddings.encoders.weights import Wanted, Weights, description, find_weights
 
 MODELS = (
@@ -60,7 +60,7 @@ class _Found:
     options: dict[str, Any] = field(default_factory=dict)
 
 
-class Timm(VisionEncoder):
+class Timm(ModelEncoder):
     """Pooled features of a timm model.
 
     Parameters
@@ -185,7 +185,8 @@ def _registered(name: str) -> dict[str, Any]:
     if timm.is_model(architecture):
         trainings = [other for other in timm.list_pretrained() if other.partition(".")[0] == architecture]
         if not training or name in trainings:
-            return dict(timm.get_pretrained_cfg(name).to_dict())
+            config = timm.get_pretrained_cfg(name)
+            return dict(config.to_dict()) if config is not None else {}
         raise InputError(f"timm has no training {training!r} of {architecture}.", _known(trainings))
     near = difflib.get_close_matches(name, timm.list_pretrained(), 3, 0.5)
     near = near or difflib.get_close_matches(architecture, timm.list_models(), 3, 0.5)

@@ -42,7 +42,7 @@ class VisionSettings(Settings):
 class VisionEncoder:
     """A torch model with a face that the pipeline knows.
 
-    A subclass sets what `_ready` takes and implements `_forward` and `reads_model`. Pickling keeps the
+    A subclass sets what `_ready` takes and implements `_forward`. Pickling keeps the
     settings only; device and model are found again where it is unpickled.
     """
 
@@ -63,16 +63,6 @@ class VisionEncoder:
 
     def __reduce__(self) -> tuple[type[Self], tuple[VisionSettings]]:
         return type(self), (self.settings,)
-
-    @staticmethod
-    def reads_model(model: str) -> bool:
-        """Return whether this encoder reads a model that is not in its list: by its files if here, else by name."""
-        raise NotImplementedError
-
-    @staticmethod
-    def model_values(model: str) -> dict[str, str]:
-        """Return the settings that name a model."""
-        return {"model": model}
 
     def _ready(self, model: Any, revision: str, statistics: tuple[Sequence[float], Sequence[float]]) -> None:  # noqa: ANN401
         """Take the loaded model; `side` must be known. A pass over one empty image gives the dimension."""
@@ -123,6 +113,20 @@ class VisionEncoder:
                 f"{self.side} pixels are not a multiple of the model's patches of {patch}: the last "
                 f"{self.side % patch} rows and columns are not seen."
             )
+
+
+class ModelEncoder(VisionEncoder):
+    """A vision encoder whose setting `model` takes any model of its kind: what an entry calls `any_model`."""
+
+    @staticmethod
+    def reads_model(model: str) -> bool:
+        """Return whether this encoder reads a model that is not in its list: by its files if here, else by name."""
+        raise NotImplementedError
+
+    @staticmethod
+    def model_values(model: str) -> dict[str, str]:
+        """Return the settings that name a model."""
+        return {"model": model}
 
 
 def fixed_resolution(model: str, side: int, wanted: int, why: str) -> InputError:
