@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from engine.commands.console import ConsoleProgress, finish
 from engine.commands.data import (
@@ -51,7 +52,7 @@ def main(arguments: argparse.Namespace) -> int:
     workspace, progress = Workspace.open(arguments.workspace), ConsoleProgress()
     settings = SweepSettings.parse(from_flags(arguments, SweepSettings))
     models = arguments.models or [encoder_of_images(arguments.dataset).name, *MODELS]
-    known = {
+    known: dict[str, Any] = {
         "models": models,
         "dataset": "",
         "folder": "",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -77,7 +77,7 @@ def _downloads(board: Board, table: LabelTable) -> None:
         ]
         for entry, vectors in choices:
             title = f"{entry.title} with vectors" if vectors else entry.title
-            kind = "primary" if entry is tables[0] else "secondary"
+            kind: Literal["primary", "secondary"] = "primary" if entry is tables[0] else "secondary"
             make = _file(board, table, entry, vectors=vectors)
             st.download_button(
                 title, make, f"{name}{entry.files}", type=kind, icon=icon, on_click="ignore", key=f"get_{title}"

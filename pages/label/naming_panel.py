@@ -44,9 +44,10 @@ def _proposals(board: Board, encoder: str, found: dict[str, list[dict[str, objec
     table = pd.DataFrame(found["proposals"])
     table.insert(0, "take", table["reliable"])
     chosen = st.data_editor(
-        table, hide_index=True, width="stretch", disabled=[name for name in table if name != "take"]
+        table, hide_index=True, width="stretch", disabled=[str(name) for name in table if name != "take"]
     )
-    names = {int(row.cluster): str(row.word) for row in chosen.itertuples() if row.take}
+    taken = chosen[chosen["take"].astype(bool)]
+    names = {int(cluster): str(word) for cluster, word in zip(taken["cluster"], taken["word"], strict=True)}
     if pressed(f"Take {count(len(names), 'name')}", key="take_names", type="primary", disabled=not names):
         do(lambda: board.history.name(board.state, names, source=find_encoder(encoder).title))
         st.rerun()

@@ -22,7 +22,7 @@ from pages.label.label_rail import (
 )
 from pages.label.naming_panel import naming_panel
 from pages.label.review import review
-from pages.shared.actions import do, recent_labels, undo_redo
+from pages.shared.actions import carry_out, recent_labels, undo_redo
 from pages.shared.board import Board, open_board
 from pages.shared.frame import first_do, heading
 from pages.shared.pictures import strip
@@ -46,6 +46,7 @@ def _pick(board: Board) -> Cluster | None:
     if not clusters:
         return None
     ids = [cluster.id for cluster in clusters]
+    titles = {cluster.id: f"{board.state.title(cluster.id)} ({cluster.size:,})" for cluster in clusters}
     wanted = st.query_params.get("cluster", "")
     at = ids.index(int(wanted)) if wanted.lstrip("-").isdigit() and int(wanted) in ids else 0
     named = sum(cluster.name is not None for cluster in clusters)
@@ -54,7 +55,7 @@ def _pick(board: Board) -> Cluster | None:
         "Cluster",
         ids,
         index=at,
-        format_func=lambda item: f"{board.state.title(item)} ({board.state.find(item).size:,})",  # type: ignore[union-attr]
+        format_func=titles.__getitem__,
         key=f"label_pick_{board.state.version}_{at}",
     )
     for place, step, icon, shortcut, words in (
@@ -99,7 +100,7 @@ def _name(board: Board, cluster: Cluster) -> None:
 def _rename(board: Board, cluster: Cluster, key: str) -> None:
     """Give the cluster the name that was typed, and go on to the largest that has none yet."""
     text = settle(lambda: st.session_state.get(key))
-    if not text or not do(lambda: board.history.rename(board.state, cluster.id, text), galleries=(GALLERY,)):
+    if not text or not carry_out(lambda: board.history.rename(board.state, cluster.id, text), galleries=(GALLERY,)):
         return
     if cluster.name is None and any(c.name is None and c.id != cluster.id for c in _sorted(board)):
         choose(cluster=None)
@@ -137,7 +138,7 @@ def _members(board: Board, cluster: Cluster, twin: int | None) -> int:
     _keys_in_use(board, twin)
 
     def merge(_action: Action, _rows: NDArray[np.int64]) -> bool:
-        return twin is not None and do(
+        return twin is not None and carry_out(
             lambda: board.history.merge(board.state, [cluster.id, twin]), galleries=(GALLERY,)
         )
 

@@ -14,7 +14,7 @@ from components.actions import DEFAULT_KEYS, Action
 from components.gallery.face import gallery, gallery_order
 from engine.core.ids import positions
 from engine.images.sources import shown as readable
-from pages.shared.actions import do, pressed
+from pages.shared.actions import carry_out, pressed
 from pages.shared.board import Board
 from pages.shared.job_view import job_view
 from pages.shared.selection_bar import keys, selection_bar
@@ -114,13 +114,16 @@ def _queue(board: Board, folder: Path, places: DeltaGenerator) -> None:
         label="Images without a label",
     )
     picked = at[chosen.selected]
+
+    def agree_to_picked() -> None:
+        _agree(board, found, picked)
+
     st.button(
         f"Agree with {count(len(picked), 'proposal')}",
         icon=":material/done_all:",
         disabled=not len(picked),
         help="The selected images get the label that is proposed to each (y)",
-        on_click=_agree,
-        args=(board, found, picked),
+        on_click=agree_to_picked,
     )
     selection_bar(board, rows[chosen.selected], key="review_bar", gallery=GALLERY)
 
@@ -160,4 +163,4 @@ def _accept(board: Board, found: Proposals) -> None:
 def _agree(board: Board, found: Proposals, at: NDArray[np.int64]) -> bool:
     """Give some images the label proposed to each."""
     names = [found.names[place] for place in at]
-    return do(lambda: board.history.label(board.state, found.rows[at], names), galleries=(GALLERY,))
+    return carry_out(lambda: board.history.label(board.state, found.rows[at], names), galleries=(GALLERY,))

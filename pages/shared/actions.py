@@ -23,7 +23,12 @@ from pages.shared.state import escape, settle
 _LOOK_EVERY = 3.0  # seconds between two looks at whether another window wrote
 
 
-def do(action: Callable[..., Event], *args: Any, galleries: tuple[str, ...] = (), maps: tuple[str, ...] = ()) -> bool:  # noqa: ANN401
+def carry_out(
+    action: Callable[..., Event],
+    *args: Any,  # noqa: ANN401 - what the action takes
+    galleries: tuple[str, ...] = (),
+    maps: tuple[str, ...] = (),
+) -> bool:
     """Carry out a label action; the sentence appears in the next run. Returns False when it was refused.
 
     Parameters
@@ -50,6 +55,16 @@ def do(action: Callable[..., Event], *args: Any, galleries: tuple[str, ...] = ()
 
     settle(clear)
     return True
+
+
+def do(
+    action: Callable[..., Event],
+    *args: Any,  # noqa: ANN401 - what the action takes
+    galleries: tuple[str, ...] = (),
+    maps: tuple[str, ...] = (),
+) -> None:
+    """Carry out a label action, as a button's `on_click`; the arguments are those of `carry_out`."""
+    carry_out(action, *args, galleries=galleries, maps=maps)
 
 
 def do_with(

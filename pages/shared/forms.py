@@ -95,7 +95,7 @@ def _draw_one(control: Control, key: str, value: Any) -> Any:  # noqa: ANN401 - 
         return tuple(part.strip() for part in text.split(",") if part.strip())
     if isinstance(control.search, list):
         suggested = list(dict.fromkeys([*control.search, value])) if value else list(control.search)
-        text = st.selectbox(
+        picked = st.selectbox(
             control.label,
             suggested,
             index=suggested.index(value) if value else None,
@@ -104,7 +104,7 @@ def _draw_one(control: Control, key: str, value: Any) -> Any:  # noqa: ANN401 - 
             accept_new_options=True,
             persist_state="session",
         )
-        return text or (None if control.optional else "")
+        return picked or (None if control.optional else "")
     text = st.text_input(control.label, value=value or "", key=key, help=control.help, persist_state="session")
     return text or (None if control.optional else "")
 
@@ -125,11 +125,11 @@ def _optional(control: Control, key: str, value: Any) -> Any:  # noqa: ANN401
 
 def _number(control: Control, key: str, value: Any) -> Any:  # noqa: ANN401
     kind = int if control.kind == "int" else float
-    low = None if control.minimum is None else kind(control.minimum)
-    high = None if control.maximum is None else kind(control.maximum)
+    low: Any = None if control.minimum is None else kind(control.minimum)
+    high: Any = None if control.maximum is None else kind(control.maximum)
     value = kind(value) if low is None or high is None else min(max(kind(value), low), high)
     step = kind(control.step) if control.step else _step(control, low, high)
-    common = {"key": key, "help": control.help, "persist_state": "session"}
+    common: dict[str, Any] = {"key": key, "help": control.help, "persist_state": "session"}
     wide = low is None or high is None or control.log or (high - low) / step > 2000
     if wide:
         shape = "%d" if kind is int else "%g"

@@ -100,8 +100,10 @@ def settle(step: Callable[[], Value]) -> Value:
             break
         except RerunException as message:
             messages.append(message)
+    context = get_script_run_ctx()
     for held in messages:
-        get_script_run_ctx().script_requests.request_rerun(held.rerun_data)
+        assert context is not None and context.script_requests is not None  # a message came from this very run
+        context.script_requests.request_rerun(held.rerun_data)
     return found
 
 

@@ -166,7 +166,7 @@ def test_an_encoder_reaches_command_line_page_and_contract(copy: Copy) -> None:
     assert "colour_grid" in json.dumps(config)
     shown = copy.ask(
         "seeded('pictures')\nvisit('embed')\n"
-        "app.button_group(key='encoder').set_value('colour_grid').run()\n"
+        "app.button_group[0].set_value('colour_grid').run()\n"
         "assert not app.exception and not app.error\n"
         "answer = [item.value for item in (*app.markdown, *app.caption)] + [item.label for item in app.slider]"
     )
