@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from engine.core.device import device_name
 from engine.core.errors import KindredError
-from engine.core.files import read_json, save_array, write_json
+from engine.core.files import read_json, save_array, write_json, write_text
 from engine.core.workspace import Workspace
 from engine.jobs import job as jobs
 from engine.jobs.tasks.registry import find_verb
@@ -67,7 +67,7 @@ def run_job(folder: Path) -> int:
     """Run the job in `folder` and return the exit status: 0 done, 2 failed with a sentence."""
     workspace = Workspace.open()
     with jobs.holding(folder / "lock", timeout=5):
-        (folder / "pid").write_text(str(os.getpid()))
+        write_text(folder / "pid", str(os.getpid()))
         progress = FileProgress(folder)
         progress.update(0, 1, phase="begin")
         began = time.time()
