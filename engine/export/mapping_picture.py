@@ -1,7 +1,7 @@
 """The picture of what clusters were taken for: one row per cluster, its samples nearest to the centre.
 
 A sample's title is green where its true label is the cluster's, red where it is not, grey where nobody knows.
-Drawn with Pillow, so that it needs nothing that the app does not have.
+Drawn with Matplotlib, whose font has the letters of most scripts that a label may be written in.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageOps
 
-from engine.core.files import replace_file
 from engine.labels.pseudo_labels import PseudoLabels
+from engine.runs.figures import DPI, canvas, save_png, text_width
 
-GREEN, RED, GREY, INK = (26, 127, 55), (207, 34, 46), (110, 119, 129), (31, 35, 40)
+GREEN, RED, GREY, INK = "#1a7f37", "#cf222e", "#6e7781", "#1f2328"
 SIDE, GAP, TITLE, MARGIN = 96, 8, 18, 200
 
 
@@ -43,33 +43,43 @@ def draw_mapping(
     max_clusters, samples_per_cluster : int
         The largest clusters are shown.
     """
+    from matplotlib.patches import Rectangle
+
     shown = [at for at in (-result.cluster_size).argsort(kind="stable").tolist() if result.cluster_size[at]]
     shown = sorted(shown[:max_clusters])
     columns = min(samples_per_cluster, result.k)
-    size = (MARGIN + columns * (SIDE + GAP) + GAP, max(len(shown), 1) * (SIDE + TITLE + GAP) + GAP)
-    grid = Image.new("RGB", size, "white")
-    draw = ImageDraw.Draw(grid)
-    font, bold = ImageFont.load_default(12), ImageFont.load_default(15)
+    width, height = MARGIN + columns * (SIDE + GAP) + GAP, max(len(shown), 1) * (SIDE + TITLE + GAP) + GAP
+    figure = canvas(width, height)
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
+    axes.axis("off")
+
+    def write(left: int, top: int, text: str, colour: str, *, size: int = 12, room: int = MARGIN) -> None:
+        line = _fit(text, room - GAP, size)
+        axes.text(left, top, line, color=colour, size=size * 72 / DPI, va="top", parse_math=False)
+
     names = result.names.decode(result.cluster_label)
     for row, cluster in enumerate(shown):
         top = GAP + row * (SIDE + TITLE + GAP)
         name = names[cluster]
-        draw.text((GAP, top + TITLE), _fit(name or "no label", bold, MARGIN - 2 * GAP), fill=INK, font=bold)
-        about = f"cluster {cluster}, {result.cluster_size[cluster]:,} images"
-        draw.text((GAP, top + TITLE + 22), about, fill=GREY, font=font)
+        write(GAP, top + TITLE, name or "no label", INK, size=15)
+        write(GAP, top + TITLE + 22, f"cluster {cluster}, {result.cluster_size[cluster]:,} images", GREY)
         if name:
             sure = f"{result.cluster_confidence[cluster]:.0%} of {result.known_voters[cluster]} voters"
-            draw.text((GAP, top + TITLE + 38), sure, fill=GREY, font=font)
+            write(GAP, top + TITLE + 40, sure, GREY)
         for column, sample in enumerate(result.voters[cluster, :columns].tolist()):
             if sample < 0:
                 break
             left = MARGIN + column * (SIDE + GAP)
             true = truth[sample]
             colour = GREY if not true or not name else GREEN if true == name else RED
-            draw.text((left, top), _fit(true or "unknown", font, SIDE), fill=colour, font=font)
-            grid.paste(_tile(picture(sample)), (left, top + TITLE))
-            draw.rectangle((left, top + TITLE, left + SIDE - 1, top + TITLE + SIDE - 1), outline=colour, width=2)
-    replace_file(path, lambda file: grid.save(file, "PNG", optimize=True))
+            write(left, top, true or "unknown", colour, room=SIDE + GAP)
+            box = (left, left + SIDE, top + TITLE + SIDE, top + TITLE)
+            axes.imshow(_tile(picture(sample)), extent=box, aspect="auto", interpolation="nearest")
+            corner, line = (left + 1, top + TITLE + 1), 2 * 72 / DPI
+            frame = Rectangle(corner, SIDE - 2, SIDE - 2, ec=colour, lw=line, fill=False, antialiased=False)
+            axes.add_patch(frame)
+    axes.set(xlim=(0, width), ylim=(height, 0))  # imshow narrows them
+    save_png(path, figure)
 
 
 def _tile(data: bytes | None) -> Image.Image:
@@ -85,12 +95,9 @@ def _tile(data: bytes | None) -> Image.Image:
     return tile
 
 
-def _fit(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
-    """Return the beginning of a line of text that fits, with an ellipsis where it was cut."""
-    text = " ".join(text.split())
-    if font.getlength(text) <= width:
-        return text
-    text = text[:200]
-    while text and font.getlength(text + "...") > width:
-        text = text[:-1]
-    return text + "..."
+def _fit(text: str, width: int, size: int) -> str:
+    """Return the beginning of a line of text that fits into `width` pixels, with an ellipsis where it was cut."""
+    text = " ".join(text.split())[: 4 * width // size]
+    ends = range(len(text), 0, -1)
+    lines = (text[:end] + ("" if end == len(text) else "...") for end in ends)
+    return next((line for line in lines if text_width(line, size) <= width), "")

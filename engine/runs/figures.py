@@ -1,17 +1,20 @@
 """Figures of a run as PNG and as interactive pages: the map by cluster beside the map by truth, and the sizes.
 
-PNGs are drawn with Pillow, so that no plotting back end is needed; the interactive ones are Plotly.
+PNGs are Matplotlib's, drawn without a display and with a font that has Cyrillic, Greek and Arabic too; the
+interactive ones are Plotly's.
 """
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
 
 from engine.core.files import replace_file, write_text
 from engine.core.palette import category_color
@@ -23,10 +26,12 @@ from engine.runs.rows import Rows, align, load_rows, map_of, truth_codes
 from engine.runs.run import Run
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Canvas
     from plotly.graph_objects import Figure
 
-_SIDE, _MARGIN, _SCALE = 640, 40, 2
-_BLUE = "#2F6FED"
+DPI = 100
+_SIDE, _MARGIN = 640, 40
+_BLUE, _INK = "#2F6FED", "#1D1F23"
 
 
 def draw_run(
@@ -70,22 +75,23 @@ def draw_maps(
         Of the files; one for each kind of map, so that they lie side by side.
     """
     panels = _panels(labels, truth)
-    width = len(panels) * (_SIDE + _MARGIN) + _MARGIN
-    picture = Image.new("RGB", (width * _SCALE, (_SIDE + 2 * _MARGIN) * _SCALE), "white")
-    draw = ImageDraw.Draw(picture)
+    width, height = len(panels) * (_SIDE + _MARGIN) + _MARGIN, _SIDE + 2 * _MARGIN
+    picture = canvas(width, height)
     low, high = xy.min(axis=0), xy.max(axis=0)
     place = (xy - low) / np.maximum(high - low, 1e-9)
+    diameter = (5 if len(xy) < 5000 else 2.4) * 72 / DPI  # pixels, in Matplotlib's points
     for at, (words, _, colors) in enumerate(panels):
-        left, top = _MARGIN + at * (_SIDE + _MARGIN), _MARGIN
+        left = _MARGIN + at * (_SIDE + _MARGIN)
+        axes = picture.add_axes(
+            (left / width, _MARGIN / height, _SIDE / width, _SIDE / height), xlim=(0, 1), ylim=(0, 1)
+        )
+        shades = [category_color(code) for code in colors.tolist()]
+        axes.scatter(place[:, 0], place[:, 1], s=diameter**2, c=shades, linewidths=0, clip_on=False)
+        axes.axis("off")
         words = f"{title}: {words}" if at == 0 else words
-        draw.text((left * _SCALE, 10 * _SCALE), words, fill="#1D1F23", font=ImageFont.load_default(16 * _SCALE))
-        spots = np.stack([left + place[:, 0] * _SIDE, top + (1 - place[:, 1]) * _SIDE], axis=1) * _SCALE
-        radius = (2.5 if len(xy) < 5000 else 1.2) * _SCALE
-        for (x, y), code in zip(spots.tolist(), colors.tolist(), strict=True):
-            draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=category_color(code))
-    small = picture.resize((picture.width // _SCALE, picture.height // _SCALE), Image.Resampling.LANCZOS)
+        picture.text(left / width, 1 - 12 / height, words, va="top", color=_INK, size=11, parse_math=False)
     picture_path, page_path = folder / f"{name}.png", folder / f"{name}.html"
-    replace_file(picture_path, lambda file: small.save(file, "PNG", optimize=True))
+    save_png(picture_path, picture)
     page = map_figure(xy, labels, truth, names).to_html(include_plotlyjs=True, full_html=True)
     write_text(page_path, str(page))
     return [picture_path, page_path]
@@ -108,7 +114,7 @@ def map_figure(
     clusters = [f"cluster {code}" for code in range(int(labels.max(initial=-1)) + 1)]
     told = [clusters, [escape(name, quote=False) for name in names]]
     for at, (_, codes, colors) in enumerate(panels):
-        words = [*told[at], "set aside" if at == 0 else "unknown"]
+        words = [*told[at], "noise" if at == 0 else "unknown"]
         figure.add_scattergl(
             x=xy[:, 0],
             y=xy[:, 1],
@@ -161,15 +167,46 @@ def draw_sizes(folder: Path, labels: NDArray[np.int32]) -> list[Path]:
     """Write sizes.png and sizes.html: a bar for each cluster, largest first."""
     sizes = np.sort(np.bincount(labels[labels >= 0]))[::-1] if (labels >= 0).any() else np.zeros(0, int)
     sizes = sizes[sizes > 0]
-    picture = Image.new("RGB", (900, 360), "white")
-    draw = ImageDraw.Draw(picture)
-    font = ImageFont.load_default(16)
-    draw.text((40, 8), f"{len(sizes):,} clusters, largest {sizes.max(initial=0):,} images", fill="#1D1F23", font=font)
-    step = 820 / max(1, len(sizes))
-    for at, size in enumerate(sizes.tolist()):
-        left, height = 40 + at * step, 280 * size / sizes[0]
-        draw.rectangle((left, 330 - height, left + max(1.0, 0.85 * step), 330), fill=_BLUE)
-    replace_file(folder / "sizes.png", lambda file: picture.save(file, "PNG", optimize=True))
+    picture = canvas(900, 360)
+    words = f"{len(sizes):,} clusters, largest {sizes.max(initial=0):,} images"
+    picture.text(40 / 900, 1 - 10 / 360, words, va="top", color=_INK, size=11)
+    if len(sizes):
+        axes = picture.add_axes((40 / 900, 30 / 360, 820 / 900, 280 / 360), xlim=(0, len(sizes)), ylim=(0, sizes[0]))
+        axes.bar(np.arange(len(sizes)), sizes, width=0.85, align="edge", color=_BLUE)
+        axes.axis("off")
+    save_png(folder / "sizes.png", picture)
     page = sizes_figure(labels).to_html(include_plotlyjs=True, full_html=True)
     write_text(folder / "sizes.html", str(page))
     return [folder / "sizes.png", folder / "sizes.html"]
+
+
+def canvas(width: int, height: int) -> Canvas:
+    """Return a white Matplotlib figure of so many pixels."""
+    from matplotlib.figure import Figure as Canvas
+
+    return Canvas((width / DPI, height / DPI), dpi=DPI, facecolor="white")
+
+
+def save_png(path: Path, picture: Canvas) -> None:
+    """Write a figure as PNG, atomically; letters that the font lacks become boxes."""
+    with _quiet_font():
+        replace_file(path, lambda file: picture.savefig(file, format="png"))
+
+
+def text_width(text: str, size: float) -> float:
+    """Return the pixels that a line takes in letters of `size` pixels."""
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
+    font = get_font(findfont(FontProperties()))
+    font.set_size(size * 72 / DPI, DPI)
+    with _quiet_font():
+        font.set_text(text)
+    return float(font.get_width_height()[0]) / 64  # FreeType counts 64ths of a pixel
+
+
+@contextmanager
+def _quiet_font() -> Iterator[None]:
+    """Silence the warnings about letters that the font lacks; names may be in any script."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield

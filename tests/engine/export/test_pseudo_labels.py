@@ -8,7 +8,7 @@ import json
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageColor
 
 from engine.core.csv import read_csv
 from engine.core.errors import InputError
@@ -154,8 +154,8 @@ def test_titles_are_green_where_right_red_where_wrong_grey_where_unknown(run, tm
         colours = {colour: count for count, colour in image.convert("RGB").getcolors(1 << 20)}
         assert image.height == 2 * (96 + 18 + 8) + 8
     assert truth[1] == 'dog, "big"', "image 1 lies in the cluster of new lines"
-    assert all(colours.get(colour, 0) > 100 for colour in (GREEN, RED, GREY))
-    assert colours[GREEN] > colours[RED]
+    assert all(colours.get(ImageColor.getrgb(colour), 0) > 100 for colour in (GREEN, RED, GREY))
+    assert colours[ImageColor.getrgb(GREEN)] > colours[ImageColor.getrgb(RED)]
 
 
 @pytest.mark.parametrize(

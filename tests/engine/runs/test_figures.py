@@ -86,7 +86,7 @@ def test_a_cluster_has_the_colour_of_its_class_and_names_stay_text(corners):
     figure = map_figure(xy, labels, np.array([2, 0, 1, -1], np.int32), ["a", "b", "<b>c</b>"])
     clusters, classes = figure.data
     assert clusters.marker.color == classes.marker.color
-    assert list(clusters.text) == ["cluster 0", "cluster 1", "cluster 2", "set aside"]
+    assert list(clusters.text) == ["cluster 0", "cluster 1", "cluster 2", "noise"]
     assert list(classes.text) == ["&lt;b&gt;c&lt;/b&gt;", "a", "b", "unknown"]
 
 
