@@ -1,6 +1,6 @@
 """The embedding pipeline against the bare model, and asking twice.
 
-    python -m benchmarks.bench_embed [--images 256] [--encoder clip|descriptor] [--twice 10000]
+    python -m benchmarks.bench_embed [--images 256] [--encoder clip|descriptor|photo] [--twice 10000]
 
 1. Images per second of `embed` (read, decode, letterbox, normalise, encode, commit) over those of the encoder
    alone on uint8 batches that lie ready in memory, and the same ratio of CPU time, which a busy machine disturbs
@@ -129,7 +129,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--encoder", choices=["clip", "descriptor"], default="clip")
+    parser.add_argument("--encoder", choices=["clip", "descriptor", "photo"], default="clip")
     parser.add_argument("--twice", type=int, default=10_000, help="images of the second measurement; 0 leaves it out")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:

@@ -1,6 +1,6 @@
 """Quality and speed of the built-in encoders: the descriptor, the pretrained photo encoder, and its rivals.
 
-    python benchmarks/bench_encoders.py [--only quality|speed] [--rounds 12]
+    python -m benchmarks.bench_encoders [--only quality|speed] [--rounds 12]
 
 Quality: leave-one-out 1-NN accuracy (cosine), and NMI and accuracy of k-means with the true k, the mean of three
 seeds. Sets: clothing_341 and sign_digits where ../shared/data is there, and 40 random crops, a sixth of the shorter
@@ -15,14 +15,11 @@ from __future__ import annotations
 
 import argparse
 import copy
-import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 from numpy.typing import NDArray
