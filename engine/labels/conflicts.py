@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.labels.replay import Pending, Replay, Rows
-from engine.labels.state import CONFIRMED, LOCKED, REJECTED, Cluster, Conflict, LabelState
+from engine.labels.state import CLUSTER_NAME, CONFIRMED, LOCKED, NO_LABEL, REJECTED, Cluster, Conflict, LabelState
 
 Ints = NDArray[np.int64]
 
@@ -24,13 +24,16 @@ def finish(replay: Replay, version: int) -> LabelState:
     labels = tuple(replay.codes)
     inherited = np.where(np.isin(replay.status, (REJECTED, LOCKED)), -1, names[replay.cluster + 1])
     codes = np.where(replay.own >= 0, replay.own, inherited).astype(np.int32)
+    source = np.where(replay.own >= 0, replay.source, np.where(codes >= 0, CLUSTER_NAME, NO_LABEL)).astype(np.uint8)
     state = LabelState(
         contents=replay.contents,
         cluster=replay.cluster.copy(),
         codes=codes,
         given=replay.own.copy(),
         status=replay.status.copy(),
-        bound=replay.bound.copy(),
+        source=source,
+        probability=replay.probability.copy(),
+        bound=replay.bounds(),
         label_names=labels,
         clusters=_clusters(replay, names, labels),
         conflicts=sorted(
@@ -41,7 +44,8 @@ def finish(replay: Replay, version: int) -> LabelState:
         version=version,
         unknown=replay.unknown,
     )
-    for array in (state.cluster, state.codes, state.given, state.status, state.bound):
+    arrays = (state.cluster, state.codes, state.given, state.status, state.source, state.probability, state.bound)
+    for array in arrays:
         array.flags.writeable = False
     return state
 
@@ -49,13 +53,13 @@ def finish(replay: Replay, version: int) -> LabelState:
 def cluster_names(replay: Replay) -> Ints:
     """Return the label code of every cluster, shifted by one so that -1 (unsorted, never named) is entry 0.
 
-    A cluster's name is the label that more than half of its images got by naming.
+    A cluster's name is what more than half of its images were called by naming.
     """
     names = np.full(len(replay.sizes), -1, np.int64)
-    voters = np.flatnonzero(replay.naming & (replay.own >= 0) & (replay.cluster >= 0))
+    voters = np.flatnonzero((replay.vote >= 0) & (replay.cluster >= 0))
     if len(voters):
         width = len(replay.codes)
-        pairs = (replay.cluster[voters].astype(np.int64) + 1) * width + replay.own[voters]
+        pairs = (replay.cluster[voters].astype(np.int64) + 1) * width + replay.vote[voters]
         found, counts = np.unique(pairs, return_counts=True)
         wins = 2 * counts > replay.sizes[found // width]
         names[found[wins] // width] = found[wins] % width

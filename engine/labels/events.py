@@ -3,12 +3,17 @@
 Actions take the `LabelState` that the person saw and rows of it; they append one event on content ids and return it
 with the sentence for the toast. `state` replays the history over any clustering, so a person's work survives every
 re-run with another method, encoder or K.
+
+What acts on a group (naming, merging, splitting, a lasso, accepted guesses) leaves the labels that a person gave to
+single images as they are, unless it is called with `include_yours=True`; `LabelState.by_you` says beforehand how many
+that concerns.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,8 +26,10 @@ from engine.core.workspace import Workspace
 from engine.labels.audit import purity_bound
 from engine.labels.conflicts import finish, images
 from engine.labels.log import Event, EventLog, clean_label
+from engine.labels.probability import pack
+from engine.labels.proposals import Proposals, clusters_digest
 from engine.labels.replay import Replay, Rows
-from engine.labels.state import LOCKED, UNSORTED, LabelState
+from engine.labels.state import BY_YOU, LOCKED, UNSORTED, LabelState
 
 ANCHORS = 1024
 REJECT_ANCHORS = 64
@@ -86,17 +93,41 @@ class LabelHistory(EventLog):
 
     # -- clusters -------------------------------------------------------------------------------
 
-    def rename(self, state: LabelState, cluster: int, label: str | None) -> Event:
+    def rename(self, state: LabelState, cluster: int, label: str | None, *, include_yours: bool = False) -> Event:
         """Name a cluster, or take its name away (None): its images get the label."""
         if cluster < 0:
             raise InputError("Unsorted images have no cluster to name.", "Move them to a cluster, or label them.")
         rows = self._changeable(state, state.rows(cluster), "rename")
         text = None if label is None else clean_label(label)
-        shown = f"{images(len(rows))} -> {text}" if text else f"{images(len(rows))} have no label now"
-        return self._label(state, "rename", rows, [(text, len(rows))], shown, clusters=[int(cluster)])
+        kept = 0 if include_yours else state.by_you(rows, text)
+        shown = _given(len(rows) - kept, text) + _keep_theirs(kept) + _leaves_audit(state, rows, text)
+        groups = [(text, len(rows))]
+        return self._label(state, "rename", rows, groups, shown, clusters=[int(cluster)], keeps=not include_yours)
 
-    def name(self, state: LabelState, names: Mapping[int, str], *, source: str = "") -> Event:
-        """Name many clusters by one action, as automatic naming does; `source` says who proposed the names."""
+    def name(
+        self,
+        state: LabelState,
+        names: Mapping[int, str],
+        *,
+        source: str = "",
+        made_on: str = "",
+        include_yours: bool = False,
+    ) -> Event:
+        """Name many clusters by one action, as automatic naming does.
+
+        Parameters
+        ----------
+        state : LabelState
+        names : mapping of cluster to name
+        source : str
+            Who proposed the names.
+        made_on : str
+            `clusters_digest` of the state that the names were proposed for; they are refused for other clusters.
+        include_yours : bool
+            Also images that a person labelled one by one.
+        """
+        if made_on and made_on != clusters_digest(state):
+            raise InputError("The clusters have changed since these names were proposed.", "Suggest names again.")
         chosen = {int(cluster): clean_label(label) for cluster, label in names.items()}
         parts = {cluster: _unlocked(state, state.rows(cluster)) for cluster in chosen}
         parts = {cluster: rows for cluster, rows in parts.items() if len(rows)}
@@ -104,11 +135,20 @@ class LabelHistory(EventLog):
             raise InputError("None of these clusters has images that can be named.")
         groups = [(chosen[cluster], len(rows)) for cluster, rows in parts.items()]
         rows = np.concatenate(list(parts.values()))
-        shown = f"{len(parts):,} cluster{'' if len(parts) == 1 else 's'} named, {images(len(rows))}"
-        return self._label(state, "name", rows, groups, shown, clusters=list(parts), source=source)
+        kept = 0 if include_yours else sum(state.by_you(part, chosen[cluster]) for cluster, part in parts.items())
+        shown = f"{len(parts):,} cluster{'' if len(parts) == 1 else 's'} named, {images(len(rows) - kept)}"
+        shown += _keep_theirs(kept)
+        keeps = not include_yours
+        return self._label(state, "name", rows, groups, shown, clusters=list(parts), source=source, keeps=keeps)
 
     def merge(
-        self, state: LabelState, clusters: Sequence[int], *, into: int | None = None, label: str | None = None
+        self,
+        state: LabelState,
+        clusters: Sequence[int],
+        *,
+        into: int | None = None,
+        label: str | None = None,
+        include_yours: bool = False,
     ) -> Event:
         """Merge clusters into one of them: `into`, else the largest named one, else the largest."""
         found = [state.find(cluster) for cluster in dict.fromkeys(int(cluster) for cluster in clusters)]
@@ -121,8 +161,11 @@ class LabelHistory(EventLog):
             raise InputError(f"Cluster {into} is not one of those to merge.")
         rows = self._changeable(state, state.rows(*(cluster.id for cluster in known)), "merge")
         text = clean_label(label) if label is not None else target.name or best.name
-        shown = f"{len(known):,} clusters merged: {images(len(rows))} -> {text or f'Cluster {target.id}'}"
+        kept = 0 if include_yours or text is None else state.by_you(rows, text)
+        shown = f"{len(known):,} clusters merged: {images(len(rows) - kept)} -> {text or f'Cluster {target.id}'}"
+        shown += _keep_theirs(kept) + _leaves_audit(state, rows, text, target.id) + _only_covers(state, target.id)
         detail = {"clusters": [cluster.id for cluster in known], "into": target.id, "label": text}
+        detail["keeps"] = not include_yours
         return self._do(state, "merge", rows, detail, shown)
 
     def split(
@@ -132,6 +175,8 @@ class LabelHistory(EventLog):
         groups: NDArray[Any] | None = None,
         *,
         labels: Sequence[str | None] | None = None,
+        as_group: bool = True,
+        include_yours: bool = False,
     ) -> Event:
         """Make new clusters of some images.
 
@@ -145,6 +190,10 @@ class LabelHistory(EventLog):
             Which new cluster each goes to, -1 stays where it is; by default all go to one.
         labels : sequence of str or None, optional
             A name for each new cluster, in rising group number.
+        as_group : bool
+            Whether the images were chosen together; False when a person picked each, so that the label is theirs.
+        include_yours : bool
+            Also give the names to images that a person labelled one by one.
         """
         chosen = _rows(state, rows)
         parts = np.zeros(len(chosen), np.int64) if groups is None else np.asarray(groups, np.int64)
@@ -168,10 +217,15 @@ class LabelHistory(EventLog):
             "creates": len(numbers),
             "clusters": homes.tolist(),
             "rest_scale": len(rest) / max(len(anchors), 1),
+            "by": "group" if as_group else "you",
+            "keeps": as_group and not include_yours,
         }
+        wanted = zip(texts, np.split(chosen, np.cumsum(counts)[:-1]), strict=True)
+        kept = sum(state.by_you(rows, text) for text, rows in wanted) if detail["keeps"] else 0
         plural = "a new cluster" if len(numbers) == 1 else f"{len(numbers):,} new clusters"
         named = f" -> {texts[0]}" if len(numbers) == 1 and texts[0] else f" split into {plural}"
-        return self._do(state, "split", chosen, detail, f"{images(len(chosen))}{named}", anchors)
+        shown = f"{images(len(chosen))}{named}{_keep_theirs(kept)}{_leaves_audit(state, chosen, None, -2)}"
+        return self._do(state, "split", chosen, detail, shown, anchors)
 
     def apart(self, state: LabelState, one: int, other: int) -> Event:
         """Remember that two clusters are different things, so that they are not offered for merging again."""
@@ -181,35 +235,92 @@ class LabelHistory(EventLog):
         shown = f"{state.title(one)} and {state.title(other)} are different"
         return self._do(state, "apart", sides[0], {"clusters": [int(one), int(other)]}, shown, sides[1])
 
-    def audit(self, state: LabelState, cluster: int, *, checked: int, wrong: int, confidence: float = 0.95) -> Event:
-        """Note that a random sample of a cluster was looked at; its bound goes with the labels into every export."""
-        rows = state.rows(cluster)
-        if cluster < 0 or not len(rows):
+    def audit(
+        self,
+        state: LabelState,
+        cluster: int,
+        *,
+        shown: NDArray[Any] | Sequence[int],
+        wrong: NDArray[Any] | Sequence[int] = (),
+        confidence: float = 0.95,
+    ) -> Event:
+        """Note what a person answered for each image of a random sample; the bound goes with the labels.
+
+        It holds for the images of the cluster that nobody labelled one by one, without those found to be wrong.
+
+        Parameters
+        ----------
+        state : LabelState
+        cluster : int
+        shown : (m,) int
+            Rows of the sample, drawn at random from `LabelState.to_audit`, each answered.
+        wrong : (w,) int
+            Those of them that do not belong; none when all are right.
+        confidence : float
+            In (0, 1).
+
+        Raises
+        ------
+        InputError
+            Nothing was shown, an image of another cluster, a wrong one that was not shown.
+        """
+        seen, bad = _rows(state, np.asarray(shown, np.int64)), _rows(state, np.asarray(wrong, np.int64))
+        members = state.rows(cluster) if cluster >= 0 else np.empty(0, np.int64)
+        if not len(members):
             raise InputError("An audit needs a cluster with images.")
-        bound = purity_bound(checked, wrong, population=len(rows), confidence=confidence)
+        if not len(seen):
+            raise InputError("No image was shown, so nothing was audited.", "Answer for each image of the sample.")
+        if not (np.isin(seen, members).all() and np.isin(bad, seen).all()):
+            raise InputError("The answers are not about images that were shown of this cluster.", "Audit it again.")
+        covered = state.to_audit(cluster)
+        seen, bad = seen[np.isin(seen, covered)], bad[np.isin(bad, covered)]
+        if not len(seen):
+            raise InputError("You labelled each of these images yourself, so there is nothing to audit.")
+        bound = purity_bound(len(seen), len(bad), population=len(covered), confidence=confidence)
         found = state.find(cluster)
         detail = {
             "clusters": [int(cluster)],
-            "checked": int(checked),
-            "wrong": int(wrong),
+            "checked": len(seen),
+            "wrong": len(bad),
             "confidence": confidence,
             "bound": bound,
+            "most_wrong": round((1 - bound) * len(covered)),
             "label": found.name if found else None,
         }
-        least = math.floor(bound * 1000) / 10
-        shown = f"{checked:,} checked, {wrong:,} wrong: {state.title(cluster)} is at least {least:g}% pure"
-        return self._do(state, "audit", rows, detail, shown)
+        least = math.floor(bound * 1000 + 1e-9) / 10
+        told = f"{len(seen):,} checked, {len(bad):,} wrong: {state.title(cluster)} is at least {least:g}% pure"
+        mine = len(members) - len(covered)
+        if mine:
+            told += f", {images(mine)} labelled by you not counted"
+        answers = np.concatenate([bad, np.setdiff1d(seen, bad)])
+        return self._do(state, "audit", covered, detail, told, answers)
 
     # -- images ---------------------------------------------------------------------------------
 
-    def label(self, state: LabelState, rows: NDArray[Any], labels: str | Sequence[str | None] | None) -> Event:
-        """Label single images where they are (None: no label); one name for all, or one for each."""
+    def label(
+        self,
+        state: LabelState,
+        rows: NDArray[Any],
+        labels: str | Sequence[str | None] | None,
+        *,
+        as_group: bool = False,
+        include_yours: bool = False,
+    ) -> Event:
+        """Label images where they are (None: no label); one name for all, or one for each.
+
+        With `as_group` they were chosen together (a lasso, all of a filter) and not looked at one by one: then the
+        source of the label is a name for a group, and what a person labelled keeps its label unless `include_yours`.
+        """
         chosen = _rows(state, rows)
+        how = {"by": "group", "keeps": not include_yours} if as_group else {"by": "you"}
+        keeps = as_group and not include_yours
         if labels is None or isinstance(labels, str):
             chosen = self._changeable(state, chosen, "label")
             text = None if labels is None else clean_label(labels)
-            shown = f"{images(len(chosen))} -> {text}" if text else f"{images(len(chosen))} have no label now"
-            return self._label(state, "label", chosen, [(text, len(chosen))], shown)
+            kept = state.by_you(chosen, text) if keeps else 0
+            shown = _given(len(chosen) - kept, text) + _keep_theirs(kept)
+            shown += _leaves_audit(state, chosen, text) if as_group else _looked_at(state, chosen)
+            return self._label(state, "label", chosen, [(text, len(chosen))], shown, **how)
         if len(labels) != len(chosen):
             raise InputError(f"{len(chosen):,} images need as many labels, not {len(labels):,}.")
         free = state.status[chosen] != LOCKED
@@ -217,15 +328,73 @@ class LabelHistory(EventLog):
         cleaned = {label: clean_label(label) for label in set(labels) if label is not None}
         texts = [cleaned[label] if label is not None else None for label in labels]
         chosen, groups = _grouped(chosen[free], [text for text, ok in zip(texts, free, strict=True) if ok])
+        kept = state.by_you(chosen) if keeps else 0
         told = groups[0][0] if len(groups) == 1 and groups[0][0] else f"{len(groups):,} labels"
-        return self._label(state, "label", chosen, groups, f"{images(len(chosen))} -> {told}")
+        shown = f"{images(len(chosen) - kept)} -> {told}{_keep_theirs(kept)}"
+        return self._label(state, "label", chosen, groups, shown, **how)
+
+    def accept(
+        self, state: LabelState, proposals: Proposals, at: NDArray[Any] | None = None, *, looked_at: bool = False
+    ) -> Event:
+        """Give images the label that is proposed to each; the event keeps the probability of this moment.
+
+        Parameters
+        ----------
+        state : LabelState
+            The one that the proposals were opened with.
+        proposals : Proposals
+            From `open_proposals`.
+        at : (m,) int or (p,) bool, optional
+            Which of the proposals; by default all.
+        looked_at : bool
+            A person picked these images one by one: then the label is by the person, else an accepted guess.
+
+        Raises
+        ------
+        InputError
+            The labels have changed since the proposals were made, or none of the images can take one.
+        """
+        if proposals.stale or proposals.seen != state.version:
+            raise InputError("The labels have changed since these were proposed.", "Spread the labels again.")
+        which = np.arange(len(proposals)) if at is None else np.asarray(at)
+        which = np.flatnonzero(which) if which.dtype == bool else which.astype(np.int64)
+        rows = _rows(state, proposals.rows[which])
+        free = (state.status[rows] != LOCKED) & ((state.source[rows] != BY_YOU) | looked_at)
+        if not free.any():
+            raise InputError("None of these images can take a proposed label.", "Choose others.")
+        which, rows = which[free], rows[free]
+        names = [proposals.names[place] for place in which.tolist()]
+        order = _order(names)
+        rows, groups = rows[order], _runs(names)
+        told = groups[0][0] if len(groups) == 1 else f"{len(groups):,} labels"
+        shown = f"{images(len(rows))} -> {told}" + ("" if looked_at else ", accepted without a look")
+        detail = {
+            "by": "you" if looked_at else "guess",
+            "keeps": not looked_at,
+            "origin": proposals.origin,
+            "made_from": proposals.version,
+            "probability": pack(proposals.probability[which[order]]),
+        }
+        return self._label(state, "label", rows, groups, shown, unchanged=True, **detail)
 
     def confirm(self, state: LabelState, rows: NDArray[Any]) -> Event:
-        """Say that these images are right as they are: their label becomes their own and they count as checked."""
+        """Say that these images, each looked at, are right as they are: their label is by the person now."""
         return self._keep(state, rows, "confirm")
 
-    def move(self, state: LabelState, rows: NDArray[Any], to: int | str) -> Event:
-        """Move images to a cluster, by number or by name; a name that no cluster has makes a new one."""
+    def move(
+        self,
+        state: LabelState,
+        rows: NDArray[Any],
+        to: int | str,
+        *,
+        as_group: bool = False,
+        include_yours: bool = False,
+    ) -> Event:
+        """Move images to a cluster, by number or by name; a name that no cluster has makes a new one.
+
+        Their label, the cluster's name, is by the person who picked them; with `as_group` they were chosen together
+        and not looked at one by one, and what a person labelled keeps its label unless `include_yours`.
+        """
         chosen = _rows(state, rows)
         if isinstance(to, str):
             text = clean_label(to)
@@ -233,21 +402,38 @@ class LabelHistory(EventLog):
             if target is None:
                 home = np.unique(state.cluster[chosen])
                 whole = len(home) == 1 and home[0] >= 0 and len(state.rows(int(home[0]))) == len(chosen)
-                return self.rename(state, int(home[0]), text) if whole else self.split(state, chosen, labels=[text])
+                if whole:
+                    return self.rename(state, int(home[0]), text, include_yours=include_yours)
+                return self.split(state, chosen, labels=[text], as_group=as_group, include_yours=include_yours)
             to = target
         if to == UNSORTED:
-            return self.reject(state, chosen)
+            return self.reject(state, chosen, as_group=as_group, include_yours=include_yours)
         chosen = self._changeable(state, chosen[state.cluster[chosen] != to], "move")
         found = state.find(to)
         if found is None:
             raise InputError(f"Cluster {to} has no images.", "Choose another cluster or give a new name.")
         anchors = _sample(state.rows(to), ANCHORS)
         detail = {"to": int(to), "label": found.name, "clusters": np.unique(state.cluster[chosen]).tolist()}
-        return self._do(state, "move", chosen, detail, f"{images(len(chosen))} -> {state.title(to)}", anchors)
+        detail |= {"by": "group" if as_group else "you", "keeps": as_group and not include_yours}
+        kept = state.by_you(chosen, found.name) if detail["keeps"] else 0
+        shown = f"{images(len(chosen) - kept)} -> {state.title(to)}{_keep_theirs(kept)}"
+        shown += _leaves_audit(state, chosen, found.name, to) + _only_covers(state, to)
+        return self._do(state, "move", chosen, detail, shown, anchors)
 
-    def reject(self, state: LabelState, rows: NDArray[Any]) -> Event:
-        """Set images aside as unsorted: not of their cluster. What is unsorted already is rejected on every run."""
+    def reject(
+        self, state: LabelState, rows: NDArray[Any], *, as_group: bool = False, include_yours: bool = False
+    ) -> Event:
+        """Set images aside as unsorted: not of their cluster. What is unsorted already is rejected on every run.
+
+        With `as_group` images that a person labelled stay where they are, unless `include_yours`.
+        """
         chosen = self._changeable(state, _rows(state, rows), "reject")
+        keeps = as_group and not include_yours
+        kept = state.by_you(chosen) if keeps else 0
+        if keeps:
+            chosen = chosen[state.source[chosen] != BY_YOU]
+            if not len(chosen):
+                raise InputError("You labelled each of these images yourself.", "Include them, or choose others.")
         chosen = chosen[np.argsort(state.cluster[chosen], kind="stable")]
         homes, counts = np.unique(state.cluster[chosen], return_counts=True)
         anchors = [
@@ -257,8 +443,9 @@ class LabelHistory(EventLog):
         sources = [
             [home, count, len(side)] for home, count, side in zip(homes.tolist(), counts.tolist(), anchors, strict=True)
         ]
-        shown = f"{images(len(chosen))} -> unsorted"
-        return self._do(state, "reject", chosen, {"sources": sources}, shown, np.concatenate(anchors))
+        shown = f"{images(len(chosen))} -> unsorted{_keep_theirs(kept)}{_leaves_audit(state, chosen, None, UNSORTED)}"
+        detail = {"sources": sources, "keeps": keeps}
+        return self._do(state, "reject", chosen, detail, shown, np.concatenate(anchors))
 
     def lock(self, state: LabelState, rows: NDArray[Any]) -> Event:
         """Protect images as they are: no action changes them until they are unlocked."""
@@ -287,7 +474,8 @@ class LabelHistory(EventLog):
         chosen = self._changeable(state, _rows(state, rows), kind)
         table: list[str | None] = [*state.label_names, None]
         chosen, groups = _grouped(chosen, [table[code] for code in state.codes[chosen].tolist()])
-        return self._label(state, kind, chosen, groups, f"{images(len(chosen))} {kind}ed")
+        shown = f"{images(len(chosen))} {kind}ed{_looked_at(state, chosen) if kind == 'confirm' else ''}"
+        return self._label(state, kind, chosen, groups, shown, keeps=kind == "lock")
 
     def _label(
         self,
@@ -296,9 +484,12 @@ class LabelHistory(EventLog):
         rows: Rows,
         groups: Sequence[tuple[str | None, int]],
         shown: str,
+        *,
+        unchanged: bool = False,
         **context: Any,  # noqa: ANN401 - JSON
     ) -> Event:
-        return self._do(state, kind, rows, {"labels": [list(group) for group in groups], **context}, shown)
+        detail = {"labels": [list(group) for group in groups], **context}
+        return self._do(state, kind, rows, detail, shown, unchanged=unchanged)
 
     def _do(
         self,
@@ -308,13 +499,16 @@ class LabelHistory(EventLog):
         detail: Mapping[str, Any],
         sentence: str,
         anchors: Rows | None = None,
+        *,
+        unchanged: bool = False,
     ) -> Event:
-        """Append one event on the contents of `rows`, then of `anchors`."""
+        """Append one event on the contents of `rows`, then of `anchors`; `unchanged`: only if the log is as seen."""
         blob = state.contents[rows].tobytes()
         if anchors is not None and len(anchors):
             blob += state.contents[anchors].tobytes()
             detail = {**detail, "anchors": len(anchors)}
-        return self.append(kind, {**detail, "run": state.run, "sentence": sentence}, blob)
+        detail = {**detail, "run": state.run, "sentence": sentence}
+        return self.append(kind, detail, blob, version=state.version if unchanged else None)
 
 
 def _rows(state: LabelState, rows: NDArray[Any]) -> Rows:
@@ -343,9 +537,55 @@ def _sample(rows: Rows, limit: int) -> Rows:
     return rows[np.linspace(0, len(rows) - 1, limit).astype(np.int64)]
 
 
+def _order(labels: Sequence[str | None]) -> Rows:
+    """Return the places of equal labels together, in the order that the labels first come in."""
+    table: dict[str | None, int] = {}
+    return np.argsort(np.array([table.setdefault(label, len(table)) for label in labels], np.int64), kind="stable")
+
+
+def _runs(labels: Sequence[str | None]) -> list[tuple[str | None, int]]:
+    """Return each label and how often it comes, in the order that they first come in."""
+    return list(Counter(labels).items())
+
+
 def _grouped(rows: Rows, labels: Sequence[str | None]) -> tuple[Rows, list[tuple[str | None, int]]]:
     """Order rows by label; return them and the runs."""
-    table: dict[str | None, int] = {}
-    codes = np.array([table.setdefault(label, len(table)) for label in labels], np.int64)
-    counts = np.bincount(codes, minlength=len(table)).tolist()
-    return rows[np.argsort(codes, kind="stable")], list(zip(table, counts, strict=True))
+    return rows[_order(labels)], _runs(labels)
+
+
+# -- sentences ----------------------------------------------------------------------------------
+
+
+def _given(count: int, label: str | None) -> str:
+    return f"{images(count)} -> {label}" if label else f"{images(count)} have no label now"
+
+
+def _keep_theirs(count: int) -> str:
+    """Say how many images a group action left as a person had labelled them."""
+    return f"; {count:,} labelled by you {'keeps its' if count == 1 else 'keep their'} label" if count else ""
+
+
+def _leaves_audit(state: LabelState, rows: Rows, label: str | None, cluster: int | None = None) -> str:
+    """Say how many images an audit covers no more: those that go to another cluster or get another label."""
+    if not state.audited:
+        return ""
+    leaves = np.zeros(len(rows), bool) if cluster is None else state.cluster[rows] != cluster
+    code = state.label_names.index(label) if label in state.label_names else -1
+    if label is not None or cluster is None:
+        leaves |= (state.given[rows] >= 0) & (state.given[rows] != code)
+    return _no_longer(int(np.count_nonzero(leaves & np.isfinite(state.bound[rows]))))
+
+
+def _looked_at(state: LabelState, rows: Rows) -> str:
+    """Say how many images an audit covers no more, because a person labels them one by one."""
+    return _no_longer(int(np.count_nonzero(np.isfinite(state.bound[rows])))) if state.audited else ""
+
+
+def _no_longer(count: int) -> str:
+    return f"; the audit no longer covers {images(count)}" if count else ""
+
+
+def _only_covers(state: LabelState, cluster: int) -> str:
+    """Say that images which join an audited cluster are not covered by its audit."""
+    covered = int(np.count_nonzero(np.isfinite(state.bound[state.rows(cluster)]))) if state.audited else 0
+    return f"; the audit of {state.title(cluster)} covers only {images(covered)} of before" if covered else ""

@@ -249,7 +249,7 @@ class EventLog:
 
         return self._write(choose)
 
-    def append(self, kind: str, detail: dict[str, Any], blob: bytes = b"") -> Event:
+    def append(self, kind: str, detail: dict[str, Any], blob: bytes = b"", *, version: int | None = None) -> Event:
         """Write one event; returns it with `before`, the version that it was written on.
 
         Raises
@@ -257,9 +257,16 @@ class EventLog:
         StorageError
             Catalog locked, disk full, no permission; nothing was written.
         InputError
-            The data set does not exist.
+            The data set does not exist, or the log is not at `version` any more.
         """
-        return self._write(lambda: (kind, detail, blob))
+
+        def choose() -> Choice:
+            last = self._memory.events[-1].id if self._memory.events else 0
+            if version is not None and version != last:
+                raise InputError("The labels have changed in another window.", "Look at the proposals again.")
+            return kind, detail, blob
+
+        return self._write(choose)
 
     def _write(self, choose: Callable[[], Choice]) -> Event:
         """Choose and append inside one IMMEDIATE transaction, so that two writers never decide on the same past."""

@@ -9,6 +9,9 @@ also say which cluster; on another run the cluster is found again by its images:
 - move: the images go where most of the target's images (the anchors) are now;
 - reject: an image is rejected where it lies with most of the cluster that it was rejected from, else it is free;
 - lock: a locked image keeps its label, status and place against every later event until it is unlocked.
+
+Every label knows its source. What a person gave to an image that they looked at stays through whatever is done to a
+group, unless the event was told to include it; events written before sources were kept overwrote it, and still do.
 """
 
 from __future__ import annotations
@@ -22,7 +25,18 @@ from numpy.typing import NDArray
 from engine.core import ids
 from engine.core.errors import InputError
 from engine.labels.log import Event
-from engine.labels.state import CONFIRMED, LOCKED, PLAIN, REJECTED, UNSORTED
+from engine.labels.probability import unpack
+from engine.labels.state import (
+    ACCEPTED_GUESS,
+    BY_YOU,
+    CLUSTER_NAME,
+    CONFIRMED,
+    LOCKED,
+    NO_LABEL,
+    PLAIN,
+    REJECTED,
+    UNSORTED,
+)
 
 Rows = NDArray[np.int64]
 Free = NDArray[np.bool_] | slice
@@ -30,12 +44,30 @@ CHECKPOINT_EVERY = 64
 CHECKPOINTS = 3
 
 
-_WORKING = ("cluster", "own", "naming", "status", "last", "bound", "sizes", "codes", "origin", "apart", "pending")
+_WORKING = (
+    *("cluster", "own", "vote", "status", "source", "probability", "last", "seal", "seals", "sizes"),
+    *("codes", "origin", "apart", "pending"),
+)
 
 
 def _parts(groups: list[list[Any]]) -> NDArray[np.int64]:
     """Return the group number of each image, from [what, count, ...] of each group."""
     return np.repeat(np.arange(len(groups)), [group[1] for group in groups])
+
+
+def _said_by(event: Event) -> str:
+    """Return who gave the labels of a `label` event: "you", "guess" or "group".
+
+    Before this was written down, only accepting a whole list of guesses gave several labels by one event.
+    """
+    return str(event.detail.get("by", "you" if len(event.detail["labels"]) == 1 else "guess"))
+
+
+def _without(kept: NDArray[np.bool_], rows: Rows, *others: Any) -> tuple[Any, ...]:  # noqa: ANN401
+    """Return rows, and what stands beside them, without those that keep their label; a single code stays one."""
+    if not kept.any():
+        return (rows, *others)
+    return tuple(part[~kept] if np.ndim(part) else part for part in (rows, *others))
 
 
 @dataclass
@@ -76,10 +108,13 @@ class Replay:
         self.applied: list[int] = []
         self.cluster = self.base.astype(np.int32, copy=True)
         self.own = np.full(n, -1, np.int32)
-        self.naming = np.zeros(n, bool)
+        self.vote = np.full(n, -1, np.int32)  # what naming called the image's cluster, also where its own label differs
         self.status = np.zeros(n, np.uint8)
+        self.source = np.zeros(n, np.uint8)  # "by you" also for an image that was looked at and has no label yet
+        self.probability = np.full(n, np.nan, np.float32)
         self.last = np.zeros(n, np.int64)
-        self.bound = np.full(n, np.nan, np.float32)
+        self.seal = np.full(n, -1, np.int32)  # the audit that covers the image
+        self.seals: list[int] = []  # of each audit, the most wrong images among those it covers
         self.sizes = np.bincount(self.cluster + 1, minlength=self.n_base + 1)
         self.codes: dict[str, int] = {}
         self.origin: dict[int, str] = {}
@@ -139,9 +174,10 @@ class Replay:
             free[known] = self.status[rows[known]] != LOCKED
             self.unknown += int(count - np.count_nonzero(known))
             if event.kind == "unlock":
-                self.status[rows[known & ~free]] = CONFIRMED
+                freed = rows[known & ~free]
+                self.status[freed] = np.where(self.source[freed] == BY_YOU, CONFIRMED, PLAIN)
         chosen = rows[free]
-        anchors = anchors[anchors >= 0] if event.kind != "reject" else anchors
+        anchors = anchors[anchors >= 0] if event.kind not in ("reject", "audit") else anchors
         if event.kind in ("rename", "name", "label", "confirm", "lock"):
             self._label(event, chosen, free, exact)
         elif event.kind == "merge":
@@ -155,7 +191,7 @@ class Replay:
         elif event.kind == "apart":
             self._keep_apart(event, rows[rows >= 0], anchors, exact)
         elif event.kind == "audit":
-            self._audit(event, rows[rows >= 0], chosen)
+            self._audit(event, rows[rows >= 0], anchors)
         self.last[chosen] = event.id
 
     # -- what events do -------------------------------------------------------------------------
@@ -176,14 +212,50 @@ class Replay:
                         self._wait("scattered", event, chosen, code=code)
         elif naming and not exact and codes >= 0:
             self._wait("scattered", event, rows, code=codes)
-        self._forget(rows, codes)
         if naming:
-            self.naming[rows] = codes >= 0
+            self._give(event, rows, codes, exact)
+        elif event.kind == "confirm":
+            self._by_person(rows, codes)
+        elif event.kind == "lock":
+            self._lock(event, rows, codes)
+        elif _said_by(event) == "you":
+            self._by_person(rows, codes)
+            bare = rows[self.own[rows] < 0]  # a label that was taken away says nothing
+            self.source[bare], self.status[bare] = NO_LABEL, PLAIN
         else:
-            self.naming[rows] &= self.own[rows] == codes
-            self.status[rows] = LOCKED if event.kind == "lock" else CONFIRMED
-            self._locks |= event.kind == "lock"
+            self._by_group(event, rows, codes, free)
+
+    def _by_person(self, rows: Rows, codes: Any) -> None:  # noqa: ANN401 - one code or one for each
+        """Give what a person said who looked at each image; without a label it was looked at all the same."""
+        self.vote[rows[self.vote[rows] != codes]] = -1
+        self.seal[rows] = -1
+        self.own[rows], self.source[rows], self.probability[rows] = codes, BY_YOU, np.nan
+        self.status[rows] = CONFIRMED
+
+    def _by_group(self, event: Event, rows: Rows, codes: Any, free: Free) -> None:  # noqa: ANN401
+        """Give labels to images that were chosen together: accepted guesses, or a label for a whole selection."""
+        guess = _said_by(event) == "guess"
+        known = unpack(event.detail.get("probability"), event.count)[free] if guess else np.full(len(rows), np.nan)
+        rows, codes, known = _without(self._kept(event, rows), rows, codes, known)
+        self.vote[rows[self.vote[rows] != codes]] = -1
+        self._forget(rows, codes)
         self.own[rows] = codes
+        self.source[rows] = np.where(np.asarray(codes) >= 0, ACCEPTED_GUESS if guess else CLUSTER_NAME, NO_LABEL)
+        self.probability[rows] = known
+        self.status[rows] = PLAIN
+
+    def _lock(self, event: Event, rows: Rows, codes: Any) -> None:  # noqa: ANN401
+        """Protect images with the labels that were seen; who gave them stays as it was."""
+        self.status[rows] = LOCKED
+        self._locks = True
+        rows, codes = _without(self._kept(event, rows), rows, codes)
+        self._forget(rows, codes)
+        changed = self.own[rows] != codes
+        other = rows[changed]
+        self.own[rows] = codes
+        self.vote[rows[self.vote[rows] != codes]] = -1
+        self.source[other] = np.where(self.own[other] >= 0, CLUSTER_NAME, NO_LABEL)
+        self.probability[other] = np.nan
 
     def _merge(self, event: Event, rows: Rows, exact: bool) -> None:
         into = int(event.detail["into"])
@@ -200,7 +272,7 @@ class Replay:
                 self.origin[into] = "merged"
             self._wait("merge", event, rows)
         if event.detail.get("label"):
-            self._give(rows, event.detail["label"])
+            self._give(event, rows, self._code(event.detail["label"]), exact)
 
     def _split(self, event: Event, rows: Rows, free: Free, rest: Rows, exact: bool) -> None:
         parts = event.detail["parts"]
@@ -213,7 +285,10 @@ class Replay:
         for index, (label, _) in enumerate(parts):
             self.origin[first + index] = "split"
             chosen = rows[part == index]
-            self._give(chosen, label)
+            if event.detail.get("by") == "you":
+                self._put_by_person(chosen, self._code(label))
+            else:
+                self._give(event, chosen, self._code(label), exact)
             if not exact:
                 others = np.concatenate([rows[part != index], rest])
                 self._wait("apart", event, chosen, rest=others)
@@ -237,15 +312,22 @@ class Replay:
             self._put(rows, target)
         else:
             self._wait("target", event, rows)
-        self._give(rows, event.detail.get("label"))
-        self.status[rows] = CONFIRMED
+        code = self._code(event.detail.get("label"))
+        if event.detail.get("by", "you") == "you":
+            self._put_by_person(rows, code)
+        else:
+            self._give(event, rows, code, exact)
+            self.status[rows[self.status[rows] == REJECTED]] = PLAIN
 
     def _reject(self, event: Event, rows: Rows, free: Free, anchors: Rows, exact: bool) -> None:
         """Set aside; on another run only where the rest of the cluster that it was rejected from is (its anchors)."""
-        self._give(rows, None)
         sources = event.detail["sources"]
+        rows, part = _without(self._kept(event, rows), rows, _parts(sources)[free])
+        self._forget(rows, -1)
+        self.own[rows], self.vote[rows] = -1, -1
+        self.source[rows], self.probability[rows] = NO_LABEL, np.nan
+        self.status[rows[self.status[rows] == CONFIRMED]] = PLAIN
         if not exact:
-            part = _parts(sources)[free]
             ends = np.cumsum([n_anchors for *_, n_anchors in sources])
             homes = np.array([self._mode(side[side >= 0]) for side in np.split(anchors, ends[:-1])])
             anchored = np.array([n_anchors > 0 for *_, n_anchors in sources])
@@ -264,30 +346,81 @@ class Replay:
         if not exact:
             self._wait("apart", event, rows, rest=anchors)
 
-    def _audit(self, event: Event, rows: Rows, free: Rows) -> None:
-        """Note the proven purity; the label that was audited becomes the images' own, so that a change shows."""
-        label = event.detail.get("label")
-        if label is not None:
-            self.own[free[self.own[free] < 0]] = self._code(label)
-        self.bound[rows] = float(event.detail["bound"])
+    def _audit(self, event: Event, rows: Rows, shown: Rows) -> None:
+        """Note the proven purity of the images that nobody labelled one by one, without those found to be wrong.
+
+        The label that was audited becomes the images' own, so that a change shows.
+        """
+        detail = event.detail
+        wrong = shown[: int(detail["wrong"])] if len(shown) else shown
+        most = int(detail["most_wrong"]) if "most_wrong" in detail else round((1 - detail["bound"]) * event.count)
+        covered = np.setdiff1d(rows[(self.source[rows] != BY_YOU) | (self.own[rows] < 0)], wrong)
+        if detail.get("label") is not None:
+            bare = covered[(self.own[covered] < 0) & (self.status[covered] != LOCKED)]
+            self.own[bare] = self._code(detail["label"])
+            self.source[bare] = np.where(self.source[bare] == BY_YOU, BY_YOU, CLUSTER_NAME)
+            covered = covered[self.source[covered] != BY_YOU]
+        self.seal[rows] = -1
+        self.seal[covered] = len(self.seals)
+        self.seals.append(max(most - len(wrong), 0))
         self._audits = True
 
+    def bounds(self) -> NDArray[np.float32]:
+        """Return (n,) the purity that the audits prove for the images that they still cover, NaN elsewhere.
+
+        An audit bounds the number of wrong images; where images left it since, all of these may be among the rest.
+        """
+        bound = np.full(len(self.seal), np.nan, np.float32)
+        if self.seals:
+            covered = np.flatnonzero(self.seal >= 0)
+            left = np.bincount(self.seal[covered], minlength=len(self.seals))
+            purity = 1 - np.array(self.seals) / np.maximum(left, 1)
+            bound[covered] = np.where(purity > 0, purity, np.nan)[self.seal[covered]]
+        return bound
+
     def _forget(self, rows: Rows, codes: Any) -> None:  # noqa: ANN401 - one code or one for each
-        """Drop the bounds of images whose label changes to another; a first name for an audited cluster keeps them."""
+        """Take images whose label changes to another out of their audit; a first name for a cluster keeps them."""
         if self._audits:
             was = self.own[rows]
-            self.bound[rows[(was >= 0) & (was != codes)]] = np.nan
+            self.seal[rows[(was >= 0) & (was != codes)]] = -1
 
     # -- small steps ----------------------------------------------------------------------------
 
     def _code(self, label: str | None) -> int:
         return -1 if label is None else self.codes.setdefault(label, len(self.codes))
 
-    def _give(self, rows: Rows, label: str | None) -> None:
-        """Label images by their cluster's name."""
-        self._forget(rows, self._code(label))
-        self.own[rows] = self._code(label)
-        self.naming[rows] = label is not None
+    def _kept(self, event: Event, rows: Rows) -> NDArray[np.bool_]:
+        """Return which of `rows` keep their label against a group action, because a person gave it to that image."""
+        if not event.detail.get("keeps"):
+            return np.zeros(len(rows), bool)
+        kept: NDArray[np.bool_] = (self.source[rows] == BY_YOU) & (self.own[rows] >= 0)
+        return kept
+
+    def _give(self, event: Event, rows: Rows, codes: Any, exact: bool) -> None:  # noqa: ANN401
+        """Label images by their cluster's name.
+
+        What a person labelled otherwise votes for the name where the cluster is the one that was named, and keeps
+        its label. An image that was looked at before its cluster had a name is by the person when it gets one.
+        """
+        kept = self._kept(event, rows)
+        voters, names = (rows, codes) if exact else _without(kept & (self.own[rows] != codes), rows, codes)
+        self.vote[voters] = names
+        rows, codes = _without(kept, rows, codes)
+        self._forget(rows, codes)
+        named = exact and event.kind in ("rename", "name")
+        looked = (self.source[rows] == BY_YOU) & ((self.own[rows] == codes) | ((self.own[rows] < 0) & named))
+        self.own[rows], self.probability[rows] = codes, np.nan
+        by_name = np.where(np.asarray(codes) >= 0, CLUSTER_NAME, NO_LABEL)
+        self.source[rows] = np.where(looked, BY_YOU, by_name)
+        if self._audits:
+            self.seal[rows[looked]] = -1
+        overruled = rows[~looked]
+        self.status[overruled[self.status[overruled] == CONFIRMED]] = PLAIN
+
+    def _put_by_person(self, rows: Rows, code: int) -> None:
+        """Label images that a person picked for a cluster by its name, if it has one."""
+        self._by_person(rows, code)
+        self.vote[rows] = code
 
     def _put(self, rows: Rows, target: int | Rows) -> None:
         """Set clusters and keep the sizes."""
@@ -295,7 +428,7 @@ class Replay:
         if highest > len(self.sizes):
             self.sizes = np.concatenate([self.sizes, np.zeros(max(highest, len(self.sizes)), self.sizes.dtype)])
         if self._audits:
-            self.bound[rows[self.cluster[rows] != target]] = np.nan
+            self.seal[rows[self.cluster[rows] != target]] = -1
         np.subtract.at(self.sizes, self.cluster[rows] + 1, 1)
         self.cluster[rows] = target
         if isinstance(target, int):

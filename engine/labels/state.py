@@ -1,4 +1,4 @@
-"""What the label history amounts to on one clustering: a cluster, a label and a status for every image.
+"""What the label history amounts to on one clustering: a cluster, a label, its source and a status for every image.
 
 `LabelState` is made by `engine.labels.events.LabelHistory.state`; pages draw it, exports write it, and
 every action is given it, because an action is about what the person saw.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ from engine.core.ids import Ids
 
 PLAIN, CONFIRMED, REJECTED, LOCKED = range(4)
 STATUS_NAMES = ("", "confirmed", "rejected", "locked")
+NO_LABEL, BY_YOU, CLUSTER_NAME, ACCEPTED_GUESS = range(4)
+SOURCE_NAMES = ("none", "by you", "cluster name", "accepted guess")
 UNSORTED = -1
 
 
@@ -86,9 +89,15 @@ class LabelState:
         Index into `label_names`, -1 for none. `given` holds only what a person gave to that very image, singly or by
         naming its cluster; `codes` also holds the name of the cluster for images that came to it later.
     status : (n,) uint8
-        0 plain, 1 confirmed, 2 rejected, 3 locked (`STATUS_NAMES`).
+        0 plain, 1 confirmed (a person looked at it), 2 rejected, 3 locked (`STATUS_NAMES`).
+    source : (n,) uint8
+        Who said the label (`SOURCE_NAMES`): 0 no label, 1 a person who looked at the image, 2 the name of a group of
+        images that were not looked at one by one, 3 a guess that a person accepted without looking.
+    probability : (n,) float32
+        Of an accepted guess when it was accepted, NaN for every other source.
     bound : (n,) float32
-        Purity proven by an audit of the images that it was among, NaN without one or after its label changed.
+        Purity proven by an audit for the images that it still covers: those whose cluster and label are what was
+        audited and which nobody labelled since. NaN without one, and for what a person labelled.
     label_names : tuple of str
         Every label name in the history.
     clusters : list of Cluster
@@ -110,6 +119,8 @@ class LabelState:
     codes: NDArray[np.int32]
     given: NDArray[np.int32]
     status: NDArray[np.uint8]
+    source: NDArray[np.uint8]
+    probability: NDArray[np.float32]
     bound: NDArray[np.float32]
     label_names: tuple[str, ...]
     clusters: list[Cluster]
@@ -136,6 +147,41 @@ class LabelState:
     def statuses(self) -> list[str]:
         """The status of every image in words."""
         return [STATUS_NAMES[status] for status in self.status.tolist()]
+
+    @cached_property
+    def sources(self) -> list[str]:
+        """The source of every image's label in words."""
+        return [SOURCE_NAMES[source] for source in self.source.tolist()]
+
+    @cached_property
+    def source_counts(self) -> dict[str, int]:
+        """How many images have a label by each source, "none" last."""
+        counts = np.bincount(self.source, minlength=len(SOURCE_NAMES)).tolist()
+        return {SOURCE_NAMES[source]: counts[source] for source in (BY_YOU, CLUSTER_NAME, ACCEPTED_GUESS, NO_LABEL)}
+
+    def by_you(self, rows: NDArray[Any], label: str | None = None) -> int:
+        """Return how many of `rows` have a label by a person, which a group action leaves as it is.
+
+        Parameters
+        ----------
+        rows : (m,) int or (n,) bool
+        label : str, optional
+            What the group would be called: images that a person called so already are not counted.
+        """
+        mine = self.source[rows] == BY_YOU
+        if label is not None and label in self.label_names:
+            mine &= self.given[rows] != self.label_names.index(label)
+        return int(np.count_nonzero(mine))
+
+    @cached_property
+    def audited(self) -> bool:
+        """Whether an audit covers any image."""
+        return bool(np.isfinite(self.bound).any())
+
+    def to_audit(self, cluster: int) -> NDArray[np.int64]:
+        """Return the images of a cluster that an audit is about: those that nobody labelled one by one."""
+        rows = self.rows(cluster)
+        return rows[self.source[rows] != BY_YOU]
 
     @cached_property
     def _by_id(self) -> dict[int, Cluster]:
@@ -178,6 +224,8 @@ class LabelState:
             np.array_equal(self.contents, other.contents)
             and np.array_equal(self.cluster, other.cluster)
             and np.array_equal(self.status, other.status)
+            and np.array_equal(self.source, other.source)
+            and np.array_equal(self.probability, other.probability, equal_nan=True)
             and np.array_equal(self.bound, other.bound, equal_nan=True)
             and self.labels == other.labels
             and self.given_labels == other.given_labels

@@ -71,26 +71,110 @@ def test_a_sample_is_drawn_evenly_and_the_same_again():
     assert drawn.max() < 145
 
 
-def test_an_audit_goes_with_the_images_until_their_label_changes(history, contents, base):
-    def now(run="a", labels=base):
-        return history.state(contents, labels, run=run)
+@pytest.fixture
+def now(history, contents, base):
+    return lambda run="a", labels=base: history.state(contents, labels, run=run)
 
-    event = history.audit(now(), 1, checked=4, wrong=1)
-    assert event.sentence == "4 checked, 1 wrong: Cluster 1 is at least 75% pure"
+
+def covered(state, purity):
+    return np.flatnonzero(np.isclose(state.bound, purity)).tolist()
+
+
+def test_an_audit_covers_its_images_until_their_label_changes(history, now):
+    event = history.audit(now(), 1, shown=[4, 5], wrong=[])
+    assert event.sentence == "2 checked, 0 wrong: Cluster 1 is at least 50% pure"
+    assert event.detail["most_wrong"] == 2
     history.rename(now(), 1, "cat")
-    np.testing.assert_array_equal(np.flatnonzero(now().bound == 0.75), [4, 5, 6, 7])
-    np.testing.assert_array_equal(np.flatnonzero(now("b", np.zeros(12, int)).bound == 0.75), [4, 5, 6, 7])
-    history.move(now(), np.array([0]), 1)
-    history.reject(now(), np.array([4]))
-    history.label(now(), np.array([5]), "dog")
-    np.testing.assert_array_equal(np.flatnonzero(now().bound == 0.75), [6, 7])
+    assert covered(now(), 0.5) == [4, 5, 6, 7]
+    assert covered(now("b", np.zeros(12, int)), 0.5) == [4, 5, 6, 7]
     history.rename(now(), 1, "lynx")
     assert np.isnan(now().bound).all()
     history.jump_back(event.id)
-    assert (now().bound[4:8] == 0.75).all()
+    assert covered(now(), 0.5) == [4, 5, 6, 7]
     history.undo()
     assert np.isnan(now().bound).all()
+
+
+def test_what_was_found_wrong_is_not_covered_and_counts_no_more(history, now):
+    event = history.audit(now(), 1, shown=[4, 5, 6, 7], wrong=[6])
+    assert event.sentence == "4 checked, 1 wrong: Cluster 1 is at least 75% pure"
+    state = now()
+    assert covered(state, 1) == [4, 5, 7]
+    assert np.isnan(state.bound[6])
+    history.reject(state, np.array([6]))
+    assert covered(now(), 1) == [4, 5, 7]
+
+
+def test_the_wrong_ones_may_all_be_among_what_is_left(history, contents):
+    """Twenty images, at most four wrong: ten of them leave, so four of ten may be wrong; then nothing is proven."""
+    from .conftest import make_contents
+
+    many = make_contents(20)
+    base = np.zeros(20, np.int32)
+    now = lambda: history.state(many, base, run="a")  # noqa: E731
+    history.rename(now(), 0, "cat")
+    event = history.audit(now(), 0, shown=np.arange(8))
+    most = event.detail["most_wrong"]
+    assert 0 < most < 10
+    assert now().bound[0] == pytest.approx(1 - most / 20)
+    history.split(now(), np.arange(10), labels=["dog"])
+    assert now().bound[15] == pytest.approx(1 - most / 10)
+    assert np.isnan(now().bound[:10]).all()
+    history.split(now(), np.arange(10, 20 - most), labels=["owl"])
+    assert np.isnan(now().bound).all()
+
+
+def test_hand_labels_are_not_counted_and_not_bounded(history, now):
+    history.rename(now(), 1, "cat")
+    history.label(now(), np.array([4, 5]), ["cat", "dog"])
+    assert now().to_audit(1).tolist() == [6, 7]
+    event = history.audit(now(), 1, shown=[4, 6, 7], wrong=[])
+    assert event.sentence == "2 checked, 0 wrong: cat is at least 100% pure, 2 images labelled by you not counted"
+    assert covered(now(), 1) == [6, 7]
+    told = history.confirm(now(), np.array([6])).sentence
+    assert told == "1 image confirmed; the audit no longer covers 1 image"
+    assert covered(now(), 1) == [7]
+    history.label(now(), np.array([7]), "cat")
+    with pytest.raises(InputError, match="nothing to audit"):
+        history.audit(now(), 1, shown=[4, 5])
+
+
+def test_merging_and_moving_limit_or_drop_the_seal_and_say_so(history, now):
+    history.rename(now(), 1, "cat")
+    history.audit(now(), 1, shown=[4, 5, 6, 7])
+    told = history.move(now(), np.array([0]), 1).sentence
+    assert told == "1 image -> cat; the audit of cat covers only 4 images of before"
+    assert covered(now(), 1) == [4, 5, 6, 7]
+    told = history.merge(now(), [0, 1]).sentence
+    assert told == "2 clusters merged: 8 images -> cat; the audit of cat covers only 4 images of before"
+    assert covered(now(), 1) == [4, 5, 6, 7]
+    history.rename(now(), 2, "dog")
+    told = history.merge(now(), [1, 2], into=2).sentence
+    assert told.startswith("2 clusters merged: 10 images -> dog; 1 labelled by you keeps its label")
+    assert told.endswith("; the audit no longer covers 4 images")
+    assert np.isnan(now().bound).all()
+
+
+@pytest.mark.parametrize(
+    ("cluster", "answers"),
+    [
+        (-1, {"shown": [11]}),
+        (1, {"shown": []}),
+        (1, {"shown": [4, 8]}),
+        (1, {"shown": [4], "wrong": [5]}),
+        (1, {"shown": [4, 4]}),
+        (9, {"shown": [4]}),
+    ],
+)
+def test_an_audit_needs_an_answer_for_each_picture(history, now, cluster, answers):
     with pytest.raises(InputError):
-        history.audit(now(), -1, checked=1, wrong=0)
-    with pytest.raises(InputError):
-        history.audit(now(), 1, checked=9, wrong=0)
+        history.audit(now(), cluster, **answers)
+    assert history.version() == 0
+
+
+def test_an_audit_of_before_the_answers_were_kept_is_read(history, now, contents):
+    detail = {"clusters": [1], "checked": 4, "wrong": 1, "confidence": 0.95, "bound": 0.75, "label": None, "run": "a"}
+    history.append("audit", detail, contents[4:8].tobytes())
+    assert covered(now(), 0.75) == [4, 5, 6, 7]
+    history.reject(now(), np.array([4]))
+    assert covered(now(), 2 / 3) == [5, 6, 7]

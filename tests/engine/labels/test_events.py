@@ -146,6 +146,7 @@ def test_label_and_confirm_single_images(history, now):
     assert state.cluster[[0, 4]].tolist() == [0, 1]
     history.label(now(), np.arange(4), "cat")
     assert now().find(0).name is None
+    assert now().find(0).confirmed == 4
     history.rename(now(), 1, "dog")
     history.confirm(now(), np.array([5, 0]))
     state = now()

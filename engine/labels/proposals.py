@@ -1,0 +1,195 @@
+"""Proposals for labels and names, and whether they still hold for the labels as they are now.
+
+Labels spread over the neighbour graph become a `Spread`, kept as spread.npz; `open_proposals` lays it over the
+current state and returns exactly the images that can be labelled by it. A proposal knows what it was made from: when
+those labels change, by undo or by new ones, it is stale and offers nothing until it is made anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.core.files import save_arrays
+from engine.core.ids import Ids, positions
+from engine.core.progress import SILENT, Progress
+from engine.geometry.neighbors import NeighborGraph
+from engine.labels.propagation import PropagationSettings, propagate
+from engine.labels.state import ACCEPTED_GUESS, LOCKED, LabelState
+
+QUICK = 600_000  # images times labels that spread in under two seconds on two cores
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Labels proposed to images by their neighbours.
+
+    Attributes
+    ----------
+    contents : (n,) S16
+        The images.
+    labels : (n,) int32
+        Index into `names`, -1 where none is proposed.
+    confidence, margin : (n,) float32
+        Chance of the label in [0, 1], and its lead over the second.
+    names : tuple of str
+    version : int
+        `EventLog.version` of the labels that were spread; -1 where an older Kindred did not write it down.
+    seeds : str
+        `seeds_digest` of those labels.
+    run : str
+        The clustering that they were read on.
+    """
+
+    contents: Ids
+    labels: NDArray[np.int32]
+    confidence: NDArray[np.float32]
+    margin: NDArray[np.float32]
+    names: tuple[str, ...]
+    version: int = -1
+    seeds: str = ""
+    run: str = ""
+
+    def save(self, path: Path) -> None:
+        """Write the file, atomically."""
+        values = {**vars(self), "names": np.array(self.names, np.str_)}
+        save_arrays(path, **{name: np.asarray(value) for name, value in values.items()})
+
+    @classmethod
+    def read(cls, path: Path) -> Spread:
+        """Read what `save` wrote, or an older spread.npz, which is stale."""
+        with np.load(path, allow_pickle=False) as file:
+            found: dict[str, Any] = {name: file[name] for name in file.files}
+        for name in ("version", "seeds", "run"):
+            if name in found:
+                found[name] = found[name].item()
+        return cls(**{**found, "names": tuple(found["names"].tolist())})
+
+
+@dataclass(frozen=True)
+class Proposals:
+    """Labels that can be accepted now, each for one image.
+
+    Attributes
+    ----------
+    rows : (m,) int64
+        Rows of the state; empty when the proposals are stale.
+    names : list of str
+        The label proposed to each.
+    probability, margin : (m,) float32
+        Chance of that label in [0, 1], and its lead over the second.
+    origin : str
+        Who proposes: "propagation", "zero-shot", "import".
+    version : int
+        `EventLog.version` that the proposals were made from.
+    seen : int
+        Version of the state that they were opened with.
+    stale : bool
+        The labels that they were made from have changed.
+    """
+
+    rows: NDArray[np.int64]
+    names: list[str]
+    probability: NDArray[np.float32]
+    margin: NDArray[np.float32]
+    origin: str
+    version: int
+    seen: int
+    stale: bool = False
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def at_least(self, probability: float) -> NDArray[np.int64]:
+        """Return the proposals that are at least so sure: what `LabelHistory.accept` takes."""
+        return np.flatnonzero(self.probability >= probability)
+
+
+def seeds(state: LabelState) -> NDArray[np.int32]:
+    """Return (n,) the labels that spread: those given by a person or by naming, -1 elsewhere.
+
+    Accepted guesses do not spread again, so that a guess never becomes surer by being accepted.
+    """
+    return np.where(state.source == ACCEPTED_GUESS, -1, state.given).astype(np.int32)
+
+
+def seeds_digest(state: LabelState) -> str:
+    """Return a hash of the labels that spread, the same however the labels are numbered."""
+    given = seeds(state)
+    rows = np.flatnonzero(given >= 0)
+    used = np.unique(given[rows])
+    names = [state.label_names[code] for code in used.tolist()]
+    rank = np.zeros(len(state.label_names) + 1, np.int32)
+    rank[used] = np.argsort(np.argsort(np.array(names, object))) if len(names) else 0
+    digest = hashlib.blake2b(repr(sorted(names)).encode("utf-8", "backslashreplace"), digest_size=16)
+    digest.update(state.contents.tobytes())
+    digest.update(rows.tobytes())
+    digest.update(rank[given[rows]].tobytes())
+    return digest.hexdigest()
+
+
+def clusters_digest(state: LabelState) -> str:
+    """Return a hash of which image is in which cluster: what proposed names were made on."""
+    digest = hashlib.blake2b(state.contents.tobytes(), digest_size=16)
+    digest.update(state.cluster.tobytes())
+    return digest.hexdigest()
+
+
+def spread(
+    graph: NeighborGraph,
+    state: LabelState,
+    *,
+    settings: PropagationSettings | None = None,
+    progress: Progress = SILENT,
+) -> Spread:
+    """Spread the labels of a state over the neighbour graph of the same images.
+
+    Raises
+    ------
+    InputError
+        No image has a label, or the graph is of other images.
+    """
+    found = propagate(graph, seeds(state), settings=settings, progress=progress)
+    return Spread(
+        state.contents,
+        found.labels,
+        found.confidence,
+        found.margin,
+        state.label_names,
+        state.version,
+        seeds_digest(state),
+        state.run,
+    )
+
+
+def spreads_quickly(state: LabelState) -> bool:
+    """Return whether spreading takes under two seconds, so that it needs no job."""
+    given = seeds(state)
+    return len(given) * max(len(np.unique(given[given >= 0])), 8) <= QUICK
+
+
+def is_stale(state: LabelState, made: Spread) -> bool:
+    """Return whether the labels that were spread are others by now: undone, changed, or new ones came."""
+    if made.version == state.version and made.run == state.run:
+        return False
+    return made.seeds != seeds_digest(state)
+
+
+def open_proposals(state: LabelState, made: Spread) -> Proposals:
+    """Return the proposals for images that have no label of their own and are not locked; none when stale."""
+    stale = is_stale(state, made)
+    if stale:
+        rows, at = np.empty(0, np.int64), np.empty(0, np.int64)
+    else:
+        place = positions(made.contents, state.contents)
+        rows = np.flatnonzero((place >= 0) & (state.given < 0) & (state.status != LOCKED))
+        rows = rows[made.labels[place[rows]] >= 0]
+        at = place[rows]
+    names = [made.names[code] for code in made.labels[at].tolist()]
+    seen = state.version
+    return Proposals(rows, names, made.confidence[at], made.margin[at], "propagation", made.version, seen, stale)

@@ -1,0 +1,89 @@
+"""Proposals hold as long as the labels that they were made from, and offer exactly what can be accepted."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from engine.core.files import save_arrays
+from engine.geometry.neighbors import NeighborGraph
+from engine.labels.proposals import Spread, is_stale, open_proposals, spread, spreads_quickly
+
+
+@pytest.fixture
+def now(history, contents, base):
+    return lambda: history.state(contents, base, run="a")
+
+
+@pytest.fixture
+def graph(contents):
+    """Images in a ring, each beside the next."""
+    n = len(contents)
+    indices = np.stack([(np.arange(n) + step) % n for step in (1, -1, 2, -2)], axis=1).astype(np.int32)
+    return NeighborGraph(indices, np.full((n, 4), 0.9, np.float16))
+
+
+@pytest.fixture
+def made(history, now, graph):
+    history.label(now(), np.array([0, 6]), ["cat", "dog"])
+    return spread(graph, now())
+
+
+def test_everything_open_is_offered_once(history, now, made):
+    found = open_proposals(now(), made)
+    assert not found.stale
+    assert found.rows.tolist() == [1, 2, 3, 4, 5, 7, 8, 9, 10, 11]
+    assert set(found.names) == {"cat", "dog"}
+    history.lock(now(), np.array([1]))
+    assert 1 not in open_proposals(now(), made).rows
+
+
+def test_what_is_offered_is_what_is_labelled(history, now, made):
+    found = open_proposals(now(), made)
+    sure = found.at_least(float(np.median(found.probability)))
+    event = history.accept(now(), found, sure)
+    assert event.count == len(sure)
+    state = now()
+    assert (state.source == 3).sum() == len(sure)
+    np.testing.assert_allclose(state.probability[found.rows[sure]], found.probability[sure], atol=5e-4)
+    rest = open_proposals(state, made)
+    assert not rest.stale, "accepted guesses do not spread again"
+    assert len(rest) == len(found) - len(sure)
+
+
+@pytest.mark.parametrize("change", ["undo", "label", "rename", "unlabel"])
+def test_undo_and_new_labels_make_proposals_stale(history, now, made, change):
+    if change == "undo":
+        history.undo()
+    elif change == "label":
+        history.label(now(), np.array([3]), "owl")
+    elif change == "rename":
+        history.rename(now(), 2, "owl")
+    else:
+        history.label(now(), np.array([0]), None)
+    assert is_stale(now(), made)
+    found = open_proposals(now(), made)
+    assert found.stale
+    assert len(found) == 0
+    history.undo() if change != "undo" else history.redo()
+    assert not is_stale(now(), made), "the labels are as they were"
+
+
+def test_what_says_nothing_about_labels_leaves_them_valid(history, now, made):
+    history.split(now(), np.array([1, 2]))
+    history.apart(now(), 0, 1)
+    assert not is_stale(now(), made)
+
+
+def test_a_file_keeps_all_and_an_older_one_is_stale(now, made, tmp_path):
+    made.save(tmp_path / "spread.npz")
+    again = Spread.read(tmp_path / "spread.npz")
+    assert (again.version, again.seeds, again.run, again.names) == (made.version, made.seeds, made.run, made.names)
+    assert open_proposals(now(), again).names == open_proposals(now(), made).names
+    old = {"contents": made.contents, "labels": made.labels, "confidence": made.confidence, "margin": made.margin}
+    save_arrays(tmp_path / "old.npz", **old, names=np.array(made.names))
+    assert open_proposals(now(), Spread.read(tmp_path / "old.npz")).stale
+
+
+def test_small_sets_spread_at_once(now):
+    assert spreads_quickly(now())
