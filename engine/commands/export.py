@@ -24,4 +24,6 @@ def main(arguments: argparse.Namespace) -> int:
     for path, reason in report.failed[:20]:
         progress.say(f"not written: {path}: {reason}")
     progress.say(f"{report.written:,} {'files' if request.settings.is_file else 'images'} written.")
+    counts = [f"{count:,} {source}" for source, count in report.by_source.items() if count]
+    progress.say(f"Labels: {', '.join(counts)}.")
     return finish(report.target)

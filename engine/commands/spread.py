@@ -9,7 +9,7 @@ from pathlib import Path
 from engine.commands.console import ConsoleProgress, finish
 from engine.commands.requests import add_run_arguments, read_run_request
 from engine.core.workspace import Workspace
-from engine.jobs.tasks.labels import SpreadRequest, spread_labels
+from engine.jobs.tasks.labels import SpreadRequest, spread_labels, spread_labels_summary
 
 
 def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None:
@@ -22,5 +22,6 @@ def main(arguments: argparse.Namespace) -> int:
     progress = ConsoleProgress()
     request = read_run_request(arguments, SpreadRequest)
     result = spread_labels(Workspace.open(arguments.workspace), request, progress)
-    progress.say(f"{int(result.given.sum()):,} images have a label; {len(result.queue()):,} are proposed one.")
+    counts = spread_labels_summary(result)
+    progress.say(f"{counts['labelled']:,} images have a label; {counts['proposed']:,} are proposed one.")
     return finish(Path(request.folder or arguments.run) / "spread.npz")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -76,6 +76,17 @@ def write_csv(path: Path, columns: Mapping[str, Column]) -> None:
     StorageError
         Disk full or no permission.
     """
+    replace_file(path, _writer(columns))
+
+
+def csv_bytes(columns: Mapping[str, Column]) -> bytes:
+    """Return what `write_csv` would write."""
+    file = io.BytesIO()
+    _writer(columns)(file)
+    return file.getvalue()
+
+
+def _writer(columns: Mapping[str, Column]) -> Callable[[IO[bytes]], None]:
     lengths = {name: len(values) for name, values in columns.items()}
     if len(set(lengths.values())) > 1:
         raise InputError(f"The columns have different lengths: {lengths}.")
@@ -88,7 +99,7 @@ def write_csv(path: Path, columns: Mapping[str, Column]) -> None:
         text.flush()
         text.detach()
 
-    replace_file(path, write)
+    return write
 
 
 def cells(values: Column) -> list[Any]:

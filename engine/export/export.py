@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from engine.export.formats import find_format
 from engine.export.settings import ExportSettings
 from engine.export.split import PARTS, split_groups
 from engine.images.sources import Source
+from engine.labels.quality import LabelQuality
 from engine.labels.table import LabelTable
 
 
@@ -43,12 +44,17 @@ class Prepared:
     plan: Plan | None
     notes: tuple[str, ...] = ()
 
+    @property
+    def quality(self) -> LabelQuality:
+        """Who said the labels that will be written, and how many an audit covers."""
+        return self.table.quality() if self.plan is None else self.table.quality(list(self.plan.places))
+
     def tree(self) -> list[str]:
-        """Return the dry run, line by line."""
+        """Return the dry run, line by line: who said the labels first."""
         if self.plan is not None:
-            return self.plan.tree()
+            return [*self.quality.sentences(), *self.plan.tree()]
         labelled = sum(label is not None for label in self.table.label)
-        return [f"{len(self.table):,} lines, {labelled:,} with a label"]
+        return [*self.quality.sentences(), f"{len(self.table):,} lines, {labelled:,} with a label"]
 
 
 def prepare(table: LabelTable, settings: ExportSettings, *, groups: NDArray[np.integer[Any]] | None = None) -> Prepared:
@@ -133,11 +139,12 @@ def export(
     if prepared.plan is not None:
         if source is None:
             raise InputError("This data set has no images to write.", "Export a table instead.")
-        return write_plan(prepared.plan, table, source, target, mode=settings.mode, progress=progress)
+        report = write_plan(prepared.plan, table, source, target, mode=settings.mode, progress=progress)
+        return replace(report, by_source=prepared.quality.by_source)
     entry = find_format(settings.format)
     if target.is_dir():
         raise InputError(f"{target} is a folder.", f"Name a file, such as labels{entry.files}.")
     wanted = settings.vectors and "vectors" in entry.options
     found = vectors() if wanted and callable(vectors) else vectors if wanted else None
     entry.writer(target, table, settings, found, progress)
-    return ExportReport(target, len(table), [])
+    return ExportReport(target, len(table), [], prepared.quality.by_source)

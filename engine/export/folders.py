@@ -13,10 +13,11 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from engine.core.csv import csv_bytes
 from engine.core.errors import InputError, KindredError, StorageError
 from engine.core.files import content_id, replace_file, storage_errors
 from engine.core.ids import to_bytes
@@ -28,6 +29,7 @@ from engine.labels.table import LabelTable
 
 Splits = list[str] | None
 MANIFEST = "kindred-export.jsonl"
+LABELS = "labels.csv"
 UNLABELLED = "_unlabelled"
 FORMAT = 1
 
@@ -68,7 +70,7 @@ class Plan:
             f"{'' if folder == '.' else folder + '/'}  {count:,} image{'' if count == 1 else 's'}"
             for folder, count in self.counts().items()
         ]
-        return [*lines, *sorted(self.files)]
+        return [*lines, *sorted({*self.files, LABELS})]
 
 
 @dataclass(frozen=True)
@@ -82,11 +84,14 @@ class ExportReport:
         Images written.
     failed : list of (path, reason)
         Files that are gone or changed since the scan; the rest was exported.
+    by_source : dict of str to int
+        How many of the labels are by the person, by a cluster's name, by an accepted guess, and missing.
     """
 
     target: Path
     written: int
     failed: list[tuple[str, str]]
+    by_source: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -127,7 +132,8 @@ def plan_folders(
 def class_folders(table: LabelTable) -> dict[str, str]:
     """Return a safe folder name for each label, distinct without regard to case."""
     namer = Namer()
-    namer.take(UNLABELLED)
+    for taken in (UNLABELLED, LABELS, MANIFEST):
+        namer.take(taken)
     return {label: namer.take(safe_name(label)) for label in sorted({label for label in table.label if label})}
 
 
@@ -169,6 +175,7 @@ def write_plan(
     if not plan.places:
         raise InputError("No image has a label, so nothing would be written.", "Name clusters, or include the rest.")
     root = check_target(target, source, mode)
+    plan = replace(plan, files={LABELS: label_file(plan, table)} | plan.files)
     if mode == "copy":
         _check_room(target, plan.n_bytes)
     writers: dict[Mode, Callable[[bytes, bytes, Path], None]] = {
@@ -206,6 +213,12 @@ def write_plan(
         raise
     progress.update(len(plan.places), len(plan.places), phase="Write images", unit="images")
     return ExportReport(target, len(plan.places) - len(failed), failed)
+
+
+def label_file(plan: Plan, table: LabelTable) -> bytes:
+    """Return labels.csv of an export: where each image lies, its label, who said it and how sure it is."""
+    lines = sorted(plan.places)
+    return csv_bytes({"file": [plan.places[line] for line in lines]} | table.take(lines).columns())
 
 
 def undo_export(target: Path) -> UndoReport:

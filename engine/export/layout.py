@@ -25,6 +25,16 @@ def number(value: Any) -> float | None:  # noqa: ANN401 - a NumPy scalar
     return None if value != value else round(float(value), 6)
 
 
+def provenance(table: LabelTable, line: int) -> dict[str, Any]:
+    """Return who said the label of a line and what is known of it, each under its own name."""
+    return {
+        "label_source": table.source[line],
+        "label_probability": number(table.label_probability[line]),
+        "cluster_confidence": number(table.cluster_confidence[line]),
+        "audit_bound": number(table.audit_bound[line]),
+    }
+
+
 def json_line(value: Any) -> str:  # noqa: ANN401 - JSON is any
     """Return JSON on one line."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False)

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from engine.core.files import write_text
 from engine.images.sources import shown
 from engine.labels.conflicts import images
-from engine.labels.state import UNSORTED, LabelState
+from engine.labels.quality import LabelQuality, three_digits
+from engine.labels.state import SOURCE_NAMES, UNSORTED, LabelState
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1f2328; --soft: #59636e; --line: #d1d9e0; --page: #fff; }
@@ -43,6 +44,7 @@ def write_report(
     thumbnail: Callable[[bytes], bytes | None],
     typicality: NDArray[np.float32] | None = None,
     facts: Mapping[str, Any] | None = None,
+    verdict: str = "",
     samples: int = 8,
     max_clusters: int = 500,
 ) -> None:
@@ -63,24 +65,29 @@ def write_report(
     typicality : (n,) float32, optional
         The most typical images of each cluster are shown; by default the first.
     facts : mapping, optional
-        Lines for the head: method, encoder, scores.
+        Lines for the head: method, encoder, scores; numbers are shown with at most three digits.
+    verdict : str
+        What is known of the clustering's quality, in a sentence or two; it stands first.
     samples : int
         Pictures of each cluster.
     max_clusters : int
         The largest clusters are shown in full; the rest only counted.
     """
     order = sorted(state.clusters, key=lambda cluster: -cluster.size)
-    labelled = sum(label is not None for label in state.labels)
+    quality = LabelQuality.count(state.sources, state.bound)
     head = {
         "Images": f"{len(state):,}",
-        "With a label": f"{labelled:,}",
+        "With a label": f"{quality.labelled:,}",
+        **{f"Labels: {name}": f"{count:,}" for name, count in quality.by_source.items() if name != "none"},
+        "Covered by an audit": f"{quality.audited:,}",
         "Clusters": f"{len(state.clusters):,}",
         "Named clusters": f"{sum(cluster.name is not None for cluster in order):,}",
         "Unsorted": f"{len(state.rows(UNSORTED)):,}",
-        **{name: str(value) for name, value in (facts or {}).items()},
+        **{name: three_digits(value) for name, value in (facts or {}).items()},
         "Written": time.strftime("%Y-%m-%d %H:%M"),
     }
     rows = "\n".join(f"<tr><th>{_text(name)}</th><td>{_text(value)}</td></tr>" for name, value in head.items())
+    first = "\n".join(f"<p>{_text(text)}</p>" for text in (verdict, *quality.sentences()) if text)
     shown_rows = members(state, typicality)
     sections = [
         _section(state, cluster.id, shown_rows.get(cluster.id, ())[:samples], paths, thumbnail)
@@ -97,7 +104,7 @@ def write_report(
         "style-src 'unsafe-inline'\">\n"
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{_plain(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-        f"<h1>{_text(title)}</h1>\n<table>{rows}</table>\n" + "\n".join(sections) + "\n</body>\n</html>\n",
+        f"<h1>{_text(title)}</h1>\n{first}\n<table>{rows}</table>\n" + "\n".join(sections) + "\n</body>\n</html>\n",
     )
 
 
@@ -120,10 +127,13 @@ def _section(
     found = state.find(cluster)
     size = found.size if found else 0
     about = [images(size)]
-    bounds = state.bound[state.rows(cluster)]
+    inside = state.rows(cluster)
+    bounds = state.bound[inside]
     proven = bounds[np.isfinite(bounds)]
     if len(proven):
-        about.append(f"audited: {images(len(proven))} at least {np.floor(proven.min() * 1000) / 10:g}% pure")
+        about.append(f"audited: {images(len(proven))} at least {np.floor(proven.min() * 1000 + 1e-6) / 10:g}% pure")
+    said = [(name, int(np.count_nonzero(state.source[inside] == code))) for code, name in enumerate(SOURCE_NAMES)]
+    about += [f"{count:,} {name}" for name, count in said[1:] if count]
     pictures = []
     for row in rows:
         data = thumbnail(state.contents[row : row + 1].tobytes())

@@ -34,14 +34,14 @@ class Spread:
     contents : (n,) S16
         The images.
     labels : (n,) int32
-        Index into `names`, -1 where none is proposed.
+        Index into `names`: the label that spread where `given`, else the proposed one, -1 where there is none.
     confidence, margin : (n,) float32
         Chance of the label in [0, 1], and its lead over the second.
+    given : (n,) bool
+        Where the label is one of those that spread; empty where an older Kindred did not write it down.
     names : tuple of str
     version : int
-        `EventLog.version` of the labels that were spread; -1 where an older Kindred did not write it down.
-    seeds : str
-        `seeds_digest` of those labels.
+        `EventLog.version` of the labels that were spread; -1 where it is not known.
     run : str
         The clustering that they were read on.
     """
@@ -51,8 +51,8 @@ class Spread:
     confidence: NDArray[np.float32]
     margin: NDArray[np.float32]
     names: tuple[str, ...]
+    given: NDArray[np.bool_]
     version: int = -1
-    seeds: str = ""
     run: str = ""
 
     def save(self, path: Path) -> None:
@@ -65,10 +65,9 @@ class Spread:
         """Read what `save` wrote, or an older spread.npz, which is stale."""
         with np.load(path, allow_pickle=False) as file:
             found: dict[str, Any] = {name: file[name] for name in file.files}
-        for name in ("version", "seeds", "run"):
-            if name in found:
-                found[name] = found[name].item()
-        return cls(**{**found, "names": tuple(found["names"].tolist())})
+        single = {name: found[name].item() for name in ("version", "run") if name in found}
+        found.setdefault("given", np.empty(0, bool))
+        return cls(**{**found, **single, "names": tuple(found["names"].tolist())})
 
 
 @dataclass(frozen=True)
@@ -118,21 +117,6 @@ def seeds(state: LabelState) -> NDArray[np.int32]:
     return np.where(state.source == ACCEPTED_GUESS, -1, state.given).astype(np.int32)
 
 
-def seeds_digest(state: LabelState) -> str:
-    """Return a hash of the labels that spread, the same however the labels are numbered."""
-    given = seeds(state)
-    rows = np.flatnonzero(given >= 0)
-    used = np.unique(given[rows])
-    names = [state.label_names[code] for code in used.tolist()]
-    rank = np.zeros(len(state.label_names) + 1, np.int32)
-    rank[used] = np.argsort(np.argsort(np.array(names, object))) if len(names) else 0
-    digest = hashlib.blake2b(repr(sorted(names)).encode("utf-8", "backslashreplace"), digest_size=16)
-    digest.update(state.contents.tobytes())
-    digest.update(rows.tobytes())
-    digest.update(rank[given[rows]].tobytes())
-    return digest.hexdigest()
-
-
 def clusters_digest(state: LabelState) -> str:
     """Return a hash of which image is in which cluster: what proposed names were made on."""
     digest = hashlib.blake2b(state.contents.tobytes(), digest_size=16)
@@ -161,8 +145,8 @@ def spread(
         found.confidence,
         found.margin,
         state.label_names,
+        found.given,
         state.version,
-        seeds_digest(state),
         state.run,
     )
 
@@ -174,10 +158,22 @@ def spreads_quickly(state: LabelState) -> bool:
 
 
 def is_stale(state: LabelState, made: Spread) -> bool:
-    """Return whether the labels that were spread are others by now: undone, changed, or new ones came."""
+    """Return whether the labels that were spread are others by now: undone, changed, or new ones came.
+
+    A label that agrees with what was proposed to its image leaves the other proposals as they are.
+    """
     if made.version == state.version and made.run == state.run:
         return False
-    return made.seeds != seeds_digest(state)
+    if not len(made.given):
+        return True
+    numbers = {name: code for code, name in enumerate(made.names)}
+    table = np.array([*(numbers.get(name, -2) for name in state.label_names), -1], np.int64)
+    now = table[seeds(state)]
+    place = positions(made.contents, state.contents)
+    known = place >= 0
+    was, spread_then = made.labels[place[known]], made.given[place[known]]
+    changed = (now[known] != was) & (spread_then | (now[known] != -1))
+    return bool(changed.any() or (now[~known] != -1).any())
 
 
 def open_proposals(state: LabelState, made: Spread) -> Proposals:

@@ -17,6 +17,7 @@ from engine.core.ids import Ids, pack, positions, to_hex
 from engine.core.workspace import Workspace
 from engine.images.tables import files_of
 from engine.labels.events import LabelHistory
+from engine.labels.quality import LabelQuality
 from engine.labels.state import LabelState
 
 
@@ -37,12 +38,16 @@ class LabelTable:
     cluster : (m,) int32
         -1 is noise or unsorted.
     label : list of str or None
-    confidence : (m,) float32
-        Of the clustering, in [0, 1].
+    source : list of str
+        Who said the label: "by you", "cluster name", "accepted guess", or "none" where there is no label.
+    label_probability : (m,) float32
+        Of an accepted guess when it was accepted, NaN for every other source.
+    cluster_confidence : (m,) float32
+        The method's, that the image belongs to its cluster, in [0, 1]; it says nothing about the label.
     status : list of str
         "", "confirmed", "rejected" or "locked".
     audit_bound : (m,) float32
-        Purity proven by an audit of the image's cluster, NaN without one.
+        Purity proven by an audit that still covers the image, NaN without one.
     truth, split : list
         As the catalog has them.
     width, height : (m,) int32
@@ -57,7 +62,9 @@ class LabelTable:
     ids: NDArray[np.int64]
     cluster: NDArray[np.int32]
     label: list[str | None]
-    confidence: NDArray[np.float32]
+    source: list[str]
+    label_probability: NDArray[np.float32]
+    cluster_confidence: NDArray[np.float32]
     status: list[str]
     audit_bound: NDArray[np.float32]
     truth: list[str | None] = field(default_factory=list)
@@ -81,6 +88,12 @@ class LabelTable:
                 values[name] = column
         return LabelTable(**values)
 
+    def quality(self, lines: Sequence[int] | None = None) -> LabelQuality:
+        """Return how many labels of some lines, by default all, are by each source, and how many an audit covers."""
+        if lines is None:
+            return LabelQuality.count(self.source, self.audit_bound)
+        return LabelQuality.count([self.source[line] for line in lines], self.audit_bound[list(lines)])
+
     def columns(self) -> dict[str, Any]:
         """Return the exported columns by name; truth and split only where there are any."""
         table: dict[str, Any] = {
@@ -88,9 +101,11 @@ class LabelTable:
             "content_id": to_hex(self.contents),
             "cluster": self.cluster,
             "label": self.label,
-            "confidence": self.confidence,
-            "status": self.status,
+            "label_source": self.source,
+            "label_probability": self.label_probability,
+            "cluster_confidence": self.cluster_confidence,
             "audit_bound": self.audit_bound,
+            "status": self.status,
         }
         if any(truth is not None for truth in self.truth):
             table["truth"] = self.truth
@@ -156,7 +171,9 @@ def label_table(
         ids=np.array([item.id for item in chosen], np.int64),
         cluster=cluster[rows],
         label=[texts[row] for row in rows.tolist()],
-        confidence=sure[rows],
+        source=[labels.sources[row] for row in rows.tolist()],
+        label_probability=labels.probability[rows],
+        cluster_confidence=sure[rows],
         status=[labels.statuses[row] for row in rows.tolist()],
         audit_bound=labels.bound[rows],
         truth=[item.truth for item in chosen],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 
 from engine.geometry.neighbors import search
 from engine.labels.audit import purity_bound
@@ -17,6 +18,8 @@ from pages.shared.words import count
 _AUDITED = 59  # with none wrong: at least 95% pure at 95% confidence
 _GROW_PAGE = 60
 
+Answers = tuple[NDArray[np.int64], NDArray[np.int64]]
+
 
 def audit_key(board: Board, cluster: Cluster) -> str:
     """Return the name under which the session knows that a cluster is being audited."""
@@ -25,7 +28,9 @@ def audit_key(board: Board, cluster: Cluster) -> str:
 
 def auditing(board: Board, cluster: Cluster) -> int:
     """Return how many images of the cluster are to be audited now; 0 while none are."""
-    return min(_AUDITED, cluster.size) if st.session_state.get(audit_key(board, cluster)) else 0
+    return (
+        min(_AUDITED, len(board.state.to_audit(cluster.id))) if st.session_state.get(audit_key(board, cluster)) else 0
+    )
 
 
 def twin_of(board: Board, cluster: Cluster) -> tuple[int, float] | None:
@@ -68,8 +73,10 @@ def twin_panel(board: Board, cluster: Cluster, twin: int, cosine: float, *, gall
         )
 
 
-def audit_panel(board: Board, cluster: Cluster, wrong: int) -> None:
-    """Turn the count of wrong images among a random sample into an exact bound."""
+def audit_panel(board: Board, cluster: Cluster, answers: Answers) -> None:
+    """Turn the answers for a random sample, what was shown and what of it is wrong, into an exact bound."""
+    shown, bad = answers
+    wrong = len(bad)
     st.markdown(
         "##### Audit", help="Look at random images and select the wrong ones: an exact bound on the purity follows"
     )
@@ -83,11 +90,11 @@ def audit_panel(board: Board, cluster: Cluster, wrong: int) -> None:
             st.session_state[audit_key(board, cluster)] = True
             st.rerun()
         return
-    bound = purity_bound(checked, wrong, population=cluster.size)
+    bound = purity_bound(checked, wrong, population=len(board.state.to_audit(cluster.id)))
     st.markdown(f"{checked:,} shown, **{wrong:,} wrong**: at least **{bound:.0%}** right, with 95% confidence.")
     with st.container(horizontal=True):
         if pressed("Keep this result", icon=":material/verified:", help="The bound is exported with these labels"):
-            do(lambda: board.history.audit(board.state, cluster.id, checked=checked, wrong=wrong))
+            do(lambda: board.history.audit(board.state, cluster.id, shown=shown, wrong=bad))
             del st.session_state[audit_key(board, cluster)]
             st.rerun()
         if pressed("Stop", key="audit_stop", icon=":material/close:", type="tertiary"):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
 from engine.core.files import read_json
 from engine.embeddings.encoders.registry import find_encoder
-from pages.shared.actions import do, pressed
+from engine.labels.proposals import clusters_digest
+from pages.shared.actions import carry_out, pressed
 from pages.shared.board import Board
 from pages.shared.job_view import job_view
 from pages.shared.tasks import newest, start_job
@@ -40,7 +43,10 @@ def naming_panel(board: Board) -> None:
             _proposals(board, now.configuration.encoder, read_json(job.folder / "names.json"))
 
 
-def _proposals(board: Board, encoder: str, found: dict[str, list[dict[str, object]]]) -> None:
+def _proposals(board: Board, encoder: str, found: dict[str, Any]) -> None:
+    if found.get("clusters") != clusters_digest(board.state):
+        st.info("The clusters have changed since these names were suggested. Suggest names again.")
+        return
     table = pd.DataFrame(found["proposals"])
     table.insert(0, "take", table["reliable"])
     chosen = st.data_editor(
@@ -49,5 +55,6 @@ def _proposals(board: Board, encoder: str, found: dict[str, list[dict[str, objec
     taken = chosen[chosen["take"].astype(bool)]
     names = {int(cluster): str(word) for cluster, word in zip(taken["cluster"], taken["word"], strict=True)}
     if pressed(f"Take {count(len(names), 'name')}", key="take_names", type="primary", disabled=not names):
-        do(lambda: board.history.name(board.state, names, source=find_encoder(encoder).title))
+        source, made_on = find_encoder(encoder).title, str(found["clusters"])
+        carry_out(lambda: board.history.name(board.state, names, source=source, made_on=made_on))
         st.rerun()

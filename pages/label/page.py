@@ -12,6 +12,7 @@ from engine.images.sources import shown as readable
 from engine.labels.audit import audit_sample
 from engine.labels.state import Cluster
 from pages.label.label_rail import (
+    Answers,
     audit_panel,
     auditing,
     conflicts_panel,
@@ -106,13 +107,13 @@ def _rename(board: Board, cluster: Cluster, key: str) -> None:
         choose(cluster=None)
 
 
-def _members(board: Board, cluster: Cluster, twin: int | None) -> int:
-    """Show the cluster's images, or the random sample of an audit; returns how many of the sample are selected."""
+def _members(board: Board, cluster: Cluster, twin: int | None) -> Answers:
+    """Show the cluster's images, or the random sample of an audit; returns the sample and what of it is selected."""
     rows = board.state.rows(cluster.id).astype(np.int64)
     checked = auditing(board, cluster)
     if checked:
         st.markdown(f"**{count(checked, 'random image')}.** Select those that do not belong here.")
-        ordered, key, order = audit_sample(rows, checked, random_state=0), AUDIT, ""
+        ordered, key, order = audit_sample(board.state.to_audit(cluster.id), checked, random_state=0), AUDIT, ""
     else:
         order = gallery_order(GALLERY, "odd")
         typical = np.nan_to_num(board.prototypes.typicality[rows], nan=-2.0)
@@ -133,7 +134,7 @@ def _members(board: Board, cluster: Cluster, twin: int | None) -> int:
         height=520,
     )
     if checked:
-        return chosen.count
+        return ordered, ordered[chosen.selected]
     selection_bar(board, ordered[chosen.selected], key="label_bar", gallery=GALLERY)
     _keys_in_use(board, twin)
 
@@ -143,7 +144,7 @@ def _members(board: Board, cluster: Cluster, twin: int | None) -> int:
         )
 
     keys(board, chosen.actions, gallery=GALLERY, own={"merge": merge})
-    return 0
+    return ordered[:0], ordered[:0]
 
 
 def _keys_in_use(board: Board, twin: int | None) -> None:
@@ -169,12 +170,12 @@ def _cluster_page(board: Board) -> None:
         _name(board, cluster)
         if pictures:
             strip(board.rows.ids[board.prototypes.rows_of(cluster.id, 8)], size=84, wrap=False)
-        wrong = _members(board, cluster, twin[0] if twin else None)
+        answers = _members(board, cluster, twin[0] if twin else None)
     with rail:
         if pictures:
             if twin is not None:
                 twin_panel(board, cluster, *twin, gallery=GALLERY)
-            audit_panel(board, cluster, wrong)
+            audit_panel(board, cluster, answers)
             grow_panel(board, cluster, gallery=GALLERY)
         naming_panel(board)
         conflicts_panel(board)

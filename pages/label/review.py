@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,10 @@ from streamlit.delta_generator import DeltaGenerator
 
 from components.actions import DEFAULT_KEYS, Action
 from components.gallery.face import gallery, gallery_order
-from engine.core.ids import positions
 from engine.images.sources import shown as readable
+from engine.labels import proposals as engine_proposals
 from pages.shared.actions import carry_out, pressed
-from pages.shared.board import Board
+from pages.shared.board import Board, graph_for
 from pages.shared.job_view import job_view
 from pages.shared.selection_bar import keys, selection_bar
 from pages.shared.tasks import newest, start_job
@@ -41,12 +42,15 @@ class Proposals:
         The label proposed to each.
     confidence, margin : (m,) float32
         Chance of that label, and its lead over the second.
+    offered : engine.labels.proposals.Proposals
+        The same for the label history.
     """
 
     rows: NDArray[np.int64]
     names: list[str]
     confidence: NDArray[np.float32]
     margin: NDArray[np.float32]
+    offered: engine_proposals.Proposals
 
 
 def review(board: Board) -> None:
@@ -80,6 +84,9 @@ def review(board: Board) -> None:
 
 def _queue(board: Board, folder: Path, places: DeltaGenerator) -> None:
     found = _open_proposals(board, folder)
+    if found.offered.stale:
+        st.info("The labels have changed since these proposals were made. Spread them again.")
+        return
     if not len(found.rows):
         st.success("Every image near a labelled one has its label.", icon=":material/check:")
         return
@@ -134,15 +141,17 @@ def _queue(board: Board, folder: Path, places: DeltaGenerator) -> None:
 
 
 def _open_proposals(board: Board, folder: Path) -> Proposals:
-    """Return the proposals of a finished job for the images that still have no label of their own."""
-    with np.load(folder / "spread.npz", allow_pickle=False) as file:
-        spread = dict(file)
-    place = positions(spread["contents"], board.rows.contents)
-    rows = np.flatnonzero((place >= 0) & (board.state.given < 0))
-    rows = rows[spread["labels"][place[rows]] >= 0]
-    at = place[rows]
-    names = spread["names"][spread["labels"][at]].tolist()
-    return Proposals(rows, names, spread["confidence"][at], spread["margin"][at])
+    """Return what can be accepted now; spread anew at once where the labels have changed and it takes no time."""
+    made = engine_proposals.Spread.read(folder / "spread.npz")
+    if engine_proposals.is_stale(board.state, made) and engine_proposals.spreads_quickly(board.state):
+        made = _spread(board, board.version)
+    found = engine_proposals.open_proposals(board.state, made)
+    return Proposals(found.rows, found.names, found.probability, found.margin, found)
+
+
+@st.cache_resource(show_spinner="Spreading the labels", max_entries=2)
+def _spread(_board: Board, version: str) -> engine_proposals.Spread:
+    return engine_proposals.spread(graph_for(_board.now, _board.rows), _board.state)
 
 
 def _accept(board: Board, found: Proposals) -> None:
@@ -156,11 +165,11 @@ def _accept(board: Board, found: Proposals) -> None:
         disabled=not len(sure),
         help="Each gets the label proposed to it; one undo takes all back",
     ):
-        _agree(board, found, sure)
+        _agree(board, found, sure, looked_at=False)
         st.rerun()
 
 
-def _agree(board: Board, found: Proposals, at: NDArray[np.int64]) -> bool:
-    """Give some images the label proposed to each."""
-    names = [found.names[place] for place in at]
-    return carry_out(lambda: board.history.label(board.state, found.rows[at], names), galleries=(GALLERY,))
+def _agree(board: Board, found: Proposals, at: NDArray[np.int64], *, looked_at: bool = True) -> bool:
+    """Give some images the label proposed to each: picked ones by the person, the rest as accepted guesses."""
+    action = partial(board.history.accept, board.state, found.offered, at, looked_at=looked_at)
+    return carry_out(action, galleries=(GALLERY,))

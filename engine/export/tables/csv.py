@@ -1,4 +1,7 @@
-"""Labels as CSV: path, content_id, cluster, label, confidence, status, audit_bound; truth and split where known."""
+"""Labels as CSV: path, content_id, cluster, label, who said it and how sure it is, each in a column of its own.
+
+The columns are those of `LabelTable.columns`; truth and split come last, where they are known.
+"""
 
 from __future__ import annotations
 

@@ -79,8 +79,8 @@ def write(
 
 
 def _type(pa: Any, name: str) -> Any:  # noqa: ANN401 - pyarrow is imported late
-    numbers = {"cluster": pa.int32(), "confidence": pa.float32(), "audit_bound": pa.float32()}
-    return numbers.get(name, pa.string())
+    shares = dict.fromkeys(("label_probability", "cluster_confidence", "audit_bound"), pa.float32())
+    return ({"cluster": pa.int32()} | shares).get(name, pa.string())
 
 
 def _array(pa: Any, values: Any, kind: Any) -> Any:  # noqa: ANN401 - pyarrow is imported late

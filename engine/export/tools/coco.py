@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine.export.folders import Plan, Splits, make_plan
-from engine.export.layout import encoded, flat_places, json_line, number
+from engine.export.layout import encoded, flat_places, json_line, provenance
 from engine.export.settings import ExportSettings
 from engine.labels.table import LabelTable
 
@@ -34,7 +34,7 @@ def plan(table: LabelTable, splits: Splits, settings: ExportSettings) -> Plan:
                     "id": line + 1,
                     "image_id": line + 1,
                     "category_id": index[str(table.label[line])],
-                    "score": number(table.confidence[line]),
+                    **provenance(table, line),
                 }
             )
         files[f"annotations/{root}.json"] = encoded(json_line(found) + "\n")

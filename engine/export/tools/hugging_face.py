@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Any
 
 from engine.export.folders import Plan, Splits, make_plan
-from engine.export.layout import encoded, flat_places, json_line, number
+from engine.export.layout import encoded, flat_places, json_line, provenance
 from engine.export.settings import ExportSettings
 from engine.labels.table import LabelTable
 
@@ -21,7 +21,7 @@ def plan(table: LabelTable, splits: Splits, settings: ExportSettings) -> Plan:
     for line, place in places.items():
         folder, name = place.rsplit("/", 1)
         row: dict[str, Any] = {"file_name": name, "label": table.label[line], "cluster": int(table.cluster[line])}
-        row["confidence"] = number(table.confidence[line])
+        row |= provenance(table, line)
         row["content_id"] = table.contents[line : line + 1].tobytes().hex()
         lines.setdefault(folder, []).append(json_line(row))
     files = {f"{folder}/metadata.jsonl": encoded("\n".join(rows) + "\n") for folder, rows in lines.items()}
@@ -31,9 +31,10 @@ def plan(table: LabelTable, splits: Splits, settings: ExportSettings) -> Plan:
     ]
     counts = Counter(table.label[line] for line in places)
     listed = "\n".join(f"- {json.dumps(label, ensure_ascii=False)}: {counts[label]:,}" for label in classes)
+    quality = " ".join(table.quality(list(places)).sentences())
     files["README.md"] = encoded(
         "---\ntask_categories:\n  - image-classification\nconfigs:\n  - config_name: default\n    data_files:\n"
         + "\n".join(parts)
-        + f"\n---\n\nLabelled with Kindred: {len(places):,} images.\n\n{listed}\n"
+        + f"\n---\n\nLabelled with Kindred. {quality}\n\n{listed}\n"
     )
     return make_plan(table, places, files)

@@ -8,15 +8,16 @@ from xml.sax.saxutils import quoteattr
 
 from engine.core.csv import path_text
 from engine.export.folders import Plan, Splits, make_plan
-from engine.export.layout import encoded, flat_places, json_line, number
+from engine.export.layout import encoded, flat_places, json_line, number, provenance
 from engine.export.settings import ExportSettings
+from engine.labels.state import BY_YOU, SOURCE_NAMES
 from engine.labels.table import LabelTable
 
 
 def plan(table: LabelTable, splits: Splits, settings: ExportSettings) -> Plan:
     """Plan Label Studio tasks: images/, tasks.json and the labelling interface, images by its local-files route.
 
-    What a person confirmed or locked is an annotation, everything else a prediction with its score.
+    What a person labelled is an annotation, everything else a prediction; accepted guesses with their probability.
     """
     places, classes = flat_places(table, "images")
     tasks = []
@@ -27,15 +28,21 @@ def plan(table: LabelTable, splits: Splits, settings: ExportSettings) -> Plan:
             "type": "choices",
             "value": {"choices": [table.label[line]]},
         }
-        data = {"image": f"/data/local-files/?d={quote(place)}", "path": path_text(table.paths[line])}
+        data: dict[str, Any] = {
+            "image": f"/data/local-files/?d={quote(place)}",
+            "path": path_text(table.paths[line]),
+            **provenance(table, line),
+        }
         if splits:
             data["split"] = splits[line]
         task: dict[str, Any] = {"id": line + 1, "data": data}
-        if table.status[line] in ("confirmed", "locked"):
+        chance = number(table.label_probability[line])
+        if table.source[line] == SOURCE_NAMES[BY_YOU]:
             task["annotations"] = [{"result": [choice]}]
         else:
-            score = number(table.confidence[line])
-            task["predictions"] = [{"model_version": "kindred", "score": score, "result": [choice]}]
+            score = {} if chance is None else {"score": chance}
+            version = f"kindred: {table.source[line]}"
+            task["predictions"] = [{"model_version": version, **score, "result": [choice]}]
         tasks.append(task)
     choices = "\n".join(f"    <Choice value={quoteattr(label)}/>" for label in classes)
     interface = (

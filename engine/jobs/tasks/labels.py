@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.core.errors import InputError
-from engine.core.files import save_arrays, write_json
+from engine.core.files import write_json
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import setting
 from engine.core.workspace import Workspace
@@ -16,6 +16,7 @@ from engine.images.thumbnails import thumbnail
 from engine.jobs.tasks.requests import RunRequest
 from engine.labels.events import LabelHistory
 from engine.labels.propagation import PropagationSettings
+from engine.labels.proposals import clusters_digest, spread
 from engine.labels.pseudo_labels import PseudoLabelSettings
 from engine.runs.rows import Rows, align, graph_of, load_rows, rows_of_run
 from engine.runs.run import Run, make_parent
@@ -23,7 +24,7 @@ from engine.runs.run import Run, make_parent
 if TYPE_CHECKING:
     from engine.export.pseudo_labels import Written
     from engine.labels.naming import NameProposal
-    from engine.labels.propagation import Propagated
+    from engine.labels.proposals import Spread
     from engine.labels.state import LabelState
 
 
@@ -78,7 +79,8 @@ def propose_names(workspace: Workspace, request: NamesRequest, progress: Progres
     ]
     folder = Path(request.folder or run.folder)
     make_parent(folder)
-    write_json(folder / "names.json", {"proposals": proposals})
+    made_on = {"version": state.version, "clusters": clusters_digest(state)}
+    write_json(folder / "names.json", {"proposals": proposals, **made_on})
     return names
 
 
@@ -95,7 +97,7 @@ class SpreadRequest(RunRequest):
     folder: str = setting("", "Where spread.npz goes; the run's own folder when empty.", runtime=True)
 
 
-def spread_labels(workspace: Workspace, request: SpreadRequest, progress: Progress = SILENT) -> Propagated:
+def spread_labels(workspace: Workspace, request: SpreadRequest, progress: Progress = SILENT) -> Spread:
     """Spread the labels that a person gave over the neighbour graph; spread.npz keeps the proposals.
 
     Raises
@@ -103,33 +105,24 @@ def spread_labels(workspace: Workspace, request: SpreadRequest, progress: Progre
     InputError
         No image has a label, or the embeddings are gone.
     """
-    from engine.labels.propagation import propagate
-
     run = request.opened(workspace)
     if request.config_key:
         rows = load_rows(workspace, run.dataset, request.config_key)
     else:
         rows = rows_of_run(workspace, run)
     state = labels_as_they_stand(workspace, run, rows)
-    result = propagate(
-        graph_of(workspace, rows, progress=progress), state.given, settings=request.settings, progress=progress
-    )
+    graph = graph_of(workspace, rows, progress=progress)
+    result = spread(graph, state, settings=request.settings, progress=progress)
     folder = Path(request.folder or run.folder)
     make_parent(folder)
-    save_arrays(
-        folder / "spread.npz",
-        contents=rows.contents,
-        labels=result.labels,
-        confidence=result.confidence,
-        margin=result.margin,
-        names=np.array(state.label_names),
-    )
+    result.save(folder / "spread.npz")
     return result
 
 
-def spread_labels_summary(result: Propagated) -> dict[str, Any]:
+def spread_labels_summary(result: Spread) -> dict[str, Any]:
     """Return how many images had a label and how many were proposed one."""
-    return {"labelled": int(result.given.sum()), "proposed": len(result.queue())}
+    labelled = int(result.given.sum())
+    return {"labelled": labelled, "proposed": int((result.labels >= 0).sum()) - labelled}
 
 
 class PseudoLabelRequest(RunRequest):

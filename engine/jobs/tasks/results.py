@@ -177,4 +177,9 @@ def export_run(workspace: Workspace, request: ExportRequest, progress: Progress 
 
 def export_run_summary(report: ExportReport) -> dict[str, Any]:
     """Return where it lies, how much was written and what could not be."""
-    return {"target": str(report.target), "written": report.written, "failed": report.failed[:200]}
+    return {
+        "target": str(report.target),
+        "written": report.written,
+        "by_source": report.by_source,
+        "failed": report.failed[:200],
+    }

@@ -110,7 +110,7 @@ def test_digits_end_with_the_run_folder_and_its_files(engine, tmp_path):
         assert 0 <= arrays["confidence"].min() <= arrays["confidence"].max() <= 1
     rows = table(folder)
     assert len(rows) == 1797
-    assert set(rows[0]) >= {"path", "content_id", "cluster", "label", "confidence", "truth"}
+    assert set(rows[0]) >= {"path", "content_id", "cluster", "label", "label_source", "cluster_confidence", "truth"}
     config = json.loads((folder / "config.json").read_text())
     assert (config["method"], config["settings"]["random_state"]) == ("kmeans", 0)
 

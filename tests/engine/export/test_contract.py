@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,14 @@ import pytest
 from engine.core.csv import path_bytes, read_csv
 from engine.core.errors import InputError
 from engine.core.files import content_id
+from engine.core.ids import to_bytes
 from engine.core.settings import controls
 from engine.export.export import export, prepare
 from engine.export.folders import MANIFEST, read_manifest, undo_export
 from engine.export.formats import FORMATS, find_format
 from engine.export.settings import OPTIONS, ExportSettings
 from engine.images.datasets import find_dataset
+from engine.labels.proposals import Proposals
 
 from .conftest import NAMES
 
@@ -44,6 +47,11 @@ READERS = {".csv": read_csv, ".json": json_columns, ".parquet": parquet_columns}
 def table(scene):
     scene.history.rename(scene.state(), 1, HOSTILE)
     scene.history.confirm(scene.state(), np.array([0]))
+    state, chance = scene.state(), np.array([0.75], np.float32)
+    guess = Proposals(np.array([7]), ["cat"], chance, chance, "propagation", state.version, state.version)
+    scene.history.label(state, np.array([6]), None)
+    scene.history.reject(scene.state(), np.array([6]))
+    scene.history.accept(scene.state(), replace(guess, seen=scene.state().version))
     return scene.table()
 
 
@@ -74,8 +82,11 @@ def test_an_entry_says_what_it_writes(entry):
 def test_a_table_is_written_whole_and_read_back(scene, table, entry, tmp_path):
     path = tmp_path / f"labels{entry.files}"
     path.write_bytes(b"an older export")
-    report = export(prepare(table, settings(entry)), path)
+    prepared = prepare(table, settings(entry))
+    report = export(prepared, path)
     assert report.written == len(table) and not report.failed
+    assert report.by_source == {source: table.source.count(source) for source in report.by_source}
+    assert prepared.tree()[0].startswith(f"{len(table)} images: ")
     columns = READERS[entry.files](path)
     assert list(columns) == list(table.columns())
     assert [path_bytes(text) for text in columns["path"]] == table.paths == sorted(NAMES)
@@ -83,7 +94,13 @@ def test_a_table_is_written_whole_and_read_back(scene, table, entry, tmp_path):
     assert [text or None for text in columns["label"]] == table.label
     assert [int(cluster) for cluster in columns["cluster"]] == table.cluster.tolist()
     assert [text or "" for text in columns["status"]] == table.status
-    np.testing.assert_allclose([float(number) for number in columns["confidence"]], table.confidence, atol=1e-6)
+    np.testing.assert_allclose(
+        [float(number) for number in columns["cluster_confidence"]], table.cluster_confidence, atol=1e-6
+    )
+    assert columns["label_source"] == table.source
+    assert {"by you", "cluster name", "accepted guess", "none"} == set(table.source)
+    guessed = [number for number in columns["label_probability"] if number not in (None, "")]
+    assert [float(number) for number in guessed] == [0.75]
     assert {number or None for number in columns["audit_bound"]} == {None}
     assert [found.name for found in tmp_path.iterdir() if found.is_file()] == [path.name]
 
@@ -107,6 +124,12 @@ def test_images_are_written_once_each_inside_the_target(scene, table, entry, tmp
     images = [content_id(written[one["place"]]) for one in entries if one["path"] is not None]
     assert sorted(images) == sorted(table.contents[line : line + 1].tobytes() for line in labelled)
     assert len({place.casefold() for place in written}) == len(written)
+    assert sum(report.by_source.values()) == len(labelled)
+    told = read_csv(target / "labels.csv")
+    at = {path: line for line, path in enumerate(table.paths)}
+    for file, path, said_by in zip(told["file"], told["path"], told["label_source"], strict=True):
+        assert content_id(written[file]).ljust(16, b"\0") == to_bytes(table.contents)[at[path_bytes(path)]]
+        assert said_by == table.source[at[path_bytes(path)]]
     assert listing(scene.folder) == before
     assert all(Path(place).parts and ".." not in Path(place).parts for place in written)
 

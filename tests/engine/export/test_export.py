@@ -19,7 +19,11 @@ from engine.images.vectors import read_vectors
 
 def test_a_table_of_the_labelled_files_alone(scene, tmp_path):
     prepared = prepare(scene.table(), ExportSettings(format="csv", labelled_only=True))
-    assert prepared.tree() == ["5 lines, 5 with a label"]
+    assert prepared.tree() == [
+        "5 images: 5 by the name of their cluster, not looked at.",
+        "No audit covers any of these labels.",
+        "5 lines, 5 with a label",
+    ]
     assert export(prepared, tmp_path / "x.csv").written == 5
     assert set(read_csv(tmp_path / "x.csv")["label"]) == {"cat"}
 

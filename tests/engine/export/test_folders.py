@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 import engine.export.folders as folders
 from engine.core.errors import InputError, StorageError
 from engine.core.files import content_id
-from engine.export.folders import MANIFEST, Plan, plan_folders, read_manifest, undo_export, write_plan
+from engine.export.folders import LABELS, MANIFEST, Plan, plan_folders, read_manifest, undo_export, write_plan
 from engine.export.names import Namer, safe_file_name, safe_name
 from engine.images.datasets import find_dataset
 from engine.images.sets.registry import Digits
@@ -71,8 +71,8 @@ def test_files_arrive_whole_and_originals_are_untouched(scene, plan, tmp_path, m
             assert path.stat().st_nlink == 2
     assert snapshot(scene.folder) == before
     assert all(path.resolve().is_relative_to(tmp_path) for path in target.rglob("*"))
-    written = [path for path in target.rglob("*") if path.is_file() and path.name != MANIFEST]
-    assert len(written) == 8, "nothing but the images and the manifest"
+    written = [path for path in target.rglob("*") if path.is_file() and path.name not in (MANIFEST, LABELS)]
+    assert len(written) == 8, "nothing but the images, the labels and the manifest"
     undone = undo_export(target)
     assert (undone.removed, undone.kept) == (8, [])
     assert not target.exists()
@@ -95,7 +95,7 @@ def test_undo_keeps_what_a_person_changed_or_added(scene, plan, tmp_path):
     (target / changed).write_bytes(b"edited")
     (target / "cat" / "mine.txt").write_text("mine")
     undone = undo_export(target)
-    assert (undone.removed, undone.kept) == (7, [changed])
+    assert (undone.removed, undone.kept) == (8, [changed]), "seven images and the labels"
     assert sorted(path.name for path in target.rglob("*") if path.is_file()) == sorted(
         ["mine.txt", PurePosixPath(changed).name]
     )
@@ -285,3 +285,10 @@ def test_file_names_keep_their_extension_and_are_unique_without_case():
 def test_labels_that_differ_in_case_get_different_folders(scene):
     scene.history.rename(scene.state(), 1, "CAT")
     assert sorted(plan_folders(scene.table()).counts()) == ["CAT", "cat (2)"]
+
+
+def test_a_class_called_like_a_file_of_the_export_gets_another_folder(scene, tmp_path):
+    scene.history.rename(scene.state(), 1, LABELS)
+    table = scene.table()
+    write_plan(plan_folders(table), table, source(scene), tmp_path / "out")
+    assert (tmp_path / "out" / LABELS).is_file()

@@ -68,9 +68,12 @@ def test_hugging_face_metadata_names_every_file(scene, table, splits, tmp_path, 
             row = json.loads(line)
             assert (metadata.parent / row["file_name"]).is_file()
             found[np.array([bytes.fromhex(row["content_id"])], "S16")[0]] = row["label"]
+            assert row["label_source"] in ("by you", "cluster name")
+            assert "confidence" not in row
     assert found == expected(table)
     card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
     assert card.startswith("---\n")
+    assert "by the name of their cluster, not looked at" in card
     assert card.count("- split:") == (3 if splitting else 1)
 
 
@@ -94,7 +97,10 @@ def test_coco_links_images_annotations_and_categories(scene, table, splits, tmp_
         for annotation in found["annotations"]:
             line = annotation["image_id"] - 1
             assert names[annotation["category_id"]] == table.label[line]
-            assert annotation["score"] == pytest.approx(float(table.confidence[line]), abs=1e-6)
+            assert "score" not in annotation, "the method's confidence says nothing of the label"
+            assert annotation["label_source"] == table.source[line]
+            assert annotation["cluster_confidence"] == pytest.approx(float(table.cluster_confidence[line]), abs=1e-6)
+            assert annotation["label_probability"] is None
             image = images[annotation["image_id"]]
             assert (image["width"], image["height"]) == (8, 6)
             assert (tmp_path / "out" / "images" / image["file_name"]).is_file()
@@ -111,10 +117,12 @@ def test_label_studio_tasks_and_interface(scene, table, tmp_path):
     for task in tasks:
         line = task["id"] - 1
         assert (tmp_path / "out" / unquote(task["data"]["image"].split("?d=", 1)[1])).is_file()
-        sure = table.status[line] == "confirmed"
+        sure = table.source[line] == "by you"
+        assert task["data"]["label_source"] == table.source[line]
         assert ("annotations" in task, "predictions" in task) == (sure, not sure)
         (found,) = task["annotations" if sure else "predictions"]
         assert found["result"][0]["value"]["choices"] == [table.label[line]]
+        assert "score" not in found, "none of these labels is a guess"
     assert any("annotations" in task for task in tasks)
 
 

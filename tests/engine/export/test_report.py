@@ -7,9 +7,11 @@ import re
 from html.parser import HTMLParser
 
 import numpy as np
+import pytest
 
 from engine.export.report import write_report
 from engine.images.thumbnails import make_thumbnail
+from engine.labels.quality import three_digits
 
 from .conftest import png
 
@@ -55,11 +57,11 @@ def test_hostile_names_are_text_and_pictures_are_inlined(scene, tmp_path):
 
 
 def test_clusters_come_largest_first_with_their_sizes_and_bounds(scene, tmp_path):
-    scene.history.audit(scene.state(), 0, checked=4, wrong=1)
+    scene.history.audit(scene.state(), 0, shown=np.arange(2))
     seen, _, _ = report(scene, tmp_path)
     text = " ".join(seen.text)
     assert text.index("cat") < text.index("Cluster 1")
-    assert "4 images, audited: 4 images at least 75% pure" in text
+    assert "4 images, audited: 4 images at least 50% pure, 4 cluster name" in text
     assert len(seen.images) == 7
 
 
@@ -77,3 +79,45 @@ def test_without_pictures_the_report_still_lists(scene, tmp_path):
     seen, _, _ = report(scene, tmp_path, thumbnail=lambda content: None)
     assert seen.images == []
     assert "cat" in seen.text
+
+
+def test_the_report_begins_with_what_is_known_of_the_labels(scene, tmp_path):
+    scene.history.label(scene.state(), np.array([4]), "dog")
+    seen, _, _ = report(
+        scene, tmp_path, verdict="Weak: look at each cluster.", facts={"silhouette": 0.0245781, "K": 13}
+    )
+    text = [part for part in seen.text if part.strip()]
+    start = text.index("Weak: look at each cluster.")
+    assert text[start + 1] == (
+        "8 images: 1 labelled by you, 4 by the name of their cluster, not looked at, 3 without a label."
+    )
+    assert text[start + 2] == "No audit covers any of these labels."
+    assert start < text.index("Images")
+    assert text[text.index("silhouette") + 1] == "0.0246"
+    assert text[text.index("K") + 1] == "13"
+
+
+def test_the_audited_share_is_said(scene, tmp_path):
+    scene.history.audit(scene.state(), 0, shown=np.arange(4), wrong=[3])
+    seen, _, _ = report(scene, tmp_path)
+    told = "An audit covers 3 of 4 labels (75%): at least 100% of these are right, with the confidence of the audit."
+    assert told in seen.text
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0.0245781, "0.0246"),
+        (12.3456, "12.3"),
+        (0.5, "0.5"),
+        (99.96, "100"),
+        (13, "13"),
+        (123456.7, "123,457"),
+        (True, "True"),
+        ("kmeans", "kmeans"),
+        (float("nan"), "unknown"),
+        (-0.000123456, "-0.000123"),
+    ],
+)
+def test_numbers_have_three_digits(value, shown):
+    assert three_digits(value) == shown

@@ -25,7 +25,7 @@ def test_every_readable_file_has_a_line_and_duplicates_share_a_row(scene):
 
 def test_the_state_gives_the_clusters_and_without_it_the_run_does(scene):
     scene.history.reject(scene.state(), np.array([0]))
-    scene.history.audit(scene.state(), 0, checked=3, wrong=0)
+    scene.history.audit(scene.state(), 0, shown=scene.state().rows(0))
     table = scene.table()
     assert table.cluster[table.rows == 0].tolist() == [-1] * int((table.rows == 0).sum())
     assert table.status[table.rows.tolist().index(0)] == "rejected"

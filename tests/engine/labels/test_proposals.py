@@ -69,6 +69,17 @@ def test_undo_and_new_labels_make_proposals_stale(history, now, made, change):
     assert not is_stale(now(), made), "the labels are as they were"
 
 
+def test_agreeing_with_a_proposal_leaves_the_others_and_disagreeing_does_not(history, now, made):
+    found = open_proposals(now(), made)
+    history.accept(now(), found, np.array([0, 1]), looked_at=True)
+    rest = open_proposals(now(), made)
+    assert not rest.stale
+    assert rest.rows.tolist() == found.rows[2:].tolist()
+    other = "dog" if rest.names[0] == "cat" else "cat"
+    history.label(now(), rest.rows[:1], other)
+    assert open_proposals(now(), made).stale
+
+
 def test_what_says_nothing_about_labels_leaves_them_valid(history, now, made):
     history.split(now(), np.array([1, 2]))
     history.apart(now(), 0, 1)
@@ -78,7 +89,8 @@ def test_what_says_nothing_about_labels_leaves_them_valid(history, now, made):
 def test_a_file_keeps_all_and_an_older_one_is_stale(now, made, tmp_path):
     made.save(tmp_path / "spread.npz")
     again = Spread.read(tmp_path / "spread.npz")
-    assert (again.version, again.seeds, again.run, again.names) == (made.version, made.seeds, made.run, made.names)
+    assert (again.version, again.run, again.names) == (made.version, made.run, made.names)
+    assert again.given.tolist() == made.given.tolist()
     assert open_proposals(now(), again).names == open_proposals(now(), made).names
     old = {"contents": made.contents, "labels": made.labels, "confidence": made.confidence, "margin": made.margin}
     save_arrays(tmp_path / "old.npz", **old, names=np.array(made.names))
