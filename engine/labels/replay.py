@@ -63,9 +63,9 @@ def _said_by(event: Event) -> str:
     return str(event.detail.get("by", "you" if len(event.detail["labels"]) == 1 else "guess"))
 
 
-def _without(kept: NDArray[np.bool_], rows: Rows, *others: Any) -> tuple[Any, ...]:  # noqa: ANN401
+def _without(kept: NDArray[np.bool_] | None, rows: Rows, *others: Any) -> tuple[Any, ...]:  # noqa: ANN401
     """Return rows, and what stands beside them, without those that keep their label; a single code stays one."""
-    if not kept.any():
+    if kept is None:
         return (rows, *others)
     return tuple(part[~kept] if np.ndim(part) else part for part in (rows, *others))
 
@@ -121,7 +121,7 @@ class Replay:
         self.apart: list[tuple[int, int]] = []
         self.pending: list[Pending] = []
         self.unknown = 0
-        self._locks = self._audits = False
+        self._locks = self._audits = self._guesses = False
         self._checkpoints: list[tuple[list[int], dict[str, Any]]] = []
 
     def advance(self, events: list[Event]) -> None:
@@ -137,7 +137,7 @@ class Replay:
             if since >= CHECKPOINT_EVERY and len(events) - at - 1 <= CHECKPOINT_EVERY:
                 kept = {name: value for name, value in vars(self).items() if name in _WORKING}
                 self._checkpoints.append((self.applied.copy(), {name: value.copy() for name, value in kept.items()}))
-                self._checkpoints[-1][1]["counts"] = (self.unknown, self._locks, self._audits)
+                self._checkpoints[-1][1]["counts"] = (self.unknown, self._locks, self._audits, self._guesses)
                 del self._checkpoints[:-CHECKPOINTS]
 
     def _rewind(self, wanted: list[int]) -> None:
@@ -150,7 +150,7 @@ class Replay:
             self.applied = applied.copy()
             for name in _WORKING:
                 setattr(self, name, kept[name].copy())
-            self.unknown, self._locks, self._audits = kept["counts"]
+            self.unknown, self._locks, self._audits, self._guesses = kept["counts"]
 
     def _locate(self, events: list[Event]) -> None:
         """Find the rows of many events by one search."""
@@ -220,17 +220,20 @@ class Replay:
             self._lock(event, rows, codes)
         elif _said_by(event) == "you":
             self._by_person(rows, codes)
-            bare = rows[self.own[rows] < 0]  # a label that was taken away says nothing
-            self.source[bare], self.status[bare] = NO_LABEL, PLAIN
+            if np.min(codes, initial=0) < 0:
+                bare = rows[self.own[rows] < 0]  # a label that was taken away says nothing
+                self.source[bare], self.status[bare] = NO_LABEL, PLAIN
         else:
             self._by_group(event, rows, codes, free)
 
     def _by_person(self, rows: Rows, codes: Any) -> None:  # noqa: ANN401 - one code or one for each
         """Give what a person said who looked at each image; without a label it was looked at all the same."""
         self.vote[rows[self.vote[rows] != codes]] = -1
-        self.seal[rows] = -1
-        self.own[rows], self.source[rows], self.probability[rows] = codes, BY_YOU, np.nan
-        self.status[rows] = CONFIRMED
+        self.own[rows], self.source[rows], self.status[rows] = codes, BY_YOU, CONFIRMED
+        if self._audits:
+            self.seal[rows] = -1
+        if self._guesses:
+            self.probability[rows] = np.nan
 
     def _by_group(self, event: Event, rows: Rows, codes: Any, free: Free) -> None:  # noqa: ANN401
         """Give labels to images that were chosen together: accepted guesses, or a label for a whole selection."""
@@ -243,6 +246,7 @@ class Replay:
         self.source[rows] = np.where(np.asarray(codes) >= 0, ACCEPTED_GUESS if guess else CLUSTER_NAME, NO_LABEL)
         self.probability[rows] = known
         self.status[rows] = PLAIN
+        self._guesses |= guess
 
     def _lock(self, event: Event, rows: Rows, codes: Any) -> None:  # noqa: ANN401
         """Protect images with the labels that were seen; who gave them stays as it was."""
@@ -324,10 +328,11 @@ class Replay:
         sources = event.detail["sources"]
         rows, part = _without(self._kept(event, rows), rows, _parts(sources)[free])
         self._forget(rows, -1)
-        self.own[rows], self.vote[rows] = -1, -1
-        self.source[rows], self.probability[rows] = NO_LABEL, np.nan
-        self.status[rows[self.status[rows] == CONFIRMED]] = PLAIN
+        self.own[rows], self.vote[rows], self.source[rows] = -1, -1, NO_LABEL
+        if self._guesses:
+            self.probability[rows] = np.nan
         if not exact:
+            self.status[rows[self.status[rows] == CONFIRMED]] = PLAIN
             ends = np.cumsum([n_anchors for *_, n_anchors in sources])
             homes = np.array([self._mode(side[side >= 0]) for side in np.split(anchors, ends[:-1])])
             anchored = np.array([n_anchors > 0 for *_, n_anchors in sources])
@@ -389,12 +394,12 @@ class Replay:
     def _code(self, label: str | None) -> int:
         return -1 if label is None else self.codes.setdefault(label, len(self.codes))
 
-    def _kept(self, event: Event, rows: Rows) -> NDArray[np.bool_]:
+    def _kept(self, event: Event, rows: Rows) -> NDArray[np.bool_] | None:
         """Return which of `rows` keep their label against a group action, because a person gave it to that image."""
         if not event.detail.get("keeps"):
-            return np.zeros(len(rows), bool)
+            return None
         kept: NDArray[np.bool_] = (self.source[rows] == BY_YOU) & (self.own[rows] >= 0)
-        return kept
+        return kept if kept.any() else None
 
     def _give(self, event: Event, rows: Rows, codes: Any, exact: bool) -> None:  # noqa: ANN401
         """Label images by their cluster's name.
@@ -403,19 +408,22 @@ class Replay:
         its label. An image that was looked at before its cluster had a name is by the person when it gets one.
         """
         kept = self._kept(event, rows)
-        voters, names = (rows, codes) if exact else _without(kept & (self.own[rows] != codes), rows, codes)
+        otherwise = None if exact or kept is None else kept & (self.own[rows] != codes)
+        voters, names = _without(otherwise, rows, codes)
         self.vote[voters] = names
         rows, codes = _without(kept, rows, codes)
         self._forget(rows, codes)
         named = exact and event.kind in ("rename", "name")
-        looked = (self.source[rows] == BY_YOU) & ((self.own[rows] == codes) | ((self.own[rows] < 0) & named))
-        self.own[rows], self.probability[rows] = codes, np.nan
+        own = self.own[rows]
+        looked = (self.source[rows] == BY_YOU) & ((own == codes) | ((own < 0) & named))
+        self.own[rows] = codes
         by_name = np.where(np.asarray(codes) >= 0, CLUSTER_NAME, NO_LABEL)
-        self.source[rows] = np.where(looked, BY_YOU, by_name)
+        self.source[rows] = np.where(looked, BY_YOU, by_name) if looked.any() else by_name
+        if self._guesses:
+            self.probability[rows] = np.nan
         if self._audits:
             self.seal[rows[looked]] = -1
-        overruled = rows[~looked]
-        self.status[overruled[self.status[overruled] == CONFIRMED]] = PLAIN
+        self.status[rows[(self.status[rows] == CONFIRMED) & ~looked]] = PLAIN
 
     def _put_by_person(self, rows: Rows, code: int) -> None:
         """Label images that a person picked for a cluster by its name, if it has one."""

@@ -74,7 +74,7 @@ def test_files_arrive_whole_and_originals_are_untouched(scene, plan, tmp_path, m
     written = [path for path in target.rglob("*") if path.is_file() and path.name not in (MANIFEST, LABELS)]
     assert len(written) == 8, "nothing but the images, the labels and the manifest"
     undone = undo_export(target)
-    assert (undone.removed, undone.kept) == (8, [])
+    assert (undone.removed, undone.kept) == (9, []), "the images and the labels"
     assert not target.exists()
     assert snapshot(scene.folder) == before
 
