@@ -166,6 +166,7 @@ def page() -> None:
         f"**{count(len(table), 'file')}** in {count(len(board.state.clusters), 'cluster')}, "
         f"**{labelled:,}** with a label. :gray[{escape(board.run.name)}]"
     )
+    st.caption(" ".join(table.quality().sentences()))
     _downloads(board, table)
     first = table.take(np.arange(min(200, len(table))))
     st.dataframe(pd.DataFrame(first.columns()), hide_index=True, width="stretch", height=300, placeholder="")

@@ -1,0 +1,67 @@
+"""Review offers what can be labelled now: accepted guesses keep their source, and undo makes the proposals anew."""
+
+import numpy as np
+import pytest
+
+from engine.jobs import job as jobs
+from engine.jobs.runner import run_job
+from engine.labels.events import LabelHistory
+from engine.labels.proposals import open_proposals, spread
+from engine.runs.rows import graph_of
+from tests.seed import clustered_pictures, coloured_pictures
+
+
+@pytest.fixture
+def clustered(workspace, tmp_path):
+    rows, run = clustered_pictures(workspace, coloured_pictures(tmp_path / "pictures"))
+    return workspace, rows, run, LabelHistory(workspace, rows.dataset.id)
+
+
+@pytest.fixture
+def held(monkeypatch):
+    """Jobs are made and not run."""
+    monkeypatch.setattr("engine.jobs.job.start", lambda workspace, folder: (folder / "started").touch())
+
+
+def accept_button(app):
+    return next(button for button in app.button if button.key == "review_accept")
+
+
+def test_what_the_button_says_is_what_it_labels(clustered, app, held):
+    workspace, rows, run, history = clustered
+
+    def now():
+        return history.state(rows.contents, run.assignments, run=run.folder.name)
+
+    centres = [int(now().rows(cluster)[0]) for cluster in range(3)]
+    history.label(now(), np.array(centres), ["red", "green", "blue"])
+    app.run()
+    app.switch_page("pages/label/page.py").run()
+    app.session_state["label_view"] = "Review"
+    app.run()
+    next(button for button in app.button if button.key == "spread").click().run()
+    run_job(next(job for job in jobs.list_jobs(workspace) if job.task == "spread").folder)
+    app.run()
+    assert not app.exception
+    app.slider(key="review_least").set_value(10).run()
+
+    found = open_proposals(now(), spread(graph_of(workspace, rows), now()))
+    sure = found.at_least(0.10)
+    assert accept_button(app).label == f"Label {len(sure)} images"
+    accept_button(app).click().run()
+    assert not app.exception
+    state = now()
+    assert state.source_counts == {
+        "by you": 3,
+        "cluster name": 0,
+        "accepted guess": len(sure),
+        "none": len(rows) - 3 - len(sure),
+    }
+    history.undo()
+    history.label(now(), np.array([centres[0]]), None)
+    app.run()
+    app.slider(key="review_least").set_value(10).run()
+    again = open_proposals(now(), spread(graph_of(workspace, rows), now()))
+    assert "red" not in again.names
+    assert accept_button(app).label == f"Label {len(again.at_least(0.10))} images", "spread anew without the red one"
+    assert not app.exception
