@@ -208,3 +208,19 @@ def _order(new: str, after: str) -> list[str]:
 
     paths = [screen.path for screen in SCREENS]
     return [*paths[: paths.index(after) + 1], new, *paths[paths.index(after) + 1 :]]
+
+
+def test_an_export_reaches_command_line_page_and_contract(copy: Copy) -> None:
+    follow("adding-an-export.md", copy)
+    folder, options = copy.ask(  # type: ignore[misc]
+        "from engine.labels.events import LabelHistory\n"
+        "rows, run = seeded('pictures')\n"
+        "history = LabelHistory(workspace, rows.dataset.id)\n"
+        "history.rename(history.state(rows.contents, run.assignments, run=run.folder.name), 0, 'red')\n"
+        "visit('export')\nanswer = [str(run.folder), [list(item.options) for item in app.selectbox]]"
+    )
+    assert any("Image list" in names for names in options)
+    copy.shell(f"python -m engine export {shlex.quote(folder)} --format image_list --output LISTS")
+    lines = (copy.root / "LISTS" / "all.txt").read_text().splitlines()
+    assert (copy.root / "LISTS" / "classes.txt").read_text() == "red\n"
+    assert lines and all((copy.root / "LISTS" / line.removesuffix(" 0")).is_file() for line in lines)
