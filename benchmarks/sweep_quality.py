@@ -63,7 +63,8 @@ def spaces(x: np.ndarray) -> dict[str, np.ndarray]:
 def plain_board(x: np.ndarray, folder: Path, settings: SweepSettings) -> list[LeaderboardRow]:
     """Rank the plain grid by the sweep's own rules."""
     whole, rows = spaces(x), []
-    grid = candidates(len(x), "fast", target_size=settings.target_cluster_size, algorithms=settings.algorithms)
+    wanted = settings.wanted_clusters(len(x))
+    grid = candidates(len(x), "fast", wanted=wanted, algorithms=settings.algorithms)
     for number, candidate in enumerate(grid):
         labels = plain_labels(candidate, whole).astype(np.int32)
         path = folder / f"{number}.npy"

@@ -76,7 +76,7 @@ class Agglomerative(SpaceEstimator):
     @classmethod
     def sweep_grid(cls, scope: SweepScope) -> list[AgglomerativeSettings]:
         """Return numbers of clusters to cut one tree into."""
-        wanted = {"fast": scope.around(0.75, 1.25), "comprehensive": scope.spread(5)}.get(scope.mode, scope.spread(3))
+        wanted = {"fast": scope.spread(3), "comprehensive": scope.spread(5)}.get(scope.mode, scope.spread(3))
         return [AgglomerativeSettings(n_clusters=k) for k in wanted]
 
     def _cluster(self, space: Space, progress: Progress, checkpoints: Path | None) -> tuple[Labels, Vectors]:

@@ -82,14 +82,14 @@ class GaussianMixture(SpaceEstimator):
     def sweep_grid(cls, scope: SweepScope) -> list[GaussianMixtureSettings]:
         """Return numbers of clusters with own widths; the comprehensive mode also tries one shared shape."""
         if scope.mode == "fast":
-            return [GaussianMixtureSettings(n_clusters=k, max_iter=20) for k in scope.around(0.5, 0.75, 1)]
+            return [GaussianMixtureSettings(n_clusters=k, max_iter=20) for k in scope.spread(4)]
         if scope.mode == "comprehensive":
             return [
                 GaussianMixtureSettings(n_clusters=k, covariance_type=kind, max_iter=30)
                 for kind in ("diag", "tied")
                 for k in scope.spread(20)
             ]
-        return [GaussianMixtureSettings(n_clusters=k, max_iter=20) for k in scope.spread(12)]
+        return [GaussianMixtureSettings(n_clusters=k, max_iter=20) for k in scope.spread(6)]
 
     def _resolve(self, array: Vectors) -> GaussianMixtureSettings:
         settings = self.settings

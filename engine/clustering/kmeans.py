@@ -68,15 +68,15 @@ class KMeans(SpaceEstimator):
 
     @classmethod
     def sweep_grid(cls, scope: SweepScope) -> list[KMeansSettings]:
-        """Return numbers of clusters in the embeddings' own space, and fewer of them in UMAP's."""
+        """Return numbers of clusters in the embeddings' own space and in UMAP's."""
         if scope.mode == "fast":
-            plain, drawn, seeds = scope.around(0.5, 0.75, 1, 1.25, 1.5), scope.around(0.75, 1, 1.5), 1
+            plain, drawn, seeds = scope.spread(12), scope.spread(12), 1
         elif scope.mode == "comprehensive":
             plain, seeds = scope.spread(30), 3
-            drawn = plain[::3]
+            drawn = scope.spread(12)
         else:
             plain, seeds = scope.spread(12), 1
-            drawn = plain[1::3]
+            drawn = plain
         return [
             *(KMeansSettings(n_clusters=k, n_init=1, random_state=seed) for seed in range(seeds) for k in plain),
             *(KMeansSettings(n_clusters=k, n_init=3, reduce="umap-10") for k in drawn),

@@ -58,7 +58,7 @@ class Spectral(SpaceEstimator):
     @classmethod
     def sweep_grid(cls, scope: SweepScope) -> list[SpectralSettings]:
         """Return numbers of clusters up to 100: its time grows with their square."""
-        wanted = {"fast": [scope.k0], "comprehensive": scope.spread(6)}.get(scope.mode, scope.spread(4))
+        wanted = {"fast": scope.spread(12)[1:6:2], "comprehensive": scope.spread(6)}.get(scope.mode, scope.spread(4))
         return [SpectralSettings(n_clusters=k) for k in wanted if k <= SWEEP_CLUSTERS]
 
     def _cluster(self, space: Space, progress: Progress, checkpoints: Path | None) -> tuple[Labels, Vectors]:

@@ -23,31 +23,36 @@ class SweepScope:
         Images.
     mode : str
         "fast", "balanced" or "comprehensive"; "gpu" is balanced on a GPU.
-    target_size : float
-        Images that a cluster should hold, about.
     kmin, kmax : int
         Bounds of the number of clusters.
+    wanted : int or None
+        About how many clusters the person expects; None where nothing is known.
     """
 
     count: int
     mode: SweepMode
-    target_size: float
     kmin: int
     kmax: int
+    wanted: int | None = None
 
     @property
     def k0(self) -> int:
-        """The number of clusters at which one holds the target size."""
-        return int(np.clip(round(self.count / self.target_size), self.kmin, self.kmax))
-
-    def around(self, *factors: float) -> list[int]:
-        """Return `k0` times each factor, within the bounds and without repeats, rising."""
-        return sorted({int(np.clip(round(self.k0 * factor), self.kmin, self.kmax)) for factor in factors})
+        """One number of clusters for a method that tries only one: what the person expects, else 10, within bounds."""
+        return int(np.clip(self.wanted or 10, self.kmin, self.kmax))
 
     def spread(self, number: int) -> list[int]:
         """Return about `number` numbers of clusters from `kmin` to `kmax`, evenly on a logarithmic scale."""
         return sorted({round(k) for k in np.geomspace(self.kmin, self.kmax, number)})
 
-    def group_size(self, share: float) -> int:
-        """Return `share` times the target size as a least size of a cluster: 3 to a quarter of the images."""
-        return int(np.clip(round(self.target_size * share), 3, max(3, self.count // 4)))
+    def group_sizes(self, number: int) -> list[int]:
+        """Return about `number` least sizes of a cluster, evenly on a logarithmic scale.
+
+        From an eighth of a group to a whole one where the person expects a number of groups; else from a thousandth of
+        the images, 5 at least, to a twentieth. Never below 3 or above a quarter of the images.
+        """
+        most = max(3, self.count // 4)
+        if self.wanted is None:
+            low, high = max(5.0, self.count / 1000), max(5.0, self.count / 20)
+        else:
+            low, high = self.count / self.wanted / 8, self.count / self.wanted
+        return sorted({int(np.clip(round(size), 3, most)) for size in np.geomspace(low, high, number)})

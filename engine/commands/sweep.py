@@ -96,6 +96,10 @@ def board(result: SweepResult) -> list[str]:
         )
     if not lines:
         lines.append("No candidate showed structure beyond that of shuffled labels.")
+    elif result.verdict is not None:
+        lines.append(f"Rank 1 is {result.verdict.word}: {result.verdict.sentence} {result.verdict.next_step}")
+    if result.other_number is not None:
+        lines.append(f"No clear number of groups: {result.other_number:,} clusters are nearly as well supported.")
     lines.append(
         f"{len(result.ranked):,} ranked, {len(result.unstructured):,} without structure, {len(result.failed):,} failed."
     )

@@ -279,6 +279,35 @@ def search(embeddings: NDArray[Any], queries: NDArray[Any], k: int = 64) -> Foun
     return found.astype(np.int32), values.astype(np.float32)
 
 
+def vote_of_nearest(
+    embeddings: NDArray[Any], labels: NDArray[np.int32], queries: NDArray[Any], *, k: int = 10
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Return for each of (m, d) queries the label that most of its k nearest embeddings have, and that label's share.
+
+    Parameters
+    ----------
+    embeddings : (n, d) float32
+    labels : (n,) int32
+        -1 is noise and votes as well. Of labels with as many votes the one that has the nearest is taken.
+
+    Returns
+    -------
+    labels : (m,) int32
+    share : (m,) float32
+        In (0, 1]; 0 for noise.
+    """
+    indices, _ = search(embeddings, queries, k)
+    near = np.asarray(labels)[indices]
+    votes = np.zeros(near.shape, np.int32)
+    for column in near.T:
+        votes += near == column[:, None]
+    line = np.arange(len(near))
+    first = votes.argmax(axis=1)
+    found = near[line, first].astype(np.int32)
+    share = (votes[line, first] / near.shape[1]).astype(np.float32)
+    return found, np.where(found >= 0, share, np.float32(0))
+
+
 def cached_graph(
     workspace: Workspace,
     key: str,

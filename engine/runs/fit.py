@@ -155,7 +155,7 @@ def cluster(
     """
     method = find_method(method_name)
     began = time.perf_counter()
-    known = (config or {}) | _configuration(rows, method, settings, title)
+    known = (config or {}) | configuration(rows, method, settings, title)
     before = kept_config(folder)
     save_config(folder, known)
     try:
@@ -192,7 +192,8 @@ def cluster(
     )
 
 
-def _configuration(rows: Rows, method: Method, settings: Settings, title: str) -> dict[str, Any]:
+def configuration(rows: Rows, method: Method, settings: Settings, title: str) -> dict[str, Any]:
+    """Return what a run's config.json says of its data, its method and its settings."""
     return {
         "title": title or f"{method.title}, {rows.dataset.name}",
         "created": time.time(),

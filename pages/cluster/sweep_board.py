@@ -7,26 +7,27 @@ from typing import Literal
 import pandas as pd
 import streamlit as st
 
-from engine.clustering.registry import METHODS, find_method
+from engine.clustering.registry import METHODS
 from engine.core.errors import KindredError
 from engine.geometry.prototypes import prototypes
+from engine.jobs.tasks.boards import KeepRankRequest, keep_rank
 from engine.runs.rows import Rows
 from engine.selection.sweep.ranking import LeaderboardRow
 from engine.selection.sweep.report import SweepResult, load_sweep
 from engine.selection.sweep.settings import SweepSettings
-from pages.cluster.method_card import is_live, keep
 from pages.shared import forms
-from pages.shared.actions import pressed, say
+from pages.shared.actions import pressed
 from pages.shared.board import rows_of
 from pages.shared.job_view import job_view
 from pages.shared.metrics import METRICS
 from pages.shared.pictures import strip, strip_address
 from pages.shared.state import Current, choose, show_error
-from pages.shared.tasks import newest, start_clustering, start_job
+from pages.shared.tasks import newest, start_job
 from pages.shared.words import count
 
 _SHOWN = {
     "mode",
+    "n_clusters",
     "target_cluster_size",
     "min_clusters",
     "max_clusters",
@@ -96,6 +97,7 @@ def _board(now: Current, rows: Rows, result: SweepResult) -> None:
     if not result.ranked:
         st.info("No structure was found: no candidate does better than its own labels shuffled.")
         return
+    _say(result)
     kept = [row for row in result.ranked if row.folder]
     pictures = rows.dataset.kind != "vectors"
     table = pd.DataFrame(
@@ -111,6 +113,9 @@ def _board(now: Current, rows: Rows, result: SweepResult) -> None:
                 "silhouette": row.silhouette,
                 "balance": row.balance,
                 "stability": row.stability,
+                "learnable": row.generalisation,
+                "other methods": row.agreement,
+                "verdict": row.verdict.word if row.verdict else None,
                 "pairs kept": row.pairs_together,
                 "largest": row.largest_share,
                 "noise": row.noise_share,
@@ -138,6 +143,13 @@ def _board(now: Current, rows: Rows, result: SweepResult) -> None:
             "stability": st.column_config.NumberColumn(
                 format="%.2f", help="How alike two clusterings of different parts of the images are (ARI)"
             ),
+            "learnable": st.column_config.NumberColumn(
+                format="%.2f",
+                help="How well a classifier names the cluster of images that it has not seen; 0 is chance",
+            ),
+            "other methods": st.column_config.NumberColumn(
+                format="%.2f", help="How alike the clusters of other methods are, at about as many clusters (ARI)"
+            ),
             "pairs kept": st.column_config.NumberColumn(
                 format="percent", help="Share of the pairs named on Images that are in one cluster"
             ),
@@ -159,7 +171,22 @@ def _board(now: Current, rows: Rows, result: SweepResult) -> None:
     if pictures:
         _watched(rows, best)
     if pressed(f"Use rank {best.rank}", type="primary", icon=":material/check:", key="use_rank"):
-        _use(now, rows, best)
+        _use(now, result, best)
+
+
+def _say(result: SweepResult) -> None:
+    """Say what the first rank is worth, what to do about it, and whether the number of clusters is clear."""
+    found = result.verdict
+    if found is not None:
+        draw = {"good": st.success, "usable with checking": st.info, "weak": st.warning}[found.word]
+        draw(found.line)
+        if found.word == "weak" and pressed("Try another encoder", icon=":material/grain:", key="other_encoder"):
+            st.switch_page("pages/embed/page.py")
+    if result.other_number is not None:
+        st.caption(
+            f"No clear number of groups: {result.ranked[0].n_clusters:,} and {result.other_number:,} clusters are "
+            "nearly as well supported. If you know about how many there are, say so under Settings."
+        )
 
 
 def _watched(rows: Rows, row: LeaderboardRow) -> None:
@@ -180,19 +207,12 @@ def _told(row: LeaderboardRow) -> str:
     )
 
 
-def _use(now: Current, rows: Rows, row: LeaderboardRow) -> None:
-    """Make a run of a ranked candidate: the same method with the same settings and seed."""
-    assert now.dataset is not None and now.configuration is not None
-    method = find_method(row.algorithm)
-    settings = method.settings_class.parse(row.parameters)
+def _use(now: Current, result: SweepResult, row: LeaderboardRow) -> None:
+    """Keep a ranked clustering as a run, exactly as it is shown, and go to it."""
     try:
-        if is_live(method, settings, rows):
-            with st.spinner("Clustering"):
-                run = keep(now, rows, method, settings)
-            choose(run=run.folder.name)
-            st.switch_page("pages/explore/page.py", query_params=now.parameters | {"run": run.folder.name})
-        start_clustering(now.workspace, now.dataset, now.configuration.key, method, settings)
-        say("It is being made; it appears under Kept clusterings.", ":material/hourglass:")
-        st.rerun()
+        run = keep_rank(now.workspace, KeepRankRequest(board=str(result.folder), rank=row.rank))
     except KindredError as error:
         show_error(error)
+        return
+    choose(run=run.folder.name)
+    st.switch_page("pages/explore/page.py", query_params=now.parameters | {"run": run.folder.name})

@@ -10,6 +10,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from engine.evaluation.scores import silhouette_samples
+from engine.evaluation.verdict import verdict_of
 from engine.geometry.prototypes import prototypes
 from engine.runs.analysis import distribution, kept_analysis, read_analysis
 from engine.runs.figures import sizes_figure
@@ -69,6 +70,8 @@ def analysis_view(now: Current, run: Run) -> None:
     found = _analysis(run, rows, str(run.folder), version_of(run), key)
     if rows is None:
         st.caption("The images or embeddings of this run are not in this workspace: no pictures, map or silhouette.")
+    if verdict := verdict_of(run.results):
+        st.caption(verdict.line)
     for part in ("train", "test"):
         if found[part] is not None:
             _scores(found, part)

@@ -11,6 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from engine.core.errors import KindredError
+from engine.evaluation.verdict import verdict_of
 from engine.export.export import export, prepare
 from engine.export.folders import undo_export
 from engine.export.formats import FORMATS, ExportFormat
@@ -53,7 +54,7 @@ def _report(board: Board) -> Callable[[], bytes]:
         target = board.now.workspace.cache / "exports" / f"{board.rows.dataset.id}.html"
         target.parent.mkdir(parents=True, exist_ok=True)
         store = ThumbnailStore(board.now.workspace.thumbnails)
-        found = board.run.results["train"]
+        found, verdict = board.run.results["train"], verdict_of(board.run.results)
         write_report(
             target,
             board.state,
@@ -61,7 +62,8 @@ def _report(board: Board) -> Callable[[], bytes]:
             paths=board.rows.paths,
             thumbnail=store.get,
             typicality=board.prototypes.typicality,
-            facts={name.replace("_", " "): value for name, value in found.items() if value is not None},
+            facts=({"verdict": verdict.line} if verdict else {})
+            | {name.replace("_", " "): value for name, value in found.items() if value is not None},
         )
         return target.read_bytes()
 
@@ -167,6 +169,8 @@ def page() -> None:
         f"**{labelled:,}** with a label. :gray[{escape(board.run.name)}]"
     )
     st.caption(" ".join(table.quality().sentences()))
+    if found := verdict_of(board.run.results):
+        st.caption(found.line)
     _downloads(board, table)
     first = table.take(np.arange(min(200, len(table))))
     st.dataframe(pd.DataFrame(first.columns()), hide_index=True, width="stretch", height=300, placeholder="")

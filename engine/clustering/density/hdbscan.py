@@ -102,19 +102,15 @@ class HDBSCAN(SpaceEstimator):
 
     @classmethod
     def sweep_grid(cls, scope: SweepScope) -> list[HDBSCANSettings]:
-        """Return least sizes, as shares of the target size, beside numbers of neighbours and ways to cut the tree."""
+        """Return least sizes of a cluster beside numbers of neighbours and ways to cut the tree."""
         if scope.mode == "fast":
+            sizes = scope.group_sizes(4)
             return [
-                *(
-                    HDBSCANSettings(min_cluster_size=scope.group_size(share), min_samples=samples)
-                    for samples in (5, 15)
-                    for share in (1 / 8, 1 / 4, 1 / 2, 1)
-                ),
-                HDBSCANSettings(min_cluster_size=scope.group_size(1 / 4), min_samples=5, reduce="none"),
+                *(HDBSCANSettings(min_cluster_size=size, min_samples=samples) for samples in (5, 15) for size in sizes),
+                HDBSCANSettings(min_cluster_size=sizes[len(sizes) // 2], min_samples=5, reduce="none"),
             ]
         thorough = scope.mode == "comprehensive"
-        shares = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1) if thorough else (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1)
-        sizes = [scope.group_size(share) for share in shares]
+        sizes = scope.group_sizes(6 if thorough else 4)
         grid = [
             HDBSCANSettings(min_cluster_size=size, min_samples=samples, cluster_selection_method=method)
             for samples in ((3, 5, 10, 20) if thorough else (3, 5, 15))

@@ -70,6 +70,7 @@ _ALL = (
     Verb("map", "data", "project", "MapRequest", computes=False),
     Verb("cluster", "clustering", "cluster_images", "ClusterRequest"),
     Verb("sweep", "selection", "sweep", "SweepRequest"),
+    Verb("keep-rank", "boards", "keep_rank", "KeepRankRequest", computes=False),
     Verb("count", "selection", "count_clusters", "CountRequest"),
     Verb("search", "selection", "search_settings", "SearchRequest"),
     Verb("experiment", "experiments", "compare_models", "ExperimentRequest"),

@@ -16,7 +16,7 @@ from pydantic import model_validator
 
 from engine.clustering.registry import find_method
 from engine.core.errors import InputError
-from engine.core.files import content_id, read_json, write_json
+from engine.core.files import content_id, read_json, save_array, write_json
 from engine.core.ids import pack, positions
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import Settings, setting
@@ -76,6 +76,8 @@ def sweep(workspace: Workspace, request: SweepRequest, progress: Progress = SILE
     folder = Path(request.folder or workspace.library / "sweeps" / f"{rows.dataset.id}_{request.settings.mode}")
     make_parent(folder)
     sample.save(folder / "sample.json")
+    save_array(folder / "contents.npy", rows.contents)
+    source = {} if request.embeddings else {"dataset": request.dataset, "config_key": request.config_key}
     cached = not request.embeddings and len(rows) > 9
     return Sweep(request.settings).run(
         rows.vectors,
@@ -85,6 +87,7 @@ def sweep(workspace: Workspace, request: SweepRequest, progress: Progress = SILE
         progress=progress,
         validation_pairs=sample.pair_rows(rows.contents),
         target=sample.target_rows(rows.contents).tolist(),
+        source=source,
     )
 
 

@@ -67,18 +67,27 @@ class Candidate:
         )
 
 
-def cluster_range(count: int, *, lowest: int | None = None, highest: int | None = None) -> tuple[int, int]:
-    """Return (kmin, kmax): max(2, min(10, n//20)) and min(300 or the user's, n//5)."""
-    kmin = lowest if lowest is not None else max(2, min(10, count // 20))
-    kmax = max(2, min(300 if highest is None else highest, count // 5))
-    return min(kmin, kmax), kmax
+def cluster_range(
+    count: int, *, lowest: int | None = None, highest: int | None = None, wanted: int | None = None
+) -> tuple[int, int]:
+    """Return (kmin, kmax), the bounds of the numbers of clusters that are tried.
+
+    2 and 300, or half and double what the person expects; what the person set as a bound holds before either. At most
+    a fifth of the images.
+    """
+    most = max(2, count // 5)
+    if wanted is not None:
+        lowest = max(2, wanted // 2) if lowest is None else lowest
+        highest = 2 * wanted if highest is None else highest
+    kmax = max(2, min(300 if highest is None else highest, most))
+    return min(2 if lowest is None else lowest, kmax), kmax
 
 
 def candidates(
     count: int,
     mode: SweepMode,
     *,
-    target_size: int = 200,
+    wanted: int | None = None,
     lowest: int | None = None,
     highest: int | None = None,
     algorithms: tuple[str, ...] = ALGORITHMS,
@@ -89,8 +98,8 @@ def candidates(
 
     Parameters
     ----------
-    target_size : int
-        Images per cluster that the person expects; k0 = count / target_size.
+    wanted : int, optional
+        About how many clusters the person expects.
     lowest, highest : int, optional
         Bounds of the number of clusters.
     algorithms : tuple of str
@@ -98,8 +107,8 @@ def candidates(
     limit : int, optional
         At most so many, taken in turn from every method, evenly along each method's own grid.
     """
-    kmin, kmax = cluster_range(count, lowest=lowest, highest=highest)
-    scope = SweepScope(count, mode, float(target_size), kmin, kmax)
+    kmin, kmax = cluster_range(count, lowest=lowest, highest=highest, wanted=wanted)
+    scope = SweepScope(count, mode, kmin, kmax, wanted)
     grid: dict[Candidate, None] = {}
     for method in (METHODS[name] for name in ALGORITHMS if name in algorithms):
         for settings in method.sweep_grid(scope):

@@ -1,4 +1,4 @@
-"""The order of a sweep's candidates: composite, gated by structure, near ties broken by stability.
+"""The order of a sweep's candidates: gated by structure, the best by composite ordered by the evidence for them.
 
 Flows in: scored candidates. Flows out: leaderboard rows that a page can show and a file can hold.
 """
@@ -14,9 +14,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.evaluation.agreement import sizes
+from engine.evaluation.agreement import ari_between, sizes
 from engine.evaluation.scores import CompositeSettings, composite, pair_share
+from engine.evaluation.verdict import Verdict, verdict
 
+CLEAR_FACTOR, CLEAR_SHARE = 1.6, 0.9
 State = Literal["ranked", "no structure", "failed", "repeated", "halved", "left out"]
 
 
@@ -37,8 +39,18 @@ class LeaderboardRow:
     composite, silhouette, balance, noise_share, largest_share : float
     floor : float or None
         What shuffled labels reach.
+    generalisation : float or None
+        How well a linear classifier learns it, see `engine.evaluation.generalisation`: 0 is chance, 1 perfect. None on
+        older boards.
     stability : float or None
         ARI between clusterings of two overlapping 80% subsamples; computed for the first ranks.
+    entropy : float
+        Of the shares of all images that the clusters hold, in nats: log K for K even clusters without noise.
+    evidence : float or None
+        stability x generalisation x sqrt(entropy): how surely the groups come back and can be told apart, for how much
+        they say. Known where the stability is.
+    agreement : float or None
+        Mean ARI with what other methods found at about as many clusters, see `agreement_of`; for the first ranks.
     pairs_together : float or None
         Share of the person's validation pairs that are in one cluster.
     sizes : tuple of int
@@ -65,7 +77,11 @@ class LeaderboardRow:
     largest_share: float = 0.0
     seconds: float = 0.0
     floor: float | None = None
+    generalisation: float | None = None
     stability: float | None = None
+    entropy: float = 0.0
+    evidence: float | None = None
+    agreement: float | None = None
     pairs_together: float | None = None
     sizes: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
@@ -80,6 +96,16 @@ class LeaderboardRow:
         shown = ", ".join(f"{name} {value}" for name, value in self.parameters.items() if name not in hidden)
         return f"{self.algorithm} ({shown})"
 
+    @property
+    def verdict(self) -> Verdict | None:
+        """What the clustering is worth; None where it was not tried on subsamples."""
+        return verdict(
+            structured=self.state == "ranked",
+            stability=self.stability,
+            generalisation=self.generalisation,
+            agreement=self.agreement,
+        )
+
     def as_dict(self) -> dict[str, Any]:
         """Return plain values; the labels' place is left out."""
         return {name: value for name, value in asdict(self).items() if name != "labels"}
@@ -93,6 +119,8 @@ def leaderboard_row(
 ) -> LeaderboardRow:
     """Make a row of a worker's scores, in state "ranked" or "no structure"; the ranks are given later."""
     labels: NDArray[np.int32] = np.load(labels_path, allow_pickle=False)
+    counts = np.sort(sizes(labels))[::-1]
+    shares = counts[counts > 0] / len(labels)
     together = pair_share(labels, pairs) if pairs is not None and len(pairs) else None
     own, floor = float(result["silhouette"]), result.get("floor")
     reason = ""
@@ -113,8 +141,10 @@ def leaderboard_row(
         largest_share=result["largest_share"],
         seconds=result["seconds"],
         floor=floor,
+        generalisation=result.get("generalisation"),
         pairs_together=together,
-        sizes=tuple(int(size) for size in np.sort(sizes(labels))[::-1][:1000]),
+        entropy=float(-(shares * np.log(shares)).sum()),
+        sizes=tuple(int(size) for size in counts[:1000]),
         notes=tuple(result.get("notes", ())),
         labels=labels_path,
     )
@@ -135,10 +165,80 @@ def without_repeats(rows: Sequence[LeaderboardRow]) -> list[LeaderboardRow]:
     return kept
 
 
+def is_overlarge(row: LeaderboardRow, max_largest_share: float) -> bool:
+    """Whether one cluster holds more than its share: the limit, or one and a half even shares where K is small."""
+    few = 1.5 / row.n_clusters if row.n_clusters > 1 else 0.0
+    return row.largest_share > max(max_largest_share, few)
+
+
 def by_composite(rows: Sequence[LeaderboardRow], max_largest_share: float) -> list[LeaderboardRow]:
     """Return ranked rows in falling composite; those with one overlarge cluster follow all others."""
     ranked = [row for row in rows if row.state == "ranked"]
-    return sorted(ranked, key=lambda row: (row.largest_share > max_largest_share, -row.composite, row.title))
+    return sorted(ranked, key=lambda row: (is_overlarge(row, max_largest_share), -row.composite, row.title))
+
+
+def by_evidence(rows: Sequence[LeaderboardRow], max_largest_share: float) -> list[LeaderboardRow]:
+    """Put the rows whose stability is known in falling evidence before the others, and number the ranks.
+
+    Those with one overlarge cluster follow the rest of their kind. The others keep their order.
+    """
+    weighed = [
+        replace(row, evidence=max(row.stability, 0.0) * max(row.generalisation, 0.0) * row.entropy**0.5)
+        if row.stability is not None and row.generalisation is not None
+        else row
+        for row in rows
+    ]
+    weighed.sort(
+        key=lambda row: (
+            (row.evidence is None, is_overlarge(row, max_largest_share), -(row.evidence or 0.0))
+            if row.evidence is not None
+            else (True, False, 0.0)
+        )
+    )
+    return [replace(row, rank=number) for number, row in enumerate(weighed, start=1)]
+
+
+def rival_number(rows: Sequence[LeaderboardRow]) -> int | None:
+    """Return another number of clusters for which there is nearly as much evidence as for the first rank's.
+
+    It differs by more than a factor of `CLEAR_FACTOR`, and its evidence is at least `CLEAR_SHARE` of the first's. None
+    where the first rank's number is clear, or nothing was tried on subsamples.
+    """
+    if not rows or not rows[0].evidence:
+        return None
+    first = rows[0]
+    near = [
+        row
+        for row in rows[1:]
+        if row.evidence is not None
+        and first.evidence is not None
+        and row.evidence >= CLEAR_SHARE * first.evidence
+        and max(row.n_clusters / first.n_clusters, first.n_clusters / row.n_clusters) > CLEAR_FACTOR
+    ]
+    return max(near, key=lambda row: row.evidence or 0.0).n_clusters if near else None
+
+
+def agreement_of(row: LeaderboardRow, others: Sequence[LeaderboardRow]) -> float | None:
+    """Return the mean ARI between a row and the nearest rival of each other way to cluster; None without any.
+
+    A way is a method in a space. Its rival is its ranked candidate whose number of clusters is nearest, by ratio and
+    within a factor of 1.5.
+    """
+    rivals: dict[tuple[str, str], tuple[float, LeaderboardRow]] = {}
+    for other in others:
+        way = other.algorithm, str(other.parameters.get("reduce", ""))
+        if other.state != "ranked" or way == (row.algorithm, str(row.parameters.get("reduce", ""))):
+            continue
+        apart = abs(float(np.log(other.n_clusters / row.n_clusters)))
+        if apart <= np.log(1.5) and (way not in rivals or apart < rivals[way][0]):
+            rivals[way] = apart, other
+    if row.labels is None or not rivals:
+        return None
+    own = np.load(row.labels, allow_pickle=False)
+    found = [
+        ari_between(own, np.load(other.labels, allow_pickle=False)) for _, other in rivals.values() if other.labels
+    ]
+    return float(np.mean(found)) if found else None
 
 
 def break_ties(rows: Sequence[LeaderboardRow], near: float, max_largest_share: float) -> list[LeaderboardRow]:
@@ -154,7 +254,7 @@ def break_ties(rows: Sequence[LeaderboardRow], near: float, max_largest_share: f
             row
             for row in left
             if leader.composite - row.composite <= near
-            and (row.largest_share > max_largest_share) == (leader.largest_share > max_largest_share)
+            and is_overlarge(row, max_largest_share) == is_overlarge(leader, max_largest_share)
         ]
         group.sort(key=lambda row: -1.0 if row.stability is None else row.stability, reverse=True)
         ordered += group

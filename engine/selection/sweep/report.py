@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from engine.core.errors import InputError
 from engine.core.files import load_array, read_json, replace_file, save_array, write_json
+from engine.evaluation.verdict import Verdict, verdict_of
 from engine.selection.sweep.ranking import LeaderboardRow
 
 SUMMARY = "clustering_summary.json"
@@ -56,6 +57,17 @@ class SweepResult:
         """The first rank, None where nothing has structure."""
         return self.ranked[0] if self.ranked else None
 
+    @property
+    def verdict(self) -> Verdict | None:
+        """What the first rank is worth; None on older boards."""
+        return verdict_of(self.summary)
+
+    @property
+    def other_number(self) -> int | None:
+        """A number of clusters nearly as well supported as the first rank's; None where that one is clear."""
+        found = self.summary.get("other_number")
+        return int(found) if found is not None else None
+
     def labels(self, row: LeaderboardRow) -> NDArray[np.int32]:
         """Return the (n,) labels of a row that ran.
 
@@ -69,6 +81,14 @@ class SweepResult:
             raise InputError(f"The labels of {row.title} were not kept.", "Run the sweep again to make them.")
         kept: NDArray[np.int32] = load_array(path, mapped=False)
         return kept
+
+    def confidence(self, row: LeaderboardRow) -> NDArray[np.float32]:
+        """Return the method's confidence in each label of a kept rank, (n,); NaN where an older sweep kept none."""
+        path = self.folder / row.folder / "confidence.npy"
+        if row.folder and path.exists():
+            kept: NDArray[np.float32] = load_array(path, mapped=False)
+            return kept
+        return np.full(len(self.labels(row)), np.nan, np.float32)
 
 
 def write_report(
@@ -117,9 +137,16 @@ def _write_rank(folder: Path, row: LeaderboardRow, names: Sequence[Any] | None) 
     labels = np.load(row.labels, allow_pickle=False)
     folder.mkdir(parents=True, exist_ok=True)
     save_array(folder / "cluster_labels.npy", labels)
+    if (sure := confidence_path(row.labels)).exists():
+        shutil.copyfile(sure, folder / "confidence.npy")
     write_json(folder / "clustering_info.json", row.as_dict())
     rows: Sequence[Any] = list(names) if names is not None else range(len(labels))
     write_csv(folder / "assignments.csv", {"image": rows, "cluster": labels})
+
+
+def confidence_path(labels: Path) -> Path:
+    """Return where a candidate's confidence lies, given where its labels do."""
+    return labels.with_name(f"{labels.stem}-confidence.npy")
 
 
 def _write_parquet(path: Path, rows: Sequence[LeaderboardRow]) -> None:

@@ -29,10 +29,13 @@ from engine.selection.sweep.pool import Limits, Pool, PoolTask, TaskResult
 from engine.selection.sweep.ranking import (
     LeaderboardRow,
     State,
+    agreement_of,
     around_target,
     break_ties,
     by_composite,
+    by_evidence,
     leaderboard_row,
+    rival_number,
     without_repeats,
 )
 from engine.selection.sweep.report import SweepResult, write_report
@@ -40,6 +43,7 @@ from engine.selection.sweep.settings import SweepSettings
 
 WORKER = "engine.selection.sweep.worker"
 REDUCTION_SECONDS = 3600.0
+WEIGHED = 10  # so many of the best by composite are tried on subsamples, however few are kept
 NO_TRAINING = "The fast mode has no time to train a network; the balanced mode tries it."
 
 
@@ -71,6 +75,7 @@ class Sweep:
         progress: Progress = SILENT,
         validation_pairs: NDArray[np.integer[Any]] | Sequence[tuple[int, int]] | None = None,
         target: Sequence[int] | int | None = None,
+        source: dict[str, Any] | None = None,
     ) -> SweepResult:
         """Try, score, rank and write.
 
@@ -89,6 +94,8 @@ class Sweep:
             Rows that belong together.
         target : int or sequence of int, optional
             Rows whose cluster is reported for each rank.
+        source : dict, optional
+            What the summary says of where the embeddings are from.
 
         Raises
         ------
@@ -106,10 +113,15 @@ class Sweep:
             rows = without_repeats(rows)
             ranked = by_composite(rows, settings.max_largest_share)
             if settings.stability and not runner.stopped:
-                ranked = runner.with_stability(ranked, settings.top_results)
+                ranked = runner.with_stability(ranked, max(WEIGHED, settings.top_results))
         finally:
             self.peak_mb, self.peak_mb_above_imports = runner.peak_mb, runner.peak_mb_above_imports
-        ranked = break_ties(ranked, settings.near_tie, settings.max_largest_share)
+        if settings.ranking == "evidence":
+            ranked = by_evidence(ranked, settings.max_largest_share)
+        else:
+            ranked = break_ties(ranked, settings.near_tie, settings.max_largest_share)
+        top = settings.top_results
+        ranked = [replace(row, agreement=agreement_of(row, ranked)) for row in ranked[:top]] + ranked[top:]
         ranked = [
             replace(row, target=around_target(array, np.load(row.labels), targets, names=names))
             if targets and row.rank <= settings.top_results and row.labels
@@ -125,6 +137,9 @@ class Sweep:
             "seconds": time.perf_counter() - began,
             "settings": settings.model_dump(mode="json"),
             "validation_pairs": len(pairs),
+            "source": source or {},
+            "verdict": ranked[0].verdict.as_dict() if ranked and ranked[0].verdict else None,
+            "other_number": rival_number(ranked),
         }
         others = [row for row in rows if row.state != "ranked"]
         result = write_report(folder, [*ranked, *others], about, names, settings.top_results)
@@ -190,7 +205,7 @@ class CandidateRunner:
         return candidates(
             self.count,
             settings.mode,
-            target_size=settings.target_cluster_size,
+            wanted=settings.wanted_clusters(self.count),
             lowest=settings.min_clusters,
             highest=settings.max_clusters,
             algorithms=tuple(algorithms),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import field_validator, model_validator
 
 from engine.clustering.sweep_scope import SweepMode
@@ -15,18 +17,35 @@ class SweepSettings(CompositeSettings):
 
     mode: SweepMode = setting(
         "fast",
-        "fast tries about 30 candidates, balanced about 80, comprehensive over 200; gpu is balanced on a GPU. "
+        "fast tries about 40 candidates, balanced about 80, comprehensive over 200; gpu is balanced on a GPU. "
         "Methods that train a network are tried from balanced on, where the time limit allows.",
     )
-    target_cluster_size: int = setting(200, "About how many images a cluster should hold.", ge=5, le=100_000, log=True)
-    algorithms: tuple[str, ...] = setting(ALGORITHMS, "Methods to try.")
-    min_clusters: int | None = setting(
-        None, "Fewest clusters to try; chosen from the number of images when empty.", ge=2, le=2000
+    n_clusters: int | None = setting(
+        None,
+        "If you know roughly: half to double as many are tried. Every number from 2 to 300 is searched when empty.",
+        ge=2,
+        le=2000,
+        label="About how many groups?",
     )
+    target_cluster_size: int | None = setting(
+        None,
+        "If you would rather say how large a group should be; with a number of groups, that one counts.",
+        ge=5,
+        le=100_000,
+        label="Groups of about so many images",
+    )
+    algorithms: tuple[str, ...] = setting(ALGORITHMS, "Methods to try.")
+    min_clusters: int | None = setting(None, "Fewest clusters to try; 2 when empty.", ge=2, le=2000)
     max_clusters: int | None = setting(None, "Most clusters to try; 300 when empty.", ge=2, le=2000)
     max_combinations: int | None = setting(None, "At most so many candidates, taken evenly.", ge=1, le=1000)
     top_results: int = setting(10, "How many of the best are kept with their own folder.", ge=1, le=100)
     stability: bool = setting(True, "Check how much the best change on other subsets of the images.")
+    ranking: Literal["evidence", "composite"] = setting(
+        "evidence",
+        "evidence: of the best by the composite, those first that come back on other subsets of the images and that a "
+        "classifier can tell apart. composite: silhouette, even sizes and little noise alone, stability breaking ties.",
+        advanced=True,
+    )
     near_tie: float = setting(
         0.05, "Composites this close count as a tie, which stability breaks.", ge=0, le=0.5, step=0.01, advanced=True
     )
@@ -69,6 +88,12 @@ class SweepSettings(CompositeSettings):
     skip_embeddings: bool = setting(
         False, "Use embeddings that are there; never compute any.", runtime=True, advanced=True
     )
+
+    def wanted_clusters(self, count: int) -> int | None:
+        """Return about how many clusters of `count` images the person expects; None where nothing was said."""
+        if self.n_clusters is not None:
+            return self.n_clusters
+        return None if self.target_cluster_size is None else max(2, round(count / self.target_cluster_size))
 
     @field_validator("algorithms")
     @classmethod

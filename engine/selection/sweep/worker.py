@@ -23,6 +23,7 @@ from engine.core.files import plain, save_array, write_json
 from engine.core.labels import compact
 from engine.core.progress import SILENT, Progress, Silent
 from engine.evaluation.agreement import sizes
+from engine.evaluation.generalisation import LinearProbe
 from engine.evaluation.scores import balance, largest_share, noise_share, shuffled_floor, silhouette
 from engine.evaluation.stability import common_ari
 from engine.geometry.neighbors import NeighborGraph
@@ -44,6 +45,7 @@ class WorkingFolder:
         self.folder = folder
         self._opened: dict[str, tuple[Any, NeighborGraph]] = {}
         self._trees: dict[tuple[Any, ...], ClusterEstimator] = {}
+        self._probe: tuple[str, LinearProbe] | None = None
 
     def data(self, part: str) -> tuple[Any, NeighborGraph]:
         """Return the unit embeddings and graph of one part ("all", "sample", "half-0", ...)."""
@@ -52,6 +54,12 @@ class WorkingFolder:
             self._trees.clear()
             self._opened[part] = open_part(self.folder, part)
         return self._opened[part]
+
+    def probe(self, part: str) -> LinearProbe:
+        """Return what measures how well clusterings of one part can be learned."""
+        if self._probe is None or self._probe[0] != part:
+            self._probe = part, LinearProbe(self.data(part)[0])
+        return self._probe[1]
 
     def fit(self, candidate: Candidate, part: str, *, progress: Progress = SILENT) -> ClusterEstimator:
         """Fit a candidate; those that differ only in the cut of a tree share the tree."""
@@ -121,20 +129,27 @@ def try_candidate(work: WorkingFolder, task: dict[str, Any]) -> dict[str, Any]:
     estimator = work.fit(candidate, task["part"], progress=progress)
     seconds = time.perf_counter() - began
     embeddings, _ = work.data(task["part"])
-    result = score(embeddings, estimator.labels_, shuffles=task["shuffles"]) | {
+    result = score(embeddings, estimator.labels_, shuffles=task["shuffles"], probe=work.probe(task["part"])) | {
         "algorithm": candidate.algorithm,
         "parameters": dict(candidate.parameters),
         "seconds": seconds,
         "notes": estimator.notes_,
     }
     path = work.folder / "candidates" / task["key"]
+    save_array(path.with_name(f"{path.name}-confidence.npy"), estimator.confidence_)
     save_array(path.with_suffix(".npy"), estimator.labels_)
     write_json(path.with_suffix(".json"), result)
     return result
 
 
-def score(embeddings: Any, labels: np.ndarray[Any, Any], *, shuffles: int) -> dict[str, Any]:  # noqa: ANN401
-    """Return what ranking needs of one clustering."""
+def score(
+    embeddings: Any,  # noqa: ANN401 - an array or a memory map
+    labels: np.ndarray[Any, Any],
+    *,
+    shuffles: int,
+    probe: LinearProbe | None = None,
+) -> dict[str, Any]:
+    """Return what ranking needs of one clustering; `probe` is that of the embeddings, made when absent."""
     labels = compact(labels)
     own = silhouette(embeddings, labels)
     n_clusters = len(sizes(labels))
@@ -143,6 +158,7 @@ def score(embeddings: Any, labels: np.ndarray[Any, Any], *, shuffles: int) -> di
     return {
         "silhouette": own,
         "floor": floor,
+        "generalisation": (probe or LinearProbe(embeddings)).measure(labels).score,
         "balance": balance(labels),
         "noise_share": noise_share(labels),
         "n_clusters": n_clusters,

@@ -27,6 +27,7 @@ from engine.jobs.job import create, status
 from engine.jobs.runner import run_job
 from engine.jobs.tasks.clustering import ClusterRequest, cluster_images
 from engine.jobs.tasks.registry import VERBS
+from engine.jobs.tasks.selection import SweepRequest, sweep
 from engine.labels.events import LabelHistory
 from engine.runs.rows import Rows, embed_dataset, load_rows
 from engine.runs.run import open_run
@@ -238,6 +239,28 @@ def exported(scene: Scene, folder: Path) -> dict[str, Any]:
     return found
 
 
+def board(scene: Scene) -> Path:
+    """Return the folder of a sweep's board, made when it is first asked for."""
+    folder = scene.photos.parent / "board"
+    if not folder.exists():
+        sweep(
+            scene.workspace,
+            SweepRequest.parse(
+                {"dataset": scene.rows.dataset.id, **embedded(scene), "settings": SWEEP, "folder": str(folder)}
+            ),
+        )
+    return folder
+
+
+def kept_of_board(scene: Scene, folder: Path) -> dict[str, Any]:
+    if (folder / "outcome.json").exists():
+        folder = scene.workspace.runs / read_json(folder / "outcome.json")["result"]["run"]
+    found = clustered(scene, folder)
+    shown = np.load(next(board(scene).glob("rank_01_*/cluster_labels.npy")))
+    assert np.array_equal(found["assignments"][found["split"] == "train"], shown)
+    return found
+
+
 CASES: dict[str, Case] = {
     "scan": Case(lambda s: ("scan", *of_data(s)), lambda s: {}, catalog),
     "embed": Case(
@@ -257,6 +280,7 @@ CASES: dict[str, Case] = {
     "sweep": Case(
         lambda s: ("sweep", *of_vectors(s), *SWEEP_FLAGS), lambda s: embedded(s) | {"settings": SWEEP}, swept
     ),
+    "keep-rank": Case(lambda s: ("keep-rank", board(s)), lambda s: {"board": str(board(s)), "rank": 1}, kept_of_board),
     "count": Case(
         lambda s: ("count", *of_vectors(s), "--largest", 5, "--repeats", 2),
         lambda s: embedded(s) | {"settings": {"largest": 5, "repeats": 2}},

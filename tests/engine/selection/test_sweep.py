@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -17,10 +18,14 @@ from engine.selection.sweep import runner
 from engine.selection.sweep.grid import ALGORITHMS
 from engine.selection.sweep.ranking import (
     LeaderboardRow,
+    agreement_of,
     around_target,
     break_ties,
     by_composite,
+    by_evidence,
+    is_overlarge,
     leaderboard_row,
+    rival_number,
     without_repeats,
 )
 from engine.selection.sweep.report import load_sweep
@@ -31,7 +36,8 @@ from engine.selection.sweep.worker import NoTimeLeft, TimeCheck, score
 
 def settings(**values):
     """k-means alone: with `no_umap` and 600 images these are three candidates."""
-    return SweepSettings.parse({"algorithms": ("kmeans",), "n_jobs": 2, **values})
+    few = {"min_clusters": 10, "max_clusters": 12}
+    return SweepSettings.parse({"algorithms": ("kmeans",), "n_jobs": 2, **few, **values})
 
 
 @pytest.fixture(scope="module")
@@ -216,6 +222,56 @@ def test_stability_breaks_near_ties_only():
     rows = [row("a", 0.80, stability=0.5), row("b", 0.79, stability=0.9), row("c", 0.77, stability=1.0)]
     ordered = break_ties(rows, 0.02, 0.3)
     assert [r.algorithm for r in ordered] == ["b", "a", "c"] and [r.rank for r in ordered] == [1, 2, 3]
+
+
+def weighed(name, k, stability, generalisation, **values):
+    return row(name, 0.8, n_clusters=k, stability=stability, generalisation=generalisation, entropy=np.log(k), **values)
+
+
+def test_evidence_asks_for_groups_that_come_back_can_be_told_apart_and_say_much():
+    rows = [
+        weighed("two and stable", 2, 1.0, 1.0),
+        weighed("ten", 10, 0.95, 0.93),
+        weighed("ten, restless", 10, 0.4, 0.93),
+        weighed("hundred", 100, 0.5, 0.4),
+        row("untried", 0.99, n_clusters=10),
+    ]
+    ordered = by_evidence(rows, 0.3)
+    assert [r.algorithm for r in ordered] == ["ten", "two and stable", "ten, restless", "hundred", "untried"]
+    assert [r.rank for r in ordered] == [1, 2, 3, 4, 5]
+    assert ordered[0].evidence == pytest.approx(0.95 * 0.93 * np.log(10) ** 0.5) and ordered[-1].evidence is None
+    assert rival_number(ordered) is None
+
+
+def test_the_number_of_groups_is_unclear_where_another_has_nearly_as_much_evidence():
+    near = [weighed("ten", 10, 0.8, 0.8), weighed("fourteen", 14, 0.75, 0.8), weighed("forty", 40, 0.62, 0.78)]
+    ordered = by_evidence(near, 0.3)
+    assert ordered[0].n_clusters in (10, 14) and rival_number(ordered) == 40
+    assert rival_number(by_evidence(near[:2], 0.3)) is None and rival_number([]) is None
+
+
+def test_two_even_groups_are_not_overlarge_but_a_giant_and_a_crumb_are():
+    assert not is_overlarge(row("even", 0.9, n_clusters=2, largest_share=0.55), 0.3)
+    assert not is_overlarge(row("three", 0.9, n_clusters=3, largest_share=0.4), 0.3)
+    assert is_overlarge(row("giant", 0.9, n_clusters=2, largest_share=0.82), 0.3)
+    assert is_overlarge(row("giant of ten", 0.9, n_clusters=10, largest_share=0.4), 0.3)
+
+
+def test_agreement_is_with_the_nearest_number_of_clusters_of_other_ways(tmp_path):
+    truth = np.repeat(np.arange(4), 10).astype(np.int32)
+
+    def kept(name, labels, reduce="none"):
+        path = tmp_path / f"{name}.npy"
+        save_array(path, np.asarray(labels, np.int32))
+        found = row(name.split("-")[0], 0.8, n_clusters=int(max(labels)) + 1, labels=path)
+        return replace(found, parameters={"reduce": reduce})
+
+    first = kept("kmeans-a", truth)
+    far, same_way = kept("spectral-far", np.arange(40) % 20), kept("kmeans-b", np.arange(40) % 4)
+    assert agreement_of(first, [first, far, same_way]) is None
+    twin, drawn = kept("spectral-twin", truth), kept("kmeans-umap", np.arange(40) % 4, "umap-10")
+    expected = (1.0 + ari(truth, np.arange(40) % 4)) / 2
+    assert agreement_of(first, [first, far, same_way, twin, drawn]) == pytest.approx(expected)
 
 
 def test_one_overlarge_cluster_ranks_below_all_without():

@@ -5,9 +5,10 @@ import pytest
 
 from engine.clustering.registry import find_method
 from engine.selection.sweep.grid import ALGORITHMS, Candidate, candidates, cluster_range
+from engine.selection.sweep.settings import SweepSettings
 
 
-@pytest.mark.parametrize(("mode", "low", "high"), [("fast", 15, 30), ("balanced", 50, 80), ("comprehensive", 200, 240)])
+@pytest.mark.parametrize(("mode", "low", "high"), [("fast", 30, 50), ("balanced", 50, 80), ("comprehensive", 200, 240)])
 @pytest.mark.parametrize("count", [1797, 48_642])
 def test_each_mode_tries_as_many_as_it_says(mode, low, high, count):
     found = candidates(count, mode)
@@ -17,24 +18,35 @@ def test_each_mode_tries_as_many_as_it_says(mode, low, high, count):
     assert deep == [name for name in ALGORITHMS if find_method(name).kind == "deep"]
 
 
-def test_the_range_of_clusters_follows_the_formula():
-    assert cluster_range(48_642) == (10, 300)
-    assert cluster_range(100) == (5, 20)
-    assert cluster_range(30) == (2, 6)
+def test_the_range_of_clusters_is_2_to_300_whatever_the_number_of_images():
+    assert cluster_range(100_000) == cluster_range(10_000) == cluster_range(1_797) == (2, 300)
+    assert cluster_range(100) == (2, 20)
     assert cluster_range(5000, lowest=3, highest=40) == (3, 40)
+    assert cluster_range(5000, wanted=20) == (10, 40)
+    assert cluster_range(5000, wanted=20, lowest=15) == (15, 40)
+    assert cluster_range(60, wanted=100) == (12, 12)
 
 
-def test_the_fast_grid_is_the_specifications():
-    found = candidates(48_642, "fast")
-    ks = [dict(c.parameters)["n_clusters"] for c in found if c.algorithm == "kmeans" and c.reduce == "none"]
-    assert ks == [122, 182, 243, 300]
+@pytest.mark.parametrize("count", [1_000, 10_000, 100_000])
+@pytest.mark.parametrize("mode", ["fast", "balanced"])
+def test_some_candidate_is_near_any_number_of_clusters(mode, count):
+    found = candidates(count, mode, algorithms=("kmeans",))
+    for space in ("none", "umap-10"):
+        ks = np.array([dict(c.parameters)["n_clusters"] for c in found if c.reduce == space])
+        for truth in (2, 6, 10, 50, 150, 200):
+            assert max(ks / truth).round(2) >= 1 and np.abs(np.log(ks / truth)).min() < np.log(1.3), (space, truth)
+
+
+def test_what_the_person_expects_narrows_the_search():
+    ks = {dict(c.parameters)["n_clusters"] for c in candidates(10_000, "fast", wanted=24, algorithms=("kmeans",))}
+    assert min(ks) == 12 and max(ks) == 48 and len(ks) == 12
     sizes = {
-        dict(c.parameters)["min_cluster_size"] for c in found if c.algorithm == "hdbscan" and c.reduce == "umap-10"
+        dict(c.parameters)["min_cluster_size"] for c in candidates(9_600, "fast", wanted=24, algorithms=("hdbscan",))
     }
-    assert sizes == {25, 50, 100, 200}
-    raw = [dict(c.parameters) for c in found if c.algorithm == "hdbscan" and c.reduce == "none"]
-    assert [(c["min_cluster_size"], c["min_samples"]) for c in raw] == [(50, 5)]
-    assert {dict(c.parameters)["eps_quantile"] for c in found if c.algorithm == "dbscan"} == {0.05, 0.15, 0.3}
+    assert min(sizes) == 50 and max(sizes) == 400
+    settings = SweepSettings(target_cluster_size=200)
+    assert (settings.wanted_clusters(10_000), SweepSettings(n_clusters=7).wanted_clusters(10_000)) == (50, 7)
+    assert SweepSettings().wanted_clusters(10_000) is None
 
 
 @pytest.mark.parametrize("mode", ["fast", "balanced", "comprehensive"])
@@ -58,7 +70,7 @@ def test_a_cut_keeps_every_method_and_spreads():
         for c in candidates(48_642, "balanced", limit=40)
         if c.algorithm == "gaussian_mixture"
     ]
-    assert ks[0] == 10 and ks[-1] == 300
+    assert ks[0] == 2 and ks[-1] == 300
     assert len(candidates(48_642, "fast", algorithms=("dbscan",))) == 6
 
 

@@ -1,0 +1,100 @@
+"""What a clustering is worth in one word and one sentence, from scores that need no truth.
+
+Flows in: the silhouette beside that of shuffled labels, the stability, how well a classifier learns the clusters and
+how far other methods agree. Flows out: good, usable with checking, or weak, with what to do next. The thresholds are
+measured on sets whose truth is known: benchmarks/verdict_quality.py and docs/figures.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+Word = Literal["good", "usable with checking", "weak"]
+
+GOOD, USABLE = 0.75, 0.45
+"""Least stability x generalisation of the two better verdicts."""
+GOOD_AGREEMENT, USABLE_AGREEMENT = 0.5, 0.3
+"""Least agreement between methods of the two."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a clustering is worth.
+
+    Attributes
+    ----------
+    word : "good" | "usable with checking" | "weak"
+    sentence : str
+        Why, in plain words.
+    next_step : str
+        What to do about it.
+    """
+
+    word: Word
+    sentence: str
+    next_step: str
+
+    @property
+    def line(self) -> str:
+        """Word, sentence and next step as one line of text."""
+        return f"{self.word.capitalize()}: {self.sentence} {self.next_step}"
+
+    def as_dict(self) -> dict[str, str]:
+        """Return plain values, for a file."""
+        return asdict(self)
+
+
+_ANOTHER = "Another encoder would help: embed the images with one on Embed and find good clusters again."
+
+
+def verdict(
+    *,
+    structured: bool,
+    stability: float | None,
+    generalisation: float | None,
+    agreement: float | None,
+) -> Verdict | None:
+    """Judge a clustering; None where stability or generalisation was not measured.
+
+    Parameters
+    ----------
+    structured : bool
+        Its silhouette is above that of its own labels shuffled.
+    stability : float, optional
+        ARI of clusterings of two overlapping subsamples.
+    generalisation : float, optional
+        `Generalisation.score`.
+    agreement : float, optional
+        Mean ARI with what other methods found; left out of the judgement where unknown.
+    """
+    if not structured:
+        return Verdict("weak", "the groups are no more alike inside than groups drawn at random.", _ANOTHER)
+    if stability is None or generalisation is None:
+        return None
+    sure = max(stability, 0.0) * max(generalisation, 0.0)
+    if sure < USABLE or (agreement is not None and agreement < USABLE_AGREEMENT):
+        return Verdict("weak", "the groups are hardly more alike inside than outside.", _ANOTHER)
+    if sure >= GOOD and (agreement is None or agreement >= GOOD_AGREEMENT):
+        return Verdict(
+            "good",
+            "the same groups come back on other parts of the images, and other methods find nearly the same.",
+            "Name them on Label; an audit there proves how pure they are.",
+        )
+    why = (
+        "other methods draw some of the groups differently."
+        if agreement is not None and agreement < GOOD_AGREEMENT
+        else "some of the groups change with the images that are looked at."
+    )
+    return Verdict(
+        "usable with checking", why, "Look through each group on Label before you name it, the border images first."
+    )
+
+
+def verdict_of(results: Mapping[str, Any]) -> Verdict | None:
+    """Return the verdict that a run's results.json or a board's summary holds; None where none was kept."""
+    kept = results.get("verdict")
+    if not isinstance(kept, Mapping) or not all(isinstance(kept.get(name), str) for name in Verdict.__annotations__):
+        return None
+    return Verdict(kept["word"], kept["sentence"], kept["next_step"])
