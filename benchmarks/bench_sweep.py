@@ -127,7 +127,7 @@ def main() -> None:
     size = x.nbytes / 2**20
     made = own_memory_mb(os.getpid())
     watcher = Watcher()
-    sweep = Sweep(SweepSettings(target_cluster_size=200, algorithms=PLAIN_METHODS))
+    sweep = Sweep(SweepSettings(algorithms=PLAIN_METHODS))
     with tempfile.TemporaryDirectory() as folder:
         wall = time.perf_counter()
         seconds, result = timed(lambda: sweep.run(x, output_dir=Path(folder), progress=watcher))

@@ -255,10 +255,10 @@ def board(scene: Scene) -> Path:
 def kept_of_board(scene: Scene, folder: Path) -> dict[str, Any]:
     if (folder / "outcome.json").exists():
         folder = scene.workspace.runs / read_json(folder / "outcome.json")["result"]["run"]
-    found = clustered(scene, folder)
+    kept = arrays_of(folder / "predictions.npz")
     shown = np.load(next(board(scene).glob("rank_01_*/cluster_labels.npy")))
-    assert np.array_equal(found["assignments"][found["split"] == "train"], shown)
-    return found
+    assert np.array_equal(kept["assignments"][kept["split"] == "train"], shown)
+    return clustered(scene, folder)
 
 
 CASES: dict[str, Case] = {
