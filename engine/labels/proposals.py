@@ -65,9 +65,10 @@ class Spread:
         """Read what `save` wrote, or an older spread.npz, which is stale."""
         with np.load(path, allow_pickle=False) as file:
             found: dict[str, Any] = {name: file[name] for name in file.files}
-        single = {name: found[name].item() for name in ("version", "run") if name in found}
+        found.update({name: found[name].item() for name in ("version", "run") if name in found})
         found.setdefault("given", np.empty(0, bool))
-        return cls(**{**found, **single, "names": tuple(found["names"].tolist())})
+        found["names"] = tuple(found["names"].tolist())
+        return cls(**found)
 
 
 @dataclass(frozen=True)
