@@ -11,7 +11,7 @@ import logging
 import re
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -186,7 +186,7 @@ def _registered(name: str) -> dict[str, Any]:
         trainings = [other for other in timm.list_pretrained() if other.partition(".")[0] == architecture]
         if not training or name in trainings:
             config = timm.get_pretrained_cfg(name)
-            return dict(config.to_dict()) if config is not None else {}
+            return asdict(config) if config is not None else {}
         raise InputError(f"timm has no training {training!r} of {architecture}.", _known(trainings))
     near = difflib.get_close_matches(name, timm.list_pretrained(), 3, 0.5)
     near = near or difflib.get_close_matches(architecture, timm.list_models(), 3, 0.5)
