@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("Interrupted; what is on disk stays, and the same command goes on from it.", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # whoever read stdout has gone; Python would complain once more when it closes it
+    except BrokenPipeError:  # stdout was closed; Python would complain once more when it closes it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         where = f"{os.fspath(error.filename)!r}: " if error.filename is not None else ""

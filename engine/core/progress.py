@@ -1,4 +1,4 @@
-"""What long work tells whoever listens: how far, how fast, what it measures, and a look at the result.
+"""What long work tells its listener: how far, how fast, what it measures, and a look at the result.
 
 Work calls `progress.update(...)`; the listener may write it to a file (a job), draw it (a page)
 or ignore it (`Silent`). Cancelling ends the process, so work never asks whether it was cancelled;

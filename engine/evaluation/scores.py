@@ -174,7 +174,7 @@ def composite(
 
 @dataclass(frozen=True)
 class Floor:
-    """What shuffled labels of the same sizes reach, and whether the clustering stands above it.
+    """What shuffled labels of the same sizes reach; a clustering has structure when it stands above `level`.
 
     Attributes
     ----------
@@ -186,11 +186,6 @@ class Floor:
 
     silhouette: float
     level: float
-
-    @property
-    def structured(self) -> bool:
-        """Whether there is structure at all."""
-        return self.silhouette > self.level
 
 
 MARGIN = 0.005

@@ -63,12 +63,6 @@ class NeighborGraph:
             return self
         return NeighborGraph(self.indices[:, :k], self.similarities[:, :k], self.recall)
 
-    def with_self(self) -> Found:
-        """Return (n, k + 1) indices and similarities with each row itself first, as UMAP and hdbscan want them."""
-        own = np.arange(len(self), dtype=np.int32)[:, None]
-        ones = np.ones((len(self), 1), dtype=np.float32)
-        return np.hstack([own, self.indices]), np.hstack([ones, self.similarities])
-
     def subset(self, rows: NDArray[np.integer[Any]]) -> NeighborGraph:
         """Return the graph among `rows` alone, renumbered.
 

@@ -90,12 +90,6 @@ def test_a_subset_keeps_the_order_of_what_remains(rng):
     assert np.array_equal(graph.indices, exact.indices)
 
 
-def test_with_self_puts_the_row_first(rng):
-    indices, similarities = build_graph(rng.standard_normal((50, 6)).astype(np.float32), k=4).with_self()
-    assert np.array_equal(indices[:, 0], np.arange(50)) and np.all(similarities[:, 0] == 1)
-    assert indices.shape == (50, 5)
-
-
 def test_the_cache_answers_the_second_time_and_mends_itself(workspace, rng, monkeypatch):
     x = rng.standard_normal((120, 6)).astype(np.float32)
     first = cached_graph(workspace, "abc", x, k=12)

@@ -70,11 +70,6 @@ class Diffusion:
         signal, spread = self._levels(times, clean)
         return signal * clean + spread * noise
 
-    def velocity(self, clean: Tensor, times: Tensor, noise: Tensor) -> Tensor:
-        """Return v = sqrt(abar) noise - sqrt(1 - abar) z_0."""
-        signal, spread = self._levels(times, clean)
-        return signal * noise - spread * clean
-
     def clean(self, prediction: Tensor, noisy: Tensor, times: Tensor) -> Tensor:
         """Return the estimate of z_0 that a network's `prediction` at z_t stands for."""
         if self.predicts == "x0":
