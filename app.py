@@ -11,6 +11,7 @@ if __name__ == "__main__":
     from pages.registry import SCREENS
     from pages.shared.actions import forget_presses, tell
     from pages.shared.frame import sidebar
+    from pages.shared.held import forget_orders
     from pages.shared.state import current, guarded
 
     st.set_page_config(
@@ -24,6 +25,9 @@ if __name__ == "__main__":
         position="hidden",
     )
     with guarded():
+        if st.session_state.get("page") != page.url_path:
+            st.session_state["page"] = page.url_path
+            forget_orders()
         now = current()
         prepare_worker(now.workspace)
         sidebar(now)
@@ -35,6 +39,7 @@ else:
     from starlette.middleware.trustedhost import TrustedHostMiddleware
     from streamlit.runtime.pages_manager import PagesManager
 
+    from pages.base_address import BaseAddress
     from pages.shared.pictures import ROUTES
 
     # Until `st.navigation` has run once, Streamlit would open a deep link to /explore as a bare script of pages/.
@@ -42,5 +47,8 @@ else:
     app = st.App(
         __file__,
         routes=ROUTES,
-        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])],
+        middleware=[
+            Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"]),
+            Middleware(BaseAddress),
+        ],
     )

@@ -47,6 +47,8 @@ class Action:
         Its place in display order (gallery) or its row (map).
     ids : ndarray of int32 or None
         Gallery: the ids that were selected at that moment, in display order. Map: None.
+    labels : tuple of str
+        ``arrange``: the labels of the number keys in their new order.
     """
 
     action: str
@@ -54,6 +56,7 @@ class Action:
     id: int | None = None
     position: int | None = None
     ids: NDArray[np.int32] | None = field(default=None, compare=False, repr=False)
+    labels: tuple[str, ...] = ()
 
 
 def take(inbox: list[Action]) -> tuple[Action, ...]:

@@ -16,7 +16,7 @@ function digest(name) {
 
 // regl-scatterplot is published with these inside its own bundle.
 const inside = new Set(["camera-2d-simple", "dom-2d-camera", "earcut", "gl-matrix", "regl-line", "@flekschas/utils"]);
-for (const name of ["gallery", "map"]) {
+for (const name of ["gallery", "map", "name_field"]) {
   const result = await build({
     entryPoints: [`${name}/src/index.js`],
     outfile: `${name}/${name}.js`,

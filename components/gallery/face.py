@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from types import MappingProxyType
 from typing import Any
 
@@ -17,7 +17,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from components import transfer
-from components.actions import DEFAULT_KEYS, fresh_actions
+from components.actions import DEFAULT_KEYS, Action, fresh_actions, take
 from components.gallery.selection import GallerySelection, decode, encode
 from engine.core import palette
 
@@ -25,7 +25,8 @@ DEFAULT_BUTTONS: Mapping[str, str] = MappingProxyType({"neighbours": "Neighbours
 _WINDOW = 600
 _VERSIONS = 3
 _MOST_ACTIONS = 100
-_STATES = ("selection", "window", "order", "viewing", "event")
+_STATES = ("selection", "window", "order", "viewing", "seen", "event")
+SHAPES = ("tick", "group", "guess", "close")
 
 
 @cache
@@ -111,6 +112,15 @@ def gallery(
     badges: NDArray[np.integer[Any]] | None = None,
     badges_version: str = "",
     badge_names: Sequence[str] = (),
+    badge_colors: Sequence[int] | None = None,
+    marks: NDArray[np.integer[Any]] | None = None,
+    mark_names: Sequence[tuple[str, str]] = (),
+    view: str = "",
+    stale: bool = False,
+    chips: Sequence[str] = (),
+    hints: Mapping[str, str] = MappingProxyType({}),
+    want_seen: bool = False,
+    on_actions: Callable[[tuple[Action, ...]], None] | None = None,
     reasons: Mapping[int, str] | None = None,
     orders: Mapping[str, str] | None = None,
     order: str = "",
@@ -136,11 +146,32 @@ def gallery(
         Given positions (int64, at most 600, those in view), returns one caption each, for the hover text and the full
         screen view. Called in the run after the view moved.
     badges : ndarray of int, shape (n,), or None
-        Code 0..255 of a small mark per image; 0 is none, code c is ``badge_names[c - 1]`` in palette colour c - 1.
+        Code 0..65535 of a word per image; 0 is none, code c is ``badge_names[c - 1]`` in palette colour c - 1.
     badges_version : str
-        Names the content of `badges`; without it the content is hashed at every run.
+        Names the content of `badges` and `marks`; without it the content of `badges` is hashed at every run.
     badge_names : sequence of str
-        Meaning of the codes 1, 2, ..., shown on hover.
+        The words of the codes 1, 2, ...
+    badge_colors : sequence of int or None
+        The palette colour of each word, by default its place.
+    marks : ndarray of int, shape (n,), or None
+        Code 0..255 of a shape beside the word; 0 is none, code c is ``mark_names[c - 1]``. Needs `badges`.
+    mark_names : sequence of (str, str)
+        Shape (one of `SHAPES`) and meaning of the codes 1, 2, ...
+    view : str
+        Names what is looked at. While it stays the same the scroll place is kept, also when `version` changes; a new
+        one begins at the top. By default the version.
+    stale : bool
+        Offer to sort the images anew (action ``refresh_order``).
+    chips : sequence of str
+        Labels of the keys 1, 2, ..., shown below the grid; what a key gives is shown before Python hears of it. The
+        person may put them into another order (action ``arrange``, with the labels in `Action.labels`).
+    hints : mapping of str to str
+        Other keys that work now, and what they do; shown below the grid.
+    want_seen : bool
+        Report whether every image was on the screen (`GallerySelection.all_seen`).
+    on_actions : callable or None
+        Carries out the actions before the page runs. Without it, and where a run began otherwise, they are left in
+        `GallerySelection.actions`.
     reasons : mapping of int to str or None
         Why an image could not be read, by id; shown on its placeholder.
     orders : mapping of str to str or None
@@ -187,6 +218,13 @@ def gallery(
         "badgeNames": list(badge_names),
         "palette": list(palette.CATEGORIES),
         "reasons": {str(image): reason for image, reason in (reasons or {}).items()},
+        "badgeColors": None if badge_colors is None else list(badge_colors),
+        "markNames": [list(pair) for pair in mark_names],
+        "view": view,
+        "stale": stale,
+        "chips": list(chips),
+        "hints": [list(pair) for pair in hints.items()],
+        "wantSeen": want_seen,
         "orders": [list(pair) for pair in (orders or {}).items()],
         "order": order,
         "neighbours": {str(image): [int(i) for i in near] for image, near in (neighbours or {}).items()},
@@ -203,11 +241,26 @@ def gallery(
     with st.container(gap=None):
         transfer.send_code("gallery", key)
         transfer.publish(f"{key}:ids", version, {"ids": order_ids})
-        codes = np.empty(0, dtype=np.uint8) if badges is None else badges.astype(np.uint8)
-        transfer.publish(f"{key}:badges", badges_version, {"codes": codes})
-        result = _component()(key=key, data=data, **transfer.named(*_STATES))
+        codes = np.empty(0, dtype=np.uint16) if badges is None else badges.astype(np.uint16)
+        shapes = np.zeros(len(codes), dtype=np.uint8) if marks is None else marks.astype(np.uint8)
+        transfer.publish(f"{key}:badges", badges_version, {"codes": codes, "marks": shapes})
+        said = transfer.named(*_STATES)
+        if on_actions is not None:
+            said["on_event_change"] = partial(_carry_out, key, version, order_ids, on_actions)
+        result = _component()(key=key, data=data, **said)
     _actions(memory, version, order_ids, result.get("event"))
     return _resolve(memory, version, order_ids, result, order)
+
+
+def _carry_out(
+    key: str, version: str, ids: NDArray[np.int32], on_actions: Callable[[tuple[Action, ...]], None]
+) -> None:
+    """Hand the actions that have just come to the page's function; runs before the page, which nothing can end."""
+    memory = _memory(key)
+    _actions(memory, version, ids, _state(key).get("event"))
+    actions = take(memory["inbox"])
+    if actions:
+        on_actions(actions)
 
 
 def _remember(memory: dict[str, Any], version: str, ids: NDArray[np.integer[Any]]) -> NDArray[np.int32]:
@@ -255,6 +308,9 @@ def _command(memory: dict[str, Any], version: str, ids: NDArray[np.int32]) -> di
 def _actions(memory: dict[str, Any], version: str, ids: NDArray[np.int32], event: object) -> None:
     """Read new actions into the inbox, each with the ids that were selected at its moment."""
     for action, item in fresh_actions(memory, event):
+        labels = item.get("labels")
+        if isinstance(labels, Sequence) and not isinstance(labels, str):
+            action = replace(action, labels=tuple(str(label) for label in labels[:9]))
         said = item.get("selection")
         if isinstance(said, Mapping):
             action = replace(action, ids=ids[_mask(memory, version, ids, said)])
@@ -283,12 +339,14 @@ def _resolve(
     opened = viewing if viewing != memory.get("viewing") else None
     memory["viewing"] = viewing
     chosen = result.get("order")
+    seen = result.get("seen")
     return GallerySelection(
         ids,
         mask,
         opened=opened,
         viewing=viewing,
         order=chosen if isinstance(chosen, str) and chosen else order,
+        all_seen=isinstance(seen, Mapping) and seen.get("v") == version,
         inbox=memory["inbox"],
     )
 

@@ -95,6 +95,8 @@ class GallerySelection:
         Id of the image that stays open full screen, over reruns.
     order : str
         The order chosen in the menu (a key of `orders`), else the given default.
+    all_seen : bool
+        Whether every image was on the screen, since these ids are shown; only where it was asked for.
     inbox : list of Action
         Actions nobody has taken yet; read `actions` instead.
     """
@@ -104,6 +106,7 @@ class GallerySelection:
     opened: int | None = None
     viewing: int | None = None
     order: str = ""
+    all_seen: bool = False
     inbox: list[Action] = field(default_factory=list, repr=False)
 
     @cached_property

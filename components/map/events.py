@@ -72,6 +72,11 @@ class MapEvent:
         return next((taken.position for taken in reversed(self._taken) if taken.action == action), None)
 
     @property
+    def left(self) -> tuple[Action, ...]:
+        """Everything that was asked for on the map, its own clicks too, and not looked at before; reading takes it."""
+        return self._taken
+
+    @property
     def actions(self) -> tuple[Action, ...]:
         """Keys of the page pressed on the map that were not looked at before, in order; reading takes them."""
         return tuple(action for action in self._taken if action.action not in OWN_ACTIONS)

@@ -7,7 +7,7 @@ bytes or one bit per point and never the geometry.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from components import transfer
-from components.actions import DEFAULT_KEYS, fresh_actions
+from components.actions import DEFAULT_KEYS, Action, fresh_actions, take
 from components.map.colors import Coloring, encode_colors
 from components.map.events import LegendEntry, MapEvent
 from components.map.polygon import read_regions, select
@@ -86,6 +86,7 @@ def scatter_map(
     highlight_version: str = "",
     tool: str = "lasso",
     keys: Mapping[str, str] = DEFAULT_KEYS,
+    on_actions: Callable[[tuple[Action, ...], NDArray[np.bool_] | None], None] | None = None,
     thumbnails: bool = True,
     height: int = 560,
     label: str = "Map of the images",
@@ -121,6 +122,9 @@ def scatter_map(
         ``pan``, ``lasso`` or ``box`` at first drawing.
     keys : mapping of str to str
         Keys that become actions (`MapEvent.activated`), and the action they name.
+    on_actions : callable or None
+        Carries out the actions before the page runs; it is given them and the mask of the drawn regions. Without it,
+        and where a run began otherwise, they are left in the event.
     thumbnails : bool
         Whether pictures appear on hover and at density peaks.
     height : int
@@ -199,12 +203,26 @@ def scatter_map(
         transfer.publish(f"{key}:colors", colors_version, {"codes": codes})
         lit = np.empty(0, dtype=bool) if highlight is None else np.asarray(highlight, dtype=bool)
         transfer.publish(f"{key}:highlight", highlight_version, {"bits": np.packbits(lit, bitorder="little")})
-        result = _component()(key=key, data=data, **transfer.named(*_STATES))
+        callbacks = transfer.named(*_STATES)
+        if on_actions is not None:
+            callbacks["on_event_change"] = partial(_carry_out, key, on_actions)
+        result = _component()(key=key, data=data, **callbacks)
     if result.get("webgl") is False:
         memory["webgl"] = False
         st.rerun()
     _actions(memory, result.get("event"))
     return _event(memory, result, n)
+
+
+def _carry_out(key: str, on_actions: Callable[[tuple[Action, ...], NDArray[np.bool_] | None], None]) -> None:
+    """Hand the actions that have just come to the page's function; runs before the page, which nothing can end."""
+    memory = map_memory(key)
+    said = st.session_state.get(key)
+    state = said if isinstance(said, Mapping) else {}
+    _actions(memory, state.get("event"))
+    actions = take(memory["inbox"])
+    if actions:
+        on_actions(actions, resolve_regions(memory, state.get("regions")))
 
 
 def _geometry(points: NDArray[np.float32], ids: NDArray[np.integer[Any]] | None) -> dict[str, NDArray[Any]]:

@@ -46,10 +46,13 @@ export class Outbox {
     if (this.waiting.length === 0) this.stop();
   }
 
+  /** Send an action and return its time. */
   send(action) {
-    this.waiting.push({ t: stamp(), ...action });
+    const sent = { t: stamp(), ...action };
+    this.waiting.push(sent);
     this.stop();
     this.deliver();
+    return sent.t;
   }
 
   deliver() {

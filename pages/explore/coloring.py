@@ -79,7 +79,8 @@ def colors_of(board: Board, by: str) -> tuple[NDArray[Any], list[LegendEntry], s
     place_of[clusters] = np.arange(len(clusters))
     codes = np.where(state.cluster >= 0, place_of[state.cluster], -1)
     legend = [LegendEntry(state.title(cluster)) for cluster in clusters]
-    return _with_noise(codes, len(clusters)), [*legend, LegendEntry("Unsorted", noise=True)], f"{board.version}-cluster"
+    version = f"{board.rows.embedding.key}-{board.members}-cluster"
+    return _with_noise(codes, len(clusters)), [*legend, LegendEntry("Unsorted", noise=True)], version
 
 
 def _with_noise(codes: NDArray[np.int32], count_of: int) -> NDArray[np.uint16]:

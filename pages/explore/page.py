@@ -2,37 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
 from components.actions import Action
-from components.gallery.face import gallery, gallery_order
+from components.gallery.face import gallery, gallery_order, gallery_viewing
 from components.gallery.selection import GallerySelection
 from components.map.events import MapEvent
-from components.map.face import focus_on_map, scatter_map
+from components.map.face import clear_map, focus_on_map, scatter_map
 from engine.geometry.neighbors import search
 from engine.geometry.projection import ProjectionSettings
 from engine.images.sources import shown as readable
+from engine.labels.log import Event
 from engine.labels.state import UNSORTED
-from pages.explore.clusters import cluster_table
+from pages.explore.clusters import choose_clusters, cluster_table
 from pages.explore.coloring import choose_colors, chosen_colors, colors_of
 from pages.explore.search_box import search_box, search_dialog
-from pages.shared.actions import do, pressed, undo_redo
+from pages.shared.actions import carry_out, pressed, undo_redo
 from pages.shared.board import Board, map_points, open_board
 from pages.shared.frame import first_do, heading
+from pages.shared.held import hold
+from pages.shared.label_keys import key_labels
+from pages.shared.marks import marks, of_source, source_filter
 from pages.shared.pictures import strip
-from pages.shared.selection_bar import keys, selection_bar, under_cursor
+from pages.shared.selection_bar import act, new_clusters, selection_bar, under_cursor
 from pages.shared.similar import FOUND, GALLERY, more_like, show_found
-from pages.shared.state import Current, choose, current, escape
+from pages.shared.state import Current, current, escape, settle
 from pages.shared.tasks import newest, start_job
 from pages.shared.words import count
 
 MAP = "explore_map"
+_SEARCH = "search_asked"
 _ORDERS = {"typical": "typical first", "odd": "odd ones first", "path": "by file name", "unsure": "least certain first"}
+OnGallery = Callable[[Sequence[Action]], None]
+OnMap = Callable[[Sequence[Action], NDArray[np.bool_] | None], None]
 
 
-def _map(now: Current, board: Board, mask: NDArray[np.bool_] | None, made: str) -> MapEvent:
+def _map(now: Current, board: Board, mask: NDArray[np.bool_] | None, made: str, on_actions: OnMap) -> MapEvent:
     settings = ProjectionSettings()
     xy, version, final = map_points(now, board.rows, settings)
     if not final and now.dataset is not None and now.configuration is not None:
@@ -62,6 +71,7 @@ def _map(now: Current, board: Board, mask: NDArray[np.bool_] | None, made: str) 
         color_label=by,
         highlight=mask,
         highlight_version=made,
+        on_actions=on_actions,
         height=560,
     )
 
@@ -75,9 +85,13 @@ def _ordered(board: Board, rows: NDArray[np.int64], order: str) -> NDArray[np.in
     return rows[np.argsort(typical if order == "odd" else -typical, kind="stable")]
 
 
-def _gallery(board: Board, rows: NDArray[np.int64], made: str) -> tuple[GallerySelection, NDArray[np.int64]]:
+def _gallery(
+    board: Board, rows: NDArray[np.int64], view: str, home: list[int], on_actions: OnGallery
+) -> tuple[GallerySelection, NDArray[np.int64]]:
     order = gallery_order(GALLERY, "typical")
-    ordered = rows if made.startswith("looking") else _ordered(board, rows, order)
+    ranked = view.startswith("ranked")
+    view = f"{board.run.folder.name}-{board.rows.embedding.key}-{view}-{'' if ranked else order}"
+    ordered, version, stale = hold(GALLERY, view, rows if ranked else _ordered(board, rows, order))
     state = board.state
     names = state.label_names
 
@@ -88,24 +102,24 @@ def _gallery(board: Board, rows: NDArray[np.int64], made: str) -> tuple[GalleryS
             found.append(f"{readable(board.rows.paths[row])} · {label}")
         return found
 
-    viewing = st.session_state.get("explore_viewing")
+    viewing = gallery_viewing(GALLERY)
     chosen = gallery(
         GALLERY,
         board.rows.ids[ordered],
-        version=f"{made}-{order}-{board.version}",
+        version=version,
+        view=view,
+        stale=stale,
         captions=captions,
-        badges=np.minimum(state.codes[ordered] + 1, 255).astype(np.uint8),
-        badges_version=f"{made}-{order}-{board.version}",
-        badge_names=names[:254],
-        orders=_ORDERS,
-        order=order,
+        **marks(board, ordered, home=home),
+        badges_version=f"{version}-{board.version}",
+        chips=key_labels(board),
+        hints={"X": "set aside", "N": "neighbours", "P": "on the map", "Ctrl+Z": "undo", "?": "all keys"},
+        orders={} if ranked else _ORDERS,
+        order="" if ranked else order,
         neighbours=_neighbours(board, viewing),
-        height=600,
+        height=560,
+        on_actions=on_actions,
     )
-    if chosen.viewing != viewing:
-        st.session_state["explore_viewing"] = chosen.viewing
-        if chosen.viewing is not None:
-            st.rerun()
     return chosen, ordered
 
 
@@ -127,12 +141,15 @@ def _focus(
     looking = st.session_state.get(FOUND)
     if looking:
         rows = np.array(looking["rows"], dtype=np.int64)
-        return rows[rows < len(board.rows)], f"looking-{hash(tuple(looking['rows']))}", looking["words"]
+        kind = "ranked" if looking["ranked"] else "listed"
+        words = looking["words"] + (", nearest first" if looking["ranked"] else "")
+        return rows[rows < len(board.rows)], f"{kind}-{hash(tuple(looking['rows']))}", words
     if event_mask is not None and event_mask.any():
         inside = np.flatnonzero(event_mask)
+        drawn = f"drawn-{hash(inside.tobytes())}-{clusters}"
         if clusters:
             inside = inside[np.isin(board.state.cluster[inside], clusters)]
-        return inside, f"drawn-{hash(inside.tobytes())}", "drawn on the map"
+        return inside, drawn, "drawn on the map"
     if clusters:
         words = ", ".join(board.state.title(cluster) for cluster in clusters[:4])
         return board.state.rows(*clusters).astype(np.int64), f"clusters-{clusters}", words
@@ -145,7 +162,6 @@ def _cluster_actions(board: Board, clusters: list[int]) -> None:
         if clusters[0] == UNSORTED:
             st.caption("In no cluster: what the method called noise and what you set aside. Label it or move it.")
             return
-        choose(cluster=str(clusters[0]))
         if pressed("Name and correct it", icon=":material/label:"):
             st.switch_page("pages/label/page.py", query_params=board.now.parameters | {"cluster": str(clusters[0])})
         return
@@ -159,10 +175,18 @@ def _cluster_actions(board: Board, clusters: list[int]) -> None:
             st.caption(escape(board.state.title(cluster)))
             if board.rows.dataset.kind != "vectors":
                 strip(board.rows.ids[board.prototypes.rows_of(cluster, 6)], size=44)
-        name = st.text_input("Name", placeholder="keep the name there is", key=f"merge_name_{chosen}")
-        if pressed("Merge", key="merge_chosen", type="primary"):
-            do(lambda: board.history.merge(board.state, chosen, label=name.strip() or None), galleries=(GALLERY,))
-            st.rerun()
+        key = f"merge_name_{chosen}"
+        st.text_input("Name", placeholder="keep the name there is", key=key)
+        st.button("Merge", key="merge_chosen", type="primary", on_click=_merge, args=(board, chosen, key))
+
+
+def _merge(board: Board, clusters: list[int], key: str) -> None:
+    """Merge the chosen clusters under the name that was typed, and stay with what they became."""
+    name = str(settle(lambda: st.session_state.get(key)) or "").strip()
+    carry_out(
+        lambda: board.history.merge(board.state, clusters, label=name or None),
+        then=lambda event: choose_clusters([int(event.detail["into"])]),
+    )
 
 
 def _narrow_switch() -> None:
@@ -175,31 +199,53 @@ def _narrow_switch() -> None:
     st.html(f"<style>@media (max-width: 800px) {{ .st-key-{hidden} {{ display: none; }} }}</style>")
 
 
-def _carry_out(board: Board, event: MapEvent, chosen: GallerySelection) -> None:
-    """Do what was asked for by keys and buttons of gallery and map."""
+def _acting(board: Board) -> tuple[OnGallery, OnMap]:
+    """Return what carries out the keys and buttons of gallery and map."""
 
-    def show_on_map(action: Action, _rows: NDArray[np.int64]) -> bool:
+    def show_on_map(action: Action, _rows: NDArray[np.int64]) -> None:
         found = under_cursor(board, action)
         if len(found):
             focus_on_map(MAP, int(found[0]))
-        return len(found) > 0
 
-    def look_for(_action: Action, _rows: NDArray[np.int64]) -> bool:
-        if board.rows.dataset.kind != "vectors":
-            search_dialog(board)
-        return False
+    def look_for(_action: Action, _rows: NDArray[np.int64]) -> None:
+        settle(lambda: st.session_state.update({_SEARCH: board.rows.dataset.kind != "vectors"}))
 
-    if event.opened is not None:
-        show_found(more_like(board, np.array([event.opened]))[:121], "neighbours of one image")
-        st.rerun()
-    if event.category is not None:
-        codes, legend, _ = colors_of(board, chosen_colors())
-        if legend:
-            show_found(np.flatnonzero(codes == event.category), legend[event.category].name)
-            st.rerun()
-    drawn = np.flatnonzero(event.mask) if event.mask is not None else None
-    own = {"show_on_map": show_on_map, "search": look_for}
-    keys(board, (*chosen.actions, *event.actions), gallery=GALLERY, maps=(MAP,), drawn=drawn, own=own)
+    def open_point(action: Action, _rows: NDArray[np.int64]) -> None:
+        if action.position is not None:
+            show_found(more_like(board, np.array([action.position]))[:121], "neighbours of one image")
+
+    def category(action: Action, _rows: NDArray[np.int64]) -> None:
+        by = chosen_colors()
+        codes, legend, _ = colors_of(board, by)
+        if action.position is None or not action.position < len(legend):
+            return
+        if by == "cluster":
+            clusters = [*(cluster.id for cluster in board.state.clusters), UNSORTED]
+            choose_clusters([clusters[action.position]])
+        else:
+            show_found(np.flatnonzero(codes == action.position), legend[action.position].name, ranked=False)
+
+    own = {
+        "show_on_map": show_on_map,
+        "search": look_for,
+        "open": open_point,
+        "category": category,
+    }
+
+    def on_gallery(actions: Sequence[Action]) -> None:
+        act(board, actions, gallery=GALLERY, own=own)
+
+    def on_map(actions: Sequence[Action], mask: NDArray[np.bool_] | None) -> None:
+        act(board, actions, gallery=GALLERY, drawn=None if mask is None else np.flatnonzero(mask), own=own)
+
+    return on_gallery, on_map
+
+
+def _show_all() -> None:
+    """Leave the answer to a search, the choice of clusters and what was drawn, in this order."""
+    if settle(lambda: st.session_state.pop(FOUND, None)) is None:
+        choose_clusters([])
+        clear_map(MAP)
 
 
 def page() -> None:
@@ -230,21 +276,37 @@ def page() -> None:
         mask = np.zeros(len(board.rows), dtype=bool)
         mask[[row for row in found["rows"] if row < len(mask)]] = True
         made = f"looking-{hash(tuple(found['rows']))}"
+    on_gallery, on_map = _acting(board)
     with middle, st.container(key="pane_map"):
-        event = _map(now, board, mask, made)
-    rows, made, words = _focus(board, clusters, event.mask)
+        event = _map(now, board, mask, made, on_map)
+    rows, view, words = _focus(board, clusters, event.mask)
     with right, st.container(key="pane_pictures"):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f":gray[{escape(words)}]", width="content")
-            if st.session_state.get(FOUND) and pressed("Back", icon=":material/arrow_back:", type="tertiary"):
-                del st.session_state[FOUND]
-                st.rerun()
-        chosen, ordered = _gallery(board, rows, made)
+            if view != "all":
+                st.button(
+                    "Show all" if clusters or event.mask is not None else "Back", type="tertiary", on_click=_show_all
+                )
+            source = source_filter(board)
+        home = clusters if view.startswith("clusters") else []
+        chosen, ordered = _gallery(board, of_source(board, rows, source), f"{view}-{source}", home, on_gallery)
     selected = ordered[chosen.selected]
-    if not len(selected) and event.mask is not None and event.mask.any():
+    if not len(selected) and event.mask is not None and event.mask.any() and FOUND not in st.session_state:
         selected = rows
-    selection_bar(board, selected, key="explore_bar", gallery=GALLERY, maps=(MAP,))
-    _carry_out(board, event, chosen)
+    selection_bar(board, selected, key="explore_bar", then=lambda done: _show_parts(board, done))
+    if st.session_state.pop(_SEARCH, False):
+        search_dialog(board)
+    if chosen.actions or event.left:
+        on_gallery(chosen.actions)
+        on_map(event.left, event.mask)
+        st.rerun()
+
+
+def _show_parts(board: Board, event: Event) -> None:
+    """Choose the parts that were split off, so that they are shown."""
+    made = new_clusters(board, event)
+    if made:
+        choose_clusters(made)
 
 
 page()

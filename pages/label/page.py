@@ -2,36 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
 from components.actions import DEFAULT_KEYS, Action
 from components.gallery.face import gallery, gallery_order
+from components.name_field.face import name_field
 from engine.images.sources import shown as readable
-from engine.labels.audit import audit_sample
+from engine.labels.log import Event
 from engine.labels.state import Cluster
-from pages.label.label_rail import (
-    Answers,
-    audit_panel,
-    auditing,
-    conflicts_panel,
-    grow_panel,
-    history_panel,
-    twin_of,
-    twin_panel,
-)
+from pages.label.audit_panel import audit_panel, audited, seal
+from pages.label.label_rail import conflicts_panel, grow_panel, history_panel, twin_of, twin_panel
 from pages.label.naming_panel import naming_panel
 from pages.label.review import review
-from pages.shared.actions import carry_out, recent_labels, undo_redo
+from pages.shared.actions import carry_out, recent_labels, say, undo_redo
 from pages.shared.board import Board, open_board
 from pages.shared.frame import first_do, heading
+from pages.shared.held import hold
+from pages.shared.label_keys import key_labels
+from pages.shared.marks import marks, of_source, source_filter
 from pages.shared.pictures import strip
-from pages.shared.selection_bar import keys, selection_bar
-from pages.shared.state import choose, current, escape, settle
+from pages.shared.selection_bar import act, new_clusters, selection_bar
+from pages.shared.state import choose, chosen_clusters, current, settle
 from pages.shared.words import count
 
-GALLERY, AUDIT = "label_gallery", "audit_gallery"
+GALLERY = "label_gallery"
+_BEFORE = "cluster_before"  # where the person came from: an undone split leads back there
 _ORDERS = {"odd": "odd ones first", "typical": "typical first"}
 _KEYS = {key: action for key, action in DEFAULT_KEYS.items() if action in ("label", "reject", "merge", "undo", "redo")}
 
@@ -48,16 +47,20 @@ def _pick(board: Board) -> Cluster | None:
         return None
     ids = [cluster.id for cluster in clusters]
     titles = {cluster.id: f"{board.state.title(cluster.id)} ({cluster.size:,})" for cluster in clusters}
-    wanted = st.query_params.get("cluster", "")
-    at = ids.index(int(wanted)) if wanted.lstrip("-").isdigit() and int(wanted) in ids else 0
+    wanted = [cluster for cluster in chosen_clusters() if cluster in ids]
+    before = st.session_state.get(_BEFORE)
+    at = ids.index(wanted[0]) if wanted else ids.index(before) if before in ids else 0
     named = sum(cluster.name is not None for cluster in clusters)
     left, previous, following, right = st.columns([5, 1.2, 1.2, 4], vertical_alignment="bottom")
-    chosen = left.selectbox(
+    key = f"label_pick_{board.state.version}_{at}"
+    left.selectbox(
         "Cluster",
         ids,
         index=at,
         format_func=titles.__getitem__,
-        key=f"label_pick_{board.state.version}_{at}",
+        key=key,
+        on_change=_picked,
+        args=(key,),
     )
     for place, step, icon, shortcut, words in (
         (previous, at - 1, ":material/chevron_left:", "Alt+Left", "Previous cluster"),
@@ -75,85 +78,97 @@ def _pick(board: Board) -> Cluster | None:
             kwargs={"cluster": str(ids[step])} if there else {},
         )
     right.progress(named / len(clusters), text=f"{named:,} of {count(len(clusters), 'cluster')} named")
-    if chosen is not None and str(chosen) != wanted:
-        choose(cluster=str(chosen))
-    return board.state.find(int(chosen)) if chosen is not None else None
+    if wanted[:1] != [ids[at]]:
+        choose(cluster=str(ids[at]))
+    st.session_state[_BEFORE] = ids[at]
+    return board.state.find(ids[at])
+
+
+def _picked(key: str) -> None:
+    """Go to the cluster that was chosen in the menu."""
+    cluster = settle(lambda: st.session_state.get(key))
+    if cluster is not None:
+        choose(cluster=str(cluster))
 
 
 def _name(board: Board, cluster: Cluster) -> None:
+    """Draw the field for the cluster's name."""
+
+    def named(subject: int, text: str) -> None:
+        following = [other for other in _sorted(board) if other.name is None and other.id != subject]
+        if text != board.state.title(subject) and not carry_out(board.history.rename, board.state, subject, text):
+            return
+        if following:
+            choose(cluster=str(following[0].id))
+        elif cluster.name is None:
+            say("Every cluster has a name now.")
+
     names = list(dict.fromkeys([*recent_labels(board), *(c.name for c in board.state.clusters if c.name)]))
-    key = f"text_{cluster.id}_{board.state.version}"
-    with st.form(f"name_{cluster.id}_{board.state.version}", border=False):
-        left, right = st.columns([4, 1], vertical_alignment="bottom")
-        left.selectbox(
-            "Name",
-            names,
-            index=names.index(cluster.name) if cluster.name in names else None,
-            accept_new_options=True,
-            placeholder="What is this?",
-            key=key,
-        )
-        right.form_submit_button(
-            "Name it", type="primary", width="stretch", on_click=_rename, args=(board, cluster, key)
-        )
+    name_field("label_name", subject=cluster.id, value=cluster.name or "", names=names, on_name=named)
 
 
-def _rename(board: Board, cluster: Cluster, key: str) -> None:
-    """Give the cluster the name that was typed, and go on to the largest that has none yet."""
-    text = settle(lambda: st.session_state.get(key))
-    if not text or not carry_out(lambda: board.history.rename(board.state, cluster.id, text), galleries=(GALLERY,)):
-        return
-    if cluster.name is None and any(c.name is None and c.id != cluster.id for c in _sorted(board)):
-        choose(cluster=None)
+def _after_merge(event: Event) -> None:
+    choose(cluster=str(event.detail["into"]))
 
 
-def _members(board: Board, cluster: Cluster, twin: int | None) -> Answers:
-    """Show the cluster's images, or the random sample of an audit; returns the sample and what of it is selected."""
-    rows = board.state.rows(cluster.id).astype(np.int64)
-    checked = auditing(board, cluster)
-    if checked:
-        st.markdown(f"**{count(checked, 'random image')}.** Select those that do not belong here.")
-        ordered, key, order = audit_sample(board.state.to_audit(cluster.id), checked, random_state=0), AUDIT, ""
-    else:
-        order = gallery_order(GALLERY, "odd")
-        typical = np.nan_to_num(board.prototypes.typicality[rows], nan=-2.0)
-        ordered, key = rows[np.argsort(typical if order == "odd" else -typical, kind="stable")], GALLERY
+def _members(board: Board, cluster: Cluster, twin: int | None) -> None:
+    """Show the cluster's images."""
+    order = gallery_order(GALLERY, "odd")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if board.rows.dataset.kind != "vectors":
+            strip(board.rows.ids[board.prototypes.rows_of(cluster.id, 8)], size=64, wrap=False)
+        source = source_filter(board)
+    rows = of_source(board, board.state.rows(cluster.id).astype(np.int64), source)
+    typical = np.nan_to_num(board.prototypes.typicality[rows], nan=-2.0)
+    fresh = rows[np.argsort(typical if order == "odd" else -typical, kind="stable")]
+    view = f"{board.run.folder.name}-{board.rows.embedding.key}-{cluster.id}-{order}-{source}"
+    ordered, version, stale = hold(GALLERY, view, fresh)
+    labels = board.state.labels
 
     def captions(at: NDArray[np.int64]) -> list[str]:
-        return [readable(board.rows.paths[row]) for row in ordered[at]]
+        said = ((readable(board.rows.paths[row]), labels[row]) for row in ordered[at])
+        return [f"{path} · {label}" if label else path for path, label in said]
 
+    def merge(_action: Action, _rows: NDArray[np.int64]) -> None:
+        if twin is not None:
+            carry_out(board.history.merge, board.state, [cluster.id, twin], then=_after_merge)
+
+    def on_actions(actions: Sequence[Action]) -> None:
+        act(board, actions, gallery=GALLERY, own={"merge": merge})
+
+    hints = {"X": "set aside", "Ctrl+Z": "undo", "?": "all keys"}
+    if twin is not None:
+        hints = {"M": f"merge with {board.state.title(twin)}", **hints}
     chosen = gallery(
-        key,
+        GALLERY,
         board.rows.ids[ordered],
-        version=f"{board.version}-{cluster.id}-{order}",
+        version=version,
+        view=view,
+        stale=stale,
         captions=captions,
-        orders={} if checked else _ORDERS,
+        **marks(board, ordered, home=(cluster.id,)),
+        badges_version=f"{version}-{board.version}",
+        chips=key_labels(board),
+        hints=hints,
+        orders=_ORDERS,
         order=order,
-        keys={} if checked else _KEYS,
+        keys=_KEYS,
         buttons={},
         height=520,
+        empty="No image of this cluster has such a label." if source else "No images here.",
+        on_actions=on_actions,
     )
-    if checked:
-        return ordered, ordered[chosen.selected]
-    selection_bar(board, ordered[chosen.selected], key="label_bar", gallery=GALLERY)
-    _keys_in_use(board, twin)
-
-    def merge(_action: Action, _rows: NDArray[np.int64]) -> bool:
-        return twin is not None and carry_out(
-            lambda: board.history.merge(board.state, [cluster.id, twin]), galleries=(GALLERY,)
-        )
-
-    keys(board, chosen.actions, gallery=GALLERY, own={"merge": merge})
-    return ordered[:0], ordered[:0]
+    selection_bar(board, ordered[chosen.selected], key="label_bar", then=lambda event: _show_parts(board, event))
+    if chosen.actions:
+        on_actions(chosen.actions)
+        st.rerun()
 
 
-def _keys_in_use(board: Board, twin: int | None) -> None:
-    """Say in one line what the keys do now."""
-    said = [f"**{place}** {escape(name)}" for place, name in enumerate(recent_labels(board), start=1)]
-    said.append("**X** set aside")
-    if twin is not None:
-        said.append(f"**M** merge with {escape(board.state.title(twin))}")
-    st.caption(" · ".join([*said, "**Ctrl+Z** undo", "**?** all keys"]))
+def _show_parts(board: Board, event: Event) -> None:
+    """Go to the first of the parts that a cluster was split into."""
+    made = new_clusters(board, event)
+    if made:
+        choose(cluster=str(made[0]))
 
 
 def _cluster_page(board: Board) -> None:
@@ -168,18 +183,19 @@ def _cluster_page(board: Board) -> None:
         main, rail = st.columns([7, 3], gap="medium")
     with main:
         _name(board, cluster)
-        if pictures:
-            strip(board.rows.ids[board.prototypes.rows_of(cluster.id, 8)], size=84, wrap=False)
-        answers = _members(board, cluster, twin[0] if twin else None)
+        if audited(board, cluster):
+            audit_panel(board, cluster)
+        else:
+            _members(board, cluster, twin[0] if twin else None)
     with rail:
         if pictures:
             if twin is not None:
-                twin_panel(board, cluster, *twin, gallery=GALLERY)
-            audit_panel(board, cluster, answers)
-            grow_panel(board, cluster, gallery=GALLERY)
+                twin_panel(board, cluster, *twin, then=_after_merge)
+            seal(board, cluster)
+            grow_panel(board, cluster)
         naming_panel(board)
         conflicts_panel(board)
-        history_panel(board, gallery=GALLERY)
+        history_panel(board)
 
 
 def page() -> None:
@@ -202,7 +218,7 @@ def page() -> None:
             default="Clusters",
             required=True,
             key="label_view",
-            persist_state="session",
+            bind="query-params",
             label_visibility="collapsed",
         )
         undo_redo(board)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -14,11 +15,14 @@ from streamlit.delta_generator import DeltaGenerator
 from components.actions import DEFAULT_KEYS, Action
 from components.gallery.face import gallery, gallery_order
 from engine.images.sources import shown as readable
-from engine.labels import proposals as engine_proposals
-from pages.shared.actions import carry_out, pressed
+from engine.labels.proposals import Proposals, Spread, is_stale, open_proposals, spread, spreads_quickly
+from pages.shared.actions import do, pressed
 from pages.shared.board import Board, graph_for
+from pages.shared.held import hold
 from pages.shared.job_view import job_view
-from pages.shared.selection_bar import keys, selection_bar
+from pages.shared.label_keys import key_labels
+from pages.shared.marks import MARK_NAMES, marks
+from pages.shared.selection_bar import act, selection_bar
 from pages.shared.tasks import newest, start_job
 from pages.shared.words import count
 
@@ -28,29 +32,6 @@ _KEYS = {
     **{key: action for key, action in DEFAULT_KEYS.items() if action in ("label", "reject", "undo", "redo")},
     "y": "agree",
 }
-
-
-@dataclass(frozen=True)
-class Proposals:
-    """Images without a label of their own, with the label proposed to each.
-
-    Attributes
-    ----------
-    rows : (m,) int64
-        Rows of the board.
-    names : list of str
-        The label proposed to each.
-    confidence, margin : (m,) float32
-        Chance of that label, and its lead over the second.
-    offered : engine.labels.proposals.Proposals
-        The same for the label history.
-    """
-
-    rows: NDArray[np.int64]
-    names: list[str]
-    confidence: NDArray[np.float32]
-    margin: NDArray[np.float32]
-    offered: engine_proposals.Proposals
 
 
 def review(board: Board) -> None:
@@ -84,92 +65,124 @@ def review(board: Board) -> None:
 
 def _queue(board: Board, folder: Path, places: DeltaGenerator) -> None:
     found = _open_proposals(board, folder)
-    if found.offered.stale:
+    if found.stale:
         st.info("The labels have changed since these proposals were made. Spread them again.")
-        return
-    if not len(found.rows):
-        st.success("Every image near a labelled one has its label.", icon=":material/check:")
-        return
     with places:
         _accept(board, found)
     order = gallery_order(GALLERY, "unsure")
-    certain = np.lexsort((found.confidence, found.margin))
-    at = certain if order == "unsure" else certain[::-1]
-    rows = found.rows[at]
-    names = sorted(set(found.names))
-    codes = {name: min(code, 255) for code, name in enumerate(names, start=1)}
+    certain = np.lexsort((found.probability, found.margin))
+    fresh = found.rows[certain if order == "unsure" else certain[::-1]]
+    view = f"{board.run.folder.name}-{board.rows.embedding.key}-{order}"
+    rows, version, stale = hold(GALLERY, view, fresh)
+    if not len(rows) and not found.stale:
+        st.success("Every image near a labelled one has its label.", icon=":material/check:")
+        return
+    if not len(found) and not found.stale:
+        st.caption("Every image near a labelled one has its label. Those that you have just seen stay in view.")
+    place = np.full(len(board.rows), -1)
+    place[found.rows] = np.arange(len(found.rows))
+    at = place[rows]
 
-    def captions(places: NDArray[np.int64]) -> list[str]:
-        return [
-            f"{readable(board.rows.paths[rows[place]])} · {found.names[at[place]]}? {found.confidence[at[place]]:.0%}"
-            for place in places
-        ]
+    def captions(wanted: NDArray[np.int64]) -> list[str]:
+        said = []
+        for row, open_at in zip(rows[wanted], at[wanted], strict=True):
+            label = board.state.labels[row]
+            guess = f"{found.names[open_at]}? {found.probability[open_at]:.0%}" if open_at >= 0 else label or "no label"
+            said.append(f"{readable(board.rows.paths[row])} · {guess}")
+        return said
+
+    def agree(_action: Action, concerned: NDArray[np.int64]) -> None:
+        _agree(board, found, place[concerned][place[concerned] >= 0])
+
+    def on_actions(actions: Sequence[Action]) -> None:
+        act(board, actions, gallery=GALLERY, own={"agree": agree})
 
     chosen = gallery(
         GALLERY,
         board.rows.ids[rows],
-        version=f"{folder.name}-{board.version}-{order}",
+        version=version,
+        view=view,
+        stale=stale,
         captions=captions,
-        badges=np.array([codes[found.names[place]] for place in at], np.uint8),
-        badges_version=f"{folder.name}-{board.version}-{order}",
-        badge_names=names[:255],
+        **_marks(board, found, rows, at),
+        badges_version=f"{folder.name}-{version}-{board.version}",
+        chips=key_labels(board),
+        hints={"Y": "agree", "X": "set aside", "Ctrl+Z": "undo", "?": "all keys"},
         orders=_ORDERS,
         order=order,
         keys=_KEYS,
         buttons={},
         height=560,
         label="Images without a label",
+        on_actions=on_actions,
     )
     picked = at[chosen.selected]
-
-    def agree_to_picked() -> None:
-        _agree(board, found, picked)
-
+    picked = picked[picked >= 0]
     st.button(
         f"Agree with {count(len(picked), 'proposal')}",
         icon=":material/done_all:",
         disabled=not len(picked),
         help="The selected images get the label that is proposed to each (y)",
-        on_click=agree_to_picked,
+        on_click=_agree,
+        args=(board, found, picked),
     )
-    selection_bar(board, rows[chosen.selected], key="review_bar", gallery=GALLERY)
+    selection_bar(board, rows[chosen.selected], key="review_bar")
+    if chosen.actions:
+        on_actions(chosen.actions)
+        st.rerun()
 
-    def agree(_action: Action, concerned: NDArray[np.int64]) -> bool:
-        return _agree(board, found, np.flatnonzero(np.isin(found.rows, concerned)))
 
-    keys(board, chosen.actions, gallery=GALLERY, own={"agree": agree})
+def _marks(board: Board, found: Proposals, rows: NDArray[np.int64], at: NDArray[np.int64]) -> dict[str, Any]:
+    """Return the marks of a gallery: the proposed label with its chance, or what the person has said by now."""
+    given = marks(board, rows)
+    names = list(given["badge_names"])
+    percent = np.rint(100 * found.probability).astype(np.int64)
+    codes = {name: code for code, name in enumerate(sorted(set(found.names)))}
+    proposed = np.array([codes[name] for name in found.names], np.int64) * 101 + percent
+    kinds, kind_of = np.unique(proposed, return_inverse=True)
+    titles = list(codes)
+    words = [f"{titles[kind // 101]} {kind % 101}%" for kind in kinds.tolist()]
+    open_now = at >= 0
+    given["badges"][open_now] = 1 + len(names) + kind_of[at[open_now]]
+    given["marks"][open_now] = len(MARK_NAMES) + 1
+    known = {name: code for code, name in enumerate(names)}
+    colors = [*range(len(names)), *(known.get(titles[kind // 101], kind // 101) for kind in kinds.tolist())]
+    return given | {
+        "badge_names": [*names, *words],
+        "badge_colors": colors,
+        "mark_names": (*MARK_NAMES, ("guess", "proposed by its neighbours")),
+    }
 
 
 def _open_proposals(board: Board, folder: Path) -> Proposals:
     """Return what can be accepted now; spread anew at once where the labels have changed and it takes no time."""
-    made = engine_proposals.Spread.read(folder / "spread.npz")
-    if engine_proposals.is_stale(board.state, made) and engine_proposals.spreads_quickly(board.state):
+    made = Spread.read(folder / "spread.npz")
+    if is_stale(board.state, made) and spreads_quickly(board.state):
         made = _spread(board, board.version)
-    found = engine_proposals.open_proposals(board.state, made)
-    return Proposals(found.rows, found.names, found.probability, found.margin, found)
+    return open_proposals(board.state, made)
 
 
 @st.cache_resource(show_spinner="Spreading the labels", max_entries=2)
-def _spread(_board: Board, version: str) -> engine_proposals.Spread:
-    return engine_proposals.spread(graph_for(_board.now, _board.rows), _board.state)
+def _spread(_board: Board, version: str) -> Spread:
+    return spread(graph_for(_board.now, _board.rows), _board.state)
 
 
 def _accept(board: Board, found: Proposals) -> None:
     """Take all proposals that are sure enough, by one button."""
     least = st.slider("At least so sure", 10, 100, 90, format="%d%%", key="review_least", width=220)
-    sure = np.flatnonzero(found.confidence >= least / 100)
-    if pressed(
+    sure = np.flatnonzero(found.probability >= least / 100)
+    st.button(
         f"Label {count(len(sure), 'image')}",
         key="review_accept",
         icon=":material/label:",
         disabled=not len(sure),
         help="Each gets the label proposed to it; one undo takes all back",
-    ):
-        _agree(board, found, sure, looked_at=False)
-        st.rerun()
+        on_click=_agree,
+        args=(board, found, sure),
+        kwargs={"looked_at": False},
+    )
 
 
-def _agree(board: Board, found: Proposals, at: NDArray[np.int64], *, looked_at: bool = True) -> bool:
+def _agree(board: Board, found: Proposals, at: NDArray[np.int64], *, looked_at: bool = True) -> None:
     """Give some images the label proposed to each: picked ones by the person, the rest as accepted guesses."""
-    action = partial(board.history.accept, board.state, found.offered, at, looked_at=looked_at)
-    return carry_out(action, galleries=(GALLERY,))
+    do(partial(board.history.accept, board.state, found, at, looked_at=looked_at))

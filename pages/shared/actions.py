@@ -13,8 +13,6 @@ from typing import Any
 
 import streamlit as st
 
-from components.gallery.face import clear_gallery
-from components.map.face import clear_map
 from engine.core.errors import KindredError
 from engine.labels.log import Event
 from pages.shared.board import Board
@@ -26,8 +24,7 @@ _LOOK_EVERY = 3.0  # seconds between two looks at whether another window wrote
 def carry_out(
     action: Callable[..., Event],
     *args: Any,  # noqa: ANN401 - what the action takes
-    galleries: tuple[str, ...] = (),
-    maps: tuple[str, ...] = (),
+    then: Callable[[Event], None] | None = None,
 ) -> bool:
     """Carry out a label action; the sentence appears in the next run. Returns False when it was refused.
 
@@ -37,39 +34,30 @@ def carry_out(
         Writes one event; it touches nothing of Streamlit.
     *args
         What it is given.
-    galleries, maps : tuple of str
-        Where nothing is selected any more afterwards.
+    then : function, optional
+        Is given the event: leads to where the work goes on.
     """
     try:
         event = action(*args)
     except KindredError as error:
         say(f"{error.sentence} {error.hint}", ":material/error:")
         return False
-    say(f"{event.sentence}. Undo with Ctrl+Z.")
-
-    def clear() -> None:
-        for key in galleries:
-            clear_gallery(key)
-        for key in maps:
-            clear_map(key)
-
-    settle(clear)
+    say(event.sentence if event.kind in ("undo", "redo") else f"{event.sentence}. Undo with Ctrl+Z.")
+    if then is not None:
+        then(event)
     return True
 
 
 def do(
     action: Callable[..., Event],
     *args: Any,  # noqa: ANN401 - what the action takes
-    galleries: tuple[str, ...] = (),
-    maps: tuple[str, ...] = (),
+    then: Callable[[Event], None] | None = None,
 ) -> None:
     """Carry out a label action, as a button's `on_click`; the arguments are those of `carry_out`."""
-    carry_out(action, *args, galleries=galleries, maps=maps)
+    carry_out(action, *args, then=then)
 
 
-def do_with(
-    key: str, action: Callable[[Any], Event], *, galleries: tuple[str, ...] = (), maps: tuple[str, ...] = ()
-) -> None:
+def do_with(key: str, action: Callable[[Any], Event], *, then: Callable[[Event], None] | None = None) -> None:
     """Carry out an action on what was chosen in the menu `key`, as its `on_change`.
 
     The key holds the version of the labels, so that the menu is a new, empty one after each action. Emptying it would
@@ -77,7 +65,7 @@ def do_with(
     """
     chosen = settle(lambda: st.session_state.get(key))
     if chosen is not None:
-        do(action, chosen, galleries=galleries, maps=maps)
+        do(action, chosen, then=then)
 
 
 def pressed(label: str, *, key: str = "", button: Callable[..., Any] = st.button, **options: Any) -> bool:  # noqa: ANN401

@@ -132,19 +132,19 @@ class Board:
         return f"{self.run.folder.name}-{self.rows.embedding.key}-{self.state.version}"
 
     @property
-    def _members(self) -> str:
+    def members(self) -> str:
         """Names who is in which cluster; a new name for a cluster leaves it as it is."""
         return hashlib.blake2b(self.state.cluster.tobytes(), digest_size=16).hexdigest()
 
     @property
     def prototypes(self) -> Prototypes:
         """The rows that stand for each cluster."""
-        return _prototypes(self.rows, self.state.cluster, self.rows.embedding.key, self._members)
+        return _prototypes(self.rows, self.state.cluster, self.rows.embedding.key, self.members)
 
     @property
     def quality(self) -> dict[int, float]:
         """Mean silhouette of each cluster."""
-        return _quality(self.rows, self.state.cluster, self.rows.embedding.key, self._members)
+        return _quality(self.rows, self.state.cluster, self.rows.embedding.key, self.members)
 
 
 def open_board(now: Current) -> Board | None:

@@ -24,6 +24,7 @@ _STYLE = """<style>
 [data-testid="stMainBlockContainer"] { padding: 2.2rem 1.5rem 3rem; max-width: none; }
 [data-testid="stSidebarHeader"] { height: 2.2rem; margin: 0; padding-block: 0; }
 [data-testid="stSidebarUserContent"] { padding-top: 0; }
+[data-testid="stToastContainer"] { top: auto !important; bottom: 16px !important; }
 .stApp { font-variant-numeric: tabular-nums; }
 img { max-width: none; }
 @media (max-width: 1100px) {
@@ -93,7 +94,7 @@ def _steps_and_jobs(now: Current, were_active: Set[str]) -> None:
     running = _active(now, found)
     for screen in SCREENS:
         _link(now, screen, running)
-    shown = _tray(found)
+    shown = _tray(now, found)
     if shown:
         st.markdown("##### Jobs")
     for job in shown:
@@ -149,14 +150,20 @@ def _link(now: Current, screen: Screen, running: dict[str, JobStatus]) -> None:
     )
 
 
-def _tray(found: Sequence[JobStatus]) -> list[JobStatus]:
-    """Return the jobs to show: those at work, and what ended without success and was not dismissed."""
+def _tray(now: Current, found: Sequence[JobStatus]) -> list[JobStatus]:
+    """Return the jobs to show: those at work, and what of this data set ended without success and was not dismissed."""
+    own = now.dataset.id if now.dataset else ""
     dismissed = st.session_state.setdefault("dismissed_jobs", set())
     recent = [job for job in found if time.time() - job.created < _RECENT]
     return [
         job
         for job in recent
-        if job.active or (job.state in ("failed", "interrupted", "cancelled") and job.folder.name not in dismissed)
+        if job.active
+        or (
+            job.state in ("failed", "interrupted", "cancelled")
+            and job.folder.name not in dismissed
+            and job.config.get("dataset", {}).get("id") == own
+        )
     ][:6]
 
 

@@ -10,26 +10,26 @@ from numpy.typing import NDArray
 
 from components.actions import Action
 from components.gallery.face import select_in_gallery
-from engine.core.errors import KindredError
+from engine.labels.log import Event
 from engine.labels.state import LOCKED
 from pages.shared.actions import do, do_with, pressed, recent_labels, say
 from pages.shared.board import Board
+from pages.shared.held import refresh_order
+from pages.shared.label_keys import arrange_keys, key_labels
 from pages.shared.similar import GALLERY, more_like, show_found
-from pages.shared.state import show_error
 from pages.shared.words import count
 
 _NEW = "New cluster"
 
 
 def selection_bar(
-    board: Board, chosen: NDArray[np.int64], *, key: str, gallery: str, maps: tuple[str, ...] = ()
+    board: Board, chosen: NDArray[np.int64], *, key: str, then: Callable[[Event], None] | None = None
 ) -> None:
-    """Draw the bar for the chosen rows of the board; nothing when none are chosen."""
+    """Draw the bar for the chosen rows of the board; `then` leads to new clusters after a split."""
     if not len(chosen):
         st.caption("Select images by click, Shift, Ctrl, drag or Ctrl+A; draw on the map. Press ? for all keys.")
         return
     state, history = board.state, board.history
-    done = {"galleries": (gallery,), "maps": maps}
     label_key, move_key = f"{key}_label_{state.version}", f"{key}_move_{state.version}"
     with st.container(horizontal=True, vertical_alignment="bottom", border=True):
         st.markdown(f"**{count(len(chosen), 'image')} selected**", width="content")
@@ -46,7 +46,6 @@ def selection_bar(
             width=200,
             on_change=do_with,
             args=(label_key, lambda label: history.label(state, chosen, label)),
-            kwargs=done,
         )
         st.selectbox(
             "Move to",
@@ -62,7 +61,7 @@ def selection_bar(
                 move_key,
                 lambda to: history.split(state, chosen) if to == _NEW else history.move(state, chosen, int(to)),
             ),
-            kwargs=done,
+            kwargs={"then": then},
         )
         st.button(
             "Set aside",
@@ -71,7 +70,6 @@ def selection_bar(
             help="Not of this cluster: they become unsorted, in no cluster (x)",
             on_click=do,
             args=(history.reject, state, chosen),
-            kwargs=done,
         )
         st.button(
             "Confirm",
@@ -80,7 +78,6 @@ def selection_bar(
             help="These are right as they are",
             on_click=do,
             args=(history.confirm, state, chosen),
-            kwargs=done,
         )
         if pressed(
             "More like these", icon=":material/add_photo_alternate:", key=f"{key}_more", help="Explore shows them"
@@ -89,19 +86,20 @@ def selection_bar(
             select_in_gallery(GALLERY, board.rows.ids[chosen])
             st.switch_page("pages/explore/page.py", query_params=board.now.parameters)
         with st.popover("More", icon=":material/more_horiz:"):
-            _rarer(board, chosen, key, done)
+            _rarer(board, chosen, key, then)
 
 
-def _rarer(board: Board, chosen: NDArray[np.int64], key: str, done: dict[str, tuple[str, ...]]) -> None:
+def _rarer(board: Board, chosen: NDArray[np.int64], key: str, then: Callable[[Event], None] | None) -> None:
     state, history = board.state, board.history
     parts = st.slider(
         "Split by re-clustering into", 2, 12, 2, key=f"{key}_parts", help="k-means on the selected images only"
     )
-    if pressed("Split", icon=":material/call_split:", key=f"{key}_split"):
-        groups = _groups(board, chosen, parts)
-        if groups is not None:
-            do(lambda: history.split(state, chosen, groups), **done)
-            st.rerun()
+    st.button(
+        "Split",
+        icon=":material/call_split:",
+        key=f"{key}_split",
+        on_click=lambda: do(lambda: history.split(state, chosen, _groups(board, chosen, parts)), then=then),
+    )
     locked = bool(np.all(state.status[chosen] == LOCKED))
     st.button(
         "Unlock" if locked else "Lock",
@@ -109,7 +107,6 @@ def _rarer(board: Board, chosen: NDArray[np.int64], key: str, done: dict[str, tu
         key=f"{key}_lock",
         on_click=do,
         args=(history.unlock if locked else history.lock, state, chosen),
-        kwargs=done,
     )
     st.button(
         "Remove label",
@@ -117,73 +114,73 @@ def _rarer(board: Board, chosen: NDArray[np.int64], key: str, done: dict[str, tu
         key=f"{key}_unlabel",
         on_click=do,
         args=(history.label, state, chosen, None),
-        kwargs=done,
     )
 
 
-def _groups(board: Board, chosen: NDArray[np.int64], parts: int) -> NDArray[np.int64] | None:
+def _groups(board: Board, chosen: NDArray[np.int64], parts: int) -> NDArray[np.int64]:
     from engine.clustering.kmeans import KMeans, KMeansSettings
 
-    try:
-        settings = KMeansSettings(n_clusters=parts)
-        return KMeans(settings).fit(board.rows.vectors[chosen]).labels_.astype(np.int64)
-    except KindredError as error:
-        show_error(error)
-        return None
+    settings = KMeansSettings(n_clusters=parts)
+    return KMeans(settings).fit(board.rows.vectors[chosen]).labels_.astype(np.int64)
 
 
-def keys(
-    board: Board,
-    actions: Sequence[Action],
-    *,
-    gallery: str,
-    maps: tuple[str, ...] = (),
-    drawn: NDArray[np.int64] | None = None,
-    own: Mapping[str, Callable[[Action, NDArray[np.int64]], bool]] | None = None,
+def new_clusters(board: Board, event: Event) -> list[int]:
+    """Return the clusters that an event has made of parts of those on the board."""
+    known = {cluster.id for cluster in board.state.clusters}
+    state = board.history.state(board.rows.contents, board.base, run=board.run.folder.name)
+    made = [cluster.id for cluster in state.clusters if cluster.id not in known]
+    return made if event.kind == "split" else []
+
+
+Own = Mapping[str, Callable[[Action, NDArray[np.int64]], None]]
+
+
+def act(
+    board: Board, actions: Sequence[Action], *, gallery: str, drawn: NDArray[np.int64] | None = None, own: Own
 ) -> None:
-    """Carry out what was asked for by key or button in the gallery and on the map, in order; then run the page anew.
+    """Carry out what was asked for by key or button in the gallery and on the map, in order; for use in a callback.
 
     Parameters
     ----------
     actions : sequence of Action
         Each concerns the images that were selected at its moment, else the one under the cursor.
+    gallery : str
+        The key of the page's gallery.
     drawn : (m,) int64, optional
         Rows drawn on the map: what its keys concern.
-    own : mapping of str to function, optional
-        What the page itself does with an action and its rows; returns whether the page must run anew.
+    own : mapping of str to function
+        What the page itself does with an action and its rows.
     """
     history, state = board.history, board.state
-    done = {"galleries": (gallery,), "maps": maps}
-    again = False
     for action in actions:
         rows = _concerned(board, action, drawn)
-        if own is not None and action.action in own:
-            again |= own[action.action](action, rows)
+        if action.action in own:
+            own[action.action](action, rows)
         elif action.action in ("undo", "redo"):
-            do(history.undo if action.action == "undo" else history.redo, galleries=(gallery,))
-            again = True
-        elif not len(rows) or (action.action == "neighbours" and action.id is None):
-            continue
+            do(history.undo if action.action == "undo" else history.redo)
+        elif action.action == "refresh_order":
+            refresh_order(gallery)
+        elif action.action == "arrange":
+            arrange_keys(board, action.labels)
         elif action.action == "label" and action.key.isdigit():
-            _label(board, rows, int(action.key), done)
-            again = True
+            _label(board, rows, int(action.key))
+        elif not len(rows):
+            continue
         elif action.action == "reject":
-            do(lambda rows=rows: history.reject(state, rows), **done)  # type: ignore[misc]
-            again = True
-        elif action.action == "neighbours":
+            do(history.reject, state, rows)
+        elif action.action == "neighbours" and action.id is not None:
             show_found(more_like(board, under_cursor(board, action))[:121], "neighbours of one image")
-            again = True
-    if again:
-        st.rerun()
 
 
-def _label(board: Board, rows: NDArray[np.int64], place: int, done: dict[str, tuple[str, ...]]) -> None:
+def _label(board: Board, rows: NDArray[np.int64], place: int) -> None:
     """Give the rows the label that a digit stands for."""
-    names = recent_labels(board)
-    if place <= len(names):
-        do(lambda: board.history.label(board.state, rows, names[place - 1]), **done)
+    names = key_labels(board)
+    if place > len(names):
+        say(f"Key {place} has no label yet: a new label takes the next free key.", ":material/info:")
+    elif not len(rows):
+        say("Select an image first.", ":material/info:")
     else:
-        say("That key has no label yet: use a label once first.", ":material/info:")
+        do(board.history.label, board.state, rows, names[place - 1])
 
 
 def _concerned(board: Board, action: Action, drawn: NDArray[np.int64] | None) -> NDArray[np.int64]:

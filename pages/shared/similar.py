@@ -16,9 +16,9 @@ GALLERY = "explore_gallery"  # Explore's own, which shows the answer
 MOST = 240  # images that an answer holds
 
 
-def show_found(rows: NDArray[np.int64], words: str) -> None:
-    """Let the gallery of Explore show these rows from the next run on."""
-    settle(lambda: st.session_state.update({FOUND: {"rows": rows.tolist(), "words": words}}))
+def show_found(rows: NDArray[np.int64], words: str, *, ranked: bool = True) -> None:
+    """Let the gallery of Explore show these rows from the next run on; `ranked` rows keep their own order."""
+    settle(lambda: st.session_state.update({FOUND: {"rows": rows.tolist(), "words": words, "ranked": ranked}}))
 
 
 def more_like(board: Board, chosen: NDArray[np.int64]) -> NDArray[np.int64]:

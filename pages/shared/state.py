@@ -111,6 +111,8 @@ def choose(**values: str | None) -> None:
     """Change the choice, in the URL and in the session; choosing a data set forgets what hung on the old one."""
     if "data" in values:
         values = {"embedding": None, "run": None, "cluster": None, **values}
+    elif "run" in values:
+        values = {"cluster": None, **values}
     settle(lambda: _write(values))
 
 
@@ -121,6 +123,12 @@ def _write(values: dict[str, str | None]) -> None:
             st.query_params[name] = value
         elif name in st.query_params:
             del st.query_params[name]
+
+
+def chosen_clusters() -> list[int]:
+    """Return the clusters that the address names, else those that this session looked at last."""
+    found = (part.strip() for part in _asked("cluster").split(","))
+    return [int(part) for part in found if part.removeprefix("-").isdigit()]
 
 
 def current() -> Current:
@@ -139,9 +147,16 @@ def current() -> Current:
         made_with = run.config.get("embedding", {}).get("config_key")
         configuration = next((item for item in usable if item.key == made_with), configuration)
     found = Current(workspace, dataset, configurations, configuration, runs, run)
+    _remember(found)
+    return found
+
+
+def _remember(found: Current) -> None:
+    """Keep the choice in the session and in the address, so that a reload or a copied link restores it."""
     for name, value in found.parameters.items():
         st.session_state[f"current_{name}"] = value
-    return found
+        if st.query_params.get(name) != value:
+            st.query_params[name] = value
 
 
 def _dataset(workspace: Workspace) -> Dataset | None:

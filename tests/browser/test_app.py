@@ -36,10 +36,8 @@ def labels_of(workspace, rows, run):
 
 def name_it(page, text):
     page.get_by_role("button", name="Name it").wait_for(timeout=LONG)
-    box = page.get_by_role("combobox", name="Name")
-    box.fill(text)
+    page.get_by_role("combobox", name="Name").fill(text)
     page.keyboard.press("Enter")
-    page.get_by_role("button", name="Name it").click()
 
 
 def test_two_windows_see_each_other_and_undo_takes_back_whole_actions(seeded, visit):

@@ -22,13 +22,13 @@ def digest(name: str) -> str:
     return (found.update((ROOM / "package.json").read_bytes()) or found).hexdigest()[:32]
 
 
-@pytest.mark.parametrize("name", ["gallery", "map"])
+@pytest.mark.parametrize("name", ["gallery", "map", "name_field"])
 def test_the_bundle_was_built_from_these_sources(name):
     first = (ROOM / name / f"{name}.js").read_text(encoding="utf-8").split("\n", 1)[0]
     assert digest(name) in first, "run `npm ci && npm run build` in components/"
 
 
-@pytest.mark.parametrize("name", ["gallery", "map"])
+@pytest.mark.parametrize("name", ["gallery", "map", "name_field"])
 def test_a_bundle_loads_nothing_from_elsewhere(name):
     text = (ROOM / name / f"{name}.js").read_text(encoding="utf-8")
     assert not re.search(r"\bimport\s*\(|\bfrom\s*[\"'][\w@./:-]+[\"']|importScripts", text)

@@ -140,16 +140,20 @@ def test_an_audit_counts_what_is_selected_and_keeps_the_exact_bound(clustered, a
     app.run()
     app.switch_page("pages/label/page.py").run()
     next(button for button in app.button if button.label == "Check a random sample").click().run()
+    version = list(app.session_state["_kindred_gallery:audit_gallery"]["seen"])[-1]
+    chosen = {"v": version, "c": 9, "t": 1, "k": "ranges", "r": [0, 2]}
+    app.session_state["audit_gallery"] = {"selection": chosen}
+    app.run()
+    keep = next(button for button in app.button if button.label == "Keep: 2 wrong, the others right")
+    assert keep.disabled  # the last image was not on the screen yet
+    app.session_state["audit_gallery"] = {"selection": chosen, "seen": {"v": version}}
+    app.run()
+    assert any("**2 wrong**" in text.value for text in app.markdown)
+    next(button for button in app.button if button.key == "audit_keep").click().run()
+    assert not app.exception
     history = LabelHistory(workspace, rows.dataset.id)
     state = history.state(rows.contents, run.assignments, run=run.folder.name)
     largest = max(state.clusters, key=lambda cluster: cluster.size)
-    version = f"{run.folder.name}-{rows.embedding.key}-{state.version}-{largest.id}-"
-    app.session_state["audit_gallery"] = {"selection": {"v": version, "c": 0, "t": 1, "k": "ranges", "r": [0, 2]}}
-    app.run()
-    assert any("**2 wrong**" in text.value for text in app.markdown)
-    next(button for button in app.button if button.label == "Keep this result").click().run()
-    assert not app.exception
-    state = history.state(rows.contents, run.assignments, run=run.folder.name)
     bounds = state.bound[state.rows(largest.id)]
     assert np.isnan(bounds).sum() == 2, "the two wrong ones"
     bound = purity_bound(largest.size, 2, population=largest.size)
@@ -187,7 +191,7 @@ def test_what_was_set_aside_is_listed_as_unsorted(clustered, app):
     app.switch_page("pages/explore/page.py").run()
     table = app.dataframe[0].value
     assert table.iloc[-1][["name", "images"]].tolist() == ["Unsorted", 4]
-    app.session_state["explore_clusters_1_"] = {"selection": {"rows": [len(table) - 1], "columns": [], "cells": []}}
+    app.query_params["cluster"] = "-1"
     app.run()
     assert not app.exception and not app.error
     assert any("what the method called noise and what you set aside" in text.value for text in app.caption)

@@ -58,13 +58,10 @@ def opened(app, path):
     return app.switch_page(f"pages/{path}/page.py").run()
 
 
-def select(app, clustered, places=(2, 5)):
+def select(app, places=(2, 5)):
     """Select images of the first cluster in the gallery of Label."""
-    _, rows, run, history = clustered
-    version = f"{run.folder.name}-{rows.embedding.key}-{history.version()}-0-odd"
-    app.session_state["label_gallery"] = {
-        "selection": {"v": version, "c": 9, "t": 1 + history.version(), "k": "ranges", "r": [*places]}
-    }
+    version = list(app.session_state["_kindred_gallery:label_gallery"]["seen"])[-1]
+    app.session_state["label_gallery"] = {"selection": {"v": version, "c": 9, "t": 1, "k": "ranges", "r": [*places]}}
     app.run()
 
 
@@ -84,7 +81,7 @@ def select(app, clustered, places=(2, 5)):
 def test_a_click_on_label_is_one_event_although_a_message_arrives(clustered, app, message, label, kind):
     history = clustered[3]
     opened(app, "label")
-    select(app, clustered)
+    select(app)
     message()
     find(app, label).click().run()
     assert not app.exception
@@ -96,7 +93,7 @@ def test_a_click_on_label_is_one_event_although_a_message_arrives(clustered, app
 def test_a_choice_in_a_menu_is_one_event_although_a_message_arrives(clustered, app, message):
     history = clustered[3]
     opened(app, "label")
-    select(app, clustered)
+    select(app)
     message()
     app.selectbox(key="label_bar_move_0").set_value(1).run()
     assert not app.exception
@@ -109,8 +106,12 @@ def test_an_audit_and_the_way_back_are_not_lost(clustered, app, message):
     opened(app, "label")
     message()
     find(app, "Check a random sample").click().run()
+    assert find(app, "All right").disabled
+    seen = {"v": list(app.session_state["_kindred_gallery:audit_gallery"]["seen"])[-1]}
+    app.session_state["audit_gallery"] = {"seen": seen}
+    app.run()
     message()
-    find(app, "Keep this result").click().run()
+    find(app, "All right").click().run()
     assert [event.kind for event in history.events()] == ["audit"]
     message()
     find(app, f"back_{history.events()[0].id}").click().run()
@@ -178,7 +179,7 @@ def test_a_press_whose_button_is_gone_is_forgotten(clustered, app):
 
 def test_more_like_these_leads_from_label_to_explore(clustered, app, message):
     opened(app, "label")
-    select(app, clustered)
+    select(app)
     message()
     find(app, "More like these").click().run()
     assert not app.exception

@@ -9,6 +9,7 @@ export class Cells {
   constructor(gallery) {
     this.g = gallery;
     this.nodes = new Map();
+    this.spare = new Map(); // cells of the display order before, by id
     this.lastTop = 0;
     this.lastTime = 0;
     this.settle = null;
@@ -16,6 +17,12 @@ export class Cells {
 
   clear() {
     for (const cell of this.nodes.values()) this.remove(cell);
+    this.nodes.clear();
+  }
+
+  /** Other ids came: a picture that stays keeps its element, so that nothing is loaded or blinks again. */
+  release() {
+    for (const cell of this.nodes.values()) this.spare.set(Number(cell.dataset.id), cell);
     this.nodes.clear();
   }
 
@@ -41,14 +48,16 @@ export class Cells {
     for (let position = from; position < to; position++) {
       let cell = this.nodes.get(position);
       if (!cell) {
-        cell = this.make(position);
+        cell = this.reuse(position) ?? this.make(position);
         this.nodes.set(position, cell);
-        g.list.append(cell);
+        if (!cell.isConnected) g.list.append(cell);
       }
       this.place(cell, position);
       this.mark(cell, position);
       if (!hurried) this.load(cell);
     }
+    for (const cell of this.spare.values()) this.remove(cell);
+    this.spare.clear();
     if (hurried) {
       clearTimeout(this.settle);
       this.settle = setTimeout(() => this.draw(), 90);
@@ -69,28 +78,69 @@ export class Cells {
   make(position) {
     const { g } = this;
     const id = g.ids[position];
-    const cell = h("div", { class: "cell", role: "option", id: `c${position}`, "aria-setsize": g.n, "aria-posinset": position + 1 });
-    cell.dataset.position = position;
+    const cell = h("div", { class: "cell", role: "option" });
     cell.dataset.id = id;
     const reason = g.reasons.get(id) ?? g.failed.get(id);
     if (reason !== undefined) this.fail(cell, reason);
     else cell.append(h("img", { alt: "", draggable: "false", decoding: "async" }));
     cell.append(h("span", { class: "tick", title: "Select" }, icon("tick")));
-    const code = g.badges ? g.badges[position] : 0;
-    if (code) {
-      const badge = h("span", { class: "badge", title: g.badgeNames[code - 1] ?? String(code) });
-      badge.style.background = g.palette[(code - 1) % g.palette.length];
-      cell.append(badge);
-    }
+    return this.number(cell, position);
+  }
+
+  reuse(position) {
+    const id = this.g.ids[position];
+    const cell = this.spare.get(id);
+    if (!cell || cell.classList.contains("failed")) return undefined; // other data is a reason to ask again
+    this.spare.delete(id);
+    return this.number(cell, position);
+  }
+
+  /** What a cell owes to its place. */
+  number(cell, position) {
+    cell.id = `c${position}`;
+    cell.dataset.position = position;
+    cell.setAttribute("aria-setsize", this.g.n);
+    cell.setAttribute("aria-posinset", position + 1);
+    this.badge(cell, position);
     this.name(cell, position);
     return cell;
+  }
+
+  /** The label and who said it: a word and a shape, at the lower left. */
+  badge(cell, position) {
+    const { g } = this;
+    const { name, color, mark } = g.expected.of(g.ids[position]) ?? g.badgeAt(position);
+    const [shape, said] = g.markNames[mark - 1] ?? [];
+    const wanted = JSON.stringify([name, color, shape]);
+    let badge = cell.querySelector(".badge");
+    if ((badge?.dataset.look ?? "") === (name || shape ? wanted : "")) return;
+    badge?.remove();
+    if (!name && !shape) return;
+    badge = h("span", { class: "badge", title: [name, said].filter(Boolean).join(", ") });
+    badge.dataset.look = wanted;
+    if (shape) badge.append(h("span", { class: `mark by-${shape}` }, ...(["tick", "close"].includes(shape) ? [icon(shape)] : shape === "guess" ? ["?"] : [])));
+    else badge.append(h("span", { class: "mark by-dot" }));
+    if (color) badge.firstChild.style.setProperty("--badge", color);
+    if (name) badge.append(h("span", { class: "word" }, name));
+    cell.append(badge);
+  }
+
+  rebadge() {
+    for (const [position, cell] of this.nodes) this.badge(cell, position);
   }
 
   load(cell) {
     const image = cell.querySelector("img");
     if (!image || image.hasAttribute("src")) return;
     const id = Number(cell.dataset.id);
-    image.addEventListener("load", () => image.classList.add("here"), { once: true });
+    image.addEventListener(
+      "load",
+      () => {
+        image.classList.add("here");
+        this.g.seen.look();
+      },
+      { once: true },
+    );
     image.addEventListener("error", () => {
       if (!image.hasAttribute("src")) return;
       this.g.failed.set(id, "This image could not be read.");

@@ -4,9 +4,12 @@ import { arrays, listen, memoryOf, Outbox, register, stamp } from "../../shared/
 import { h, helpDialog } from "../../shared/dom.js";
 import { pageKeys } from "../../shared/keys.js";
 import { Cells } from "./cells.js";
+import { Expected } from "./expected.js";
+import { Footer } from "./footer.js";
 import { HELP, keyboard } from "./keys.js";
-import { GAP, measure, Scroll } from "./layout.js";
+import { GAP, held, measure, Scroll } from "./layout.js";
 import { pointer } from "./pointer.js";
+import { Seen } from "./seen.js";
 import { Selection } from "./selection.js";
 import { Toolbar } from "./toolbar.js";
 import { Viewer } from "./viewer.js";
@@ -30,7 +33,9 @@ class Gallery {
     this.outbox = new Outbox(() => this.say);
     this.captions = new Map();
     this.failed = (this.memory.failed ??= new Map());
-    Object.assign(this, { reasons: new Map(), neighbours: {}, keys: {}, buttons: [], orders: [], order: "", badges: null, badgeNames: [], palette: ["#888"], label: "Images" });
+    Object.assign(this, { reasons: new Map(), neighbours: {}, keys: {}, buttons: [], orders: [], order: "", badges: null, marks: null, badgeNames: [], markNames: [], chips: [], hints: [], stale: false, palette: ["#888"], label: "Images" });
+    this.seen = new Seen(this);
+    this.expected = new Expected(this);
     this.build();
     this.watch();
   }
@@ -42,14 +47,15 @@ class Gallery {
     this.nothing = h("div", { class: "k-empty k-hidden" });
     this.toolbar = new Toolbar(this);
     this.body = h("div", { class: "body" }, this.list, this.nothing);
-    this.root.append(this.toolbar.element, this.body);
+    this.footer = new Footer(this);
+    this.root.append(this.toolbar.element, this.body, this.footer.element);
     this.scroll = new Scroll(this.list);
     this.grid = measure(0, 600, 400, this.size);
     this.scroll.grid = this.grid;
     this.cells = new Cells(this);
     this.viewer = new Viewer(this);
     pointer(this);
-    keyboard(this);
+    this.deaf = keyboard(this);
   }
 
   watch() {
@@ -59,6 +65,7 @@ class Gallery {
         this.frame = null;
         this.cells.draw();
         this.reportWindow();
+        this.seen.look();
       });
     });
     this.list.addEventListener(
@@ -83,6 +90,7 @@ class Gallery {
     this.resizing.disconnect();
     this.outbox.stop();
     this.stop();
+    this.deaf();
     this.cells.clear();
     if (this.viewer.dialog.open) this.viewer.dialog.close();
     clearTimeout(this.sending);
@@ -103,35 +111,50 @@ class Gallery {
     this.wantNeighbours = rest.wantNeighbours;
     this.wantCaptions = rest.wantCaptions;
     this.badgeNames = rest.badgeNames;
+    this.badgeColors = rest.badgeColors;
+    this.markNames = rest.markNames;
+    this.chips = rest.chips;
+    this.hints = rest.hints;
+    this.stale = rest.stale;
+    this.wantSeen = rest.wantSeen;
     this.palette = rest.palette;
     this.label = rest.label;
     this.reasons = new Map(Object.entries(rest.reasons).map(([id, reason]) => [Number(id), reason]));
     this.body.style.height = `${rest.height}px`;
     this.list.setAttribute("aria-label", rest.label);
     this.root.classList.toggle("crop", this.fit === "crop");
-    const badges = rest.badges === null ? null : (arrays(`${this.key}:badges`, rest.badges)?.codes ?? this.badges);
+    this.footer.draw();
+    const badges = rest.badges === null ? null : arrays(`${this.key}:badges`, rest.badges);
     const received = arrays(`${this.key}:ids`, version);
-    if (!received) return; // the channel brings the ids in a moment
-    const fresh = this.version !== version || badges !== this.badges;
-    this.badges = badges;
-    if (this.version !== version) this.adopt(version, received.ids);
+    if (!received || (rest.badges !== null && !badges)) return; // the channels bring them in a moment
+    const moved = this.version !== version;
+    const marked = this.badged !== rest.badges;
+    this.badged = rest.badges;
+    this.badges = badges?.codes ?? null;
+    this.marks = badges?.marks ?? null;
+    this.expected.confirmed(data.acted);
+    if (moved) this.adopt(version, received.ids, rest.view || version);
     if (rest.captions) rest.captions.names.forEach((name, i) => this.captions.set(rest.captions.from + i, name));
     this.obey(rest.command);
     this.showEmpty(n, rest);
-    if (fresh) this.cells.clear();
+    if (moved) this.cells.release();
     this.resize();
+    if (marked) this.cells.rebadge();
     this.cells.rename();
-    this.viewer.follow(fresh);
+    this.viewer.follow(moved || marked);
     this.reportWindow();
   }
 
   /** Take over new ids; selection, focus and place follow the images, not the positions. */
-  adopt(version, ids) {
+  adopt(version, ids, view) {
     const { memory } = this;
     const before = this.version === null ? memory.ids : this.ids;
     const selection = this.version === null ? memory.selection : this.selection;
     const focused = this.version === null ? memory.focused : this.ids[this.focus];
-    const same = this.version === null && memory.version === version;
+    const place = this.version === null ? (memory.place ?? 0) : this.focus;
+    const same = before && memory.view === view;
+    const top = this.version === null ? (memory.top ?? 0) : this.scroll.top;
+    const grid = this.version === null ? memory.grid : this.grid;
     this.selection = selection && before ? selection.moved(before, ids) : new Selection(ids.length);
     this.version = version;
     this.ids = ids;
@@ -140,11 +163,12 @@ class Gallery {
     this.captions.clear();
     this.failed.clear(); // other data is a reason to ask again
     const at = focused === undefined ? -1 : ids.indexOf(focused);
-    this.focus = Math.max(0, at);
+    this.focus = at >= 0 ? at : same ? Math.max(0, Math.min(place, this.n - 1)) : 0;
     this.anchor = this.focus;
-    this.scroll.top = same ? (memory.top ?? 0) : 0;
+    this.scroll.top = same ? held(before, ids, top, grid) : 0;
     this.settled = false;
-    Object.assign(memory, { ids, selection: this.selection, version });
+    if (!same) this.seen.clear();
+    Object.assign(memory, { ids, selection: this.selection, version, view });
   }
 
   obey(command) {
@@ -177,8 +201,10 @@ class Gallery {
     const moved = this.settled && (before.columns !== this.grid.columns || before.pitch !== this.grid.pitch);
     this.scroll.to(moved ? Math.floor(anchorRow / this.grid.columns) * this.grid.pitch : offset);
     this.settled = true;
+    this.memory.grid = this.grid;
     this.cells.draw();
     this.toolbar.draw();
+    this.seen.look();
   }
 
   // ---- selection and focus
@@ -226,13 +252,24 @@ class Gallery {
   /** Move the keyboard's place; `reveal` scrolls it into view, which a click must not (a second one would miss). */
   focusOn(position, reveal = true) {
     this.focus = position;
-    this.memory.focused = this.ids[position];
+    Object.assign(this.memory, { focused: this.ids[position], place: position });
     const top = Math.floor(position / this.grid.columns) * this.grid.pitch;
     const bottom = top + this.grid.pitch + GAP;
     const { scroll } = this;
     if (reveal && top < scroll.top) scroll.to(top);
     else if (reveal && bottom > scroll.top + scroll.view) scroll.to(bottom - scroll.view);
     this.cells.draw();
+  }
+
+  /** The name, colour and mark that Python gave the image at a position. */
+  badgeAt(position) {
+    const code = this.badges?.[position] ?? 0;
+    const name = code ? (this.badgeNames[code - 1] ?? String(code)) : "";
+    return { name, color: code ? this.colorOf(code - 1) : "", mark: this.marks?.[position] ?? 0 };
+  }
+
+  colorOf(badge) {
+    return this.palette[(this.badgeColors?.[badge] ?? badge) % this.palette.length];
   }
 
   positionOf(id) {
@@ -258,7 +295,8 @@ class Gallery {
   act(action, key, position, id = this.ids[position]) {
     clearTimeout(this.sending);
     const shown = position >= 0 && position < this.n;
-    this.outbox.send({ action, key, id: id ?? null, position: shown ? position : null, selection: this.message() });
+    const sent = this.outbox.send({ action, key, id: id ?? null, position: shown ? position : null, selection: this.message() });
+    this.expected.expect(action, key, id, sent);
   }
 
   viewing(id) {
@@ -295,6 +333,18 @@ class Gallery {
   setOrder(order) {
     this.order = order;
     this.say?.setStateValue("order", order);
+  }
+
+  /** Sort anew: what was labelled since may go to another place, because the person asks for it. */
+  refreshOrder() {
+    this.outbox.send({ action: "refresh_order", key: "" });
+  }
+
+  /** Put the labels of the number keys into another order, or take one away. */
+  arrange(chips) {
+    this.chips = chips;
+    this.footer.draw();
+    this.outbox.send({ action: "arrange", key: "", labels: chips });
   }
 
   showHelp() {

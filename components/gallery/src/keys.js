@@ -14,6 +14,7 @@ export const HELP = [
   ["?", "this list"],
 ];
 
+/** Listen to the keys; returns the function that ends it. */
 export function keyboard(g) {
   const move = { ArrowLeft: -1, ArrowRight: 1 };
   const own = {
@@ -30,14 +31,24 @@ export function keyboard(g) {
       g.moveFocus(step, event.shiftKey);
     } else if (own[name]) {
       if (g.n > 0 || name === "?") own[name]();
-    } else if (g.keys[name]) {
-      g.act(g.keys[name], name, g.focus);
     } else {
       return;
     }
     event.preventDefault();
     event.stopPropagation();
   });
+  const passOn = (event) => {
+    const action = g.keys[nameOf(event)];
+    if (!action || event.defaultPrevented) return;
+    g.act(action, nameOf(event), g.focus);
+    event.preventDefault();
+    event.stopPropagation();
+  };
+  // The page's keys work wherever the focus is in the gallery, and where nothing on the page has it.
+  g.root.addEventListener("keydown", (event) => !event.composedPath()[0].matches?.("input:not([type=range]), textarea, dialog *") && passOn(event));
+  const nowhere = (event) => event.target === document.body && !document.querySelector("[role=dialog]") && passOn(event);
+  document.addEventListener("keydown", nowhere);
+  return () => document.removeEventListener("keydown", nowhere);
 }
 
 function steps(g, event, move) {

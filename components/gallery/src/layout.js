@@ -80,3 +80,15 @@ export class Scroll {
     return [Math.max(0, first), Math.min(this.grid.rows, last)];
   }
 }
+
+/** Where the view must stand in `ids` for the first picture in it to stay where it was in `before`. */
+export function held(before, ids, top, grid) {
+  if (!grid) return top;
+  const { columns, pitch } = grid;
+  const first = Math.min(before.length, Math.ceil(top / pitch) * columns);
+  for (let at = first; at < Math.min(before.length, first + 200); at++) {
+    const to = ids[at] === before[at] ? at : ids.indexOf(before[at]);
+    if (to >= 0) return top + (Math.floor(to / columns) - Math.floor(at / columns)) * pitch;
+  }
+  return top;
+}

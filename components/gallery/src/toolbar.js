@@ -7,6 +7,7 @@ export class Toolbar {
     this.g = g;
     this.text = h("span", { class: "count", role: "status", "aria-live": "polite" });
     this.order = h("select", { class: "k-select", "aria-label": "Order", title: "Order", onchange: () => g.setOrder(this.order.value) });
+    this.refresh = h("button", { type: "button", class: "k-button k-hidden", title: "Images stay where they are while you work; this sorts them anew", onclick: () => g.refreshOrder() }, "Refresh order");
     this.fit = iconButton("crop", "Fill the cells (crop)", () => g.setFit(g.fit === "crop" ? "whole" : "crop"));
     this.size = h("input", { type: "range", min: 72, max: 264, step: 8, class: "slider", "aria-label": "Size of the pictures", title: "Size of the pictures" });
     this.size.addEventListener("input", () => g.setSize(Number(this.size.value)));
@@ -15,6 +16,7 @@ export class Toolbar {
       { class: "k-bar" },
       this.text,
       h("span", { class: "k-space" }),
+      this.refresh,
       this.order,
       h("label", { class: "sizes", title: "Size of the pictures" }, icon("size"), this.size),
       this.fit,
@@ -35,5 +37,6 @@ export class Toolbar {
       this.order.replaceChildren(...g.orders.map(([value, title]) => h("option", { value }, title)));
     }
     this.order.value = g.order;
+    this.refresh.classList.toggle("k-hidden", !g.stale);
   }
 }

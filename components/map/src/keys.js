@@ -25,8 +25,15 @@ export function keyboard(map) {
     const own = actions(map)[name];
     if (own) own();
     else if (name === " ") map.moving(true);
-    else if (map.data.keys[name]) map.act(map.data.keys[name], name);
     else return;
+    event.preventDefault();
+    event.stopPropagation();
+  });
+  // The page's keys work wherever the focus is in the map.
+  map.root.addEventListener("keydown", (event) => {
+    const name = nameOf(event);
+    if (!map.data.keys[name] || event.composedPath()[0].matches?.("dialog *")) return;
+    map.act(map.data.keys[name], name);
     event.preventDefault();
     event.stopPropagation();
   });

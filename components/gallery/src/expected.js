@@ -1,0 +1,44 @@
+// What the person has just asked for, shown at once; Python's answer takes its place when it comes.
+
+const MOST = 20000; // images of one action that are shown at once; the rest waits for Python
+
+export class Expected {
+  constructor(gallery) {
+    this.g = gallery;
+    this.looks = new Map();
+  }
+
+  of(id) {
+    return this.looks.get(id);
+  }
+
+  /** A key was pressed at a time: which images it concerns, and how they will look. */
+  expect(action, key, id, time) {
+    const look = this.look(action, key);
+    if (!look) return;
+    const { g } = this;
+    const ids = [];
+    if (g.selection.count) for (let at = 0; at < g.n && ids.length < MOST; at++) g.selection.has(at) && ids.push(g.ids[at]);
+    else if (id !== null && id !== undefined) ids.push(id);
+    for (const image of ids) this.looks.set(image, { ...look, time });
+    g.cells.rebadge();
+    g.viewer.refresh();
+  }
+
+  look(action, key) {
+    const { g } = this;
+    if (action === "reject") return { name: "", color: "", mark: 1 + g.markNames.findIndex(([shape]) => shape === "close") };
+    if (action !== "label") return null;
+    const name = g.chips[Number(key) - 1];
+    if (!name) return null;
+    const code = g.badgeNames.indexOf(name);
+    return { name, color: code < 0 ? "" : g.colorOf(code), mark: 1 + g.markNames.findIndex(([shape]) => shape === "tick") };
+  }
+
+  /** Python has carried out, or refused, everything asked for up to a time. */
+  confirmed(time) {
+    let fewer = false;
+    for (const [id, look] of this.looks) if (look.time <= time) fewer = this.looks.delete(id);
+    if (fewer) this.g.cells.rebadge();
+  }
+}

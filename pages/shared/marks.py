@@ -1,0 +1,62 @@
+"""What stands on a picture in a gallery: its label as a word, and as a shape who said it; the filter by source."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from engine.labels.state import REJECTED, SOURCE_NAMES
+from pages.shared.board import Board
+
+_ANY = "any source"
+_ASIDE, _ELSEWHERE = 4, 5
+MARK_NAMES = (
+    ("tick", "by you"),
+    ("group", "named with its cluster, not looked at one by one"),
+    ("guess", "a guess that you accepted"),
+    ("close", "set aside: in no cluster"),
+    ("close", "in another cluster now"),
+)
+
+
+def marks(board: Board, rows: NDArray[np.int64], *, home: Collection[int] = ()) -> dict[str, Any]:
+    """Return what a gallery needs to mark these rows; `home` holds the clusters that are looked at, none for all."""
+    state = board.state
+    shapes = state.source[rows]
+    shapes[state.status[rows] == REJECTED] = _ASIDE
+    if home:
+        shapes[(state.codes[rows] < 0) & (shapes != _ASIDE) & ~np.isin(state.cluster[rows], list(home))] = _ELSEWHERE
+    return {
+        "badges": (state.codes[rows] + 1).astype(np.uint16),
+        "badge_names": state.label_names,
+        "marks": shapes,
+        "mark_names": MARK_NAMES,
+    }
+
+
+def source_filter(board: Board) -> str:
+    """Draw the choice of a source, kept in the address; returns one of `SOURCE_NAMES`, empty for any."""
+    counts = np.bincount(board.state.source, minlength=len(SOURCE_NAMES))
+    chosen = st.selectbox(
+        "Who said the label",
+        [_ANY, *SOURCE_NAMES],
+        format_func=lambda name: name if name == _ANY else f"{_words(name)} ({counts[SOURCE_NAMES.index(name)]:,})",
+        key="source",
+        bind="query-params",
+        label_visibility="collapsed",
+        width=210,
+    )
+    return "" if chosen in (None, _ANY) else str(chosen)
+
+
+def _words(source: str) -> str:
+    return "no label" if source == "none" else source
+
+
+def of_source(board: Board, rows: NDArray[np.int64], source: str) -> NDArray[np.int64]:
+    """Return those of the rows whose label is of a source; all of them for an empty one."""
+    return rows if not source else rows[board.state.source[rows] == SOURCE_NAMES.index(source)]

@@ -1,0 +1,336 @@
+"""Labelling in a real Chromium: nothing jumps, keys stay, names go on, and each of many actions counts exactly once."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import expect
+
+from engine.core.workspace import Workspace
+from engine.labels.events import LabelHistory
+from tests.browser.conftest import eventually
+from tests.seed import clustered_pictures, coloured_pictures
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+
+APP = Path(__file__).resolve().parents[2] / "app.py"
+LONG = 120_000
+LIST = ".k-gallery .list"
+
+
+class Seeded:
+    """A served app over 240 coloured pictures in three clusters."""
+
+    def __init__(self, url, workspace, rows, run) -> None:
+        self.url, self.workspace, self.rows, self.run = url, workspace, rows, run
+        self.history = LabelHistory(workspace, rows.dataset.id)
+
+    def state(self):
+        return self.history.state(self.rows.contents, self.run.assignments, run=self.run.folder.name)
+
+    def kinds(self) -> list[str]:
+        return [event.kind for event in self.history.events()]
+
+    def wait_for(self, *kinds: str) -> None:
+        eventually(self.kinds, lambda found: found == list(kinds))
+
+
+@pytest.fixture
+def seeded(serve, tmp_path):
+    workspace = Workspace.open(tmp_path / "workspace")
+    rows, run = clustered_pictures(workspace, coloured_pictures(tmp_path / "pictures", 240), with_map=True)
+    url = serve(APP, env={"KINDRED_WORKSPACE": str(workspace.root)}, fresh=True)
+    return Seeded(url, workspace, rows, run)
+
+
+def opened(visit, url, **options):
+    """Open a screen with a gallery and wait for its pictures."""
+    page = visit(url, **options)
+    page.locator(f"{LIST} .cell img.here").first.wait_for(timeout=LONG)
+    settled(page)
+    return page
+
+
+def settled(page):
+    """Wait until the page's script has run."""
+    page.wait_for_timeout(500)
+    page.wait_for_function("() => !document.querySelector('[data-testid=\"stStatusWidget\"]')", timeout=LONG)
+
+
+def scroll(page, top):
+    page.locator(LIST).evaluate("(list, top) => { list.scrollTop = top; }", top)
+    page.wait_for_timeout(300)
+
+
+def view(page) -> dict:
+    """What a person sees of the gallery: where it stands, which images in which order, which are selected, focus."""
+    return page.locator(LIST).evaluate(
+        """list => {
+          const cells = [...list.querySelectorAll(".cell")].sort((a, b) => a.dataset.position - b.dataset.position);
+          return {
+            top: list.scrollTop,
+            ids: cells.map(cell => +cell.dataset.id),
+            selected: cells.filter(cell => cell.getAttribute("aria-selected") === "true").map(cell => +cell.dataset.id),
+            focus: list.getRootNode().activeElement === list,
+          };
+        }"""
+    )
+
+
+def badges(page) -> dict[int, str]:
+    """The words on the pictures in view, by id."""
+    found = page.locator(LIST).evaluate(
+        "list => [...list.querySelectorAll('.badge')].map(badge => [badge.parentNode.dataset.id, badge.title])"
+    )
+    return {int(image): words for image, words in found}
+
+
+def pick(page, at):
+    """Click the picture at a place of those on the screen; returns its id."""
+    return page.locator(LIST).evaluate(
+        """(list, at) => {
+          const box = list.getBoundingClientRect();
+          const whole = [...list.querySelectorAll(".cell")].filter(cell => {
+            const { top, bottom } = cell.getBoundingClientRect();
+            return top >= box.top && bottom <= box.bottom;
+          }).sort((a, b) => a.dataset.position - b.dataset.position);
+          const cell = whole[at % whole.length];
+          for (const type of ["pointerdown", "pointerup"])
+            cell.dispatchEvent(new PointerEvent(type, { bubbles: true, composed: true }));
+          list.focus({ preventScroll: true });
+          return +cell.dataset.id;
+        }""",
+        at,
+    )
+
+
+def with_label(seeded, name="cat", count=3):
+    """Give the key 1 a label before the page is opened."""
+    state = seeded.state()
+    seeded.history.label(state, state.rows(2)[-count:], name)
+
+
+@pytest.mark.parametrize("screen", ["label?cluster=0", "explore?cluster=0"])
+def test_place_order_selection_and_focus_survive_labels_and_undo(seeded, visit, screen):
+    with_label(seeded)
+    page = opened(visit, f"{seeded.url}/{screen}")
+    scroll(page, 420)
+    image = pick(page, 3)
+    settled(page)
+    before = view(page)
+    assert before["top"] > 300 and before["selected"] == [image] and before["focus"]
+    for key, kinds in (("1", ["label", "label"]), ("x", ["label", "label", "reject"])):
+        page.keyboard.press(key)
+        seeded.wait_for(*kinds)
+        settled(page)
+        assert view(page) == before
+    assert "set aside" in badges(page)[image]
+    page.keyboard.press("Control+z")
+    seeded.wait_for("label", "label", "reject", "undo")
+    settled(page)
+    assert view(page) == before
+    assert badges(page)[image].startswith("cat")
+    page.get_by_role("button", name="Undo").click()
+    seeded.wait_for("label", "label", "reject", "undo", "undo")
+    settled(page)
+    assert {**view(page), "focus": True} == before
+    assert image not in badges(page)
+
+
+def test_a_key_is_answered_in_the_browser_before_python_hears_of_it(seeded, visit):
+    with_label(seeded)
+    page = opened(visit, f"{seeded.url}/label?cluster=0")
+    image = pick(page, 2)
+    settled(page)
+    shown = page.locator(LIST).evaluate(
+        """list => {
+          list.dispatchEvent(new KeyboardEvent("keydown", { key: "1", bubbles: true, composed: true }));
+          return list.querySelector(".cell[aria-selected=true] .badge")?.title;
+        }"""
+    )
+    assert shown.startswith("cat")
+    seeded.wait_for("label", "label")
+    settled(page)
+    assert badges(page)[image].startswith("cat")
+
+
+def test_a_new_order_comes_only_when_it_is_asked_for(seeded, visit):
+    page = opened(visit, f"{seeded.url}/label?cluster=0")
+    button = page.get_by_role("button", name="Refresh order")
+    expect(button).not_to_be_visible()
+    image = pick(page, 0)
+    page.keyboard.press("x")
+    seeded.wait_for("reject")
+    expect(button).to_be_visible(timeout=LONG)
+    assert image in view(page)["ids"]
+    button.click()
+    expect(button).not_to_be_visible(timeout=LONG)
+    eventually(lambda: view(page)["ids"], lambda ids: image not in ids)
+
+
+def test_colours_of_the_map_leave_the_gallery_as_it_is(seeded, visit):
+    page = opened(visit, f"{seeded.url}/explore?cluster=0")
+    scroll(page, 420)
+    pick(page, 2)
+    settled(page)
+    before = view(page)
+    page.get_by_text("confidence", exact=True).click()
+    settled(page)
+    assert {**view(page), "focus": before["focus"]} == before
+
+
+def test_the_review_stays_where_it_is_when_a_proposal_is_agreed_with(seeded, visit):
+    state = seeded.state()
+    for cluster in range(3):
+        state = seeded.state()
+        seeded.history.label(state, state.rows(cluster)[:2], f"colour {cluster}")
+    page = visit(f"{seeded.url}/label?label_view=Review")
+    page.get_by_role("button", name="Spread the labels").click(timeout=LONG)
+    page.locator(f"{LIST} .cell img.here").first.wait_for(timeout=LONG)
+    settled(page)
+    scroll(page, 420)
+    image = pick(page, 1)
+    settled(page)
+    before = view(page)
+    page.keyboard.press("y")
+    eventually(seeded.kinds, lambda kinds: len(kinds) == 4)
+    settled(page)
+    assert view(page) == before
+    assert "%" not in badges(page)[image]
+
+
+def test_enter_names_and_goes_on_and_escape_keeps_what_was_typed(seeded, visit):
+    page = opened(visit, f"{seeded.url}/label")
+    field = page.get_by_role("combobox", name="Name")
+    field.focus()
+    field.press("Enter")
+    page.get_by_text("Type a name first; nothing was named.").wait_for()
+    field.fill("half a na")
+    field.press("Escape")
+    assert field.input_value() == "half a na"
+    assert not seeded.kinds()
+    largest = sorted(seeded.state().clusters, key=lambda cluster: -cluster.size)
+    field.focus()
+    for at, name in enumerate(("one", "two", "three")):
+        field.fill(name)
+        field.press("Enter")
+        seeded.wait_for(*["rename"] * (at + 1))
+        settled(page)
+        assert field.evaluate("input => input.getRootNode().activeElement === input")
+        if at < 2:
+            assert f"cluster={largest[at + 1].id}" in page.url
+            assert field.input_value() == ""
+    assert [seeded.state().find(cluster.id).name for cluster in largest] == ["one", "two", "three"]
+    page.get_by_text("Every cluster has a name now").wait_for(timeout=LONG)
+
+
+def test_names_typed_faster_than_the_page_go_to_one_cluster_each(seeded, visit):
+    page = opened(visit, f"{seeded.url}/label")
+    page.get_by_role("combobox", name="Name").focus()
+    for name in ("one", "two", "three"):
+        page.keyboard.type(name)
+        page.keyboard.press("Enter")
+    eventually(lambda: {c.name for c in seeded.state().clusters}, lambda found: found == {"one", "two", "three"})
+
+
+def test_number_keys_stay_until_the_person_moves_them(seeded, visit):
+    for name in ("first", "second", "third"):
+        with_label(seeded, name, 1)
+    page = opened(visit, f"{seeded.url}/label?cluster=0")
+    chips = page.locator(".chip .word")
+    expect(chips).to_have_text(["first", "second", "third"])
+    image = pick(page, 0)
+    page.keyboard.press("3")
+    eventually(lambda: seeded.state().labels[seeded.rows.ids.tolist().index(image)], lambda label: label == "third")
+    settled(page)
+    expect(chips).to_have_text(["first", "second", "third"])
+    page.locator(".chip").nth(2).drag_to(page.locator(".chip").nth(0))
+    expect(chips).to_have_text(["third", "first", "second"])
+    settled(page)
+    page.reload()
+    page.locator(f"{LIST} .cell img.here").first.wait_for(timeout=LONG)
+    expect(chips).to_have_text(["third", "first", "second"])
+    image = pick(page, 1)
+    page.get_by_role("button", name="Fill the cells (crop)").focus()  # anywhere in the gallery
+    page.keyboard.press("1")
+    eventually(lambda: seeded.state().labels[seeded.rows.ids.tolist().index(image)], lambda label: label == "third")
+
+
+def test_a_split_shows_the_new_part_and_undo_leads_back(seeded, visit):
+    page = opened(visit, f"{seeded.url}/label?cluster=0")
+    pick(page, 0)
+    page.get_by_role("button", name="More", exact=True).click()
+    page.locator(LIST).focus()
+    page.keyboard.press("Control+a")
+    page.get_by_text(f"{seeded.state().find(0).size} images selected").wait_for(timeout=LONG)
+    page.get_by_role("button", name="More", exact=True).click()
+    page.get_by_role("button", name="Split").click()
+    seeded.wait_for("split")
+    eventually(lambda: page.url, lambda url: "cluster=3" in url)
+    page.get_by_role("button", name="Undo").click()
+    toast = page.get_by_test_id("stToast").last
+    expect(toast).to_contain_text("Undone", timeout=LONG)
+    expect(toast).not_to_contain_text("Ctrl+Z")
+    button, note = page.get_by_role("button", name="Undo").bounding_box(), toast.bounding_box()
+    assert note["y"] > button["y"] + button["height"]
+
+
+@pytest.mark.parametrize("screen", ["explore", "label"])
+def test_a_link_and_a_reload_restore_run_cluster_filter_and_ask_for_nothing_that_is_not_there(seeded, visit, screen):
+    missing = []
+    page = opened(visit, f"{seeded.url}/{screen}?cluster=1&source=none")
+    page.on("response", lambda answer: answer.status >= 400 and missing.append(answer.url))
+    page.reload()
+    page.locator(f"{LIST} .cell img.here").first.wait_for(timeout=LONG)
+    settled(page)
+    shown = set(view(page)["ids"])
+    state = seeded.state()
+    assert shown <= set(seeded.rows.ids[state.rows(1)].tolist())
+    for part in ("data=", "run=", "embedding=", "cluster=1", "source=none"):
+        assert part in page.url
+    assert missing == []
+
+
+def press_in_list(page, shift):
+    """Ctrl+Z or Ctrl+Shift+Z in the gallery, wherever the focus of the page is."""
+    page.locator(LIST).evaluate(
+        """(list, shiftKey) => list.dispatchEvent(
+          new KeyboardEvent("keydown", { key: "z", ctrlKey: true, shiftKey, bubbles: true, composed: true }))""",
+        shift,
+    )
+
+
+def test_two_hundred_random_actions_are_two_hundred_events(seeded, visit):
+    with_label(seeded, "a", 2)
+    with_label(seeded, "b", 2)
+    page = opened(visit, f"{seeded.url}/label?cluster=0")
+    rng = random.Random(14)
+    before = len(seeded.kinds())
+    wanted, undoable, redoable = [], 2, 0
+    for _ in range(200):
+        kinds = ["label", "label", "reject", *(["undo"] if undoable > 2 else []), *(["redo"] if redoable else [])]
+        kind = rng.choice(kinds)
+        if kind in ("label", "reject"):
+            pick(page, rng.randrange(12))  # a message of the gallery: the selection
+            page.keyboard.press(rng.choice("12") if kind == "label" else "x")
+            undoable, redoable = undoable + 1, 0
+        elif rng.random() < 0.5:
+            page.keyboard.press("Control+z" if kind == "undo" else "Control+Shift+z")
+        else:
+            press_in_list(page, kind == "redo")
+        if kind == "undo":
+            undoable, redoable = undoable - 1, redoable + 1
+        elif kind == "redo":
+            undoable, redoable = undoable + 1, redoable - 1
+        wanted.append(kind)
+        if rng.random() < 0.3:
+            page.locator(LIST).evaluate("(list, top) => { list.scrollTop = top; }", rng.randrange(600))
+        page.wait_for_timeout(rng.choice((0, 0, 20, 120, 400)))
+    eventually(lambda: len(seeded.kinds()) - before, lambda count: count >= len(wanted), seconds=120)
+    settled(page)
+    page.wait_for_timeout(4000)  # what is sent again would come by now
+    assert seeded.kinds()[before:] == wanted
+    assert np.isfinite(seeded.state().version)
