@@ -101,13 +101,16 @@ def load_data(arguments: argparse.Namespace, workspace: Workspace, progress: Pro
     else:
         dataset = add_benchmark(workspace, arguments.dataset, data_root=arguments.data_root)
     vectors = dataset.kind == "vectors"  # adding them has read them
-    seen = (
-        report(workspace, dataset.id) if vectors else scan_images(workspace, ScanRequest(dataset=dataset.id), progress)
-    )
+    request = ScanRequest(dataset=dataset.id, measure_again=getattr(arguments, "measure_again", False))
+    seen = report(workspace, dataset.id) if vectors else scan_images(workspace, request, progress)
     for path, reason in seen.failed[:20]:
         progress.say(f"not read: {shown(path)}: {reason}")
     if len(seen.failed) > 20:
         progress.say(f"... and {len(seen.failed) - 20:,} more that could not be read")
+    for path, note in seen.notes[:20]:
+        progress.say(f"{shown(path)}: {note}")
+    if seen.depth_sentence:
+        progress.say(seen.depth_sentence)
     if seen.readable == 0:
         raise InputError("There is no readable image in the data.", "Check the folder and the list above.")
     return dataset

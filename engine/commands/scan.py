@@ -7,12 +7,16 @@ from collections.abc import Sequence
 
 from engine.commands.console import ConsoleProgress, finish
 from engine.commands.data import add_source_arguments, load_data
+from engine.core.settings import add_flags
 from engine.core.workspace import Workspace
 
 
 def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None:
-    """Declare where the images are."""
+    """Declare where the images are, and whether the range of deep ones is measured anew."""
+    from engine.jobs.tasks.data import ScanRequest
+
     add_source_arguments(parser)
+    add_flags(parser, ScanRequest, skip=("dataset",))
 
 
 def main(arguments: argparse.Namespace) -> int:

@@ -50,6 +50,16 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT;
     CREATE INDEX event_dataset ON event (dataset, id);
     """,
+    """
+    ALTER TABLE image ADD COLUMN depth TEXT; -- kind of depth beyond 8 bits, '' for 8; NULL: not looked for
+    ALTER TABLE image ADD COLUMN note TEXT;  -- one sentence on what is odd about a readable file
+    CREATE TABLE pixel_range (               -- values shown as black and as white, for each kind of depth
+        dataset TEXT NOT NULL REFERENCES dataset(id) ON DELETE CASCADE,
+        depth TEXT NOT NULL,
+        low REAL NOT NULL, high REAL NOT NULL,
+        PRIMARY KEY (dataset, depth)
+    ) STRICT;
+    """,
 )
 
 

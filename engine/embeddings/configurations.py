@@ -24,6 +24,8 @@ from engine.core.workspace import Workspace
 from engine.embeddings.encoders.registry import ENCODERS, EncoderEntry
 from engine.embeddings.store import EmbeddingStore
 from engine.images.decode import DECODER, PreprocessSettings
+from engine.images.depth import Ranges
+from engine.images.ranges import conflict, load_ranges
 from engine.images.tables import load_images
 
 State = Literal["complete", "partial", "stale"]
@@ -75,9 +77,14 @@ class Configuration:
 
 
 def describe(
-    entry: EncoderEntry, settings: Settings, preprocess: PreprocessSettings, revision: str, dtype: str = "float16"
+    entry: EncoderEntry,
+    settings: Settings,
+    preprocess: PreprocessSettings,
+    revision: str,
+    dtype: str = "float16",
+    ranges: Ranges | None = None,
 ) -> dict[str, Any]:
-    """Return what config.json records of a configuration."""
+    """Return what config.json records of a configuration; `ranges` are what deep images of the data set show."""
     images = entry.takes == "images"
     return {
         "encoder": entry.name,
@@ -86,6 +93,7 @@ def describe(
         "revision": revision,
         "preprocess": preprocess.model_dump(mode="json") if images else {},
         "decoder": DECODER if images else "",
+        "ranges": {depth: list(shown) for depth, shown in sorted((ranges or {}).items())} if images else {},
         "dtype": dtype,
         "made": time.time(),
     }
@@ -94,6 +102,8 @@ def describe(
 def key_of(config: Mapping[str, Any]) -> str:
     """Return the 32 hex digits that name a configuration: blake2b of what changes a vector."""
     parts = [config[name] for name in ("encoder", "settings_key", "revision", "preprocess", "decoder", "dtype")]
+    if config.get("ranges"):
+        parts.append(config["ranges"])
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
@@ -129,25 +139,42 @@ def list_configurations(workspace: Workspace, dataset_id: str) -> list[Configura
     """
     contents = load_images(workspace, dataset_id).contents
     digest = hashlib.blake2b(np.ascontiguousarray(contents).tobytes(), digest_size=16).digest()
-    found = [_configuration(path, contents, digest) for path in _folders(workspace)]
+    ranges = load_ranges(workspace, dataset_id)
+    found = [_configuration(path, contents, digest, ranges) for path in _folders(workspace)]
     return sorted((item for item in found if item is not None), key=lambda item: -item.made)
 
 
 def find_without_weights(
-    workspace: Workspace, entry: EncoderEntry, settings: Settings, preprocess: PreprocessSettings, contents: Ids
+    workspace: Workspace,
+    entry: EncoderEntry,
+    settings: Settings,
+    preprocess: PreprocessSettings,
+    contents: Ids,
+    ranges: Ranges | None = None,
 ) -> EmbeddingStore | None:
     """Return the newest store of this configuration that holds all `contents`, whatever weights made it.
 
     It answers while the weights are not on this machine: what is embedded already needs none.
     """
-    expected = describe(entry, settings, preprocess, "")
+    expected = describe(entry, settings, preprocess, "", ranges=ranges)
     same = ("encoder", "settings_key", "preprocess", "decoder")
     found = [
         store
         for store in stores(workspace)
-        if all(store.settings.get(name) == expected[name] for name in same) and store.holds(contents).all()
+        if all(store.settings.get(name) == expected[name] for name in same)
+        and store.settings.get("ranges", {}) == expected["ranges"]
+        and store.holds(contents).all()
     ]
     return max(found, key=lambda store: float(store.settings["made"]), default=None)
+
+
+def siblings(workspace: Workspace, config: Mapping[str, Any]) -> Iterator[EmbeddingStore]:
+    """Yield the stores whose vectors differ from this configuration's at most in the range of deep images."""
+    same = ("encoder", "settings_key", "revision", "preprocess", "decoder", "dtype")
+    for store in stores(workspace):
+        known = store.settings
+        if known.get("ranges", {}) != config["ranges"] and all(known[name] == config[name] for name in same):
+            yield store
 
 
 @dataclass(frozen=True)
@@ -192,12 +219,14 @@ def _count(path: Path, contents: Ids, digest: bytes) -> _Count | None:
     return counted
 
 
-def _configuration(path: Path, contents: Ids, digest: bytes) -> Configuration | None:
+def _configuration(path: Path, contents: Ids, digest: bytes, ranges: Ranges) -> Configuration | None:
     counted = _count(path, contents, digest)
     if counted is None or not counted.have:
         return None
     config = counted.config
     state, reason = _state(config, counted.have, len(contents) - counted.failed, counted.damaged)
+    if state != "stale" and conflict(config.get("ranges", {}), ranges):
+        state, reason = "stale", "Images of more than 8 bits are shown in another range in this data set."
     return Configuration(
         key=path.name,
         encoder=config["encoder"],

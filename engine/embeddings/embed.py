@@ -18,8 +18,9 @@ from engine.core.errors import InputError, WeightsError
 from engine.core.ids import Ids, to_bytes
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import Settings
+from engine.core.vectors import blocks
 from engine.core.workspace import Workspace
-from engine.embeddings.configurations import describe, find_without_weights, key_of
+from engine.embeddings.configurations import describe, find_without_weights, key_of, siblings
 from engine.embeddings.encoders.registry import Encoder, EncoderEntry, encoder_of_vectors, find_encoder
 from engine.embeddings.generations import next_generation, swap
 from engine.embeddings.prefetch import Pixels, decoded_batches
@@ -28,6 +29,8 @@ from engine.embeddings.writing import Sized, Writer
 from engine.images.contents import read_image
 from engine.images.datasets import Dataset, find_dataset
 from engine.images.decode import ImageError, PreprocessSettings, decode_square
+from engine.images.depth import Ranges
+from engine.images.ranges import load_depths, load_ranges
 from engine.images.sources import shown
 from engine.images.tables import ImageTable, load_images
 
@@ -108,26 +111,30 @@ def embed(
         settings = entry.encoder_class.for_dataset(settings, dataset)
         dtype = entry.encoder_class.dtype_of(settings)
     wanted = np.arange(len(table.contents)) if only is None else np.flatnonzero(np.isin(table.contents, only))
+    ranges = load_ranges(workspace, dataset_id)
     try:
         revision = entry.revision(settings, download=False)
     except WeightsError:
-        known = None if force else find_without_weights(workspace, entry, settings, preprocess, table.contents[wanted])
+        chosen = table.contents[wanted]
+        known = None if force else find_without_weights(workspace, entry, settings, preprocess, chosen, ranges)
         if known is not None:
             return _collect(known, table, wanted)
         revision = entry.revision(settings, progress=progress)
-    config = describe(entry, settings, preprocess, revision, dtype)
+    config = describe(entry, settings, preprocess, revision, dtype, ranges)
     store = EmbeddingStore(workspace.embeddings(key_of(config)), config)
     for sentence in store.damaged:
         progress.say(sentence)
     if force or len(_missing(store, table, wanted)):
         with store.writing():
             target = next_generation(store) if force else store
+            if not force and entry.takes == "images":
+                _copy_same(workspace, dataset_id, target, table, wanted)
             todo = _missing(target, table, wanted)
             if entry.takes == "vectors":
                 _copy_vectors(entry, settings, dataset, table, todo, target, progress)
             elif len(todo):
                 encoder = entry.build(settings, device=device)
-                reader = Reader(workspace, dataset, table, todo, encoder.side, preprocess)
+                reader = Reader(workspace, dataset, table, todo, encoder.side, preprocess, ranges)
                 _embed_rows(encoder, reader, target, progress)
             if force:
                 swap(store, target)
@@ -170,6 +177,30 @@ def _missing(store: EmbeddingStore, table: ImageTable, wanted: NDArray[np.int64]
     return todo
 
 
+def _copy_same(
+    workspace: Workspace, dataset_id: str, store: EmbeddingStore, table: ImageTable, wanted: NDArray[np.int64]
+) -> None:
+    """Take over vectors that would come out the same: of images whose depth is shown alike in another configuration.
+
+    So a data set in which the first image of a new depth appears embeds that image, not everything again.
+    """
+    depths: dict[bytes, str] | None = None
+    own = store.settings["ranges"]
+    for other in siblings(workspace, store.settings):
+        rows = wanted[~store.holds(table.contents[wanted])]
+        rows = rows[other.holds(table.contents[rows])]
+        if not len(rows):
+            continue
+        depths = load_depths(workspace, dataset_id) if depths is None else depths
+        shown = other.settings.get("ranges", {})
+        kinds = [depths.get(content, "") for content in to_bytes(table.contents[rows])]
+        alike = [not kind or (kind in own and own[kind] == shown.get(kind)) for kind in kinds]
+        for part in blocks(len(rows)):
+            contents = table.contents[rows[part][np.array(alike[part], dtype=bool)]]
+            if len(contents):
+                store.append(contents, other.load(contents))
+
+
 def _collect(store: EmbeddingStore, table: ImageTable, wanted: NDArray[np.int64]) -> EmbeddingSet:
     rows = wanted[store.holds(table.contents[wanted])]
     contents = table.contents[rows]
@@ -207,6 +238,7 @@ class Reader:
         rows: NDArray[np.int64],
         side: int,
         preprocess: PreprocessSettings,
+        ranges: Ranges,
     ) -> None:
         self.contents = table.contents[rows]
         self.keys = to_bytes(self.contents)
@@ -216,6 +248,7 @@ class Reader:
         self._source = dataset.source()
         self._paths = [table.paths[row] for row in rows]
         self._preprocess = preprocess
+        self._ranges = ranges
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -235,7 +268,7 @@ class Reader:
             It is gone or has changed since the scan, and no other file has its content.
         """
         data = read_image(self._workspace, self._dataset, self._source, self._paths[job], self.keys[job])
-        return decode_square(data, self.side, self._preprocess)
+        return decode_square(data, self.side, self._preprocess, ranges=self._ranges)
 
 
 def _embed_rows(encoder: Encoder, reader: Reader, store: EmbeddingStore, progress: Progress) -> None:

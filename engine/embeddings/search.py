@@ -15,6 +15,7 @@ from engine.core.workspace import Workspace
 from engine.embeddings.encoders.registry import Encoder, TextEncoder, find_encoder, text_encoders
 from engine.embeddings.store import EmbeddingStore, Vectors
 from engine.images.decode import PreprocessSettings, decode_square
+from engine.images.depth import Ranges
 
 AWAY = 0.5  # how much "less like those" weighs beside "more like these"
 
@@ -61,15 +62,22 @@ def text_query(encoder: Encoder, texts: Sequence[str]) -> Vectors:
     return unit(unit(encoder.encode_text(given)).mean(axis=0))
 
 
-def image_query(encoder: Encoder, data: bytes, preprocess: PreprocessSettings | None = None) -> Vectors:
+def image_query(
+    encoder: Encoder, data: bytes, preprocess: PreprocessSettings | None = None, *, ranges: Ranges | None = None
+) -> Vectors:
     """Return the (d,) unit vector of an encoded image file, such as a pasted one.
+
+    Parameters
+    ----------
+    preprocess, ranges : optional
+        How the images of the data set became squares, and the ranges that its deep ones are shown in.
 
     Raises
     ------
     ImageError
         The bytes are no image.
     """
-    square = decode_square(data, encoder.side, preprocess or PreprocessSettings())
+    square = decode_square(data, encoder.side, preprocess or PreprocessSettings(), ranges=ranges)
     return unit(encoder.encode(square[None]))[0]
 
 

@@ -3,7 +3,8 @@
 The one decoder of Kindred: the scan, thumbnails, encoders and previews all come here. JPEGs are decoded
 at the smallest scale that still covers what is asked for (libjpeg's DCT scaling), which is most of the
 speed and lets photographs of 200 million pixels through. Whatever is wrong with a file becomes an
-`ImageError` of one sentence. Colour profiles are not applied.
+`ImageError` of one sentence. Colours are turned into sRGB, and values of more than 8 bits are shown in the range of
+the data set (`engine.images.depth`).
 """
 
 from __future__ import annotations
@@ -24,15 +25,30 @@ from pydantic import field_validator
 
 from engine.core.errors import KindredError
 from engine.core.settings import Settings, setting
+from engine.images.colour import Profile, profile_for, to_srgb
+from engine.images.depth import (
+    Deep,
+    Range,
+    Ranges,
+    depth_of,
+    is_tiff,
+    own_range,
+    read_deep,
+    read_tiff,
+    sample,
+    to_8_bits,
+)
 
 ImageFile.LOAD_TRUNCATED_IMAGES = False
 Image.MAX_IMAGE_PIXELS = None  # `_finish` draws the line at what is really decoded, not at what a JPEG could be
 
 MAX_PIXELS = 89_478_485  # Pillow's own line between a large picture and a decompression bomb
-DECODER = "pillow-draft-1"  # part of every embedding key: changes whenever decoded pixels change
+DECODER = "pillow-draft-2"  # part of every embedding key: changes whenever decoded pixels change
 FORMATS: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "AVIF")  # MPO opens as JPEG
 _NAMES = {"MPO": "jpeg", "DIB": "bmp", "HEIF": "heic"}
 _BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG", b"II*\0", b"MM\0*", b"GIF8", b"BM", b"RIFF")
+_DAMAGED = "The picture is damaged at its beginning, or of a kind that cannot be decoded."
+_GREY = ("1", "L", "LA", "La")
 _ORIENTATION = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -55,6 +71,14 @@ class ImageError(KindredError):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class UnmeasuredDepth(Exception):  # noqa: N818 - no fault of the file: the data set's range comes first
+    """The picture has more than 8 bits and no range is known for its kind of depth yet."""
+
+    def __init__(self, depth: str) -> None:
+        super().__init__(depth)
+        self.depth = depth
 
 
 class PreprocessSettings(Settings):
@@ -92,16 +116,54 @@ class Decoded:
         Pixels of the original, upright.
     format : str
         "jpeg", "png", "webp", "bmp", "gif", "tiff", "heic" or "avif".
+    depth : str
+        The kind of depth, such as "16-bit grey"; empty for 8 bits.
+    note : str
+        One sentence on what is odd about the file; mostly empty.
     """
 
     image: Image.Image
     width: int
     height: int
     format: str
+    depth: str = ""
+    note: str = ""
 
 
-def decode_square(data: bytes, side: int, settings: PreprocessSettings | None = None) -> NDArray[np.uint8]:
+@dataclass(frozen=True)
+class _Wish:
+    """What is to come out: the size for an original size, the ground, a cut square, the ranges of the data set."""
+
+    target: Target
+    background: Colour
+    ranges: Ranges
+    crop: bool = False
+    wait: bool = False
+    measured: list[Deep] | None = None
+
+    def shown(self, depth: str, deep: Deep) -> Range:
+        """Return the range of the data set, or the picture's own where it is alone."""
+        if self.measured is not None:
+            self.measured.append(deep)
+            return 0.0, 1.0
+        return self.ranges.get(depth) or own_range(deep)
+
+    def check(self, depth: str) -> None:
+        """Stop before a pixel is decoded where the range has to be measured first."""
+        if self.wait and depth and depth not in self.ranges:
+            raise UnmeasuredDepth(depth)
+
+
+def decode_square(
+    data: bytes, side: int, settings: PreprocessSettings | None = None, *, ranges: Ranges | None = None
+) -> NDArray[np.uint8]:
     """Return the image as a (side, side, 3) uint8 RGB square.
+
+    Parameters
+    ----------
+    ranges : mapping, optional
+        The data set's range of values for each kind of depth (`engine.images.ranges.load_ranges`); a deep image of
+        another kind, or of no data set, is shown in its own percentiles.
 
     Raises
     ------
@@ -109,11 +171,12 @@ def decode_square(data: bytes, side: int, settings: PreprocessSettings | None = 
         The bytes are no readable image.
     """
     settings = settings or PreprocessSettings()
+    known = ranges or {}
     if settings.mode == "resize":
-        return np.array(_decode(data, lambda width, height: (side, side), settings.rgb).image)
+        return np.array(_decode(data, _Wish(lambda width, height: (side, side), settings.rgb, known)).image)
     if settings.mode == "center_crop":
-        return np.array(_decode(data, lambda width, height: (side, side), settings.rgb, crop=True).image)
-    image = _decode(data, lambda width, height: _fit(width, height, side), settings.rgb).image
+        return np.array(_decode(data, _Wish(lambda width, height: (side, side), settings.rgb, known, crop=True)).image)
+    image = _decode(data, _Wish(lambda width, height: _fit(width, height, side), settings.rgb, known)).image
     square = np.empty((side, side, 3), np.uint8)
     square[:] = settings.rgb
     left, top = (side - image.width) // 2, (side - image.height) // 2
@@ -121,7 +184,9 @@ def decode_square(data: bytes, side: int, settings: PreprocessSettings | None = 
     return square
 
 
-def decode_rgb(data: bytes, max_side: int | None = None, *, background: Colour = WHITE) -> Image.Image:
+def decode_rgb(
+    data: bytes, max_side: int | None = None, *, background: Colour = WHITE, ranges: Ranges | None = None
+) -> Image.Image:
     """Return the upright RGB image, its longer side reduced to at most `max_side` pixels.
 
     Raises
@@ -129,17 +194,45 @@ def decode_rgb(data: bytes, max_side: int | None = None, *, background: Colour =
     ImageError
         The bytes are no readable image.
     """
-    return decode(data, max_side, background=background).image
+    return decode(data, max_side, background=background, ranges=ranges).image
 
 
-def decode(data: bytes, max_side: int | None = None, *, background: Colour = WHITE) -> Decoded:
-    """Return the image as `decode_rgb` does, with its original size and format."""
+def decode(
+    data: bytes,
+    max_side: int | None = None,
+    *,
+    background: Colour = WHITE,
+    ranges: Ranges | None = None,
+    wait: bool = False,
+) -> Decoded:
+    """Return the image as `decode_rgb` does, with its original size and format.
+
+    Raises
+    ------
+    ImageError
+        The bytes are no readable image.
+    UnmeasuredDepth
+        Only with `wait`: it is deeper than 8 bits and `ranges` does not have its kind; no pixel was decoded.
+    """
 
     def target(width: int, height: int) -> tuple[int, int]:
         small = max_side is None or max(width, height) <= max_side
         return (width, height) if small else _fit(width, height, max_side or 1)
 
-    return _decode(data, target, background)
+    return _decode(data, _Wish(target, background, ranges or {}, wait=wait))
+
+
+def sample_of(data: bytes) -> tuple[NDArray[np.float64], bool]:
+    """Return the quantiles that stand for the values of a deep image (`depth.sample`), and whether it is floating.
+
+    Raises
+    ------
+    ImageError
+        The bytes are no readable image.
+    """
+    found: list[Deep] = []
+    _decode(data, _Wish(lambda width, height: (1, 1), WHITE, {}, measured=found))
+    return (sample(found[0]), found[0].values.dtype.kind == "f") if found else (np.empty(0), False)
 
 
 def _fit(width: int, height: int, side: int) -> tuple[int, int]:
@@ -148,14 +241,20 @@ def _fit(width: int, height: int, side: int) -> tuple[int, int]:
     return max(1, round(width * side / longer)), max(1, round(height * side / longer))
 
 
-def _decode(data: bytes, target: Target, background: Colour, *, crop: bool = False) -> Decoded:
+def _decode(data: bytes, wish: _Wish) -> Decoded:
     """Open, check, decode, resize, flatten and turn upright; every failure is an `ImageError`."""
     if not data:
         raise ImageError("The file is empty.")
     try:
-        with _open(data) as image:
-            return _finish(image, target, background, crop)
-    except ImageError:
+        try:
+            opened = _open(data)
+        except UnidentifiedImageError:
+            if not is_tiff(data):
+                raise
+            return _finish_tiff(data, wish)
+        with opened as image:
+            return _finish(image, data, wish)
+    except (ImageError, UnmeasuredDepth):
         raise
     except Exception as error:  # a damaged file makes a decoder raise anything
         raise ImageError(_reason(error, data)) from error
@@ -176,37 +275,76 @@ def _heif() -> None:
     pillow_heif.register_heif_opener()
 
 
-def _finish(image: Image.Image, target: Target, background: Colour, crop: bool) -> Decoded:
+def _finish(image: Image.Image, data: bytes, wish: _Wish) -> Decoded:
+    depth = depth_of(image)
+    wish.check(depth)
     orientation = 1 if image.format == "TIFF" else _orientation(image)  # TIFF turns itself while loading
     turned = orientation >= 5
     width, height = (image.height, image.width) if turned else image.size
-    wanted = target(width, height)
+    wanted = wish.target(width, height)
     if image.format in ("JPEG", "MPO"):
         needed = max(wanted[0] / width, wanted[1] / height)
-        least = (math.ceil(image.width * needed), math.ceil(image.height * needed)) if crop else wanted
-        image.draft("RGB", (least[1], least[0]) if turned and not crop else least)
+        least = (math.ceil(image.width * needed), math.ceil(image.height * needed)) if wish.crop else wanted
+        image.draft("RGB", (least[1], least[0]) if turned and not wish.crop else least)
     if image.width * image.height > MAX_PIXELS:
         raise ImageError(
             f"The image claims {width} x {height} pixels, more than {MAX_PIXELS // 1_000_000} million to decode; it is "
             "not opened."
         )
-    image.load()
-    picture = _to_rgb(image)
-    size = (wanted[1], wanted[0]) if turned else wanted
-    if crop:
+    if depth:
+        deep = read_deep(data, image.format or "", depth)
+        picture = to_8_bits(deep, wish.shown(depth, deep))
+    else:
+        image.load()
+        picture = image
+    name = image.format or ""
+    profile = profile_for(picture, image.info.get("icc_profile"), grey=picture.mode in _GREY)
+    return _shape(picture, wish, orientation, (width, height), _NAMES.get(name, name.lower()), depth, profile)
+
+
+def _finish_tiff(data: bytes, wish: _Wish) -> Decoded:
+    """Decode a TIFF of a kind that Pillow does not know, such as floating-point colours."""
+    try:
+        deep, orientation, profile = read_tiff(data, MAX_PIXELS)
+    except ValueError as error:
+        raise ImageError(str(error) if str(error).endswith(".") else _DAMAGED) from error
+    except Exception as error:
+        raise ImageError(_DAMAGED) from error
+    wish.check(deep.depth)
+    picture = to_8_bits(deep, wish.shown(deep.depth, deep) if deep.depth else (0, 255))
+    size = picture.size[::-1] if orientation >= 5 else picture.size
+    meaning = profile_for(picture, profile, grey=picture.mode in _GREY)
+    return _shape(picture, wish, orientation, size, "tiff", deep.depth, meaning)
+
+
+def _shape(
+    image: Image.Image,
+    wish: _Wish,
+    orientation: int,
+    original: tuple[int, int],
+    name: str,
+    depth: str,
+    profile: Profile,
+) -> Decoded:
+    """Return the loaded picture in the wished size, in sRGB, flat and upright."""
+    width, height = original
+    wanted = wish.target(width, height)
+    picture = image if profile.mode == "CMYK" else _to_rgb(image)
+    size = (wanted[1], wanted[0]) if orientation >= 5 else wanted
+    if wish.crop:
         edge = min(picture.size)
         left, top = (picture.width - edge) / 2, (picture.height - edge) / 2
         picture = picture.resize(size, RESAMPLE, box=(left, top, left + edge, top + edge), reducing_gap=3.0)
     elif picture.size != size:
         picture = picture.resize(size, RESAMPLE, reducing_gap=3.0)
+    picture = to_srgb(picture, profile)
     if picture.mode == "RGBA":
-        flat = Image.new("RGB", picture.size, background)
+        flat = Image.new("RGB", picture.size, wish.background)
         flat.paste(picture, mask=picture.getchannel("A"))
         picture = flat
     if orientation in _TURNS:
         picture = picture.transpose(_TURNS[orientation])
-    name = image.format or ""
-    return Decoded(picture, width, height, _NAMES.get(name, name.lower()))
+    return Decoded(picture, width, height, name, depth, profile.note)
 
 
 def _orientation(image: Image.Image) -> int:
@@ -220,8 +358,6 @@ def _orientation(image: Image.Image) -> int:
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     """Return the picture as RGB, or as RGBA where something shows through."""
-    if image.mode.startswith("I") or image.mode == "F":
-        image = _to_8_bit(image)
     if image.mode in ("RGB", "RGBA"):
         return image
     if image.mode in ("LA", "PA", "La", "RGBa") or "transparency" in image.info:
@@ -235,21 +371,12 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _to_8_bit(image: Image.Image) -> Image.Image:
-    """Return a grey picture of 16 or 32 bits as 8 bits: white is the top of the least depth that holds its values."""
-    values = np.nan_to_num(np.asarray(image, dtype=np.float32), posinf=0.0, neginf=0.0)
-    low, high = min(0.0, float(values.min())), float(values.max())
-    depths = (1.0, 255.0, 65535.0) if image.mode == "F" else (255.0, 4095.0, 65535.0)
-    high = next((top for top in depths if high <= top), high)
-    return Image.fromarray(((values - low) * (255.0 / (high - low)) + 0.5).astype(np.uint8))
-
-
 def _reason(error: Exception, data: bytes) -> str:
     """Return what a decoder raised as one sentence."""
     text = str(error)
     if isinstance(error, UnidentifiedImageError):
         if data.startswith(_BEGINNINGS) or data[4:8] == b"ftyp":
-            return "The picture is damaged at its beginning, or of a kind that cannot be decoded."
+            return _DAMAGED
         return "Not an image: the file is named like one but holds something else."
     if isinstance(error, MemoryError):
         return "The image does not fit into memory."

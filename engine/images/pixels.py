@@ -24,6 +24,8 @@ from engine.core.workspace import Workspace
 from engine.images.contents import read_image
 from engine.images.datasets import Dataset
 from engine.images.decode import DECODER, PreprocessSettings, decode_square
+from engine.images.depth import Ranges
+from engine.images.ranges import load_ranges
 from engine.images.sources import shown
 
 _CHUNK = 512
@@ -73,13 +75,14 @@ def read_pixels(
         Edge of a square, pixels.
     """
     preprocess = preprocess or PreprocessSettings()
-    digest = hashlib.blake2b(f"{side}-{preprocess.key()}-{DECODER}".encode(), digest_size=16)
+    ranges = load_ranges(workspace, dataset.id)
+    digest = hashlib.blake2b(f"{side}-{preprocess.key()}-{DECODER}-{sorted(ranges.items())}".encode(), digest_size=16)
     digest.update(np.ascontiguousarray(contents).tobytes())
     folder = workspace.cache / "pixels" / digest.hexdigest()
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / "lock"):  # another process may be decoding the same
         if len(_kept_rows(folder)) < len(paths):  # those that were left out may be back
-            _decode_all(folder, workspace, dataset, paths, to_bytes(contents), side, preprocess, progress)
+            _decode_all(folder, workspace, dataset, paths, to_bytes(contents), side, preprocess, ranges, progress)
         return Pixels(load_array(folder / "images.npy"), _kept_rows(folder))
 
 
@@ -97,6 +100,7 @@ def _decode_all(
     keys: list[bytes],
     side: int,
     preprocess: PreprocessSettings,
+    ranges: Ranges,
     progress: Progress,
 ) -> None:
     """Decode into images.npy; rows.npy, written last, says that it is whole."""
@@ -105,7 +109,8 @@ def _decode_all(
 
     def one(row: int) -> NDArray[np.uint8] | str:
         try:
-            return decode_square(read_image(workspace, dataset, source, paths[row], keys[row]), side, preprocess)
+            data = read_image(workspace, dataset, source, paths[row], keys[row])
+            return decode_square(data, side, preprocess, ranges=ranges)
         except KindredError as error:
             return f"{shown(paths[row])} is left out: {error.sentence}"
 

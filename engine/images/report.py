@@ -13,8 +13,27 @@ from typing import TypedDict
 import numpy as np
 
 from engine.core.workspace import Workspace
+from engine.images.depth import Ranges
 from engine.images.memory import remembered
+from engine.images.ranges import ranges_in
 from engine.images.sources import folder_truth
+
+
+@dataclass(frozen=True)
+class Depth:
+    """The images of one kind of depth beyond 8 bits.
+
+    Attributes
+    ----------
+    images : int
+        Readable files.
+    low, high : float
+        The values shown as black and as white.
+    """
+
+    images: int
+    low: float
+    high: float
 
 
 class Sizes(TypedDict, total=False):
@@ -49,6 +68,10 @@ class ScanReport:
         Paths of exact copies, group by group.
     classes : dict
         Readable files by class: the truth where it is on, else what the class folders would give.
+    depths : dict
+        By kind of depth beyond 8 bits, such as "16-bit grey": how many images, and the range they are shown in.
+    notes : list of (bytes, str)
+        Path and sentence of each readable file that is odd, such as one with a damaged colour profile.
     seconds : float
     opened, added, changed, removed : int
         What this scan did; 0 when the report was only read.
@@ -68,6 +91,19 @@ class ScanReport:
     changed: int = 0
     removed: int = 0
     splits: dict[str, int] = field(default_factory=dict)
+    depths: dict[str, Depth] = field(default_factory=dict)
+    notes: list[tuple[bytes, str]] = field(default_factory=list)
+
+    @property
+    def depth_sentence(self) -> str:
+        """How many images are deeper than 8 bits and how they are shown; empty where there are none."""
+        total = sum(found.images for found in self.depths.values())
+        if not total:
+            return ""
+        said = {kind: f"between {_number(one.low)} and {_number(one.high)}" for kind, one in self.depths.items()}
+        ranges = next(iter(said.values())) if len(said) == 1 else "; ".join(map(" ".join, said.items()))
+        images, they = ("image is", "it is") if total == 1 else ("images are", "they are")
+        return f"{total:,} {images} deeper than 8 bits; {they} shown {ranges}."
 
 
 def report(
@@ -88,7 +124,7 @@ def report(
 def _report(db: sqlite3.Connection, dataset_id: str) -> ScanReport:
     kind = db.execute("SELECT kind FROM dataset WHERE id = ?", (dataset_id,)).fetchone()
     rows = db.execute(
-        "SELECT path, content, failure, format, width, height, size, truth, split FROM image"
+        "SELECT path, content, failure, format, width, height, size, truth, split, depth, note FROM image"
         " WHERE dataset = ? ORDER BY path",
         (dataset_id,),
     ).fetchall()
@@ -108,6 +144,8 @@ def _report(db: sqlite3.Connection, dataset_id: str) -> ScanReport:
         sizes=_sizes([(row["width"], row["height"]) for row in good if row["width"]], sum(row["size"] for row in good)),
         duplicates=[paths for paths in groups.values() if len(paths) > 1],
         classes=dict(sorted(Counter(name for name in truth if name is not None).items())),
+        depths=_depths(ranges_in(db, dataset_id), Counter(row["depth"] for row in good if row["depth"])),
+        notes=[(row["path"], row["note"]) for row in good if row["note"]],
         splits=dict(sorted(Counter(row["split"] for row in good).items())),
     )
 
@@ -122,3 +160,11 @@ def _sizes(shapes: list[tuple[int, int]], total: int) -> Sizes:
         "largest": shapes[order[-1]],
         "bytes": total,
     }
+
+
+def _depths(ranges: Ranges, images: Counter[str]) -> dict[str, Depth]:
+    return {kind: Depth(number, *ranges.get(kind, (0.0, 1.0))) for kind, number in sorted(images.items())}
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value.is_integer() else f"{value:,.4g}"

@@ -1,7 +1,8 @@
 """Looking at every image of a data set once: hash, decode, size, thumbnail; then keeping the catalog true.
 
 A file whose size and time of change match the catalog is not opened. Results are committed in batches,
-so a killed scan loses at most one batch and the next one goes on where it stopped.
+so a killed scan loses at most one batch and the next one goes on where it stopped. Images of more than 8 bits wait
+until the range of their kind is measured over all of them.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from engine.core.catalog import open_catalog
@@ -21,11 +23,13 @@ from engine.core.files import content_id
 from engine.core.progress import SILENT, Progress
 from engine.core.workspace import Workspace
 from engine.images.datasets import Dataset, find_dataset, store_vectors
-from engine.images.decode import ImageError, decode
+from engine.images.decode import ImageError, UnmeasuredDepth, decode
+from engine.images.depth import Range
 from engine.images.quality import measure
+from engine.images.ranges import forget_ranges, keep_range, load_ranges, measure_range
 from engine.images.report import ScanReport, report
 from engine.images.sources import Entry, ReadError, Source
-from engine.images.thumbnails import SIDE, ThumbnailStore, encode_thumbnail
+from engine.images.thumbnails import SIDE, ThumbnailStore, encode_thumbnail, thumbnail_key
 from engine.images.vectors import read_vectors
 
 BATCH = 256
@@ -35,7 +39,7 @@ HANDFUL = 8  # files handed to a thread at once: one hand-over per file would co
 
 @dataclass(slots=True)
 class _Looked:
-    """What one look at a file told; `thumbnail` is empty where none was made."""
+    """What one look at a file told; `thumbnail` is empty where none was made, `waits` names an unmeasured depth."""
 
     entry: Entry
     content: bytes | None = None
@@ -44,7 +48,10 @@ class _Looked:
     format: str | None = None
     failure: str | None = None
     quality: str | None = None
+    depth: str = ""
+    note: str | None = None
     thumbnail: bytes = b""
+    waits: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,21 +61,32 @@ class _Known:
     size: int
     mtime_ns: int
     content: bytes | None
-    truth: str | None
-    split: str
+    format: str | None
+    depth: str | None
 
     def current(self, entry: Entry) -> bool:
         """Return whether the file need not be opened; one that could not be read is tried again."""
-        return self.content is not None and (self.size, self.mtime_ns) == (entry.size, entry.mtime_ns)
+        unknown = self.depth is None and self.format in (None, "png", "tiff")  # may be deep, and nobody looked
+        same = (self.size, self.mtime_ns) == (entry.size, entry.mtime_ns)
+        return self.content is not None and same and not unknown
 
 
-def scan(workspace: Workspace, dataset_id: str, *, progress: Progress = SILENT, thumbnails: bool = True) -> ScanReport:
+def scan(
+    workspace: Workspace,
+    dataset_id: str,
+    *,
+    progress: Progress = SILENT,
+    thumbnails: bool = True,
+    measure_again: bool = False,
+) -> ScanReport:
     """Bring the catalog up to date with a data set.
 
     Parameters
     ----------
     thumbnails : bool
         Keep a 256 px thumbnail of each image in the same pass; else pages make them when they are needed.
+    measure_again : bool
+        Measure anew between which values images of more than 8 bits are shown; vectors made before are then stale.
 
     Returns
     -------
@@ -95,9 +113,11 @@ def scan(workspace: Workspace, dataset_id: str, *, progress: Progress = SILENT, 
             f"There is no image in {dataset.name!r}.",
             "Kindred reads jpg, png, webp, bmp, gif, tiff, heic and avif files, also in folders inside.",
         )
+    if measure_again:
+        forget_ranges(workspace, dataset_id)
     known = _known(workspace, dataset_id)
     todo = [entry for entry in entries if not (entry.name in known and known[entry.name].current(entry))]
-    looked_at = _look_at_all(source, todo, thumbnails=thumbnails)
+    looked_at = _look_twice(workspace, dataset, source, todo, progress, thumbnails=thumbnails)
     changed = _keep(workspace, dataset, looked_at, len(entries), len(todo), progress)
     removed = _settle(workspace, dataset, entries, source.problems)
     added = sum(entry.name not in known for entry in todo)
@@ -125,12 +145,40 @@ def _known(workspace: Workspace, dataset_id: str) -> dict[bytes, _Known]:
     with open_catalog(workspace.catalog) as db:
         db.row_factory = None
         rows = db.execute(
-            "SELECT path, size, mtime_ns, content, truth, split FROM image WHERE dataset = ?", (dataset_id,)
+            "SELECT path, size, mtime_ns, content, format, depth FROM image WHERE dataset = ?", (dataset_id,)
         )
         return {row[0]: _Known(*row[1:]) for row in rows}
 
 
-def _look_at_all(source: Source, entries: Sequence[Entry], *, thumbnails: bool) -> Iterator[_Looked]:
+def _look_twice(
+    workspace: Workspace,
+    dataset: Dataset,
+    source: Source,
+    entries: Sequence[Entry],
+    progress: Progress,
+    *,
+    thumbnails: bool,
+) -> Iterator[_Looked]:
+    """Look at the files; those of a depth without a range once more, when it is measured over all of them."""
+    ranges = load_ranges(workspace, dataset.id)
+    waiting: list[_Looked] = []
+    for looked in _look_at_all(source, entries, ranges, thumbnails=thumbnails, wait=True):
+        if looked.waits:
+            waiting.append(looked)
+        else:
+            yield looked
+    for depth in sorted({looked.waits for looked in waiting}):
+        names = {looked.content: looked.entry.name for looked in waiting if looked.waits == depth and looked.content}
+        measured = measure_range(list(names), lambda content, names=names: source.read(names[content]))  # type: ignore[misc]
+        if measured is not None:
+            low, high = ranges[depth] = keep_range(workspace, dataset.id, depth, measured)
+            progress.say(f"Images of {depth} are shown between {low:,.6g} and {high:,.6g}.")
+    yield from _look_at_all(source, [looked.entry for looked in waiting], ranges, thumbnails=thumbnails)
+
+
+def _look_at_all(
+    source: Source, entries: Sequence[Entry], ranges: Mapping[str, Range], *, thumbnails: bool, wait: bool = False
+) -> Iterator[_Looked]:
     """Look at the files in `threads()` threads, in order, a handful at a time, with a bounded number in flight."""
     workers = threads()
     handfuls = (entries[at : at + HANDFUL] for at in range(0, len(entries), HANDFUL))
@@ -138,7 +186,8 @@ def _look_at_all(source: Source, entries: Sequence[Entry], *, thumbnails: bool) 
     with ThreadPoolExecutor(workers, thread_name_prefix="scan") as pool:
         try:
             for handful in handfuls:
-                waiting.append(pool.submit(lambda some: [_look(source, one, thumbnails) for one in some], handful))
+                look = partial(_look, source, ranges=ranges, thumbnails=thumbnails, wait=wait)
+                waiting.append(pool.submit(lambda some, look=look: [look(one) for one in some], handful))
                 if len(waiting) > 2 * workers:
                     yield from waiting.popleft().result()
             while waiting:
@@ -148,7 +197,7 @@ def _look_at_all(source: Source, entries: Sequence[Entry], *, thumbnails: bool) 
                 future.cancel()
 
 
-def _look(source: Source, entry: Entry, thumbnails: bool) -> _Looked:
+def _look(source: Source, entry: Entry, *, ranges: Mapping[str, Range], thumbnails: bool, wait: bool) -> _Looked:
     looked = _Looked(entry)
     try:
         data = source.read(entry.name)
@@ -157,10 +206,14 @@ def _look(source: Source, entry: Entry, thumbnails: bool) -> _Looked:
         return looked
     looked.content = content_id(data)
     try:
-        found = decode(data, SIDE)
+        found = decode(data, SIDE, ranges=ranges, wait=wait)
+    except UnmeasuredDepth as error:
+        looked.waits = error.depth
+        return looked
     except ImageError as error:
         looked.failure = error.reason
         return looked
+    looked.depth, looked.note = found.depth, found.note or None
     looked.width, looked.height, looked.format = found.width, found.height, found.format
     looked.quality = json.dumps(measure(found.image))
     if thumbnails:
@@ -198,23 +251,31 @@ def _commit(workspace: Workspace, dataset: Dataset, batch: Sequence[_Looked], st
     """Write one batch: thumbnails first, then the catalog rows that make it count."""
     if not batch:
         return 0
-    store.put_many([(one.content, one.thumbnail) for one in batch if one.content and one.thumbnail])
+    ranges = load_ranges(workspace, dataset.id)
+    store.put_many(
+        [
+            (thumbnail_key(one.content, ranges.get(one.depth)), one.thumbnail)
+            for one in batch
+            if one.content and one.thumbnail
+        ]
+    )
     changed = 0
     with open_catalog(workspace.catalog, write=True) as db:
         for one in batch:
             entry = one.entry
             row = db.execute(
-                "SELECT id, content FROM image WHERE dataset = ? AND path = ?", (dataset.id, entry.name)
+                "SELECT id, content, depth FROM image WHERE dataset = ? AND path = ?", (dataset.id, entry.name)
             ).fetchone()
-            if row is not None and row["content"] != one.content:
+            other = row is not None and row["content"] != one.content
+            if other or (row is not None and one.depth and not row["depth"]):  # a picture of its own, or another look
                 db.execute("DELETE FROM image WHERE id = ?", (row["id"],))
-                changed += row["content"] is not None
+                changed += other and row["content"] is not None
             db.execute(
                 "INSERT INTO image (dataset, path, content, size, mtime_ns, width, height, format, truth, split,"
-                " failure, quality) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " failure, quality, depth, note) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                 " ON CONFLICT (dataset, path) DO UPDATE SET size = excluded.size, mtime_ns = excluded.mtime_ns,"
                 " width = excluded.width, height = excluded.height, format = excluded.format,"
-                " failure = excluded.failure, quality = excluded.quality",
+                " failure = excluded.failure, quality = excluded.quality, depth = excluded.depth, note = excluded.note",
                 (
                     dataset.id,
                     entry.name,
@@ -228,6 +289,8 @@ def _commit(workspace: Workspace, dataset: Dataset, batch: Sequence[_Looked], st
                     entry.split,
                     one.failure,
                     one.quality,
+                    one.depth,
+                    one.note,
                 ),
             )
     return changed

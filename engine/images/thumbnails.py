@@ -1,11 +1,13 @@
 """256 px JPEGs by content id, packed in one SQLite file of the cache.
 
 The scan makes them in the pass that checks an image anyway; `thumbnail` makes a missing one when a page
-asks for it. The file may be deleted at any time, also while Kindred runs.
+asks for it. The file may be deleted at any time, also while Kindred runs. A picture of more than 8 bits looks different
+in a data set of another range, so the range is part of what its thumbnail is known by.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import sqlite3
 import threading
@@ -20,6 +22,8 @@ from engine.core.errors import KindredError, StorageError
 from engine.core.workspace import Workspace
 from engine.images.contents import read_content
 from engine.images.decode import RESAMPLE, decode_rgb
+from engine.images.depth import Range, Ranges
+from engine.images.ranges import ranges_in
 
 SIDE = 256
 SMALLEST = 64
@@ -29,7 +33,7 @@ PICTURE_QUALITY = 90
 
 
 class ThumbnailStore:
-    """Thumbnails by 16-byte content id; every thread has a connection of its own."""
+    """Thumbnails by 16-byte key (`thumbnail_key`: mostly the content id); every thread has a connection of its own."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -138,7 +142,14 @@ def _jpeg(image: Image.Image, quality: int) -> bytes:
     return buffer.getvalue()
 
 
-def make_thumbnail(data: bytes) -> bytes:
+def thumbnail_key(content: bytes, shown: Range | None) -> bytes:
+    """Return what a thumbnail is kept by: the content id, for a deep image with the range that it is shown in."""
+    if shown is None:
+        return content
+    return hashlib.blake2b(content + f"{shown[0]} {shown[1]}".encode(), digest_size=16).digest()
+
+
+def make_thumbnail(data: bytes, ranges: Ranges | None = None) -> bytes:
     """Return the 256 px JPEG of an encoded image.
 
     Raises
@@ -146,42 +157,49 @@ def make_thumbnail(data: bytes) -> bytes:
     ImageError
         The bytes are no readable image.
     """
-    return encode_thumbnail(decode_rgb(data, SIDE))
+    return encode_thumbnail(decode_rgb(data, SIDE, ranges=ranges))
 
 
 def thumbnail(workspace: Workspace, image_id: int, *, store: ThumbnailStore | None = None) -> bytes | None:
     """Return the thumbnail of an image, made now if it is missing; None where there is nothing to show."""
-    content = _content_of(workspace, image_id)
-    if content is None:
+    known = _known(workspace, image_id)
+    if known is None:
         return None
+    content, depth, ranges = known
     store = store or _store(workspace.thumbnails)
-    found = store.get(content)
+    key = thumbnail_key(content, ranges.get(depth))
+    found = store.get(key)
     if found is not None:
         return found
     try:
-        jpeg = make_thumbnail(read_content(workspace, content))
+        jpeg = make_thumbnail(read_content(workspace, content), ranges)
     except KindredError:
         return None
-    store.put_many([(content, jpeg)])
+    store.put_many([(key, jpeg)])
     return jpeg
 
 
 def picture(workspace: Workspace, image_id: int, *, side: int = PICTURE_SIDE) -> bytes | None:
     """Return the image itself as JPEG, its longer side at most `side` pixels; None where there is nothing to show."""
-    content = _content_of(workspace, image_id)
-    if content is None:
+    known = _known(workspace, image_id)
+    if known is None:
         return None
+    content, _, ranges = known
     try:
-        image = decode_rgb(read_content(workspace, content), side)
+        image = decode_rgb(read_content(workspace, content), side, ranges=ranges)
     except KindredError:
         return None
     return _jpeg(_enlarged(image, SMALLEST * 4), PICTURE_QUALITY)
 
 
-def _content_of(workspace: Workspace, image_id: int) -> bytes | None:
+def _known(workspace: Workspace, image_id: int) -> tuple[bytes, str, Ranges] | None:
+    """Return content id, kind of depth and the data set's ranges of a readable image."""
     with open_catalog(workspace.catalog) as db:
-        row = db.execute("SELECT content, failure FROM image WHERE id = ?", (image_id,)).fetchone()
-    return None if row is None or row["failure"] is not None else row["content"]
+        row = db.execute("SELECT dataset, content, failure, depth FROM image WHERE id = ?", (image_id,)).fetchone()
+        if row is None or row["failure"] is not None or row["content"] is None:
+            return None
+        depth = row["depth"] or ""
+        return row["content"], depth, ranges_in(db, row["dataset"]) if depth else {}
 
 
 @cache

@@ -8,6 +8,8 @@ from engine.core.errors import KindredError
 from engine.core.workspace import Workspace
 from engine.embeddings.encoders.registry import Encoder, text_encoders
 from engine.embeddings.search import encoder_of, image_query, rank, text_query
+from engine.images.decode import PreprocessSettings
+from engine.images.ranges import load_ranges
 from pages.shared.actions import pressed
 from pages.shared.board import Board
 from pages.shared.similar import MOST, show_found
@@ -45,7 +47,13 @@ def search_dialog(board: Board) -> None:
 def _look(board: Board, config_key: str, *, text: str = "", data: bytes = b"") -> None:
     try:
         encoder = _encoder(board.now.workspace, config_key)
-        query = text_query(encoder, [text]) if text else image_query(encoder, data)
+        if text:
+            query = text_query(encoder, [text])
+        else:
+            assert board.now.configuration is not None
+            preprocess = PreprocessSettings.parse(board.now.configuration.preprocess)
+            ranges = load_ranges(board.now.workspace, board.rows.dataset.id)
+            query = image_query(encoder, data, preprocess, ranges=ranges)
         found, _ = rank(board.rows.vectors, query, min(len(board.rows), MOST))
     except KindredError as error:
         show_error(error)

@@ -11,6 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from engine.core.errors import KindredError
+from engine.core.ids import to_bytes
 from engine.evaluation.verdict import verdict_of
 from engine.export.export import export, prepare
 from engine.export.folders import undo_export
@@ -18,7 +19,7 @@ from engine.export.formats import FORMATS, ExportFormat
 from engine.export.report import write_report
 from engine.export.settings import OPTIONS, ExportSettings
 from engine.export.split import near_duplicate_groups
-from engine.images.thumbnails import ThumbnailStore
+from engine.images.thumbnails import thumbnail
 from engine.jobs.tasks.tables import labelled_files
 from engine.labels.table import LabelTable
 from pages.shared import forms
@@ -53,14 +54,14 @@ def _report(board: Board) -> Callable[[], bytes]:
     def make() -> bytes:
         target = board.now.workspace.cache / "exports" / f"{board.rows.dataset.id}.html"
         target.parent.mkdir(parents=True, exist_ok=True)
-        store = ThumbnailStore(board.now.workspace.thumbnails)
+        ids = dict(zip(to_bytes(board.rows.contents), board.rows.ids.tolist(), strict=True))
         found, verdict = board.run.results["train"], verdict_of(board.run.results)
         write_report(
             target,
             board.state,
             title=f"{board.rows.dataset.name}: {board.run.name}",
             paths=board.rows.paths,
-            thumbnail=store.get,
+            thumbnail=lambda content: thumbnail(board.now.workspace, ids.get(content, 0)),
             typicality=board.prototypes.typicality,
             facts=({"verdict": verdict.line} if verdict else {})
             | {name.replace("_", " "): value for name, value in found.items() if value is not None},

@@ -111,7 +111,7 @@ def _numbers(found: ScanReport) -> None:
     )
 
 
-def _details(dataset: Dataset, found: ScanReport) -> None:
+def _details(now: Current, dataset: Dataset, found: ScanReport) -> None:
     if found.formats and dataset.kind != "vectors":
         with st.expander(f"Formats and sizes: {', '.join(found.formats)}", icon=":material/straighten:"):
             left, right = st.columns(2, gap="medium")
@@ -120,6 +120,19 @@ def _details(dataset: Dataset, found: ScanReport) -> None:
             shapes = [(name, found.sizes[name]) for name in ("smallest", "median", "largest") if name in found.sizes]
             rows = [{"pixels": name, "width": shape[0], "height": shape[1]} for name, shape in shapes]  # type: ignore[index]
             right.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
+    if found.depths:
+        with st.expander(found.depth_sentence, icon=":material/exposure:"):
+            st.caption(
+                "Black and white are the 0.1 and the 99.9 percentile of the pixels, the same for all images of a kind. "
+                "They stay as they are when images come."
+            )
+            if pressed("Measure again", help="Embeddings made until now are then out of date"):
+                start_scan(now.workspace, dataset, measure_again=True)
+                st.rerun()
+    if found.notes:
+        with st.expander(f"{count(len(found.notes), 'image')} with a note", icon=":material/info:"):
+            noted = [(shown(path), note) for path, note in found.notes]
+            st.dataframe(pd.DataFrame(noted, columns=["file", "note"]), hide_index=True, width="stretch")
     if found.failed:
         with st.expander(f"{count(len(found.failed), 'image')} could not be read", icon=":material/broken_image:"):
             failed = [(shown(path), reason) for path, reason in found.failed]
@@ -208,7 +221,7 @@ def page() -> None:
     if found.readable == 0 and not running:
         st.info("There is no readable image here yet. Read the folder again, or choose another one.")
     _actions(now, now.dataset, found)
-    _details(now.dataset, found)
+    _details(now, now.dataset, found)
     if found.readable and not running and now.dataset.kind != "vectors":
         all_images(now, now.dataset)
 

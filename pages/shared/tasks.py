@@ -38,9 +38,9 @@ def start_job(workspace: Workspace, verb: str, title: str, dataset: Dataset, **v
     return jobs.status(folder)
 
 
-def start_scan(workspace: Workspace, dataset: Dataset) -> jobs.JobStatus:
-    """Read the folder: what is new, changed, broken, double."""
-    return start_job(workspace, "scan", f"Reading {dataset.name}", dataset)
+def start_scan(workspace: Workspace, dataset: Dataset, *, measure_again: bool = False) -> jobs.JobStatus:
+    """Read the folder: what is new, changed, broken, double; perhaps measure the range of deep images anew."""
+    return start_job(workspace, "scan", f"Reading {dataset.name}", dataset, measure_again=measure_again)
 
 
 def start_embedding(

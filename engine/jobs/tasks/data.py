@@ -25,6 +25,12 @@ from engine.runs.rows import Rows, embed_dataset, graph_of, load_rows, map_of
 class ScanRequest(DatasetRequest):
     """Look at every image of a data set."""
 
+    measure_again: bool = setting(
+        False,
+        "Measure anew between which values images of more than 8 bits are shown.",
+        label="Measure again",
+    )
+
 
 def scan_images(workspace: Workspace, request: ScanRequest, progress: Progress = SILENT) -> ScanReport:
     """Look at every image: what is new, changed, broken, double.
@@ -34,12 +40,13 @@ def scan_images(workspace: Workspace, request: ScanRequest, progress: Progress =
     InputError
         The data set is unknown, or its folder is gone.
     """
-    return scan(workspace, request.dataset, progress=progress)
+    return scan(workspace, request.dataset, progress=progress, measure_again=request.measure_again)
 
 
 def scan_images_summary(report: ScanReport) -> dict[str, Any]:
-    """Return how many files there are and how many could be read."""
-    return {"files": report.files, "readable": report.readable, "failed": len(report.failed)}
+    """Return how many files there are, how many could be read and how many are deeper than 8 bits."""
+    deep = sum(found.images for found in report.depths.values())
+    return {"files": report.files, "readable": report.readable, "failed": len(report.failed), "deep": deep}
 
 
 class EmbedRequest(SampledRequest):
