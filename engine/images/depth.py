@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFile
 
 Range = tuple[float, float]
 Ranges = Mapping[str, Range]
@@ -80,7 +80,8 @@ def _kind(letter: str, bits: int, colour: bool) -> str:
 
 
 def _raw_mode(image: Image.Image) -> str:
-    args = image.tile[0].args if image.tile else ""
+    tiles = getattr(image, "tile", ())
+    args = tiles[0].args if tiles else ""
     return str(args if isinstance(args, str) or not args else args[0])
 
 
@@ -124,7 +125,7 @@ def read_deep(data: bytes, format: str, depth: str) -> Deep:
     return Deep(_without(values, tags.get(_NO_DATA)), alpha, tags.get(_PHOTOMETRIC, 1) == 0, depth)
 
 
-def _set_raw_mode(image: Image.Image, raw: str) -> None:
+def _set_raw_mode(image: ImageFile.ImageFile, raw: str) -> None:
     image.tile = [
         tile._replace(args=raw if isinstance(tile.args, str) else (raw, *tile.args[1:]))  # type: ignore[index]
         for tile in image.tile

@@ -8,7 +8,7 @@ come, so that old vectors stay true, until a person has it measured anew.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 
 from engine.core.catalog import open_catalog
 from engine.core.workspace import Workspace
@@ -42,20 +42,20 @@ def load_depths(workspace: Workspace, dataset_id: str) -> dict[bytes, str]:
         return {row[0]: row[1] for row in rows}
 
 
-def measure_range(contents: Sequence[bytes], read: Callable[[bytes], bytes]) -> Range | None:
+def measure_range(names: Mapping[bytes, bytes], read: Callable[[bytes], bytes]) -> Range | None:
     """Return the range of images of one kind of depth; None where none of them has a value.
 
     Parameters
     ----------
-    contents : list of bytes
-        Content ids of all images of this kind.
-    read : function of a content id
+    names : mapping
+        Name inside the source by content id, of all images of this kind.
+    read : function of a name
         Returns the file; may raise `ReadError`.
     """
     samples, floating = [], False
-    for content in sorted(set(contents))[:MEASURED]:
+    for content in sorted(names)[:MEASURED]:
         try:
-            values, floats = sample_of(read(content))
+            values, floats = sample_of(read(names[content]))
         except (ImageError, ReadError):
             continue
         samples.append(values)

@@ -169,7 +169,7 @@ def _look_twice(
             yield looked
     for depth in sorted({looked.waits for looked in waiting}):
         names = {looked.content: looked.entry.name for looked in waiting if looked.waits == depth and looked.content}
-        measured = measure_range(list(names), lambda content, names=names: source.read(names[content]))  # type: ignore[misc]
+        measured = measure_range(names, source.read)
         if measured is not None:
             low, high = ranges[depth] = keep_range(workspace, dataset.id, depth, measured)
             progress.say(f"Images of {depth} are shown between {low:,.6g} and {high:,.6g}.")
@@ -181,13 +181,13 @@ def _look_at_all(
 ) -> Iterator[_Looked]:
     """Look at the files in `threads()` threads, in order, a handful at a time, with a bounded number in flight."""
     workers = threads()
+    look = partial(_look, source, ranges=ranges, thumbnails=thumbnails, wait=wait)
     handfuls = (entries[at : at + HANDFUL] for at in range(0, len(entries), HANDFUL))
     waiting: deque[Future[list[_Looked]]] = deque()
     with ThreadPoolExecutor(workers, thread_name_prefix="scan") as pool:
         try:
             for handful in handfuls:
-                look = partial(_look, source, ranges=ranges, thumbnails=thumbnails, wait=wait)
-                waiting.append(pool.submit(lambda some, look=look: [look(one) for one in some], handful))
+                waiting.append(pool.submit(lambda some: [look(one) for one in some], handful))
                 if len(waiting) > 2 * workers:
                     yield from waiting.popleft().result()
             while waiting:
