@@ -65,7 +65,9 @@ class Spread:
         """Read what `save` wrote, or an older spread.npz, which is stale."""
         with np.load(path, allow_pickle=False) as file:
             found: dict[str, Any] = {name: file[name] for name in file.files}
-        found.update({name: found[name].item() for name in ("version", "run") if name in found})
+        for name in ("version", "run"):
+            if name in found:
+                found[name] = found[name].item()
         found.setdefault("given", np.empty(0, bool))
         found["names"] = tuple(found["names"].tolist())
         return cls(**found)
