@@ -12,13 +12,14 @@ from pages.compare.analysis_view import analysis_view
 from pages.compare.consensus_view import consensus_view
 from pages.compare.experiment_view import experiment_view
 from pages.compare.run_rows import open_finished
+from pages.compare.two_encoders import two_encoders
 from pages.compare.two_runs import two_runs
 from pages.shared.board import rows_of
 from pages.shared.frame import first_do, heading
 from pages.shared.metrics import title_of
 from pages.shared.state import Current, current, show_error
 
-_VIEWS = ("Analyse", "Two side by side", "Consensus", "Experiments")
+_VIEWS = ("Analyse", "Two side by side", "Encoders", "Consensus", "Experiments")
 
 
 def _pick(now: Current, title: str, *, skip: str = "", key: str) -> Run | None:
@@ -84,6 +85,8 @@ def page() -> None:
             experiment_view(now)
         elif view == "Consensus":
             consensus_view(now)
+        elif view == "Encoders":
+            two_encoders(now)
         elif view == "Two side by side":
             _two(now)
         else:

@@ -2,34 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
-
 import pandas as pd
 import streamlit as st
 
 from engine.core.errors import KindredError
-from engine.core.ids import to_bytes
-from engine.core.settings import Settings
-from engine.core.workspace import Workspace
-from engine.embeddings.encoders.registry import (
-    ENCODERS,
-    EncoderEntry,
-    default_encoder,
-    encoder_of_vectors,
-    find_encoder,
-)
-from engine.images.contents import read_content
-from engine.images.decode import PreprocessSettings, decode_rgb, decode_square
-from engine.images.tables import load_images
+from engine.embeddings.encoders import speed
+from engine.embeddings.encoders.availability import Choice, choice, choices, why_offline
+from engine.embeddings.encoders.registry import ENCODERS, default_encoder, encoder_of_vectors
+from engine.images.decode import PreprocessSettings
+from engine.jobs import job as jobs
+from pages.embed.absent import absent_panel, forget, remember, remembered, why_not_now
+from pages.embed.cards import Asked, cards, images_of
+from pages.embed.preview import preview
 from pages.shared import forms
 from pages.shared.actions import pressed
 from pages.shared.frame import first_do, heading, next_step
 from pages.shared.job_view import job_view
 from pages.shared.state import Current, choose, current, describe, escape, show_error
 from pages.shared.tasks import newest, start_embedding
+from pages.shared.words import count
 
-_HEIGHT = 112  # pixels of the preview
 _WORDS = {"complete": "complete", "partial": "partly embedded", "stale": "out of date"}
+
+
+def _in_use(now: Current) -> None:
+    """Say which vectors are used, and what to know of them; the way on stands beside it."""
+    item = now.configuration
+    if item is None:
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"In use: **{escape(describe(item))}** :gray[{item.have:,} of {count(item.want, 'image')}]")
+        next_step(now, "pages/cluster/page.py", "Cluster")
+    if item.encoder not in ENCODERS:
+        st.caption(f"{escape(item.reason)} Its vectors still serve; new images need another encoder.")
+    elif item.reason:
+        st.caption(escape(item.reason))
 
 
 def _cached(now: Current) -> None:
@@ -67,64 +74,87 @@ def _cached(now: Current) -> None:
             st.rerun()
 
 
-def _preview(now: Current, settings: PreprocessSettings) -> None:
-    """Show the person's own images before and after."""
-    assert now.dataset is not None
-    table = load_images(now.workspace, now.dataset.id)
-    if len(table) == 0:
+def _follow(now: Current, job: jobs.JobStatus | None) -> None:
+    """Use what was just embedded: a person who chose an encoder means to go on with it."""
+    if job is None or job.folder.name != st.session_state.get("embedding_started") or job.state != "done":
         return
-    odd = sorted(range(len(table)), key=lambda row: -_stretch(int(table.width[row]), int(table.height[row])))[:3]
-    rows = list(dict.fromkeys([*odd, 0, len(table) // 3, len(table) // 2, len(table) - 1]))[:7]
-    contents = to_bytes(table.contents[rows])
-    pairs = [_before_after(now.workspace, content, settings.model_dump_json()) for content in contents]
-    shown = [pair for pair in pairs if pair[0] is not None]
-    st.caption("Before")
-    st.image([before for before, _ in shown], width="content")
-    st.caption("As the encoder sees them")
-    st.image([after for _, after in shown], width="content")
+    del st.session_state["embedding_started"]
+    key = job.result.get("config_key")
+    if key and (now.configuration is None or now.configuration.key != key):
+        choose(embedding=str(key), run=None)
+        st.rerun()
 
 
-@st.cache_data(show_spinner=False, max_entries=200)
-def _before_after(_workspace: Workspace, content: bytes, preprocess: str) -> tuple[Any, Any]:
-    """Return the picture as it is and as the encoder will see it, small; None twice where it cannot be read."""
-    try:
-        data = read_content(_workspace, content)
-        before = decode_rgb(data, 2 * _HEIGHT)
-        before.thumbnail((10 * _HEIGHT, _HEIGHT))
-        return before, decode_square(data, _HEIGHT, PreprocessSettings.model_validate_json(preprocess))
-    except KindredError:
-        return None, None
-
-
-def _stretch(width: int, height: int) -> float:
-    return max(width, height) / max(1, min(width, height))
-
-
-def _form(now: Current) -> tuple[EncoderEntry, Settings, PreprocessSettings, Any]:
+def _start(now: Current, chosen: Choice, preprocess: PreprocessSettings, *, again: bool = False) -> None:
+    """Start the job."""
     assert now.dataset is not None
-    names = [entry.name for entry in ENCODERS.values() if entry.takes == "images"]
-    if now.dataset.kind == "vectors":
-        entry = encoder_of_vectors()
-        st.markdown(f":gray[{entry.sentence}]")
-        return entry, entry.settings_class(), PreprocessSettings(), st.container(horizontal=True)
-    name = st.segmented_control(
-        "Encoder",
-        names,
-        default=default_encoder(now.dataset.holds).name,
-        required=True,
-        format_func=lambda key: ENCODERS[key].title,
-        key=f"encoder for {now.dataset.id}",
-        persist_state="session",
-    )
-    entry = find_encoder(str(name))
+    forget()
+    job = start_embedding(now.workspace, now.dataset, chosen.entry, chosen.settings, preprocess, force=again)
+    st.session_state["embedding_started"] = job.folder.name
+    st.rerun()
+
+
+def _answer(now: Current, asked: Asked, preprocess: PreprocessSettings) -> None:
+    """Do what a card's button asks for, or say before any job what is missing for it."""
+    if asked.what == "use" and asked.configuration is not None:
+        choose(embedding=asked.configuration.key, run=None)
+        st.rerun()
+    with st.spinner("Looking for the weights"):
+        waits = why_not_now(asked.choice)
+    if waits:
+        remember(asked.choice)
+        st.rerun()
+    _start(now, asked.choice, preprocess, again=asked.what == "again")
+
+
+def _measure(now: Current, found: list[Choice]) -> None:
+    """Measure in the background what is on this disk and was not measured yet, while nothing else computes."""
+    pairs = [(item.entry, item.settings) for item in found if item.availability.state == "here"]
+    missing = speed.unmeasured(now.workspace, pairs)
+    if not missing or any(job.active for job in jobs.list_jobs(now.workspace)):
+        return
+    if not speed.measuring(now.workspace):
+        speed.start_measuring(now.workspace, missing)
+
+    @st.fragment(run_every=2.0)
+    def wait() -> None:
+        if len(speed.unmeasured(now.workspace, pairs)) < len(missing):
+            st.rerun()
+
+    wait()
+
+
+def _vectors(now: Current, running: bool) -> None:
+    """A data set of vectors has nothing to choose."""
+    entry = encoder_of_vectors()
     st.markdown(f":gray[{entry.sentence}]")
-    settings = forms.draw(entry.settings_class, key=f"encoder_{entry.name}")
-    actions = st.container(horizontal=True)
-    st.markdown("##### Fitting images into a square", help="What happens to images that are not square")
-    preprocess = forms.draw(PreprocessSettings, key="preprocess")
-    with st.expander("Before and after, on your own images", expanded=True):
-        _preview(now, preprocess)
-    return entry, settings, preprocess, actions
+    with st.container(horizontal=True):
+        for label, again in (("Embed", False), ("Embed again", True)):
+            if (now.configuration is not None or not again) and pressed(label, disabled=running):
+                _start(now, choice(entry, entry.settings_class()), PreprocessSettings(), again=again)
+    _in_use(now)
+
+
+def _images(now: Current, running: bool) -> None:
+    assert now.dataset is not None
+    why_offline(wait=0)  # asked in the background, so that a click is answered at once
+    found, reason = choices(holds=now.dataset.holds)
+    _in_use(now)
+    above, place = st.container(), st.container()
+    with st.expander("Fitting images into a square", icon=":material/crop_free:"):
+        preprocess = forms.draw(PreprocessSettings, key="preprocess")
+        preview(now, preprocess)
+    missing = remembered()
+    if missing is not None:
+        works = next(item for item in found if item.entry is default_encoder(now.dataset.holds))
+        with above:
+            if absent_panel(missing, works, count(images_of(now), "image")):
+                _start(now, works, preprocess)
+    with place:
+        asked = cards(now, found, reason, preprocess, disabled=running)
+    if asked is not None:
+        _answer(now, asked, preprocess)
+    _measure(now, found)
 
 
 def page() -> None:
@@ -134,30 +164,17 @@ def page() -> None:
     if now.dataset is None or now.images == 0:
         first_do(now, "Choose images first.", "pages/images/page.py", "Images")
         return
-    running = job_view(newest(now.workspace, "embed", now.dataset))
+    job = newest(now.workspace, "embed", now.dataset)
+    _follow(now, job)
+    running = job_view(job)
     try:
-        entry, settings, preprocess, actions = _form(now)
+        if now.dataset.kind == "vectors":
+            _vectors(now, running)
+        else:
+            _images(now, running)
     except KindredError as error:
         show_error(error)
         return
-    with actions:
-        first: Literal["primary", "secondary"] = "primary" if now.configuration is None else "secondary"
-        if pressed("Embed", type=first, disabled=running, icon=":material/play_arrow:"):
-            start_embedding(now.workspace, now.dataset, entry, settings, preprocess)
-            st.rerun()
-        if now.configuration is not None:
-            next_step(now, "pages/cluster/page.py", "Cluster")
-            if pressed(
-                "Embed again",
-                type="tertiary",
-                icon=":material/refresh:",
-                disabled=running,
-                help="Makes every vector anew; the old ones serve until the new ones are complete",
-            ):
-                start_embedding(now.workspace, now.dataset, entry, settings, preprocess, force=True)
-                st.rerun()
-    if now.configuration is not None:
-        st.caption(f"In use: {escape(describe(now.configuration))}")
     _cached(now)
 
 

@@ -14,7 +14,7 @@ from engine.jobs.job import JobStatus
 from pages.registry import SCREENS
 from pages.shared.actions import pressed
 from pages.shared.screen import NOT_YET, Screen, Step
-from pages.shared.state import Current, choose, escape
+from pages.shared.state import Current, choose, escape, names_of
 from pages.shared.words import duration
 
 _RECENT = 24 * 3600.0  # a finished job leaves the tray after a day
@@ -84,6 +84,7 @@ def sidebar(now: Current) -> None:
     with st.sidebar:
         st.markdown(f"### Kindred :small[:gray[{__version__}]]")
         _choose_dataset(now)
+        _choose_embedding(now)
         active = {job.folder.name for job in jobs.list_jobs(now.workspace) if job.active}
         st.fragment(_steps_and_jobs, run_every=1.0 if active else None)(now, active)
 
@@ -121,6 +122,24 @@ def _choose_dataset(now: Current) -> None:
     )
     if chosen and chosen != now.dataset.id:
         choose(data=chosen)
+        st.rerun()
+
+
+def _choose_embedding(now: Current) -> None:
+    """Let a person switch between the encoders that the data set is embedded with, where there are several."""
+    if now.configuration is None or len(now.configurations) < 2:
+        return
+    names = names_of(now.configurations)
+    chosen = st.selectbox(
+        "Embedding in use",
+        list(names),
+        index=list(names).index(now.configuration.key),
+        format_func=lambda key: names[key],
+        help="Clusters, map and search work on these vectors. Each encoder keeps its own clusterings.",
+        key=f"frame_embedding_{now.configuration.key}_{len(names)}",
+    )
+    if chosen and chosen != now.configuration.key:
+        choose(embedding=chosen, run=None)
         st.rerun()
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -65,10 +65,21 @@ class Current:
 
 
 def describe(item: Configuration) -> str:
-    """Return a configuration in a few words: the encoder and its model."""
+    """Return a configuration in a few words: the encoder, its model, and a resolution other than its own."""
     title = ENCODERS[item.encoder].title if item.encoder in ENCODERS else item.encoder
-    model = str(item.settings.get("model") or "")
-    return f"{title} {model}".strip()
+    model, side = str(item.settings.get("model") or ""), item.settings.get("resolution")
+    return f"{title} {model}".strip() + (f" at {side} px" if side else "")
+
+
+def names_of(items: Sequence[Configuration]) -> dict[str, str]:
+    """Return a name for each configuration by its key, no two the same: a menu tells its options by their names."""
+    names: dict[str, str] = {}
+    for item in items:
+        name = describe(item)
+        if sum(describe(other) == name for other in items) > 1:
+            name = " ".join([name, *(str(value) for value in item.preprocess.values())])
+        names[item.key] = f"{name} ({item.key[:4]})" if name in names.values() else name
+    return names
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
@@ -142,7 +153,7 @@ def current() -> Current:
     usable = [item for item in configurations if item.have]
     configuration = next((item for item in usable if item.key == wanted), usable[0] if usable else None)
     runs = list_runs(workspace, dataset.id)
-    run = _run(workspace, runs)
+    run = _run(workspace, runs, configuration.key if configuration is not None and wanted else "")
     if run is not None:
         made_with = run.config.get("embedding", {}).get("config_key")
         configuration = next((item for item in usable if item.key == made_with), configuration)
@@ -170,8 +181,11 @@ def _dataset(workspace: Workspace) -> Dataset | None:
     return known[0] if known else None
 
 
-def _run(workspace: Workspace, runs: list[Run]) -> Run | None:
+def _run(workspace: Workspace, runs: list[Run], embedding: str) -> Run | None:
+    """Return the run that was asked for, else the newest: of the embedding that was asked for, where one was."""
     wanted = _asked("run")
+    if not wanted and embedding:
+        return next((run for run in runs if run.config.get("embedding", {}).get("config_key") == embedding), None)
     for run in runs:
         if run.folder.name == wanted:
             return run

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import setting
-from engine.embeddings.encoders.clip_models import MODELS, Place, locate
+from engine.embeddings.encoders.clip_models import MODELS, Place, list_trainings, locate
 from engine.embeddings.encoders.clip_towers import HubTower, OpenClipTower
+from engine.embeddings.encoders.registry import KnownModel
 from engine.embeddings.encoders.vision import ModelEncoder, ModelName, VisionSettings
 from engine.embeddings.encoders.weights import description
 
@@ -94,6 +95,11 @@ class Clip(ModelEncoder):
         """Return the settings that name a model; "architecture:training" names both."""
         name, _, training = model.rpartition(":")
         return {"model": name, "pretrained": training} if name and "/" not in training else {"model": model}
+
+    @staticmethod
+    def list_models() -> list[KnownModel]:
+        """Return every training that open_clip knows, as "architecture:training", the page's list first."""
+        return [*MODELS, *list_trainings()]
 
     def _forward(self, pixels: Any) -> Any:  # noqa: ANN401 - torch is not imported here
         return self._tower.image(pixels)

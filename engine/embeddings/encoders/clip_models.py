@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from engine.core.errors import InputError, WeightsError
 from engine.core.progress import SILENT, Progress
@@ -14,12 +15,12 @@ from engine.embeddings.encoders.registry import KnownModel
 from engine.embeddings.encoders.weights import NotOnHubError, Wanted, Weights, find_weights
 
 MODELS = (
-    KnownModel("ViT-B-32", "CLIP ViT-B/32", 605, 512),
-    KnownModel("ViT-B-16", "CLIP ViT-B/16", 599, 512),
-    KnownModel("ViT-L-14", "CLIP ViT-L/14", 1710, 768),
-    KnownModel("ViT-H-14", "CLIP ViT-H/14", 3944, 1024),
-    KnownModel("openai/clip-vit-base-patch32", "OpenAI CLIP ViT-B/32", 605, 512),
-    KnownModel("openai/clip-vit-large-patch14", "OpenAI CLIP ViT-L/14", 1711, 768),
+    KnownModel("ViT-B-32", "CLIP ViT-B/32", 605, 512, work=4.4),
+    KnownModel("ViT-B-16", "CLIP ViT-B/16", 599, 512, work=17.6),
+    KnownModel("ViT-L-14", "CLIP ViT-L/14", 1710, 768, work=81.0),
+    KnownModel("ViT-H-14", "CLIP ViT-H/14", 3944, 1024, work=167.3),
+    KnownModel("openai/clip-vit-base-patch32", "OpenAI CLIP ViT-B/32", 605, 512, work=4.4),
+    KnownModel("openai/clip-vit-large-patch14", "OpenAI CLIP ViT-L/14", 1711, 768, work=81.0),
 )
 DEFAULTS = {  # the best open training of each architecture: tag and repository
     "ViT-B-32": ("laion2b_s34b_b79k", "laion/CLIP-ViT-B-32-laion2B-s34B-b79K"),
@@ -170,3 +171,35 @@ def _published(place: Place) -> tuple[str, str, str]:
             "`pretrained`."
         )
     return tag, repository, name
+
+
+def list_trainings() -> list[KnownModel]:
+    """Return the published trainings of open_clip that the hub keeps, named "architecture:training"."""
+    import open_clip
+
+    found = []
+    for architecture, tag in open_clip.list_pretrained():
+        repository = str(open_clip.get_pretrained_cfg(architecture, tag).get("hf_hub", "")).rpartition("/")[0]
+        config = open_clip.get_model_config(architecture)
+        if repository and config:
+            name = f"{architecture}:{tag}"
+            found.append(KnownModel(name, name, _size(config), int(config["embed_dim"]), repository=repository))
+    return found
+
+
+def _size(config: Mapping[str, Any]) -> int:
+    """Return about how many MB two plain transformers take in single precision; 0 for other architectures."""
+    vision, text = config["vision_cfg"], config["text_cfg"]
+    if "timm_model_name" in vision or "hf_model_name" in text or not isinstance(vision.get("layers"), int):
+        return 0
+    patch, side = int(vision.get("patch_size", 32)), int(vision.get("image_size", 224))
+    wide, narrow, shared = int(vision["width"]), int(text.get("width", 512)), int(config["embed_dim"])
+    parameters = _transformer(vision) + _transformer(text) + shared * (wide + narrow)
+    parameters += wide * (3 * patch**2 + (side // patch) ** 2)
+    parameters += narrow * (int(text.get("vocab_size", 49_408)) + int(text.get("context_length", 77)))
+    return round(4 * parameters / 1e6)
+
+
+def _transformer(config: Mapping[str, Any]) -> int:
+    width = int(config.get("width", 512))
+    return round(int(config.get("layers", 12)) * width**2 * (4 + 2 * float(config.get("mlp_ratio", 4.0))))

@@ -26,15 +26,15 @@ from engine.embeddings.encoders.vision import (
 from engine.embeddings.encoders.weights import Wanted, Weights, description, find_weights
 
 MODELS = (
-    KnownModel("facebook/dinov2-small", "DINOv2 small", 88, 384),
-    KnownModel("facebook/dinov2-base", "DINOv2 base", 346, 768),
-    KnownModel("facebook/dinov2-large", "DINOv2 large", 1217, 1024),
-    KnownModel("facebook/dinov2-giant", "DINOv2 giant", 4546, 1536),
-    KnownModel("facebook/dinov3-vits16-pretrain-lvd1689m", "DINOv3 small", 86, 384, gated=True),
-    KnownModel("facebook/dinov3-vitb16-pretrain-lvd1689m", "DINOv3 base", 343, 768, gated=True),
-    KnownModel("facebook/dinov3-vitl16-pretrain-lvd1689m", "DINOv3 large", 1213, 1024, gated=True),
-    KnownModel("facebook/dinov3-vith16plus-pretrain-lvd1689m", "DINOv3 huge", 3362, 1280, gated=True),
-    KnownModel("facebook/dinov3-vit7b16-pretrain-lvd1689m", "DINOv3 giant, 7 billion", 26864, 4096, gated=True),
+    KnownModel("facebook/dinov2-small", "DINOv2 small", 88, 384, work=6.1),
+    KnownModel("facebook/dinov2-base", "DINOv2 base", 346, 768, work=23.2),
+    KnownModel("facebook/dinov2-large", "DINOv2 large", 1217, 1024, work=81.0),
+    KnownModel("facebook/dinov2-giant", "DINOv2 giant", 4546, 1536, work=299.4),
+    KnownModel("facebook/dinov3-vits16-pretrain-lvd1689m", "DINOv3 small", 86, 384, gated=True, work=4.7),
+    KnownModel("facebook/dinov3-vitb16-pretrain-lvd1689m", "DINOv3 base", 343, 768, gated=True, work=17.9),
+    KnownModel("facebook/dinov3-vitl16-pretrain-lvd1689m", "DINOv3 large", 1213, 1024, gated=True, work=62.8),
+    KnownModel("facebook/dinov3-vith16plus-pretrain-lvd1689m", "DINOv3 huge", 3362, 1280, gated=True, work=172.1),
+    KnownModel("facebook/dinov3-vit7b16-pretrain-lvd1689m", "DINOv3 giant, 7 B", 26864, 4096, gated=True, work=1362.7),
 )
 WEIGHT_FILES = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
 _TRAINED = 224  # what DINO crops to by default; its configs name other sides

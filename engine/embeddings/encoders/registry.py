@@ -74,6 +74,10 @@ class KnownModel:
         Pixels it was trained with.
     gated : bool
         The hub asks to accept terms first.
+    work : float
+        Billions of multiply-adds for one image at its own resolution; 0 where nobody counted.
+    repository : str
+        Where the hub keeps it, if that is known and not its name.
     """
 
     name: str
@@ -82,6 +86,8 @@ class KnownModel:
     dimension: int
     side: int = 224
     gated: bool = False
+    work: float = 0.0
+    repository: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,9 +114,11 @@ class EncoderEntry:
         It is a `TextEncoder`: words can search its images and name its clusters.
     any_model : bool
         The setting `model` takes more than the known models (ids of the hub, folders). The class then has
-        `reads_model(model) -> bool` and `model_values(model) -> dict` of settings.
+        `reads_model(model) -> bool`, `model_values(model) -> dict` of settings, and `list_models()`.
     default_for : "photographs" | "drawings" | "vectors" | ""
         The kind of data sets whose default encoder it is.
+    work : float
+        As in `KnownModel`, for an encoder without a choice of models: what takes a CPU as long as its encoding does.
     """
 
     name: str
@@ -124,6 +132,7 @@ class EncoderEntry:
     reads_text: bool = False
     any_model: bool = False
     default_for: Literal["photographs", "drawings", "vectors", ""] = ""
+    work: float = 0.0
 
     @property
     def encoder_class(self) -> Any:  # noqa: ANN401 - a class that fits `Encoder`
@@ -193,6 +202,7 @@ _ALL = (
         "Photo",
         pretrained=True,
         default_for="photographs",
+        work=1.2,
     ),
     EncoderEntry(
         "descriptor",

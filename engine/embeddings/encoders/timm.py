@@ -25,14 +25,14 @@ from engine.embeddings.encoders.vision import IMAGENET, ModelEncoder, ModelName,
 from engine.embeddings.encoders.weights import Wanted, Weights, description, find_weights
 
 MODELS = (
-    KnownModel("vit_base_patch16_siglip_224.v2_webli", "SigLIP 2 base", 372, 768),
-    KnownModel("vit_large_patch16_siglip_256.v2_webli", "SigLIP 2 large", 1264, 1024, 256),
-    KnownModel("vit_so400m_patch16_siglip_256.v2_webli", "SigLIP 2 so400m", 1712, 1152, 256),
-    KnownModel("vit_small_patch16_dinov3.lvd1689m", "DINOv3 ViT small", 86, 384, 256),
-    KnownModel("vit_base_patch16_dinov3.lvd1689m", "DINOv3 ViT base", 343, 768, 256),
-    KnownModel("convnext_tiny.dinov3_lvd1689m", "DINOv3 ConvNeXt tiny", 111, 768),
-    KnownModel("convnext_base.dinov3_lvd1689m", "DINOv3 ConvNeXt base", 350, 1024),
-    KnownModel("mobilenetv4_conv_small.e2400_r224_in1k", "MobileNetV4 small", 15, 1280),
+    KnownModel("vit_base_patch16_siglip_224.v2_webli", "SigLIP 2 base", 372, 768, work=17.7),
+    KnownModel("vit_large_patch16_siglip_256.v2_webli", "SigLIP 2 large", 1264, 1024, 256, work=81.3),
+    KnownModel("vit_so400m_patch16_siglip_256.v2_webli", "SigLIP 2 so400m", 1712, 1152, 256, work=109.6),
+    KnownModel("vit_small_patch16_dinov3.lvd1689m", "DINOv3 ViT small", 86, 384, 256, work=6.3),
+    KnownModel("vit_base_patch16_dinov3.lvd1689m", "DINOv3 ViT base", 343, 768, 256, work=23.6),
+    KnownModel("convnext_tiny.dinov3_lvd1689m", "DINOv3 ConvNeXt tiny", 111, 768, work=4.5),
+    KnownModel("convnext_base.dinov3_lvd1689m", "DINOv3 ConvNeXt base", 350, 1024, work=15.4),
+    KnownModel("mobilenetv4_conv_small.e2400_r224_in1k", "MobileNetV4 small", 15, 1280, work=0.2),
 )
 _FILES = ("model.safetensors", "pytorch_model.bin")
 _ID = re.compile(r"(timm/)?[a-z0-9_]+\.[a-z0-9_]+")  # architecture.training
@@ -107,7 +107,11 @@ class Timm(ModelEncoder):
 
     @staticmethod
     def revision_of(settings: TimmSettings, *, progress: Progress = SILENT, download: bool = True) -> str:
-        """Return the commit or hash of the weights; fetch them when they are not here."""
+        """Return the commit or hash of the weights; fetch them when they are not here. A known model needs no torch."""
+        known = next((model for model in MODELS if model.name == settings.model), None)
+        if known is not None and not settings.checkpoint:
+            wanted = Wanted(f"timm/{known.name}", [_FILES], megabytes=known.megabytes)
+            return find_weights(wanted, progress=progress, download=download).revision
         return _find(settings, progress, download=download).weights.revision
 
     @staticmethod
@@ -117,6 +121,14 @@ class Timm(ModelEncoder):
         if described is not None:
             return "architecture" in described
         return _ID.fullmatch(model) is not None
+
+    @staticmethod
+    def list_models() -> list[KnownModel]:
+        """Return every name that timm has weights for, those of the page's list first."""
+        import timm
+
+        others = [name for name in timm.list_pretrained() if all(name != model.name for model in MODELS)]
+        return [*MODELS, *(KnownModel(name, name, 0, 0, repository=f"timm/{name}") for name in others)]
 
     def _forward(self, pixels: Any) -> Any:  # noqa: ANN401 - torch is not imported here
         found = self._model(pixels)

@@ -17,6 +17,7 @@ from pydantic import StringConstraints
 from engine.core.device import choose_device
 from engine.core.errors import InputError
 from engine.core.settings import Settings, setting
+from engine.embeddings.encoders.registry import KnownModel
 
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CLIP = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
@@ -127,6 +128,11 @@ class ModelEncoder(VisionEncoder):
     def model_values(model: str) -> dict[str, str]:
         """Return the settings that name a model."""
         return {"model": model}
+
+    @staticmethod
+    def list_models() -> list[KnownModel]:
+        """Return every model that can be chosen by name, where the library has such a list; it may import torch."""
+        return []
 
 
 def fixed_resolution(model: str, side: int, wanted: int, why: str) -> InputError:

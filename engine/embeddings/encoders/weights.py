@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from engine.core.errors import KindredError, WeightsError
 from engine.core.files import read_json, storage_errors
 from engine.core.progress import SILENT, Progress
+from engine.embeddings.encoders.download import fetch
 from engine.embeddings.encoders.fingerprint import fingerprint
 
 Alternatives = Sequence[str]
@@ -113,19 +114,33 @@ def find_weights(wanted: Wanted, *, progress: Progress = SILENT, download: bool 
     if cached is not None:
         return cached
     if not download:
-        raise absent(wanted)
+        raise AbsentWeightsError(wanted)
     return _download(wanted, progress)
 
 
-def absent(wanted: Wanted) -> WeightsError:
-    """Return the one sentence about weights that are not here: which file, and where to put it."""
-    size = f" ({wanted.megabytes:,} MB)" if wanted.megabytes else ""
-    names = " and ".join(alternatives[0] for alternatives in wanted.required)
-    return WeightsError(
-        f"The weights of {wanted.model} are not on this machine and the hub cannot be reached: "
-        f"put {names}{size} into {put_by_hand(wanted.model)}.",
-        f"They are at https://huggingface.co/{wanted.model}; a local folder can also be named as the model.",
-    )
+class AbsentWeightsError(WeightsError):
+    """The weights are nowhere on this machine, and were not fetched.
+
+    Attributes
+    ----------
+    wanted : Wanted
+        What is missing; `files_of` names it and `put_by_hand` says where it goes.
+    """
+
+    def __init__(self, wanted: Wanted, why: str = "") -> None:
+        size = f" ({wanted.megabytes:,} MB)" if wanted.megabytes else ""
+        names = " and ".join(files_of(wanted))
+        super().__init__(
+            f"The weights of {wanted.model} are not on this machine{why}: put {names}{size} into "
+            f"{put_by_hand(wanted.model)}.",
+            f"They are at https://huggingface.co/{wanted.model}; a local folder can also be named as the model.",
+        )
+        self.wanted = wanted
+
+
+def files_of(wanted: Wanted) -> list[str]:
+    """Return the names of the files that a person would put there by hand: of each list the first."""
+    return [alternatives[0] for alternatives in wanted.required]
 
 
 def _local(folder: Path, wanted: Wanted, what: str) -> Weights:
@@ -181,10 +196,9 @@ def _snapshot(path: Path) -> Path:
 
 
 def _download(wanted: Wanted, progress: Progress) -> Weights:
-    from huggingface_hub import constants
-
-    if constants.HF_HUB_OFFLINE or not _reachable(constants.ENDPOINT):
-        raise absent(wanted)
+    why = why_unreachable()
+    if why:
+        raise AbsentWeightsError(wanted, f" and {why}")
     with _told(wanted):
         files: list[Path] = []
         for alternatives in wanted.required:
@@ -194,7 +208,7 @@ def _download(wanted: Wanted, progress: Progress) -> Weights:
                     f"{wanted.model} on the hub has no {' or '.join(alternatives)}.", "It is not a model of this kind."
                 )
             files.append(first)
-            files += [_fetch(wanted.model, name, progress) for name in _parts(first)]
+            files += [fetch(wanted.model, name, progress) for name in _parts(first)]
         for name in wanted.optional:
             _first(wanted.model, [name], progress)
     folder = _snapshot(files[0])
@@ -206,47 +220,10 @@ def _first(model: str, alternatives: Alternatives, progress: Progress) -> Path |
 
     for name in alternatives:
         try:
-            return _fetch(model, name, progress)
+            return fetch(model, name, progress)
         except RemoteEntryNotFoundError:
             continue
     return None
-
-
-def _fetch(model: str, name: str, progress: Progress) -> Path:
-    from huggingface_hub import hf_hub_download
-
-    return Path(hf_hub_download(model, name, tqdm_class=_listening(f"downloading {name}", progress)))
-
-
-def _listening(phase: str, progress: Progress) -> type[Any]:
-    """Return a progress bar that draws nothing and tells `progress` instead."""
-    from tqdm.auto import tqdm
-
-    class Bar(tqdm):  # type: ignore[type-arg, misc]
-        def __init__(self, *given: Any, **options: Any) -> None:  # noqa: ANN401 - tqdm's own
-            options.pop("name", None)
-            options["disable"] = False
-            super().__init__(*given, **(options | {"file": _Nowhere()}))
-
-        def display(self, *given: Any, **options: Any) -> None:  # noqa: ANN401 - tqdm's own
-            if self.total:
-                progress.update(float(self.n), float(self.total), phase=phase, unit="bytes")
-
-        def close(self) -> None:
-            self.display()
-            super().close()
-
-    return Bar
-
-
-class _Nowhere:
-    """A file that forgets what is written."""
-
-    def write(self, text: str) -> int:
-        return len(text)
-
-    def flush(self) -> None:
-        return None
 
 
 @contextmanager
@@ -271,28 +248,45 @@ def _told(wanted: Wanted) -> Iterator[None]:
             "Check the id; for a private model sign in with `hf auth login`.",
         ) from error
     except errors.LocalEntryNotFoundError as error:
-        raise absent(wanted) from error
+        raise AbsentWeightsError(wanted, " and the hub cannot be reached") from error
     except errors.HfHubHTTPError as error:
         raise WeightsError(f"The hub refused {wanted.model}: {str(error).splitlines()[0]}", "Try later.") from error
     except errors.HFValidationError as error:
         raise WeightsError(f"{wanted.model!r} is not the id of a model.", "Ids look like org/name.") from error
-    except (ConnectionError, TimeoutError) as error:
-        raise absent(wanted) from error
     except Exception as error:  # the client raises its transport's errors too, and changes its transport
+        if isinstance(error, (ConnectionError, TimeoutError)) or type(error).__name__ in _NOT_CONNECTED:
+            raise AbsentWeightsError(wanted, " and the hub cannot be reached") from error
         why = str(error).partition("\n")[0] or type(error).__name__
         raise WeightsError(
             f"The download of {wanted.model} broke off: {why}.", "Try again; what has arrived is not fetched twice."
         ) from error
 
 
-def _reachable(endpoint: str, seconds: float = 4.0) -> bool:
-    """Return whether the hub answers at all; the client itself would try for half a minute and more."""
-    address = urlsplit(endpoint)
-    if urllib.request.getproxies().get(address.scheme):
-        return True
-    port = address.port or (443 if address.scheme == "https" else 80)
+_NOT_CONNECTED = ("ConnectError", "ConnectTimeout", "ProxyError")  # as the transports of the client call them
+
+
+def why_unreachable(seconds: float = 4.0) -> str:
+    """Return why the hub cannot be asked, as half a sentence; empty when it answers.
+
+    The client itself would try for half a minute and more. What the environment says counts here as for the client:
+    HF_HUB_OFFLINE, HF_ENDPOINT, HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY.
+
+    Parameters
+    ----------
+    seconds : float
+        How long an answer may take.
+    """
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return "HF_HUB_OFFLINE forbids to ask the hub"
+    hub = urlsplit(constants.ENDPOINT)
+    proxies = {} if urllib.request.proxy_bypass(hub.hostname or "") else urllib.request.getproxies()
+    proxy = proxies.get(hub.scheme) or proxies.get("all") or ""
+    address = urlsplit(proxy if "://" in proxy else f"http://{proxy}") if proxy else hub
     try:
+        port = address.port or {"https": 443, "http": 80}.get(address.scheme, 1080)
         with socket.create_connection((address.hostname or "", port), timeout=seconds):
-            return True
-    except OSError:
-        return False
+            return ""
+    except (OSError, ValueError):
+        return f"the proxy {address.hostname} cannot be reached" if proxy else "the hub cannot be reached"

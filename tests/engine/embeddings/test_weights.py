@@ -1,78 +1,55 @@
 """Weights are fetched from a hub that runs in the test, with the real client."""
 
-import hashlib
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from engine.core.errors import StorageError, WeightsError
-from engine.embeddings.encoders.weights import NotOnHubError, Wanted, find_weights, put_by_hand
+from engine.embeddings.encoders.weights import (
+    AbsentWeightsError,
+    NotOnHubError,
+    Wanted,
+    find_weights,
+    put_by_hand,
+    why_unreachable,
+)
+from tests.engine.embeddings.hub_server import COMMIT, serve
 
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
 MODEL = "someone/small-model"
-
-
-class Hub(BaseHTTPRequestHandler):
-    """As much of the hub as one download needs."""
-
-    files: dict = {}
-    refusal: tuple | None = None
-    asked: list = []
-
-    def do_HEAD(self):
-        self._answer(False)
-
-    def do_GET(self):
-        self._answer(True)
-
-    def _answer(self, with_body):
-        Hub.asked.append((self.command, self.path))
-        name = self.path.rsplit("/", 1)[-1]
-        status, code, body = 200, "", Hub.files.get(name, b"")
-        if Hub.refusal:
-            status, code = Hub.refusal
-            body = b""
-        elif name not in Hub.files:
-            status, code = 404, "EntryNotFound"
-        self.send_response(status)
-        if code:
-            self.send_header("X-Error-Code", code)
-        self.send_header("X-Repo-Commit", COMMIT)
-        self.send_header("ETag", '"' + hashlib.sha1(body).hexdigest() + '"')
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        if with_body:
-            self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass
+PROJECT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
 def hub(monkeypatch, tmp_path):
     from huggingface_hub import constants
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    address = f"http://127.0.0.1:{server.server_port}"
-    for name, value in {
-        "ENDPOINT": address,
-        "HUGGINGFACE_CO_URL_TEMPLATE": address + "/{repo_id}/resolve/{revision}/{filename}",
-        "HF_HUB_OFFLINE": False,
-        "HF_HUB_CACHE": str(tmp_path / "hub"),
-        "HF_HUB_DISABLE_XET": True,
-    }.items():
-        monkeypatch.setattr(constants, name, value)
-    monkeypatch.setenv("KINDRED_WEIGHTS", str(tmp_path / "by-hand"))
-    Hub.files = {"config.json": b"{}", "model.safetensors": b"w" * 300_000}
-    Hub.refusal, Hub.asked = None, []
-    yield Hub
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serve({"config.json": b"{}", "model.safetensors": b"w" * 300_000}) as served:
+        for name, value in {
+            "ENDPOINT": served.address,
+            "HUGGINGFACE_CO_URL_TEMPLATE": served.address + "/{repo_id}/resolve/{revision}/{filename}",
+            "HF_HUB_OFFLINE": False,
+            "HF_HUB_CACHE": str(tmp_path / "hub"),
+            "HF_HUB_DISABLE_XET": True,
+        }.items():
+            monkeypatch.setattr(constants, name, value)
+        monkeypatch.setenv("KINDRED_WEIGHTS", str(tmp_path / "by-hand"))
+        yield served
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """The client gives up at the first broken line, as it does after several."""
+    import huggingface_hub.file_download as client
+
+    def once(*given, **options):
+        return http_get(*given, **(options | {"_nb_retries": 0}))
+
+    http_get = client.http_get
+    monkeypatch.setattr(client, "http_get", once)
 
 
 def wanted(model=MODEL, **changes):
@@ -131,6 +108,57 @@ def test_a_full_disk_is_told(hub, monkeypatch):
         find_weights(wanted())
 
 
+def test_what_arrived_before_the_line_broke_is_not_fetched_twice(hub, recorder, tmp_path, monkeypatch):
+    import huggingface_hub.file_download as client
+
+    monkeypatch.setattr(client.time, "sleep", lambda _: None)
+    monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 65_536)
+    body = bytes(range(256)) * 20_000
+    hub.files["model.safetensors"] = body
+    hub.cuts = [2_000_000, *[0] * 6]  # the client itself tries five times more
+    with pytest.raises(WeightsError, match="broke off"):
+        find_weights(wanted())
+    (part,) = (tmp_path / "hub").rglob("*.part")
+    have = part.stat().st_size
+    assert 0 < have <= 2_000_000
+    found = find_weights(wanted(), progress=recorder)
+    assert hub.ranges() == ["", *[f"bytes={have}-"] * 7]
+    assert found.files[1].read_bytes() == body
+    assert not list((tmp_path / "hub").rglob("*.part"))
+    first = next(done for done, _, phase, _, _ in recorder.updates if phase == "downloading model.safetensors")
+    assert first >= have
+
+
+def test_a_part_that_is_longer_than_the_file_is_begun_anew(hub, impatient, tmp_path):
+    hub.cuts = [100_000]
+    with pytest.raises(WeightsError, match="broke off"):
+        find_weights(wanted())
+    (part,) = (tmp_path / "hub").rglob("*.part")
+    part.write_bytes(b"x" * 400_000)
+    assert find_weights(wanted()).files[1].read_bytes() == b"w" * 300_000
+
+
+def test_a_file_of_another_hash_is_refused_and_fetched_anew(hub, tmp_path):
+    hub.damaged = True
+    with pytest.raises(WeightsError, match="arrived damaged: its SHA-256") as caught:
+        find_weights(wanted())
+    assert caught.value.hint == "Try again; the file is fetched anew."
+    assert not list((tmp_path / "hub").rglob("*.part"))
+    hub.damaged = False
+    assert find_weights(wanted()).files[1].read_bytes() == b"w" * 300_000
+
+
+def test_a_file_that_the_disk_cannot_hold_is_refused_before_it_is_fetched(hub, monkeypatch):
+    import shutil
+
+    usage = type("Usage", (), {"free": 200_000})
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(StorageError, match=r"model\.safetensors of someone/small-model needs 0 MB more") as caught:
+        find_weights(wanted())
+    assert "HF_HOME" in caught.value.hint
+    assert hub.ranges() == []
+
+
 def test_an_unknown_model_is_told(hub):
     hub.refusal = (404, "RepoNotFound")
     with pytest.raises(WeightsError, match="no model 'someone/small-model'"):
@@ -150,10 +178,73 @@ def test_offline_and_absent_is_one_sentence_with_file_and_place(hub, monkeypatch
         monkeypatch.setattr(constants, setting, value)
         with pytest.raises(WeightsError) as caught:
             find_weights(wanted(megabytes=88))
+        assert isinstance(caught.value, AbsentWeightsError) and caught.value.wanted.model == MODEL
         sentence = caught.value.sentence
         assert "put config.json and model.safetensors (88 MB) into" in sentence
         assert str(tmp_path / "by-hand" / "someone--small-model") in sentence
         assert sentence.count(". ") == 0
+
+
+def test_whether_the_hub_answers_is_asked_of_the_proxy_where_there_is_one(hub, monkeypatch):
+    from huggingface_hub import constants
+
+    assert why_unreachable() == ""
+    monkeypatch.setattr(constants, "ENDPOINT", "http://hub.invalid")
+    assert why_unreachable() == "the hub cannot be reached"
+    monkeypatch.setenv("http_proxy", hub.address)
+    assert why_unreachable() == ""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    assert why_unreachable() == "the proxy 127.0.0.1 cannot be reached"
+    monkeypatch.setenv("no_proxy", "hub.invalid")
+    assert why_unreachable() == "the hub cannot be reached"
+
+
+SCRIPT = f"""
+from engine.core.errors import KindredError
+from engine.embeddings.encoders.weights import Wanted, find_weights
+try:
+    print(find_weights(Wanted({MODEL!r}, [["config.json"], ["model.safetensors"]])).folder)
+except KindredError as error:
+    print(error.sentence)
+"""
+
+
+def in_new_process(tmp_path, **environment):
+    """Return what a process with these variables prints when it looks for the weights."""
+    names = {name for name in os.environ if name.lower().endswith("_proxy") or name.startswith("HF_")}
+    inherited = {name: value for name, value in os.environ.items() if name not in names}
+    values = {"KINDRED_WEIGHTS": str(tmp_path / "by-hand"), "HF_HOME": str(tmp_path / "home")} | environment
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        env=inherited | values,
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    return done.stdout.strip()
+
+
+def test_the_variables_of_the_hub_are_respected(hub, tmp_path):
+    place = str(tmp_path / "home" / "hub" / "models--someone--small-model" / "snapshots" / COMMIT)
+    sentence = in_new_process(tmp_path, HF_ENDPOINT=hub.address, HF_HUB_OFFLINE="1")
+    assert "not on this machine and HF_HUB_OFFLINE forbids to ask the hub: put config.json" in sentence
+    assert hub.asked == []
+    assert in_new_process(tmp_path, HF_ENDPOINT=hub.address) == place
+    assert in_new_process(tmp_path, HF_HUB_OFFLINE="1") == place
+
+
+def test_a_proxy_is_used(hub, tmp_path):
+    place = in_new_process(tmp_path, HF_ENDPOINT="http://hub.invalid", HTTP_PROXY=hub.address)
+    assert place.endswith(COMMIT)
+    assert {"/".join(path.split("/")[:3]) for _, path, _ in hub.asked} == {"http://hub.invalid", "http://cdn.invalid"}
+
+
+def test_a_gated_model_is_fetched_with_the_token_of_the_environment(hub, tmp_path):
+    hub.token = "hf_secret"
+    assert "is gated: its terms must be accepted" in in_new_process(tmp_path, HF_ENDPOINT=hub.address)
+    assert in_new_process(tmp_path, HF_ENDPOINT=hub.address, HF_TOKEN="hf_secret").endswith(COMMIT)
 
 
 def test_files_put_by_hand_are_found_where_the_sentence_said(hub):
