@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -44,8 +45,8 @@ def walk(page: Any, folder: Path) -> None:
     shoot(page, "images")
     page.get_by_role("button", name="Embed these images").click()
     settle(page)
-    page.get_by_role("button", name="Embed", exact=True).click()
-    page.get_by_text("In use: Descriptor").wait_for(timeout=600_000)
+    page.get_by_role("button", name=re.compile(r"Embed [\d,]+ images? with")).first.click()
+    page.get_by_text("In use: ").wait_for(timeout=600_000)
     page.get_by_role("button", name="Cluster", exact=True).click()
     page.get_by_role("button", name="Find good clusters").click()
     page.get_by_role("button", name="Use rank 1").wait_for(timeout=900_000)

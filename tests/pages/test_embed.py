@@ -206,9 +206,6 @@ def test_what_was_just_embedded_is_in_use(workspace, tmp_path, app, held):
     app.session_state["embedding_started"] = folder.name
     app.run()
     assert not app.exception
-    print(
-        [text.value for text in app.markdown], [t.value for t in app.error], app.query_params, folder, app.session_state
-    )
     assert any("In use: **Photo**" in text.value for text in app.markdown)
 
 

@@ -243,3 +243,13 @@ def test_words_without_a_tokenizer_are_refused(hub_folder, tmp_path):
         (tmp_path / name).write_bytes((hub_folder / name).read_bytes())
     with pytest.raises(WeightsError, match="holds no tokenizer"):
         build(model=str(tmp_path)).encode_text(["dog"])
+
+
+def test_every_training_of_open_clip_can_be_chosen_with_its_size():
+    found = {model.name: model for model in Clip.list_models()}
+    openai, known = found["ViT-B-32:openai"], found["ViT-B-32"]
+    assert openai.megabytes == pytest.approx(known.megabytes, rel=0.01)
+    assert found["ViT-L-14:laion2b_s32b_b82k"].megabytes == pytest.approx(found["ViT-L-14"].megabytes, rel=0.01)
+    assert found["ViT-H-14:laion2b_s32b_b79k"].megabytes == pytest.approx(found["ViT-H-14"].megabytes, rel=0.01)
+    assert openai.dimension == known.dimension
+    assert ENCODERS["clip"].settings_for(openai.name).pretrained == "openai"

@@ -65,7 +65,7 @@ def test_hub_files_come_through_the_weights_code(saved, monkeypatch, tmp_path):
     import shutil
 
     monkeypatch.setenv("KINDRED_WEIGHTS", str(tmp_path))
-    monkeypatch.setattr("engine.embeddings.encoders.weights._reachable", lambda endpoint: False)
+    monkeypatch.setattr("engine.embeddings.encoders.weights.why_unreachable", lambda: "the hub cannot be reached")
     with pytest.raises(WeightsError, match=r"put model\.safetensors into .*timm--test_vit\.r160_in1k"):
         build("test_vit.r160_in1k")
     shutil.copytree(saved["test_vit"], tmp_path / "timm--test_vit.r160_in1k")
@@ -183,3 +183,17 @@ def test_a_models_name_finds_its_encoder(model, encoder):
 
 def test_a_folder_of_timm_finds_its_encoder(saved):
     assert encoder_for_model(saved["test_vit"])[0].name == "timm"
+
+
+def test_the_page_looks_for_known_models_where_timm_does():
+    import timm
+
+    for model in MODELS:
+        config = timm.get_pretrained_cfg(model.name)
+        assert (config.hf_hub_id, config.hf_hub_filename) == (f"timm/{model.name}", None)
+
+
+def test_every_name_that_timm_has_weights_for_can_be_chosen_once():
+    names = [model.name for model in Timm.list_models()]
+    assert names[: len(MODELS)] == [model.name for model in MODELS]
+    assert len(names) == len(set(names)) > 500 and "resnet18.a1_in1k" in names
