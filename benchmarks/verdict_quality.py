@@ -3,7 +3,7 @@
     python -m benchmarks.verdict_quality --data FOLDER [--kept FOLDER]
 
 The candidates of the fast mode, each fitted on all rows and on two halves in this one process, ranked as the sweep
-ranks them: by evidence, by composite with stability as the breaker of ties, and by single scores. Prints for each set
+ranks them (by composite, near ties by evidence), with stability in near ties, and by single scores. Prints for each set
 the number of clusters of the winner beside the number of classes, the ARI of the winner and of the best candidate,
 what the verdict is made of and its word; then a table of the rankings. `--kept` keeps the scores of finished sets.
 """
@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -34,9 +34,9 @@ from engine.selection.sweep.ranking import (
     agreement_of,
     break_ties,
     by_composite,
-    by_evidence,
     leaderboard_row,
     rival_number,
+    with_evidence,
     without_repeats,
 )
 from engine.selection.sweep.runner import WEIGHED
@@ -89,18 +89,17 @@ def winner_by(key: Callable[[LeaderboardRow], float]) -> Callable[[list[Leaderbo
     return lambda rows: max(rows, key=key)
 
 
-def by_board(rows: list[LeaderboardRow]) -> list[LeaderboardRow]:
+def by_board(rows: list[LeaderboardRow], by: Literal["evidence", "stability"] = "evidence") -> list[LeaderboardRow]:
     """Rank as the sweep does: only the first by composite have a stability."""
-    tried = [row if at < WEIGHED else replace(row, stability=None) for at, row in enumerate(rows)]
-    return by_evidence(tried, SETTINGS.max_largest_share)
+    tried = [with_evidence(row) if at < WEIGHED else replace(row, stability=None) for at, row in enumerate(rows)]
+    return break_ties(tried, SETTINGS.near_tie, SETTINGS.max_largest_share, by=by)
 
 
 RANKINGS: dict[str, Callable[[list[LeaderboardRow]], LeaderboardRow]] = {
-    "evidence": lambda rows: by_board(rows)[0],
-    "composite, stability in near ties": lambda rows: break_ties(
-        rows[:WEIGHED], SETTINGS.near_tie, SETTINGS.max_largest_share
-    )[0],
-    "evidence of all candidates": lambda rows: by_evidence(rows, SETTINGS.max_largest_share)[0],
+    "composite, evidence in near ties": lambda rows: by_board(rows)[0],
+    "composite, stability in near ties": lambda rows: by_board(rows, "stability")[0],
+    "evidence of the ten best": lambda rows: max(by_board(rows)[:WEIGHED], key=lambda row: row.evidence or 0.0),
+    "evidence of all": lambda rows: max(map(with_evidence, rows), key=lambda row: row.evidence or 0.0),
     "composite": lambda rows: rows[0],
     "silhouette": winner_by(lambda row: row.silhouette),
     "stability": winner_by(lambda row: row.stability or 0.0),

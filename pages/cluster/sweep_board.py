@@ -38,6 +38,7 @@ _SHOWN = {
     "validation_weight",
 }
 _LARGEST = 4
+_TABLE_AT_ONCE = 20_000  # images whose labels.csv is written while the person waits; Export makes it for more
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
@@ -210,7 +211,8 @@ def _told(row: LeaderboardRow) -> str:
 def _use(now: Current, result: SweepResult, row: LeaderboardRow) -> None:
     """Keep a ranked clustering as a run, exactly as it is shown, and go to it."""
     try:
-        run = keep_rank(now.workspace, KeepRankRequest(board=str(result.folder), rank=row.rank))
+        small = int(result.summary["n_images"]) <= _TABLE_AT_ONCE
+        run = keep_rank(now.workspace, KeepRankRequest(board=str(result.folder), rank=row.rank, table=small))
     except KindredError as error:
         show_error(error)
         return

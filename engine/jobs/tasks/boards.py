@@ -41,6 +41,7 @@ class KeepRankRequest(Request):
     board: str = setting(..., "The board's folder.")
     rank: int = setting(1, "Which rank.", ge=1)
     title: str = setting("", "What the run is called.", runtime=True)
+    table: bool = setting(True, "Also write labels.csv, one line per file.", runtime=True)
     results_dir: str = setting("", "Where a new run's folder is made; the library when empty.", runtime=True)
 
 
@@ -85,8 +86,9 @@ def keep_rank(workspace: Workspace, request: KeepRankRequest, progress: Progress
         truth=rows.truth,
         split=rows.split,
     )
-    table = label_table(workspace, rows.dataset.id, rows.contents, labels, confidence)
-    write_csv(folder / "labels.csv", split_as(table, rows).columns())
+    if request.table:
+        table = label_table(workspace, rows.dataset.id, rows.contents, labels, confidence)
+        write_csv(folder / "labels.csv", split_as(table, rows).columns())
     for sentence in notes:
         progress.say(sentence)
     return run

@@ -1,4 +1,4 @@
-"""The order of a sweep's candidates: gated by structure, the best by composite ordered by the evidence for them.
+"""The order of a sweep's candidates: composite, gated by structure, near ties broken by the evidence for them.
 
 Flows in: scored candidates. Flows out: leaderboard rows that a page can show and a file can hold.
 """
@@ -47,8 +47,8 @@ class LeaderboardRow:
     entropy : float
         Of the shares of all images that the clusters hold, in nats: log K for K even clusters without noise.
     evidence : float or None
-        stability x generalisation x sqrt(entropy): how surely the groups come back and can be told apart, for how much
-        they say. Known where the stability is.
+        stability x generalisation x cube root of the entropy: how surely the groups come back and can be told apart,
+        for how much they say. Known where the stability is.
     agreement : float or None
         Mean ARI with what other methods found at about as many clusters, see `agreement_of`; for the first ranks.
     pairs_together : float or None
@@ -177,25 +177,11 @@ def by_composite(rows: Sequence[LeaderboardRow], max_largest_share: float) -> li
     return sorted(ranked, key=lambda row: (is_overlarge(row, max_largest_share), -row.composite, row.title))
 
 
-def by_evidence(rows: Sequence[LeaderboardRow], max_largest_share: float) -> list[LeaderboardRow]:
-    """Put the rows whose stability is known in falling evidence before the others, and number the ranks.
-
-    Those with one overlarge cluster follow the rest of their kind. The others keep their order.
-    """
-    weighed = [
-        replace(row, evidence=max(row.stability, 0.0) * max(row.generalisation, 0.0) * row.entropy**0.5)
-        if row.stability is not None and row.generalisation is not None
-        else row
-        for row in rows
-    ]
-    weighed.sort(
-        key=lambda row: (
-            (row.evidence is None, is_overlarge(row, max_largest_share), -(row.evidence or 0.0))
-            if row.evidence is not None
-            else (True, False, 0.0)
-        )
-    )
-    return [replace(row, rank=number) for number, row in enumerate(weighed, start=1)]
+def with_evidence(row: LeaderboardRow) -> LeaderboardRow:
+    """Return the row with its evidence, where its stability is known."""
+    if row.stability is None or row.generalisation is None:
+        return row
+    return replace(row, evidence=max(row.stability, 0.0) * max(row.generalisation, 0.0) * row.entropy ** (1 / 3))
 
 
 def rival_number(rows: Sequence[LeaderboardRow]) -> int | None:
@@ -241,11 +227,13 @@ def agreement_of(row: LeaderboardRow, others: Sequence[LeaderboardRow]) -> float
     return float(np.mean(found)) if found else None
 
 
-def break_ties(rows: Sequence[LeaderboardRow], near: float, max_largest_share: float) -> list[LeaderboardRow]:
-    """Order rows that stand within `near` of a leader's composite by stability, and number the ranks.
+def break_ties(
+    rows: Sequence[LeaderboardRow], near: float, max_largest_share: float, *, by: Literal["evidence", "stability"]
+) -> list[LeaderboardRow]:
+    """Order rows that stand within `near` of a leader's composite by evidence or stability, and number the ranks.
 
     A leader and all that follow within `near` of it form one group; the next leader is the first beyond.
-    Rows without stability keep their order behind those of their group that have it.
+    Rows without the figure keep their order behind those of their group that have it.
     """
     left, ordered = list(rows), []
     while left:
@@ -256,9 +244,10 @@ def break_ties(rows: Sequence[LeaderboardRow], near: float, max_largest_share: f
             if leader.composite - row.composite <= near
             and is_overlarge(row, max_largest_share) == is_overlarge(leader, max_largest_share)
         ]
-        group.sort(key=lambda row: -1.0 if row.stability is None else row.stability, reverse=True)
+        figures = {id(row): row.evidence if by == "evidence" else row.stability for row in group}
+        group.sort(key=lambda row: -1.0 if (figure := figures[id(row)]) is None else figure, reverse=True)
         ordered += group
-        left = left[len(group) :]
+        left = [row for row in left if id(row) not in figures]
     return [replace(row, rank=number) for number, row in enumerate(ordered, start=1)]
 
 

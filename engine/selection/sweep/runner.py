@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,9 +33,9 @@ from engine.selection.sweep.ranking import (
     around_target,
     break_ties,
     by_composite,
-    by_evidence,
     leaderboard_row,
     rival_number,
+    with_evidence,
     without_repeats,
 )
 from engine.selection.sweep.report import SweepResult, write_report
@@ -116,10 +116,9 @@ class Sweep:
                 ranked = runner.with_stability(ranked, max(WEIGHED, settings.top_results))
         finally:
             self.peak_mb, self.peak_mb_above_imports = runner.peak_mb, runner.peak_mb_above_imports
-        if settings.ranking == "evidence":
-            ranked = by_evidence(ranked, settings.max_largest_share)
-        else:
-            ranked = break_ties(ranked, settings.near_tie, settings.max_largest_share)
+        by: Literal["evidence", "stability"] = "stability" if settings.ranking == "composite" else "evidence"
+        ranked = [with_evidence(row) for row in ranked]
+        ranked = break_ties(ranked, settings.near_tie, settings.max_largest_share, by=by)
         top = settings.top_results
         ranked = [replace(row, agreement=agreement_of(row, ranked)) for row in ranked[:top]] + ranked[top:]
         ranked = [

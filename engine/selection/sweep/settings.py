@@ -42,12 +42,12 @@ class SweepSettings(CompositeSettings):
     stability: bool = setting(True, "Check how much the best change on other subsets of the images.")
     ranking: Literal["evidence", "composite"] = setting(
         "evidence",
-        "evidence: of the best by the composite, those first that come back on other subsets of the images and that a "
-        "classifier can tell apart. composite: silhouette, even sizes and little noise alone, stability breaking ties.",
+        "What breaks near ties. evidence: groups come back on other subsets of the images, and a classifier can tell "
+        "them apart. composite: stability alone breaks them.",
         advanced=True,
     )
     near_tie: float = setting(
-        0.05, "Composites this close count as a tie, which stability breaks.", ge=0, le=0.5, step=0.01, advanced=True
+        0.05, "Composites this close count as a tie, which the evidence breaks.", ge=0, le=0.5, step=0.01, advanced=True
     )
     max_largest_share: float = setting(
         0.3,

@@ -22,10 +22,10 @@ from engine.selection.sweep.ranking import (
     around_target,
     break_ties,
     by_composite,
-    by_evidence,
     is_overlarge,
     leaderboard_row,
     rival_number,
+    with_evidence,
     without_repeats,
 )
 from engine.selection.sweep.report import load_sweep
@@ -220,12 +220,16 @@ def row(name, composite, **values):
 
 def test_stability_breaks_near_ties_only():
     rows = [row("a", 0.80, stability=0.5), row("b", 0.79, stability=0.9), row("c", 0.77, stability=1.0)]
-    ordered = break_ties(rows, 0.02, 0.3)
+    ordered = break_ties(rows, 0.02, 0.3, by="stability")
     assert [r.algorithm for r in ordered] == ["b", "a", "c"] and [r.rank for r in ordered] == [1, 2, 3]
 
 
 def weighed(name, k, stability, generalisation, **values):
     return row(name, 0.8, n_clusters=k, stability=stability, generalisation=generalisation, entropy=np.log(k), **values)
+
+
+def evident(rows):
+    return break_ties(by_composite([with_evidence(one) for one in rows], 0.3), 0.05, 0.3, by="evidence")
 
 
 def test_evidence_asks_for_groups_that_come_back_can_be_told_apart_and_say_much():
@@ -234,20 +238,20 @@ def test_evidence_asks_for_groups_that_come_back_can_be_told_apart_and_say_much(
         weighed("ten", 10, 0.95, 0.93),
         weighed("ten, restless", 10, 0.4, 0.93),
         weighed("hundred", 100, 0.5, 0.4),
-        row("untried", 0.99, n_clusters=10),
+        row("untried", 0.83, n_clusters=10),
     ]
-    ordered = by_evidence(rows, 0.3)
+    ordered = evident(rows)
     assert [r.algorithm for r in ordered] == ["ten", "two and stable", "ten, restless", "hundred", "untried"]
     assert [r.rank for r in ordered] == [1, 2, 3, 4, 5]
-    assert ordered[0].evidence == pytest.approx(0.95 * 0.93 * np.log(10) ** 0.5) and ordered[-1].evidence is None
+    assert ordered[0].evidence == pytest.approx(0.95 * 0.93 * np.log(10) ** (1 / 3)) and ordered[-1].evidence is None
     assert rival_number(ordered) is None
 
 
 def test_the_number_of_groups_is_unclear_where_another_has_nearly_as_much_evidence():
-    near = [weighed("ten", 10, 0.8, 0.8), weighed("fourteen", 14, 0.75, 0.8), weighed("forty", 40, 0.62, 0.78)]
-    ordered = by_evidence(near, 0.3)
+    near = [weighed("ten", 10, 0.8, 0.8), weighed("fourteen", 14, 0.75, 0.8), weighed("forty", 40, 0.66, 0.78)]
+    ordered = evident(near)
     assert ordered[0].n_clusters in (10, 14) and rival_number(ordered) == 40
-    assert rival_number(by_evidence(near[:2], 0.3)) is None and rival_number([]) is None
+    assert rival_number(evident(near[:2])) is None and rival_number([]) is None
 
 
 def test_two_even_groups_are_not_overlarge_but_a_giant_and_a_crumb_are():
@@ -280,7 +284,7 @@ def test_one_overlarge_cluster_ranks_below_all_without():
         row("even", 0.89, largest_share=0.1, stability=0.1),
         row("low", 0.2, largest_share=0.2),
     ]
-    ordered = break_ties(by_composite(rows, 0.3), 0.02, 0.3)
+    ordered = break_ties(by_composite(rows, 0.3), 0.02, 0.3, by="stability")
     assert [r.algorithm for r in ordered] == ["even", "low", "big"]
 
 
