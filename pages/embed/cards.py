@@ -27,8 +27,10 @@ OTHER = "another model"
 _STYLE = """<style>
 .st-key-encoder_cards { display: grid !important; gap: 0.75rem;
   grid-template-columns: repeat(auto-fill, minmax(min(100%, 320px), 1fr)); }
-.st-key-encoder_cards > div { width: auto !important; max-width: none !important; min-width: 0; }
-[class*="st-key-encoder_card_"] { height: 100%; }
+.st-key-encoder_cards > div { width: auto !important; max-width: none !important; min-width: 0; height: auto !important;
+  display: flex; }
+.st-key-encoder_cards > div > [class*="st-key-encoder_card_"] { flex: 1; gap: 0.5rem; }
+[class*="st-key-encoder_card_"] > :has([class*="st-key-encoder_actions_"]) { margin-top: auto; }
 </style>"""
 
 
@@ -86,9 +88,11 @@ def _card(
     disabled: bool,
 ) -> Asked | None:
     entry = item.entry
-    top = st.container(gap="xsmall")
+    top, middle, facts = st.container(gap="xsmall"), st.container(), st.container()
+    bottom = st.container(horizontal=True, vertical_alignment="center", key=f"encoder_actions_{entry.name}")
+    left, right = bottom.container(width="stretch"), bottom.container(width="content")
     try:
-        chosen = _choose(now, item)
+        chosen = _choose(now, item, middle, right)
     except KindredError as error:
         chosen = replace(item, availability=Availability("unusable", sentence=error.sentence, hint=error.hint))
     if chosen is None:
@@ -97,10 +101,13 @@ def _card(
     kept = _kept(now, chosen, preprocess)
     in_use = kept is not None and now.configuration is not None and kept.key == now.configuration.key
     _head(top, item, chosen, in_use, reason)
-    st.caption(_facts(now, chosen, kept, measured))
-    if chosen.availability.state == "unusable":
-        st.caption(f":orange[{escape(chosen.availability.sentence)}] {escape(chosen.availability.hint)}")
-    return _button(now, chosen, kept, in_use, bool(reason), disabled or chosen.availability.state == "unusable", entry)
+    unusable = chosen.availability.state == "unusable"
+    with facts:
+        st.caption(_facts(now, chosen, kept, measured))
+        if unusable:
+            st.caption(f":orange[{escape(chosen.availability.sentence)}] {escape(chosen.availability.hint)}")
+    with left:
+        return _button(now, chosen, kept, in_use, bool(reason), disabled or unusable)
 
 
 def _head(top: DeltaGenerator, item: Choice, chosen: Choice | None, used: bool, reason: str) -> None:
@@ -132,7 +139,7 @@ def _where(chosen: Choice) -> str:
     }[found.state]
 
 
-def _choose(now: Current, item: Choice) -> Choice | None:
+def _choose(now: Current, item: Choice, place: DeltaGenerator, aside: DeltaGenerator) -> Choice | None:
     """Draw the model and the settings; None while another model is still to be named.
 
     Raises
@@ -144,18 +151,20 @@ def _choose(now: Current, item: Choice) -> Choice | None:
     start = item.settings.model_dump()
     key = f"encoder_{entry.name}"
     if entry.models:
-        model = _model(item)
+        with place:
+            model = _model(item)
         if model is None:
             return None
         start = entry.settings_for(model).model_dump()
         key = f"{key}_{model}"
     elif entry.needs == "file":
-        checkpoint = _trained(now)
+        with place:
+            checkpoint = _trained(now)
         if checkpoint is None:
             return None
         start["checkpoint"] = checkpoint
         key = f"{key}_{checkpoint}"
-    with st.popover("Settings", icon=":material/tune:", type="tertiary"):
+    with aside.popover("Settings", icon=":material/tune:", type="tertiary"):
         skip = ("model", "checkpoint") if entry.needs == "file" else ("model",)
         settings = forms.draw(entry.settings_class, key=key, values=start, skip=skip, columns=1)
     return item if settings == item.settings else choice(entry, settings)
@@ -295,8 +304,8 @@ def _button(
     used: bool,
     recommended: bool,
     disabled: bool,
-    entry: EncoderEntry,
 ) -> Asked | None:
+    entry = chosen.entry
     missing = _missing(now, kept)
     kind: Literal["primary", "secondary"] = "primary" if recommended and now.configuration is None else "secondary"
     if used and not missing:
