@@ -47,6 +47,8 @@ class Action:
         Its place in display order (gallery) or its row (map).
     ids : ndarray of int32 or None
         Gallery: the ids that were selected at that moment, in display order. Map: None.
+    together : bool
+        Whether these ids were selected all at once (Ctrl+A) and not one by one.
     labels : tuple of str
         ``arrange``: the labels of the number keys in their new order.
     """
@@ -56,6 +58,7 @@ class Action:
     id: int | None = None
     position: int | None = None
     ids: NDArray[np.int32] | None = field(default=None, compare=False, repr=False)
+    together: bool = False
     labels: tuple[str, ...] = ()
 
 

@@ -313,7 +313,8 @@ def _actions(memory: dict[str, Any], version: str, ids: NDArray[np.int32], event
             action = replace(action, labels=tuple(str(label) for label in labels[:9]))
         said = item.get("selection")
         if isinstance(said, Mapping):
-            action = replace(action, ids=ids[_mask(memory, version, ids, said)])
+            chosen = ids[_mask(memory, version, ids, said)]
+            action = replace(action, ids=chosen, together=bool(said.get("g")) and len(chosen) > 0)
             memory["payload"] = _newer(memory, memory.get("payload"), said)
         memory["inbox"].append(action)
     del memory["inbox"][:-_MOST_ACTIONS]
@@ -329,7 +330,8 @@ def _resolve(
         memory["command"] = None
         mask = _mask(memory, version, ids, payload)
         if payload.get("v") != version:  # later versions continue from here
-            payload = {"v": version, "c": payload.get("c"), "t": payload.get("t"), **encode(mask)}
+            kept = {name: payload.get(name) for name in ("c", "t", "g")}
+            payload = {"v": version, **kept, **encode(mask)}
         memory["payload"] = payload
     elif memory.get("command") is not None:
         mask = memory["command_mask"]
@@ -346,6 +348,7 @@ def _resolve(
         opened=opened,
         viewing=viewing,
         order=chosen if isinstance(chosen, str) and chosen else order,
+        together=payload is not None and bool(payload.get("g")),
         all_seen=isinstance(seen, Mapping) and seen.get("v") == version,
         inbox=memory["inbox"],
     )

@@ -95,6 +95,8 @@ class GallerySelection:
         Id of the image that stays open full screen, over reruns.
     order : str
         The order chosen in the menu (a key of `orders`), else the given default.
+    together : bool
+        Whether they were selected all at once (Ctrl+A) and not one by one.
     all_seen : bool
         Whether every image was on the screen, since these ids are shown; only where it was asked for.
     inbox : list of Action
@@ -106,6 +108,7 @@ class GallerySelection:
     opened: int | None = None
     viewing: int | None = None
     order: str = ""
+    together: bool = False
     all_seen: bool = False
     inbox: list[Action] = field(default_factory=list, repr=False)
 

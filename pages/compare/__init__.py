@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from engine.jobs.tasks.experiments import experiments_folder
 from pages.shared.screen import NOT_YET, Screen, Step
 from pages.shared.state import Current
+from pages.shared.words import count
 
 
 def step(now: Current) -> Step:
-    """Done when the run in use was analysed or models were compared."""
-    analysed = now.run is not None and (now.run.folder / "analysis.json").exists()
-    compared = now.dataset is not None and experiments_folder(now.workspace, now.dataset.id).exists()
-    return Step("done") if analysed or compared else NOT_YET
+    """Never done; the figure says what there is to compare with."""
+    return Step("not yet", count(len(now.runs), "run")) if len(now.runs) > 1 else NOT_YET
 
 
 SCREEN = Screen(

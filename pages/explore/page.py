@@ -28,7 +28,7 @@ from pages.shared.held import hold
 from pages.shared.label_keys import key_labels
 from pages.shared.marks import marks, of_source, source_filter
 from pages.shared.pictures import strip
-from pages.shared.selection_bar import act, new_clusters, selection_bar, under_cursor
+from pages.shared.selection_bar import act, include_yours, new_clusters, selection_bar, under_cursor
 from pages.shared.similar import FOUND, GALLERY, more_like, show_found
 from pages.shared.state import Current, current, escape, settle
 from pages.shared.tasks import newest, start_job
@@ -177,14 +177,15 @@ def _cluster_actions(board: Board, clusters: list[int]) -> None:
                 strip(board.rows.ids[board.prototypes.rows_of(cluster, 6)], size=44)
         key = f"merge_name_{chosen}"
         st.text_input("Name", placeholder="keep the name there is", key=key)
-        st.button("Merge", key="merge_chosen", type="primary", on_click=_merge, args=(board, chosen, key))
+        also = include_yours(board, board.state.rows(*chosen), key=f"merge_yours_{chosen}")
+        st.button("Merge", key="merge_chosen", type="primary", on_click=_merge, args=(board, chosen, key, also))
 
 
-def _merge(board: Board, clusters: list[int], key: str) -> None:
+def _merge(board: Board, clusters: list[int], key: str, also: bool) -> None:
     """Merge the chosen clusters under the name that was typed, and stay with what they became."""
     name = str(settle(lambda: st.session_state.get(key)) or "").strip()
     carry_out(
-        lambda: board.history.merge(board.state, clusters, label=name or None),
+        lambda: board.history.merge(board.state, clusters, label=name or None, include_yours=also),
         then=lambda event: choose_clusters([int(event.detail["into"])]),
     )
 
@@ -291,9 +292,10 @@ def page() -> None:
         home = clusters if view.startswith("clusters") else []
         chosen, ordered = _gallery(board, of_source(board, rows, source), f"{view}-{source}", home, on_gallery)
     selected = ordered[chosen.selected]
+    together = chosen.together
     if not len(selected) and event.mask is not None and event.mask.any() and FOUND not in st.session_state:
-        selected = rows
-    selection_bar(board, selected, key="explore_bar", then=lambda done: _show_parts(board, done))
+        selected, together = rows, True
+    selection_bar(board, selected, key="explore_bar", as_group=together, then=lambda done: _show_parts(board, done))
     if st.session_state.pop(_SEARCH, False):
         search_dialog(board)
     if chosen.actions or event.left:

@@ -8,7 +8,7 @@ from pages.shared.tasks import newest
 
 
 def step(now: Current) -> Step:
-    """Done when a table was taken or folders were written."""
+    """Done when labels of this run were written; while the run has none there is nothing to take."""
     if now.dataset is None:
         return NOT_YET
     taken = any((now.workspace.cache / "exports").glob(f"{now.dataset.id}.*"))

@@ -20,6 +20,7 @@ from engine.export.report import write_report
 from engine.export.settings import OPTIONS, ExportSettings
 from engine.export.split import near_duplicate_groups
 from engine.images.thumbnails import thumbnail
+from engine.jobs.job import JobStatus
 from engine.jobs.tasks.tables import labelled_files
 from engine.labels.table import LabelTable
 from pages.shared import forms
@@ -94,7 +95,9 @@ def _folders(board: Board, table: LabelTable) -> None:
     st.markdown(
         "##### Images in folders, for other tools", help="Copies or links; originals are never moved or changed"
     )
-    job = newest(now.workspace, "export", board.rows.dataset)
+    job = newest(now.workspace, "export", board.rows.dataset, run=str(board.run.folder))
+    if job is not None and _is_mended(job):
+        job = None
     if job_view(job):
         return
     if job is not None and job.state == "done" and Path(job.result["target"]).is_dir():
@@ -135,6 +138,12 @@ def _folders(board: Board, table: LabelTable) -> None:
             target=str(Path(target.strip()).expanduser()),
         )
         st.rerun()
+
+
+def _is_mended(job: JobStatus) -> bool:
+    """Whether an export failed for a folder that the person has replaced by another one since."""
+    target = str(st.session_state.get("export_target") or "").strip()
+    return job.state == "failed" and bool(target) and str(Path(target).expanduser()) != job.config.get("target")
 
 
 def _written(result: dict[str, Any]) -> None:

@@ -31,6 +31,9 @@ def folder_browser(use: Callable[[str], None]) -> None:
         if st.button("Up", icon=":material/arrow_upward:", disabled=here.parent == here):
             st.session_state["browsing"] = str(here.parent)
             st.rerun(scope="fragment")
+        # Esc closes a dialog only while something inside has the focus, which a step into a folder takes away.
+        if st.button("Close", type="tertiary", shortcut="Esc"):
+            st.rerun()
     try:
         names = _subfolders(here)
     except OSError:

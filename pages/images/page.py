@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from engine.core.errors import KindredError
+from engine.core.errors import InputError, KindredError
 from engine.images.datasets import (
     Dataset,
     add_benchmark,
@@ -21,7 +21,7 @@ from engine.images.datasets import (
 )
 from engine.images.report import ScanReport, report
 from engine.images.sets.registry import BENCHMARKS
-from engine.images.sources import shown
+from engine.images.sources import FolderSource, shown
 from pages.images.all_images import all_images
 from pages.images.folder_browser import folder_browser
 from pages.shared.actions import pressed
@@ -40,11 +40,22 @@ def _add(now: Current, dataset: Dataset) -> None:
     st.rerun()
 
 
+def _holds_images(folder: Path) -> bool:
+    """Whether a folder holds a file that looks like an image, or one that could not be looked at."""
+    source = FolderSource(folder)
+    return next(iter(source.entries()), None) is not None or bool(source.problems)
+
+
 def _add_path(now: Current, text: str, name: str = "") -> None:
     path = Path(text).expanduser()
     try:
         if path.is_file():
             _add(now, add_vectors(now.workspace, path))
+        if path.is_dir() and not _holds_images(path):
+            raise InputError(
+                f"There is no image in {path}.",
+                "Kindred reads jpg, png, webp, bmp, gif, tiff, heic and avif files, also in folders inside.",
+            )
         _add(now, add_folder(now.workspace, path, name=name or None))
     except KindredError as error:
         show_error(error)

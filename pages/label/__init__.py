@@ -9,7 +9,7 @@ from pages.shared.words import count
 
 
 def step(now: Current) -> Step:
-    """Being done while there are label actions that stand."""
+    """Being done while label actions stand; the figure is what the person has done."""
     if now.dataset is None:
         return NOT_YET
     changes = len(history_of(now.workspace, now.dataset).effective()[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import streamlit as st
@@ -37,7 +38,13 @@ def twin_of(board: Board, cluster: Cluster) -> tuple[int, float] | None:
 
 
 def twin_panel(
-    board: Board, cluster: Cluster, twin: int, cosine: float, *, then: Callable[[Event], None] | None = None
+    board: Board,
+    cluster: Cluster,
+    twin: int,
+    cosine: float,
+    *,
+    include_yours: bool,
+    then: Callable[[Event], None] | None = None,
 ) -> None:
     """Ask whether the nearest other cluster is the same thing, with both rows of prototypes."""
     st.markdown("##### Same thing?", help=f"The nearest other cluster; cosine between the centres: {cosine:.2f}")
@@ -51,7 +58,7 @@ def twin_panel(
             shortcut="Alt+M",
             help="They become one cluster (m)",
             on_click=do,
-            args=(board.history.merge, board.state, [cluster.id, twin]),
+            args=(partial(board.history.merge, board.state, [cluster.id, twin], include_yours=include_yours),),
             kwargs={"then": then},
         )
         st.button(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import streamlit as st
@@ -25,7 +26,7 @@ from pages.shared.held import hold
 from pages.shared.label_keys import key_labels
 from pages.shared.marks import marks, of_source, source_filter
 from pages.shared.pictures import strip
-from pages.shared.selection_bar import act, new_clusters, selection_bar
+from pages.shared.selection_bar import act, include_yours, new_clusters, selection_bar
 from pages.shared.state import choose, chosen_clusters, current, settle
 from pages.shared.words import count
 
@@ -91,28 +92,33 @@ def _picked(key: str) -> None:
         choose(cluster=str(cluster))
 
 
-def _name(board: Board, cluster: Cluster) -> None:
-    """Draw the field for the cluster's name."""
+def _name(board: Board, cluster: Cluster) -> bool:
+    """Draw the field for the cluster's name; returns whether the cluster's actions include what the person labelled."""
 
     def named(subject: int, text: str) -> None:
         following = [other for other in _sorted(board) if other.name is None and other.id != subject]
-        if text != board.state.title(subject) and not carry_out(board.history.rename, board.state, subject, text):
+        rename = partial(board.history.rename, board.state, subject, text, include_yours=also)
+        if text != board.state.title(subject) and not carry_out(rename):
             return
         if following:
             choose(cluster=str(following[0].id))
         elif cluster.name is None:
             say("Every cluster has a name now.")
 
+    place = st.container()
+    also = include_yours(board, board.state.rows(cluster.id), key=f"yours_{cluster.id}", always=True)
     names = list(dict.fromkeys([*recent_labels(board), *(c.name for c in board.state.clusters if c.name)]))
-    name_field("label_name", subject=cluster.id, value=cluster.name or "", names=names, on_name=named)
+    with place:
+        name_field("label_name", subject=cluster.id, value=cluster.name or "", names=names, on_name=named)
+    return also
 
 
 def _after_merge(event: Event) -> None:
     choose(cluster=str(event.detail["into"]))
 
 
-def _members(board: Board, cluster: Cluster, twin: int | None) -> None:
-    """Show the cluster's images."""
+def _members(board: Board, cluster: Cluster, twin: int | None, also: bool) -> None:
+    """Show the cluster's images; `also` includes what the person labelled in a merge."""
     order = gallery_order(GALLERY, "odd")
     with st.container(horizontal=True, vertical_alignment="center"):
         if board.rows.dataset.kind != "vectors":
@@ -131,7 +137,8 @@ def _members(board: Board, cluster: Cluster, twin: int | None) -> None:
 
     def merge(_action: Action, _rows: NDArray[np.int64]) -> None:
         if twin is not None:
-            carry_out(board.history.merge, board.state, [cluster.id, twin], then=_after_merge)
+            merged = partial(board.history.merge, board.state, [cluster.id, twin], include_yours=also)
+            carry_out(merged, then=_after_merge)
 
     def on_actions(actions: Sequence[Action]) -> None:
         act(board, actions, gallery=GALLERY, own={"merge": merge})
@@ -158,7 +165,13 @@ def _members(board: Board, cluster: Cluster, twin: int | None) -> None:
         empty="No image of this cluster has such a label." if source else "No images here.",
         on_actions=on_actions,
     )
-    selection_bar(board, ordered[chosen.selected], key="label_bar", then=lambda event: _show_parts(board, event))
+    selection_bar(
+        board,
+        ordered[chosen.selected],
+        key="label_bar",
+        as_group=chosen.together,
+        then=lambda event: _show_parts(board, event),
+    )
     if chosen.actions:
         on_actions(chosen.actions)
         st.rerun()
@@ -182,15 +195,15 @@ def _cluster_page(board: Board) -> None:
     with st.container(key="stack_label"):
         main, rail = st.columns([7, 3], gap="medium")
     with main:
-        _name(board, cluster)
+        also = _name(board, cluster)
         if audited(board, cluster):
             audit_panel(board, cluster)
         else:
-            _members(board, cluster, twin[0] if twin else None)
+            _members(board, cluster, twin[0] if twin else None, also)
     with rail:
         if pictures:
             if twin is not None:
-                twin_panel(board, cluster, *twin, then=_after_merge)
+                twin_panel(board, cluster, *twin, include_yours=also, then=_after_merge)
             seal(board, cluster)
             grow_panel(board, cluster)
         naming_panel(board)

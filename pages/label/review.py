@@ -126,7 +126,7 @@ def _queue(board: Board, folder: Path, places: DeltaGenerator) -> None:
         on_click=_agree,
         args=(board, found, picked),
     )
-    selection_bar(board, rows[chosen.selected], key="review_bar")
+    selection_bar(board, rows[chosen.selected], key="review_bar", as_group=chosen.together)
     if chosen.actions:
         on_actions(chosen.actions)
         st.rerun()

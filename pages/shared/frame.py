@@ -13,6 +13,7 @@ from engine.jobs import job as jobs
 from engine.jobs.job import JobStatus
 from pages.registry import SCREENS
 from pages.shared.actions import pressed
+from pages.shared.job_view import ended
 from pages.shared.screen import NOT_YET, Screen, Step
 from pages.shared.state import Current, choose, escape, names_of
 from pages.shared.words import duration
@@ -192,7 +193,9 @@ def _draw_job(now: Current, job: JobStatus) -> None:
     with left:
         if job.active:
             words = [job.title, job.phase if job.state == "running" else job.state]
-            if job.seconds_left is not None:
+            if ended(job):
+                words.append("writing the result")
+            elif job.seconds_left is not None:
                 words.append(f"{duration(job.seconds_left)} left")
             st.progress(job.fraction, text=escape(" · ".join(word for word in words if word)))
         else:

@@ -39,14 +39,21 @@ def _follow(job: JobStatus) -> None:
     live()
 
 
+def ended(job: JobStatus) -> bool:
+    """Whether the phase that the job last told of is through, so that it works on what comes after."""
+    return job.state == "running" and bool(job.total) and job.done >= job.total
+
+
 def watch(job: JobStatus) -> None:
     """Show one job in the page: progress, rate, time left, its sentences, cancel; or why it failed."""
     words = [job.phase or job.state]
     if job.total and job.unit:
         words.append(f"{job.done:,.0f} of {job.total:,.0f} {job.unit}")
-    if job.rate:
+    if ended(job):
+        words.append("done; writing the result")
+    elif job.rate:
         words.append(f"{job.rate:,.1f} {job.unit or 'steps'} a second")
-    if job.seconds_left is not None:
+    if job.seconds_left is not None and not ended(job):
         words.append(f"{duration(job.seconds_left)} left")
     st.progress(job.fraction, text=escape(" · ".join(words)))
     for sentence in job.notes[-5:]:

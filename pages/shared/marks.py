@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from engine.labels.state import REJECTED, SOURCE_NAMES
 from pages.shared.board import Board
+from pages.shared.state import choose, chosen_source, settle
 
-_ANY = "any source"
 _ASIDE, _ELSEWHERE = 4, 5
 MARK_NAMES = (
     ("tick", "by you"),
@@ -40,17 +40,26 @@ def marks(board: Board, rows: NDArray[np.int64], *, home: Collection[int] = ()) 
 
 def source_filter(board: Board) -> str:
     """Draw the choice of a source, kept in the address; returns one of `SOURCE_NAMES`, empty for any."""
-    counts = np.bincount(board.state.source, minlength=len(SOURCE_NAMES))
-    chosen = st.selectbox(
+    counts = board.state.source_counts
+    asked = chosen_source()
+    options = ["", *SOURCE_NAMES]
+    key = f"source_{asked}"
+    st.selectbox(
         "Who said the label",
-        [_ANY, *SOURCE_NAMES],
-        format_func=lambda name: name if name == _ANY else f"{_words(name)} ({counts[SOURCE_NAMES.index(name)]:,})",
-        key="source",
-        bind="query-params",
+        options,
+        index=options.index(asked),
+        format_func=lambda name: f"{_words(name)} ({counts[name]:,})" if name else "any source",
+        key=key,
+        on_change=_choose_source,
+        args=(key,),
         label_visibility="collapsed",
         width=210,
     )
-    return "" if chosen in (None, _ANY) else str(chosen)
+    return asked
+
+
+def _choose_source(key: str) -> None:
+    choose(source=settle(lambda: st.session_state.get(key)) or None)
 
 
 def _words(source: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import streamlit as st
@@ -23,9 +24,22 @@ _NEW = "New cluster"
 
 
 def selection_bar(
-    board: Board, chosen: NDArray[np.int64], *, key: str, then: Callable[[Event], None] | None = None
+    board: Board,
+    chosen: NDArray[np.int64],
+    *,
+    key: str,
+    as_group: bool = False,
+    then: Callable[[Event], None] | None = None,
 ) -> None:
-    """Draw the bar for the chosen rows of the board; `then` leads to new clusters after a split."""
+    """Draw the bar for the chosen rows of the board.
+
+    Parameters
+    ----------
+    as_group : bool
+        They were chosen together (a lasso, Ctrl+A), not one by one: what the person labelled keeps its label.
+    then : function, optional
+        Leads to new clusters after a split.
+    """
     if not len(chosen):
         st.caption("Select images by click, Shift, Ctrl, drag or Ctrl+A; draw on the map. Press ? for all keys.")
         return
@@ -33,6 +47,7 @@ def selection_bar(
     label_key, move_key = f"{key}_label_{state.version}", f"{key}_move_{state.version}"
     with st.container(horizontal=True, vertical_alignment="bottom", border=True):
         st.markdown(f"**{count(len(chosen), 'image')} selected**", width="content")
+        how = {"as_group": as_group, "include_yours": as_group and include_yours(board, chosen, key=f"{key}_yours")}
         known = [cluster.id for cluster in board.state.clusters]
         names = list(dict.fromkeys([*recent_labels(board), *(c.name for c in state.clusters if c.name)]))
         st.selectbox(
@@ -45,7 +60,7 @@ def selection_bar(
             label_visibility="collapsed",
             width=200,
             on_change=do_with,
-            args=(label_key, lambda label: history.label(state, chosen, label)),
+            args=(label_key, lambda label: history.label(state, chosen, label, **how)),
         )
         st.selectbox(
             "Move to",
@@ -59,7 +74,9 @@ def selection_bar(
             on_change=do_with,
             args=(
                 move_key,
-                lambda to: history.split(state, chosen) if to == _NEW else history.move(state, chosen, int(to)),
+                lambda to: (
+                    history.split(state, chosen, **how) if to == _NEW else history.move(state, chosen, int(to), **how)
+                ),
             ),
             kwargs={"then": then},
         )
@@ -68,8 +85,7 @@ def selection_bar(
             icon=":material/block:",
             key=f"{key}_reject",
             help="Not of this cluster: they become unsorted, in no cluster (x)",
-            on_click=do,
-            args=(history.reject, state, chosen),
+            on_click=lambda: do(lambda: history.reject(state, chosen, **how)),
         )
         st.button(
             "Confirm",
@@ -87,6 +103,18 @@ def selection_bar(
             st.switch_page("pages/explore/page.py", query_params=board.now.parameters)
         with st.popover("More", icon=":material/more_horiz:"):
             _rarer(board, chosen, key, then)
+
+
+def include_yours(board: Board, rows: NDArray[np.int64], *, key: str, always: bool = False) -> bool:
+    """Offer that an action on a group also changes what the person labelled one by one.
+
+    With `always` it is drawn, and cannot be ticked, where there is nothing of the kind, so that nothing below it moves.
+    """
+    mine = board.state.by_you(rows)
+    if not mine and not always:
+        return False
+    words = f"Also the {mine:,} labelled by you"
+    return st.checkbox(words, key=key, disabled=not mine, help="Without it they keep their label") and mine > 0
 
 
 def _rarer(board: Board, chosen: NDArray[np.int64], key: str, then: Callable[[Event], None] | None) -> None:
@@ -163,16 +191,22 @@ def act(
         elif action.action == "arrange":
             arrange_keys(board, action.labels)
         elif action.action == "label" and action.key.isdigit():
-            _label(board, rows, int(action.key))
+            _label(board, rows, int(action.key), as_group=_as_group(action, drawn))
         elif not len(rows):
             continue
         elif action.action == "reject":
-            do(history.reject, state, rows)
+            do(partial(history.reject, state, rows, as_group=_as_group(action, drawn)))
         elif action.action == "neighbours" and action.id is not None:
             show_found(more_like(board, under_cursor(board, action))[:121], "neighbours of one image")
 
 
-def _label(board: Board, rows: NDArray[np.int64], place: int) -> None:
+def _as_group(action: Action, drawn: NDArray[np.int64] | None) -> bool:
+    """Whether an action concerns images that were chosen together and not one by one."""
+    picked = action.ids is not None and len(action.ids) > 0
+    return action.together if picked else drawn is not None and len(drawn) > 0
+
+
+def _label(board: Board, rows: NDArray[np.int64], place: int, *, as_group: bool) -> None:
     """Give the rows the label that a digit stands for."""
     names = key_labels(board)
     if place > len(names):
@@ -180,7 +214,7 @@ def _label(board: Board, rows: NDArray[np.int64], place: int) -> None:
     elif not len(rows):
         say("Select an image first.", ":material/info:")
     else:
-        do(board.history.label, board.state, rows, names[place - 1])
+        do(partial(board.history.label, board.state, rows, names[place - 1], as_group=as_group))
 
 
 def _concerned(board: Board, action: Action, drawn: NDArray[np.int64] | None) -> NDArray[np.int64]:

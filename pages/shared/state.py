@@ -23,6 +23,7 @@ from engine.embeddings.encoders.registry import ENCODERS
 from engine.images.datasets import Dataset, find_dataset, list_datasets
 from engine.images.sampling import Sample, kept_sample
 from engine.images.tables import count_images
+from engine.labels.state import SOURCE_NAMES
 from engine.runs.run import Run, find_run, list_runs
 
 _LOG = logging.getLogger(__name__)
@@ -121,7 +122,7 @@ def settle(step: Callable[[], Value]) -> Value:
 def choose(**values: str | None) -> None:
     """Change the choice, in the URL and in the session; choosing a data set forgets what hung on the old one."""
     if "data" in values:
-        values = {"embedding": None, "run": None, "cluster": None, **values}
+        values = {"embedding": None, "run": None, "cluster": None, "source": None, **values}
     elif "run" in values:
         values = {"cluster": None, **values}
     settle(lambda: _write(values))
@@ -140,6 +141,16 @@ def chosen_clusters() -> list[int]:
     """Return the clusters that the address names, else those that this session looked at last."""
     found = (part.strip() for part in _asked("cluster").split(","))
     return [int(part) for part in found if part.removeprefix("-").isdigit()]
+
+
+def chosen_source() -> str:
+    """Return the source of labels that is looked at, empty for any."""
+    asked = _asked("source")
+    if asked not in SOURCE_NAMES:
+        return ""
+    if st.query_params.get("source") != asked:
+        st.query_params["source"] = asked
+    return asked
 
 
 def current() -> Current:

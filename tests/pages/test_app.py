@@ -1,15 +1,18 @@
 """Wiring of the screens: every page draws on an empty and on a full workspace; errors and labels come through."""
 
+import json
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
+from engine.core.files import write_json
 from engine.core.ids import to_bytes
 from engine.images.datasets import find_dataset, list_datasets
 from engine.images.sampling import kept_sample
 from engine.images.tables import files_of
+from engine.jobs import job as jobs
 from engine.labels.audit import purity_bound
 from engine.labels.events import LabelHistory
 from pages.registry import SCREENS
@@ -63,6 +66,16 @@ def test_a_folder_that_is_not_there_is_told_in_one_sentence(app, tmp_path):
     assert not app.exception
     assert "nowhere" in app.error[0].value.replace("\\", "")
     assert "Traceback" not in app.error[0].value
+
+
+def test_an_empty_folder_is_told_once_and_leaves_no_data_set(app, workspace, tmp_path):
+    (tmp_path / "empty" / "inside").mkdir(parents=True)
+    app.run()
+    app.text_input(key="new_path").set_value(str(tmp_path / "empty"))
+    next(button for button in app.button if button.label == "Read this folder").click().run()
+    assert not app.exception
+    assert len(app.error) == 1 and app.error[0].value.startswith("There is no image in")
+    assert list_datasets(workspace) == []
 
 
 def test_what_nobody_foresaw_is_told_in_one_sentence_with_the_detail_folded(app, monkeypatch):
@@ -179,7 +192,59 @@ def test_the_sidebar_ticks_only_what_was_done(clustered, app):
     app.run()
     found = steps(app)
     assert found["Label"] == "Label :gray[1 change]"
-    assert "check" in found["Compare"] and "check" not in found["Export"] + found["Distil"]
+    assert "check" not in found["Compare"] + found["Export"] + found["Distil"]
+
+
+def test_failed_jobs_of_another_data_set_are_not_shown(clustered, app):
+    workspace, rows, _ = clustered
+    for dataset, title in ((rows.dataset.id, "Own job"), ("elsewhere-1", "Job of another set")):
+        folder = jobs.create(workspace.jobs, "scan", title, {"dataset": {"id": dataset}})
+        (folder / "started").touch()
+        write_json(folder / "outcome.json", {"state": "failed", "sentence": "It failed."})
+    app.run()
+    told = " ".join(text.value for text in app.sidebar.caption)
+    assert "Own job" in told and "another set" not in told
+
+
+def test_a_phase_that_is_through_says_what_comes_after(clustered, app, monkeypatch):
+    from pages.shared.job_view import ended
+
+    workspace, rows, _ = clustered
+    folder = jobs.create(workspace.jobs, "scan", "Reading", {"dataset": {"id": rows.dataset.id}})
+    (folder / "started").touch()
+    with jobs.holding(folder / "lock", timeout=5):
+        lines = [{"at": at, "phase": "candidates", "done": at, "total": 24, "unit": "candidates"} for at in (1, 24)]
+        (folder / "progress.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+        assert ended(jobs.status(folder))
+        app.run()
+        shown = [bar.text for bar in app.get("progress")]
+    assert any("24 of 24 candidates" in text and "writing the result" in text for text in shown)
+    assert not any("left" in text for text in shown)
+
+
+def test_the_history_goes_back_without_an_end(clustered, app):
+    workspace, rows, run = clustered
+    history = LabelHistory(workspace, rows.dataset.id)
+    for number in range(70):
+        history.rename(history.state(rows.contents, run.assignments, run=run.folder.name), 0, f"name {number}")
+    app.run()
+    app.switch_page("pages/label/page.py").run()
+    back = [sum(button.key.startswith("back_") for button in app.button if button.key)]
+    for _ in range(2):
+        next(button for button in app.button if button.label.startswith("Older")).click().run()
+        back.append(sum(button.key.startswith("back_") for button in app.button if button.key))
+    assert back == [30, 60, 70]
+    assert not any(button.label.startswith("Older") for button in app.button)
+
+
+def test_an_undone_action_is_told_without_offering_undo(clustered, app):
+    workspace, rows, run = clustered
+    history = LabelHistory(workspace, rows.dataset.id)
+    history.rename(history.state(rows.contents, run.assignments, run=run.folder.name), 0, "red")
+    app.run()
+    app.switch_page("pages/label/page.py").run()
+    next(button for button in app.button if button.label == "Undo").click().run()
+    assert [toast.value.startswith("Undone") and "Ctrl" not in toast.value for toast in app.toast] == [True]
 
 
 def test_what_was_set_aside_is_listed_as_unsorted(clustered, app):

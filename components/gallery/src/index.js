@@ -133,6 +133,7 @@ class Gallery {
     this.badges = badges?.codes ?? null;
     this.marks = badges?.marks ?? null;
     this.expected.confirmed(data.acted);
+    this.root.dataset.acted = data.acted;
     if (moved) this.adopt(version, received.ids, rest.view || version);
     if (rest.captions) rest.captions.names.forEach((name, i) => this.captions.set(rest.captions.from + i, name));
     this.obey(rest.command);
@@ -287,7 +288,7 @@ class Gallery {
   }
 
   message() {
-    return { v: this.version, c: this.memory.nonce ?? 0, t: stamp(), ...this.selection.encode() };
+    return { v: this.version, c: this.memory.nonce ?? 0, t: stamp(), g: this.selection.together, ...this.selection.encode() };
   }
 
   // ---- messages to Python

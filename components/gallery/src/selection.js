@@ -6,6 +6,7 @@ export class Selection {
   constructor(n) {
     this.mask = new Uint8Array(n);
     this.count = 0;
+    this.together = false; // by "select all": not looked at one by one
   }
 
   get size() {
@@ -24,11 +25,13 @@ export class Selection {
   }
 
   clear() {
+    this.together = false;
     this.mask.fill(0);
     this.count = 0;
   }
 
   all() {
+    this.together = true;
     this.mask.fill(1);
     this.count = this.mask.length;
   }
@@ -39,6 +42,7 @@ export class Selection {
 
   /** Take over another mask of the same length. */
   copy(mask) {
+    this.together = false;
     this.mask.set(mask);
     this.recount();
   }
@@ -74,6 +78,7 @@ export class Selection {
   /** The same images in another display order; those that are gone are dropped. */
   moved(before, after) {
     const next = new Selection(after.length);
+    next.together = this.together;
     if (this.count === 0) return next;
     const chosen = new Set();
     for (let i = 0; i < before.length; i++) if (this.mask[i]) chosen.add(before[i]);
