@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,7 +43,6 @@ ENDINGS = {".jpg", ".jpeg", ".png", ".webp"}
 SOURCES = ("by you", "cluster name", "accepted guess", "none")
 LONG = 600_000  # milliseconds: the machine may be busy, and nothing here is judged by time
 VERDICT = re.compile(r"\b(good|usable with checking|weak):", re.IGNORECASE)
-OTHER_CLUSTER = "was => ![null, was].includes(new URLSearchParams(location.search).get('cluster'))"
 CELLS = ".k-gallery .list .cell"
 
 
@@ -226,26 +225,44 @@ class Visit:
         """Name every cluster by what most of its images are; returns how many there are."""
         me, page = self.person, self.page
         clusters = self.clusters()
+        open_ones = set(clusters)
         with me.step("name every cluster by its majority") as step:
             self.open_label()
-            named = 0
-            while named < len(clusters):
-                cluster = int(me.parameter("cluster"))
+            while open_ones:
+                cluster = self.shown_cluster(clusters, open_ones)
+                if cluster not in open_ones:
+                    print(f"    cluster {cluster}, which has a name, is shown again instead of the next")
+                    me.click(page.get_by_role("combobox", name="Cluster"))
+                    me.press("Home")
+                    me.press("Enter")
+                    continue
                 name = Counter(self.truth[path] for path in clusters[cluster]).most_common(1)[0][0]
                 before = self.events()
                 me.type(page.get_by_role("combobox", name="Name"), name)
                 me.press("Enter")
-                page.wait_for_timeout(500)
-                if self.events() == before and me.parameter("cluster") == str(cluster):
-                    me.click(me.button("Name it"))
                 self.acted(before)
-                named += 1
-                page.get_by_text(re.compile(f"^{named} of {len(clusters)} clusters? named")).wait_for(timeout=LONG)
-                if named < len(clusters):
-                    page.wait_for_function(OTHER_CLUSTER, arg=str(cluster), timeout=LONG)
-                me.idle()
-            step.name += f" ({named})"
-        return named
+                open_ones.discard(cluster)
+                done = len(clusters) - len(open_ones)
+                page.get_by_text(re.compile(f"^{done} of {len(clusters)} clusters? named")).wait_for(timeout=LONG)
+            step.name += f" ({len(clusters)})"
+        return len(clusters)
+
+    def shown_cluster(self, clusters: Mapping[int, list[str]], wanted: Set[int]) -> int:
+        """Return the cluster whose images the gallery shows, waiting at most two minutes for a wanted one."""
+        cluster_of = {path: cluster for cluster, paths in clusters.items() for path in paths}
+        end = time.monotonic() + 120
+        while True:
+            names = [self.name_of[number] for number in self.cells()]
+            cluster = Counter(cluster_of.get(name, -1) for name in names).most_common(1)[0][0] if names else -1
+            if cluster in wanted or time.monotonic() > end:
+                self.person.idle()
+                return cluster
+            self.page.wait_for_timeout(200)
+
+    def cells(self) -> list[int]:
+        """Return the catalog ids of the images in the gallery, in their order on the screen."""
+        found = self.page.locator(CELLS).evaluate_all("cells => cells.map(c => [+c.id.slice(1), +c.dataset.id])")
+        return [number for _, number in sorted(found)]
 
     def clusters(self) -> dict[int, list[str]]:
         """Return the file names by cluster, from the run's own table."""
@@ -261,37 +278,30 @@ class Visit:
     def label_by_hand(self, count: int) -> None:
         """Label images one by one in the gallery, the first few of each cluster in turn."""
         me = self.person
+        clusters = self.clusters()
+        unseen, cluster, way = set(clusters), -1, "chevron_left"
         self.by_hand = set()
+        by_key = 0
         with me.step(f"label {count} images by hand") as step:
             self.open_label()
-            clusters = int(
-                re.findall(r"of (\d+)", self.page.get_by_text(re.compile(r"clusters? named")).first.inner_text())[0]
-            )
-            each = math.ceil(count / clusters)
-            by_key = 0
-            for _ in range(clusters):
-                for name in self.in_view()[: min(each, count - len(self.by_hand))]:
-                    by_key += self.label(name)
-                if len(self.by_hand) >= count:
+            while len(self.by_hand) < count:
+                cluster = self.shown_cluster(clusters, set(clusters) - {cluster})
+                if cluster in unseen:
+                    each = math.ceil((count - len(self.by_hand)) / len(unseen))
+                    unseen.discard(cluster)
+                    shown = [self.name_of[number] for number in self.cells()]
+                    for name in [name for name in shown if name in clusters[cluster]][:each]:
+                        by_key += self.label(name)
+                if not self.way(way).is_enabled():
+                    way = "chevron_right"
+                if not unseen or not self.way(way).is_enabled():
                     break
-                following = self.page.get_by_test_id("stMain").locator("button", has_text="chevron_right")
-                if following.first.is_disabled():
-                    break
-                was = me.parameter("cluster")
-                me.click(following.first)
-                self.page.wait_for_function(OTHER_CLUSTER, arg=was, timeout=LONG)
-                self.page.wait_for_timeout(700)
-                self.page.locator(CELLS).first.wait_for(timeout=LONG)
-                me.idle()
-            step.name += f" ({len(self.by_hand)} done, {by_key} by a number key)"
+                me.click(self.way(way))
+            step.name += f" ({len(self.by_hand)}, {by_key} by key)"
 
-    def in_view(self) -> list[str]:
-        """Return the names of the images in the gallery that were not labelled yet, in their order on the screen."""
-        cells = self.page.locator(CELLS).evaluate_all(
-            "cells => cells.map(cell => [+cell.id.slice(1), +cell.dataset.id])"
-        )
-        names = [self.name_of[number] for _, number in sorted(cells)]
-        return [name for name in names if name not in self.by_hand]
+    def way(self, icon: str) -> Locator:
+        """Return the button that leads to the previous or to the next cluster."""
+        return self.page.get_by_test_id("stMain").locator("button:visible", has_text=icon).first
 
     def label(self, name: str) -> bool:
         """Select an image and give it its class, by a number key where it has one; returns whether it had."""
@@ -416,23 +426,23 @@ def visit(name: str, folder: Path, scratch: Path, *, by_hand: int, headed: bool)
 
 
 def _walk(at: Visit, folder: Path, by_hand: int) -> int:
-    steps = at.person.steps
     verdict = at.to_clusters(folder)
-    made = len(at.clusters())
+    print(f"  {len(at.clusters())} clusters; the board says: {verdict}")
+    return _after_rank(at, by_hand)
+
+
+def _after_rank(at: Visit, by_hand: int) -> int:
+    """Name, export, label by hand, spread and export again; then the same without the names."""
     at.name_all()
-    print(f"  {made} clusters; the board says: {verdict}; {_sum(steps)}")
     wrong = at.export("names of clusters")
-    done = len(steps)
-    at.label_by_hand(by_hand)
-    offered = at.spread()
-    print(f"  Review offers: {offered}; {_sum(steps[done:])}")
-    wrong += at.export(f"names, then {len(at.by_hand)} by hand and spread")
-    at.take_all_back()
-    done = len(steps)
-    at.label_by_hand(by_hand)
-    offered = at.spread()
-    print(f"  Review offers: {offered}; {_sum(steps[done:])}")
-    wrong += at.export(f"no names, {len(at.by_hand)} by hand and spread")
+    print(f"  so far: {_sum(at.person.steps)}")
+    for before in ("names, then", "no names,"):
+        if before == "no names,":
+            at.take_all_back()
+        done = len(at.person.steps)
+        at.label_by_hand(by_hand)
+        print(f"  Review offers: {at.spread()}; {_sum(at.person.steps[done:])}")
+        wrong += at.export(f"{before} {len(at.by_hand)} by hand and spread")
     return wrong
 
 
