@@ -337,25 +337,31 @@ class Visit:
             accept.or_(nothing).first.wait_for(timeout=LONG)
             me.idle()
             offered = accept.inner_text() if accept.count() else "nothing"
+            if accept.count() and not accept.is_enabled() and not nothing.count():
+                page.get_by_role("slider", name="At least so sure").focus()
+                for _ in range(40):
+                    me.press("ArrowLeft")
+                page.wait_for_timeout(2000)
+                me.idle()
+                offered += f", then at 50% {accept.inner_text()}"
             if accept.count() and accept.is_enabled():
                 before = self.events()
                 me.click(accept)
                 self.acted(before)
         with me.step("go back to Clusters"):
             me.click(page.get_by_test_id("stMain").get_by_text("Clusters", exact=True))
-        return " ".join(offered.split("\n")[-1:])
+        return re.sub(r"\s*\n?label\s*\n", "", offered)
 
     def take_all_back(self) -> None:
-        """Go back to before the first label, by the history."""
+        """Undo until nothing is left to undo."""
         me = self.person
-        with me.step("take every label back, by the history"):
+        undo = me.button("Undo")
+        with me.step("undo everything"):
             self.open_label()
-            me.click(self.page.get_by_test_id("stMain").get_by_text(re.compile("^History")))
-            while (older := me.button(re.compile("Older"))).count():
-                me.click(older)
-            before = self.events()
-            me.click(self.page.locator("[class*='st-key-back_'] button").last)
-            self.acted(before)
+            while undo.is_enabled():
+                before = self.events()
+                me.click(undo)
+                self.acted(before)
             self.page.get_by_text(re.compile("^0 of .* clusters? named")).wait_for(timeout=LONG)
 
     def export(self, what: str) -> int:
