@@ -338,7 +338,7 @@ class Visit:
             me.idle()
             offered = accept.inner_text() if accept.count() else "nothing"
             if accept.count() and not accept.is_enabled() and not nothing.count():
-                page.get_by_role("slider", name="At least so sure").focus()
+                page.get_by_test_id("stSlider").filter(has_text="At least so sure").get_by_role("slider").focus()
                 for _ in range(40):
                     me.press("ArrowLeft")
                 page.wait_for_timeout(2000)
