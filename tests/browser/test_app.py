@@ -155,7 +155,8 @@ def test_labels_spread_to_a_review_queue_and_are_agreed_with(seeded, visit):
     for cluster, some in enumerate(firsts):
         assert {spread[row] for row in some} == {f"colour {cluster}"}
     page.get_by_role("button", name="Undo").click()
-    page.get_by_text("24 images without a label").wait_for(timeout=LONG)
+    page.get_by_role("button", name="Agree with 24 proposals").wait_for(timeout=LONG)  # still selected, open again
+    assert labels_of(workspace, rows, run).count(None) == 24
 
 
 def test_a_refresh_in_the_middle_of_a_job_loses_nothing(seeded, visit):

@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from engine.core.errors import StorageError, WeightsError
 from engine.core.progress import SILENT, Progress
 
@@ -57,7 +59,7 @@ def _complete(model: str, name: str, bar: type[Any]) -> None:
     """Bring a large file into the cache's blobs, going on where an earlier try was cut off."""
     from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url
     from huggingface_hub.file_download import http_get, repo_folder_name
-    from huggingface_hub.utils import WeakFileLock, build_hf_headers
+    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # documented, not in __all__
 
     url = hf_hub_url(model, name)
     described = get_hf_file_metadata(url)
@@ -68,7 +70,7 @@ def _complete(model: str, name: str, bar: type[Any]) -> None:
     if whole.exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
-    with WeakFileLock(folder / f"{described.etag}.part.lock"), part.open("ab") as file:
+    with FileLock(folder / f"{described.etag}.part.lock"), part.open("ab") as file:
         if whole.exists():  # another process brought it meanwhile
             return
         if file.tell() > described.size:
