@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -47,7 +48,10 @@ def selection_bar(
     label_key, move_key = f"{key}_label_{state.version}", f"{key}_move_{state.version}"
     with st.container(horizontal=True, vertical_alignment="bottom", border=True):
         st.markdown(f"**{count(len(chosen), 'image')} selected**", width="content")
-        how = {"as_group": as_group, "include_yours": as_group and include_yours(board, chosen, key=f"{key}_yours")}
+        how: dict[str, Any] = {
+            "as_group": as_group,
+            "include_yours": as_group and include_yours(board, chosen, key=f"{key}_yours"),
+        }
         known = [cluster.id for cluster in board.state.clusters]
         names = list(dict.fromkeys([*recent_labels(board), *(c.name for c in state.clusters if c.name)]))
         st.selectbox(
