@@ -70,7 +70,9 @@ def walk(page, folder, label):
     page.get_by_role("link", name="Export").click()
     button = page.get_by_test_id("stDownloadButton").filter(has_text="CSV")
     button.wait_for(timeout=120_000)
-    with page.expect_download() as download:
+    page.wait_for_function("() => !document.querySelector('[data-testid=\"stStatusWidget\"]')", timeout=120_000)
+    page.wait_for_timeout(1000)  # a file asked for while the page is still drawn is made anew and its download ends
+    with page.expect_download(timeout=120_000) as download:
         button.click()
     with Path(download.value.path()).open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
