@@ -197,3 +197,9 @@ def eventually(probe: Callable[[], Any], holds: Callable[[Any], bool], seconds: 
         assert time.monotonic() < end, f"still {value}"
         time.sleep(0.1)
     return value
+
+
+def settled(page: Any) -> None:
+    """Wait until the app says that its script has run; a click is given half a second to reach the server."""
+    page.wait_for_timeout(500)
+    page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for(timeout=120_000)

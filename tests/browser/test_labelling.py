@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from engine.core.workspace import Workspace
 from engine.labels.events import LabelHistory
-from tests.browser.conftest import eventually
+from tests.browser.conftest import eventually, settled
 from tests.seed import clustered_pictures, coloured_pictures
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -50,12 +50,6 @@ def opened(visit, url, **options):
     page.locator(f"{LIST} .cell img.here").first.wait_for(timeout=LONG)
     settled(page)
     return page
-
-
-def settled(page):
-    """Wait until the page's script has run."""
-    page.wait_for_timeout(500)
-    page.wait_for_function("() => !document.querySelector('[data-testid=\"stStatusWidget\"]')", timeout=LONG)
 
 
 def scroll(page, top):
@@ -219,7 +213,7 @@ def test_enter_names_and_goes_on_and_escape_keeps_what_was_typed(seeded, visit):
         settled(page)
         assert field.evaluate("input => input.getRootNode().activeElement === input")
         if at < 2:
-            assert f"cluster={largest[at + 1].id}" in page.url
+            eventually(lambda: page.url, lambda url, at=at: f"cluster={largest[at + 1].id}" in url)
             assert field.input_value() == ""
     assert [seeded.state().find(cluster.id).name for cluster in largest] == ["one", "two", "three"]
     page.get_by_text("Every cluster has a name now").wait_for(timeout=LONG)

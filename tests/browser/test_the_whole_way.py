@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tests.browser.conftest import settled
 from tests.conftest import shared_data
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -36,15 +37,9 @@ def patches(tmp_path_factory):
     return folder
 
 
-def wait_idle(page):
-    """Wait until the page's script has run."""
-    page.wait_for_timeout(400)
-    page.wait_for_function("() => !document.querySelector('[data-testid=\"stStatusWidget\"]')", timeout=120_000)
-
-
 def press(page, name, **options):
     page.get_by_role("button", name=name, **options).first.click()
-    wait_idle(page)
+    settled(page)
 
 
 def walk(page, folder, label):
@@ -70,7 +65,7 @@ def walk(page, folder, label):
     page.get_by_role("link", name="Export").click()
     button = page.get_by_test_id("stDownloadButton").filter(has_text="CSV")
     button.wait_for(timeout=120_000)
-    page.wait_for_function("() => !document.querySelector('[data-testid=\"stStatusWidget\"]')", timeout=120_000)
+    settled(page)
     page.wait_for_timeout(1000)  # a file asked for while the page is still drawn is made anew and its download ends
     with page.expect_download(timeout=120_000) as download:
         button.click()
