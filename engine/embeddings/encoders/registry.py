@@ -202,7 +202,7 @@ _ALL = (
         "Photo",
         pretrained=True,
         default_for="photographs",
-        work=1.2,
+        work=0.9,
     ),
     EncoderEntry(
         "descriptor",
