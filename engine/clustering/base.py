@@ -18,7 +18,7 @@ from engine.core.errors import InputError
 from engine.core.labels import Labels, rank_by_size
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import Settings
-from engine.core.vectors import Vectors, blocks, check_embeddings, unit
+from engine.core.vectors import Vectors, blocks, check_embeddings, distinct_rows, unit
 from engine.geometry.centers import mean_directions
 from engine.geometry.neighbors import NeighborGraph
 from engine.geometry.reduce import Space, reduce_embeddings
@@ -74,6 +74,8 @@ class ClusterEstimator:
     n_features_in_: int
     cache: Path | None = None
     _place: Labels
+    _kind: NDArray[np.int64] | None = None
+    """Which distinct row each one equals, (n,); None where all rows differ."""
 
     def __init__(self, settings: Settings | None = None, **values: Any) -> None:  # noqa: ANN401 - any setting's value
         if settings is None:
@@ -131,6 +133,8 @@ class ClusterEstimator:
         self.notes_, self.extra_ = [], {}
         self.n_features_in_ = array.shape[1]
         self.resolved_ = self._resolve(array)
+        found = distinct_rows(array)
+        self._kind = None if found is None else found[1]
         classes, confidence = self._fit(array, neighbors, progress, checkpoints)
         self._set_labels(array, classes, confidence)
         return self
@@ -153,8 +157,11 @@ class ClusterEstimator:
     ) -> None:
         """Number the classes by falling size, and set `labels_`, `confidence_` and `centers_`.
 
-        `_place` keeps the label of each class, for `predict`; classes without rows come last.
+        Equal rows take the class that most of them have. `_place` keeps the label of each class, for `predict`; classes
+        without rows come last.
         """
+        if self._kind is not None:
+            classes, confidence = _one_for_equal(self._kind, np.asarray(classes), np.asarray(confidence))
         self._place = rank_by_size(classes, self._n_clusters or 0)
         self.labels_ = np.append(self._place, np.int32(-1))[classes]
         self.confidence_ = np.clip(confidence, 0, 1).astype(np.float32)
@@ -267,6 +274,21 @@ class ClusterEstimator:
     def _check_fitted(self) -> None:
         if not self.__sklearn_is_fitted__():
             raise InputError(f"{type(self).__name__} has not been fitted yet.", "Call fit first.")
+
+
+def _one_for_equal(
+    kind: NDArray[np.int64], classes: NDArray[np.integer[Any]], confidence: NDArray[np.floating[Any]]
+) -> tuple[NDArray[np.integer[Any]], NDArray[np.floating[Any]]]:
+    """Return classes and confidence in which rows of one kind are alike: its most frequent class, its mean confidence.
+
+    Of equally frequent classes the one with the higher number is taken, so that noise, -1, is the last choice.
+    """
+    pairs, counts = np.unique(np.stack([kind, classes.astype(np.int64)]), axis=1, return_counts=True)
+    order = np.lexsort((pairs[1], counts, pairs[0]))
+    last = np.append(np.flatnonzero(np.diff(pairs[0, order])), len(order) - 1)
+    chosen = pairs[1, order][last].astype(classes.dtype)
+    sums = np.bincount(kind, weights=confidence) / np.bincount(kind)
+    return chosen[kind], np.where(chosen[kind] >= 0, sums[kind], 0)
 
 
 class SpaceEstimator(ClusterEstimator):

@@ -20,6 +20,7 @@ from engine.core.settings import Settings, setting
 from engine.core.vectors import Vectors, blocks
 from engine.geometry.reduce import Reduce, Space, reduce_setting
 
+LEAST_RADIUS = 1e-3  # equal rows of length one seem up to about half of that apart in single precision
 QUANTILE_NEIGHBOR = 10
 
 
@@ -116,7 +117,7 @@ class DBSCAN(SpaceEstimator):
             return float(np.sqrt(2 * eps)) if space.spherical else eps
         _, distances = space.neighbors(min(QUANTILE_NEIGHBOR, len(space.vectors) - 1), progress)
         radius = float(np.quantile(distances[:, -1], self.settings.eps_quantile))
-        radius = max(radius, 1e-4)
+        radius = max(radius, LEAST_RADIUS)
         self.eps_ = radius**2 / 2 if space.spherical else radius
         return radius
 

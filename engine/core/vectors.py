@@ -67,3 +67,31 @@ def unit_rows(vectors: NDArray[Any]) -> Vectors:
     for rows in blocks(len(array)):
         result[rows] = unit(array[rows])
     return result
+
+
+def distinct_rows(vectors: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+    """Return which rows of (n, d) are the first of their kind, and which of those each row equals.
+
+    Rows are compared by a 64-bit hash of their exact values.
+
+    Returns
+    -------
+    first : (m,) int64
+        Row numbers, rising.
+    kind : (n,) int64
+        `vectors[first][kind]` equals `vectors`. None is returned instead of both where all rows differ.
+    """
+    count, dimension = vectors.shape
+    factors = np.random.default_rng(0).integers(0, 2**63, dimension, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
+    hashed = np.empty(count, np.uint64)
+    for rows in blocks(count, 2048):
+        bits = (np.ascontiguousarray(vectors[rows], dtype=np.float32) + np.float32(0)).view(np.uint32)  # -0 is 0
+        mixed = (bits.astype(np.uint64) + np.uint64(1)) * factors
+        hashed[rows] = (mixed ^ (mixed >> np.uint64(29))).sum(axis=1, dtype=np.uint64)
+    _, first, kind = np.unique(hashed, return_index=True, return_inverse=True)
+    if len(first) == count:
+        return None
+    order = np.argsort(first)
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    return first[order].astype(np.int64), place[kind.reshape(-1)].astype(np.int64)

@@ -22,7 +22,7 @@ from engine.core.errors import InputError, StorageError
 from engine.core.files import load_array, save_array
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import setting
-from engine.core.vectors import Vectors, blocks, check_embeddings, unit, unit_rows
+from engine.core.vectors import Vectors, blocks, check_embeddings, distinct_rows, unit, unit_rows
 from engine.geometry.neighbors import NeighborGraph, build_graph, search, without_self
 from engine.geometry.projection import Pca, fit_pca, umap_layout
 
@@ -183,7 +183,7 @@ def reduce_embeddings(
     embeddings : (n, d) float32
         Checked here: finite, at least two rows, not all identical.
     how : str
-        "none", "pca-N", "umap-N"; N is cut to what n and d allow.
+        "none", "pca-N", "umap-N"; N is cut to what n and d allow. Equal rows are placed once, so they lie together.
     graph : NeighborGraph, optional
         Of these embeddings; umap-N builds one when it is absent.
     cache : Path, optional
@@ -212,20 +212,32 @@ def reduce_embeddings(
     if how == "none":
         return Space(how, original, original, graph)
     kind, size = how.split("-")
-    width = min(int(size), array.shape[1], len(array) - 1)
+    found = distinct_rows(original)
+    known = original if found is None else original[found[0]]
+    width = min(int(size), array.shape[1], len(known) - 1)
     if kind == "pca":
         pca = fit_pca(original, width)
-        return Space(how, pca(original), original, graph, pca)
-    key = f"{content_key(original)}-{how}-{random_state}"
+        return Space(how, _copied(pca(known), found), original, graph, pca)
+    key = f"{content_key(original)}-{how}-{random_state}{'' if found is None else '-distinct'}"
     vectors = _kept(cache / f"{key}.npy" if cache else None, len(array))
     if vectors is None:
-        graph = graph or build_graph(original, progress=progress)
-        vectors = umap_layout(
-            original, graph, n_components=width, min_dist=0.0, random_state=random_state, progress=progress
+        if found is not None or graph is None:
+            near = build_graph(known, progress=progress)
+            graph = near if found is None else graph
+        else:
+            near = graph
+        layout = umap_layout(
+            known, near, n_components=width, min_dist=0.0, random_state=random_state, progress=progress
         )
+        vectors = _copied(layout, found)
         if cache:
             save_array(cache / f"{key}.npy", vectors)
     return Space(how, vectors, original, graph, None, cache, key)
+
+
+def _copied(vectors: Vectors, found: tuple[NDArray[np.int64], NDArray[np.int64]] | None) -> Vectors:
+    """Return a row for each image of what was made of the distinct ones only."""
+    return vectors if found is None else vectors[found[1]]
 
 
 def _kept(path: Path | None, count: int) -> Vectors | None:
