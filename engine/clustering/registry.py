@@ -224,3 +224,8 @@ def find_method(name: str) -> Method:
         return METHODS[name]
     except KeyError:
         raise InputError(f"There is no clustering method {name!r}.", f"Known: {', '.join(METHODS)}.") from None
+
+
+def method_title(name: str) -> str:
+    """Return what the method called `name` is called on screens; its own name where it is no method of the registry."""
+    return METHODS[name].title if name in METHODS else name[:1].upper() + name[1:]

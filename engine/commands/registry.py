@@ -13,6 +13,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "project": ("engine.commands.project", "draw the embeddings as a flat map"),
     "sweep": ("engine.commands.sweep", "find good clusters without knowing any parameter"),
     "keep-rank": ("engine.commands.keep_rank", "keep a ranked clustering of a sweep as a run, as it was shown"),
+    "consensus": ("engine.commands.consensus", "make one clustering out of several runs of the same images"),
     "count": ("engine.commands.count", "ask how many clusters there are"),
     "experiment": ("engine.commands.experiment", "compare models and resolutions on the same images"),
     "search": ("engine.commands.search", "search a method's settings"),

@@ -48,7 +48,7 @@ def main(arguments: argparse.Namespace) -> int:
         make_parent(arguments.output_dir)
     values |= source(arguments, workspace, progress, settings, values)
     name = values.get("dataset") or arguments.embeddings.stem
-    folder = arguments.output_dir or workspace.library / "sweeps" / f"{name}_{settings.mode}"
+    folder = arguments.output_dir or workspace.library / "sweeps" / f"{name}_{settings.tried}"
     result = sweep(workspace, SweepRequest.parse(values | {"folder": str(folder)}), progress)
     for line in board(result):
         progress.say(line)
@@ -98,6 +98,9 @@ def board(result: SweepResult) -> list[str]:
         lines.append("No candidate showed structure beyond that of shuffled labels.")
     elif result.verdict is not None:
         lines.append(f"Rank 1 is {result.verdict.word}: {result.verdict.sentence} {result.verdict.next_step}")
+    lines += result.why
+    if result.left_out:
+        lines.append(f"{result.left_out:,} candidates were left out for time; a larger --budget tries them.")
     if result.other_number is not None:
         lines.append(f"No clear number of groups: {result.other_number:,} clusters are nearly as well supported.")
     lines.append(

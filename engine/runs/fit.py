@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from engine.clustering.base import ClusterEstimator
 from engine.clustering.deep.estimator import DeepEstimator
-from engine.clustering.registry import Method, find_method
+from engine.clustering.registry import Method, find_method, method_title
 from engine.core.errors import InputError, KindredError
 from engine.core.labels import Labels
 from engine.core.progress import SILENT, Progress
@@ -155,7 +155,7 @@ def cluster(
     """
     method = find_method(method_name)
     began = time.perf_counter()
-    known = (config or {}) | configuration(rows, method, settings, title)
+    known = (config or {}) | configuration(rows, method.name, settings.model_dump(mode="json"), title)
     before = kept_config(folder)
     save_config(folder, known)
     try:
@@ -192,15 +192,15 @@ def cluster(
     )
 
 
-def configuration(rows: Rows, method: Method, settings: Settings, title: str) -> dict[str, Any]:
-    """Return what a run's config.json says of its data, its method and its settings."""
+def configuration(rows: Rows, method: str, settings: dict[str, Any], title: str) -> dict[str, Any]:
+    """Return what a run's config.json says of its data, its method by name and its settings as plain values."""
     return {
-        "title": title or f"{method.title}, {rows.dataset.name}",
+        "title": title or f"{method_title(method)}, {rows.dataset.name}",
         "created": time.time(),
         "dataset": {"id": rows.dataset.id, "name": rows.dataset.name, "kind": rows.dataset.kind, "images": len(rows)},
         "embedding": {"config_key": rows.embedding.config_key, "key": rows.embedding.key},
-        "method": method.name,
-        "settings": settings.model_dump(mode="json"),
+        "method": method,
+        "settings": settings,
         "python": platform.python_version(),
     }
 

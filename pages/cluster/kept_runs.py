@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from engine.clustering.registry import METHODS
+from engine.clustering.registry import method_title
 from engine.runs.run import Run, update_config
 from engine.runs.trash import restore_run, trash_run, trashed_runs
 from pages.shared.actions import pressed
@@ -54,7 +54,7 @@ def _table(now: Current, shown: list[Run], *, key: str) -> Run | None:
                 "in use": run.folder.name == used,
                 "name": run.name,
                 "tags": run.tags,
-                "method": METHODS[run.method].title if run.method in METHODS else run.method,
+                "method": method_title(run.method),
                 **{title: figures_of(run).get(name) for title, name in _FIGURES.items()},
                 "made": pd.Timestamp(run.created, unit="s"),
             }

@@ -4,27 +4,32 @@ from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
-from engine.clustering.registry import METHODS
+from engine.clustering.registry import method_title
 from engine.core.errors import KindredError
 from engine.geometry.prototypes import prototypes
+from engine.jobs.job import JobStatus
 from engine.jobs.tasks.boards import KeepRankRequest, keep_rank
 from engine.runs.rows import Rows
 from engine.selection.sweep.ranking import LeaderboardRow
 from engine.selection.sweep.report import SweepResult, load_sweep
 from engine.selection.sweep.settings import SweepSettings
+from pages.cluster.training_view import largest_clusters
 from pages.shared import forms
 from pages.shared.actions import pressed
 from pages.shared.board import rows_of
 from pages.shared.job_view import job_view
 from pages.shared.metrics import METRICS
 from pages.shared.pictures import strip, strip_address
-from pages.shared.state import Current, choose, show_error
+from pages.shared.state import Current, choose, escape, show_error
 from pages.shared.tasks import newest, start_job
 from pages.shared.words import count
 
+_TIMES = {"1m": "1 minute", "5m": "5 minutes", "30m": "30 minutes", "none": "As long as it takes"}
+_USUAL_TIME = "5m"
 _SHOWN = {
     "mode",
     "n_clusters",
@@ -68,8 +73,21 @@ def sweep_board(now: Current) -> None:
             "No parameter needs to be known.]"
         )
         if job_view(job):
+            assert job is not None
+            _so_far(rows_of(now, now.configuration).training(), job)
             return
-        buttons = st.container(horizontal=True)
+        buttons = st.container(horizontal=True, vertical_alignment="center")
+        budget = buttons.segmented_control(
+            "Time",
+            list(_TIMES),
+            default=_USUAL_TIME,
+            required=True,
+            format_func=_TIMES.__getitem__,
+            key="sweep_time",
+            persist_state="session",
+            label_visibility="collapsed",
+            help="Good cheap candidates come first, so a short look is a good one, too",
+        )
         with buttons.popover("Settings", icon=":material/tune:"):
             hidden = {name for name in SweepSettings.model_fields if name not in _SHOWN}
             try:
@@ -86,11 +104,28 @@ def sweep_board(now: Current) -> None:
                 "Finding good clusters",
                 now.dataset,
                 config_key=now.configuration.key,
-                settings=settings.model_dump(mode="json"),
+                settings=settings.changed(budget=budget).model_dump(mode="json"),
             )
             st.rerun()
         if job is not None and found:
             _board(now, rows_of(now, now.configuration).training(), _load(str(job.folder), job.folder.stat().st_mtime))
+
+
+def _so_far(rows: Rows, job: JobStatus) -> None:
+    """Show the largest clusters of the best candidate so far, anew whenever there is a better one."""
+    if rows.dataset.kind == "vectors":
+        return
+
+    @st.fragment(run_every=2.0)
+    def live() -> None:
+        path = job.folder / "snapshot.npy"
+        if path.exists():
+            labels = np.load(path, allow_pickle=False)
+            if len(labels) == len(rows):
+                st.caption(f"The best so far: {count(int(labels.max(initial=-1)) + 1, 'cluster')}, the largest first")
+                largest_clusters(rows, labels)
+
+    live()
 
 
 def _board(now: Current, rows: Rows, result: SweepResult) -> None:
@@ -106,7 +141,7 @@ def _board(now: Current, rows: Rows, result: SweepResult) -> None:
             {
                 "rank": row.rank,
                 "looks": strip_address(_looks(rows, result, row, str(result.folder), row.rank)) if pictures else None,
-                "method": METHODS[row.algorithm].title if row.algorithm in METHODS else row.algorithm,
+                "method": method_title(row.algorithm),
                 "settings": _told(row),
                 "clusters": row.n_clusters,
                 "sizes": list(row.sizes[:40]),
@@ -183,6 +218,10 @@ def _say(result: SweepResult) -> None:
         draw(found.line)
         if found.word == "weak" and pressed("Try another encoder", icon=":material/grain:", key="other_encoder"):
             st.switch_page("pages/embed/page.py")
+    if result.why:
+        st.markdown(escape(" ".join(result.why)))
+    if result.left_out:
+        st.caption(f"There was no time for {count(result.left_out, 'candidate')}; with more time they are tried, too.")
     if result.other_number is not None:
         st.caption(
             f"No clear number of groups: {result.ranked[0].n_clusters:,} and {result.other_number:,} clusters are "

@@ -12,16 +12,19 @@ from engine.evaluation.consensus import Consensus, consensus
 from engine.geometry.neighbors import kept_graph
 from engine.geometry.prototypes import prototypes
 from engine.images.sources import shown
+from engine.jobs.tasks.consensus import ConsensusRequest, combine_runs
 from engine.runs.rows import Rows, align
 from engine.runs.run import Run
 from pages.compare.charts import likeness_map
 from pages.compare.made_by_job import made_by_job
 from pages.compare.run_rows import version_of
+from pages.shared.actions import pressed
 from pages.shared.board import graph_for, rows_of
 from pages.shared.job_view import job_view
 from pages.shared.metrics import title_of
 from pages.shared.pictures import strip_address
-from pages.shared.state import Current, escape
+from pages.shared.state import Current, choose, escape
+from pages.shared.tasks import newest, start_job
 from pages.shared.words import count
 
 _LOOKS = 8
@@ -90,10 +93,35 @@ def consensus_view(now: Current) -> None:
             "Settled groups", f"{groups:,}", help="Sets of settled images that every run keeps together", width=150
         )
         st.metric("Contested", f"{len(border):,}", help="Images at the border, or noise in one of the runs", width=150)
+    _combine(now, rows, runs)
     _runs(runs, found, labels)
     if groups:
         _core(rows, found, chosen)
     _border(rows, runs, found, labels, border, f"{hash(chosen)}-{rows.embedding.key}")
+
+
+def _combine(now: Current, rows: Rows, runs: list[Run]) -> None:
+    """Offer to make one run out of all; a large data set's is made by a job."""
+    names = [run.folder.name for run in runs]
+    job = newest(now.workspace, "consensus", rows.dataset, runs=names)
+    if job_view(job):
+        return
+    if job is not None and job.state == "done":
+        st.caption("One run was made of these. It stands among the runs on Cluster.")
+    if not pressed(
+        "Make one run of all",
+        icon=":material/merge:",
+        type="primary",
+        help="Each run votes on each image, weighted by how well a classifier learns its clusters",
+    ):
+        return
+    if len(rows) > _AT_ONCE:
+        start_job(now.workspace, "consensus", "Combining runs", rows.dataset, runs=names)
+        st.rerun()
+    with st.spinner("Combining the runs"):
+        made = combine_runs(now.workspace, ConsensusRequest(runs=tuple(names)))
+    choose(run=made.folder.name)
+    st.switch_page("pages/explore/page.py", query_params=now.parameters | {"run": made.folder.name})
 
 
 def _runs(runs: list[Run], found: Consensus, labels: NDArray[np.int32]) -> None:

@@ -79,9 +79,16 @@ def _draw_one(control: Control, key: str, value: Any) -> Any:  # noqa: ANN401 - 
     if control.kind == "bool":
         return st.toggle(control.label, value=bool(value), key=key, help=control.help, persist_state="session")
     if control.kind == "choice":
-        options = list(control.choices)
-        index = options.index(value) if value in options else 0
-        return st.selectbox(control.label, options, index=index, key=key, help=control.help, persist_state="session")
+        options = [None, *control.choices] if control.optional else list(control.choices)
+        return st.selectbox(
+            control.label,
+            options,
+            index=options.index(value) if value in options else 0,
+            format_func=lambda option: "automatic" if option is None else str(option),
+            key=key,
+            help=control.help,
+            persist_state="session",
+        )
     if control.kind in ("int", "float"):
         return _number(control, key, value)
     if control.kind == "list":

@@ -13,7 +13,7 @@ from engine.jobs.runner import run_job
 from engine.labels.events import LabelHistory
 from engine.runs.fit import cluster
 from engine.runs.rows import load_rows
-from engine.runs.run import new_folder, update_config
+from engine.runs.run import list_runs, new_folder, update_config
 from pages.compare import charts
 from pages.compare.charts import short
 from pages.shared.metrics import METRICS, told
@@ -174,6 +174,17 @@ def test_consensus_counts_what_the_runs_dispute(vectors, app):
     found = figures(app)
     assert found["Settled"].endswith("%")
     assert int(found["Contested"]) == round(90 * (1 - float(found["Settled"][:-1]) / 100))
+
+
+def test_one_button_makes_one_run_of_all(vectors, app):
+    workspace, _, runs = vectors
+    compare(app, "Consensus")
+    next(button for button in app.button if button.label == "Make one run of all").click().run()
+    assert not app.exception
+    (made,) = [run for run in list_runs(workspace) if run.method == "consensus"]
+    assert set(made.config["labels_from"]["runs"]) == {run.folder.name for run in runs}
+    assert made.predictions["settled"].dtype == bool and made.predictions["confidence"].max() <= 1
+    assert "vote" in made.results["notes"][0]
 
 
 def test_one_run_is_no_consensus(workspace, tmp_path, app):

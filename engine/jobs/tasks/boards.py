@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.clustering.registry import find_method
+from engine.clustering.registry import METHODS, method_title
 from engine.core.csv import write_csv
 from engine.core.errors import InputError
 from engine.core.files import read_json
@@ -64,16 +64,17 @@ def keep_rank(workspace: Workspace, request: KeepRankRequest, progress: Progress
     shown, sure = result.labels(row), result.confidence(row)
     rows, at = _rows_of_board(workspace, board, result)
     labels, confidence, notes = _spread(rows, at, shown, sure)
-    method = find_method(row.algorithm)
-    settings = method.settings_class.parse(row.parameters)
-    title = request.title or f"{method.title}, {row.n_clusters:,} clusters, {rows.dataset.name}"
-    config = configuration(rows, method, settings, title) | {
-        "resolved": settings.model_dump(mode="json"),
+    settings = row.parameters
+    if row.algorithm in METHODS:
+        settings = METHODS[row.algorithm].settings_class.parse(settings).model_dump(mode="json")
+    title = request.title or f"{method_title(row.algorithm)}, {row.n_clusters:,} clusters, {rows.dataset.name}"
+    config = configuration(rows, row.algorithm, settings, title) | {
+        "resolved": settings,
         "labels_from": {"kind": "sweep", "board": str(board), "rank": row.rank, "candidate": row.title},
         "new_images": NEW_IMAGES,
     }
     parent = Path(request.results_dir) if request.results_dir else workspace.runs
-    folder = new_folder(parent, folder_name(method.name, rows.dataset.name, int(labels.max(initial=-1)) + 1))
+    folder = new_folder(parent, folder_name(row.algorithm, rows.dataset.name, int(labels.max(initial=-1)) + 1))
     run = save_run(
         folder,
         config=config,

@@ -71,6 +71,7 @@ _ALL = (
     Verb("cluster", "clustering", "cluster_images", "ClusterRequest"),
     Verb("sweep", "selection", "sweep", "SweepRequest"),
     Verb("keep-rank", "boards", "keep_rank", "KeepRankRequest", computes=False),
+    Verb("consensus", "consensus", "combine_runs", "ConsensusRequest"),
     Verb("count", "selection", "count_clusters", "CountRequest"),
     Verb("search", "selection", "search_settings", "SearchRequest"),
     Verb("experiment", "experiments", "compare_models", "ExperimentRequest"),

@@ -73,7 +73,7 @@ def sweep(workspace: Workspace, request: SweepRequest, progress: Progress = SILE
         rows = training_rows(workspace, request.dataset, request.config_key, sample.contents)
     for sentence in sample.warnings:
         progress.say(sentence)
-    folder = Path(request.folder or workspace.library / "sweeps" / f"{rows.dataset.id}_{request.settings.mode}")
+    folder = Path(request.folder or workspace.library / "sweeps" / f"{rows.dataset.id}_{request.settings.tried}")
     make_parent(folder)
     sample.save(folder / "sample.json")
     save_array(folder / "contents.npy", rows.contents)

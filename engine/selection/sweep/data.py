@@ -19,6 +19,7 @@ from engine.core.progress import Progress
 from engine.core.vectors import blocks, unit
 from engine.geometry.neighbors import NeighborGraph, build_graph
 from engine.geometry.reduce import content_key
+from engine.selection.sweep.grid import Candidate
 
 ALL, SAMPLE, HALVES = "all", "sample", ("half-0", "half-1")
 REDUCTIONS = "reductions"
@@ -65,6 +66,10 @@ class SweepData:
         self.sample, self.random_state, self.device = min(sample, len(array)), random_state, device
         self.progress = progress
         self.key = content_key(array)
+
+    def stability_key(self, candidate: Candidate) -> str:
+        """Return what names the stability of a candidate on these data."""
+        return candidate.key(self.key, "stability")
 
     @property
     def stability_ratio(self) -> float:
@@ -149,6 +154,11 @@ def open_part(folder: Path, part: str) -> tuple[NDArray[np.float32], NeighborGra
 def part_rows(folder: Path, part: str) -> NDArray[np.int64]:
     """Return the row numbers of one part, (m,) rising."""
     return np.asarray(load_array(folder / part / "rows.npy"))
+
+
+def half_labels(folder: Path, key: str, half: str) -> Path:
+    """Return where the labels of a candidate on one of the halves lie; `key` names the candidate's stability."""
+    return folder / "candidates" / f"{key}-{half}.npy"
 
 
 def _write_graph(folder: Path, graph: NeighborGraph) -> None:

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -117,6 +120,35 @@ def candidates(
                 values["random_state"] = random_state + values.get("random_state", 0)
             grid[Candidate.of(method.name, **values)] = None
     return list(grid) if limit is None or len(grid) <= limit else _cut(list(grid), limit)
+
+
+def in_turn(grid: Sequence[Candidate]) -> list[Candidate]:
+    """Return the candidates in the order in which they should run, so that good cheap ones come first.
+
+    Every method and space gets its turn, cheap ones first, and begins in the middle of its own grid. What trains a
+    network comes last.
+    """
+    ordered: list[Candidate] = []
+    for kind in ("fast", "deep"):
+        strata: dict[tuple[str, str], list[Candidate]] = {}
+        for candidate in grid:
+            if find_method(candidate.algorithm).kind == kind:
+                strata.setdefault((candidate.algorithm, candidate.reduce), []).append(candidate)
+        turns = zip_longest(*(_middle_first(stratum) for stratum in strata.values()))
+        ordered += [candidate for turn in turns for candidate in turn if candidate is not None]
+    return ordered
+
+
+def _middle_first(grid: list[Candidate]) -> list[Candidate]:
+    """Return the middle one, then the middle of each half, and so on."""
+    parts, ordered = deque([grid]), list[Candidate]()
+    while parts:
+        part = parts.popleft()
+        if part:
+            half = len(part) // 2
+            ordered.append(part[half])
+            parts.extend((part[:half], part[half + 1 :]))
+    return ordered
 
 
 def _cut(grid: list[Candidate], limit: int) -> list[Candidate]:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.evaluation.agreement import ari_between, sizes
+from engine.evaluation.consensus import NAME
 from engine.evaluation.scores import CompositeSettings, composite, pair_share
 from engine.evaluation.verdict import Verdict, verdict
 
@@ -204,27 +205,38 @@ def rival_number(rows: Sequence[LeaderboardRow]) -> int | None:
     return max(near, key=lambda row: row.evidence or 0.0).n_clusters if near else None
 
 
-def agreement_of(row: LeaderboardRow, others: Sequence[LeaderboardRow]) -> float | None:
-    """Return the mean ARI between a row and the nearest rival of each other way to cluster; None without any.
+def way_of(row: LeaderboardRow) -> tuple[str, str]:
+    """Return the way a row was clustered in: the method and the space."""
+    return row.algorithm, str(row.parameters.get("reduce", ""))
 
-    A way is a method in a space. Its rival is its ranked candidate whose number of clusters is nearest, by ratio and
-    within a factor of 1.5.
+
+def rivals_of(row: LeaderboardRow, others: Sequence[LeaderboardRow]) -> list[LeaderboardRow]:
+    """Return the rival of each other way to cluster, the nearest number of clusters first.
+
+    A rival is the way's ranked candidate whose number of clusters is nearest, by ratio and within a factor of 1.5. A
+    vote of several candidates is no way of its own.
     """
     rivals: dict[tuple[str, str], tuple[float, LeaderboardRow]] = {}
     for other in others:
-        way = other.algorithm, str(other.parameters.get("reduce", ""))
-        if other.state != "ranked" or way == (row.algorithm, str(row.parameters.get("reduce", ""))):
+        way = way_of(other)
+        if other.state != "ranked" or other.labels is None or other.algorithm == NAME or way == way_of(row):
             continue
         apart = abs(float(np.log(other.n_clusters / row.n_clusters)))
         if apart <= np.log(1.5) and (way not in rivals or apart < rivals[way][0]):
             rivals[way] = apart, other
+    return [rival for _, rival in sorted(rivals.values(), key=lambda pair: pair[0])]
+
+
+def agreement_of(row: LeaderboardRow, others: Sequence[LeaderboardRow]) -> float | None:
+    """Return the mean ARI between a row and its rivals, see `rivals_of`; None without any."""
+    rivals = rivals_of(row, others)
     if row.labels is None or not rivals:
         return None
     own = np.load(row.labels, allow_pickle=False)
     found = [
-        ari_between(own, np.load(other.labels, allow_pickle=False)) for _, other in rivals.values() if other.labels
+        ari_between(own, np.load(other.labels, allow_pickle=False)) for other in rivals if other.labels is not None
     ]
-    return float(np.mean(found)) if found else None
+    return float(np.mean(found))
 
 
 def break_ties(

@@ -63,6 +63,16 @@ class SweepResult:
         return verdict_of(self.summary)
 
     @property
+    def why(self) -> list[str]:
+        """Two sentences, why the first rank won and how sure that is; none on older boards."""
+        return [str(sentence) for sentence in self.summary.get("why", ())]
+
+    @property
+    def left_out(self) -> int:
+        """Candidates that there was no time for."""
+        return int(self.summary.get("left_out_for_time", 0))
+
+    @property
     def other_number(self) -> int | None:
         """A number of clusters nearly as well supported as the first rank's; None where that one is clear."""
         found = self.summary.get("other_number")

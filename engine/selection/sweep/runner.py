@@ -7,6 +7,7 @@ sweep that was stopped continues where it was.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -24,7 +25,7 @@ from engine.core.progress import SILENT, Progress
 from engine.core.vectors import blocks, check_embeddings
 from engine.geometry.neighbors import NeighborGraph
 from engine.selection.sweep.data import ALL, HALVES, SAMPLE, SweepData
-from engine.selection.sweep.grid import Candidate, candidates
+from engine.selection.sweep.grid import Candidate, candidates, in_turn
 from engine.selection.sweep.pool import Limits, Pool, PoolTask, TaskResult
 from engine.selection.sweep.ranking import (
     LeaderboardRow,
@@ -33,6 +34,7 @@ from engine.selection.sweep.ranking import (
     around_target,
     break_ties,
     by_composite,
+    is_overlarge,
     leaderboard_row,
     rival_number,
     with_evidence,
@@ -40,11 +42,14 @@ from engine.selection.sweep.ranking import (
 )
 from engine.selection.sweep.report import SweepResult, write_report
 from engine.selection.sweep.settings import SweepSettings
+from engine.selection.sweep.together import all_together, concord, reasons
 
 WORKER = "engine.selection.sweep.worker"
 REDUCTION_SECONDS = 3600.0
 WEIGHED = 10  # so many of the best by composite are tried on subsamples, however few are kept
+TRIED_SHARE = 0.7  # of the budget may go to trying candidates; the rest is for weighing the best
 NO_TRAINING = "The fast mode has no time to train a network; the balanced mode tries it."
+NO_TIME = "The time that was given was over before its turn."
 
 
 class Sweep:
@@ -116,11 +121,14 @@ class Sweep:
                 ranked = runner.with_stability(ranked, max(WEIGHED, settings.top_results))
         finally:
             self.peak_mb, self.peak_mb_above_imports = runner.peak_mb, runner.peak_mb_above_imports
-        by: Literal["evidence", "stability"] = "stability" if settings.ranking == "composite" else "evidence"
-        ranked = [with_evidence(row) for row in ranked]
-        ranked = break_ties(ranked, settings.near_tie, settings.max_largest_share, by=by)
+        ranked = _in_order(ranked, settings)
         top = settings.top_results
         ranked = [replace(row, agreement=agreement_of(row, ranked)) for row in ranked[:top]] + ranked[top:]
+        if not runner.stopped and (one := all_together(runner.data, ranked, settings, pairs)) is not None:
+            rows.append(one)
+            if one.state == "ranked":
+                ranked = _in_order([*ranked, one], settings)
+        agreeing = concord(ranked)
         ranked = [
             replace(row, target=around_target(array, np.load(row.labels), targets, names=names))
             if targets and row.rank <= settings.top_results and row.labels
@@ -128,7 +136,7 @@ class Sweep:
             for row in ranked
         ]
         about = {
-            "mode": settings.mode,
+            "mode": settings.tried,
             "n_images": len(array),
             "dimension": array.shape[1],
             "candidates": len(rows),
@@ -139,11 +147,21 @@ class Sweep:
             "source": source or {},
             "verdict": ranked[0].verdict.as_dict() if ranked and ranked[0].verdict else None,
             "other_number": rival_number(ranked),
+            "left_out_for_time": sum(row.reason == NO_TIME for row in rows),
+            "agreeing": None if agreeing is None else agreeing.as_dict(),
+            "why": list(reasons(ranked[0], agreeing)) if ranked else [],
         }
         others = [row for row in rows if row.state != "ranked"]
         result = write_report(folder, [*ranked, *others], about, names, settings.top_results)
         runner.clean()
         return result
+
+
+def _in_order(rows: Sequence[LeaderboardRow], settings: SweepSettings) -> list[LeaderboardRow]:
+    """Return ranked rows in their order, numbered, near ties broken as the settings say."""
+    by: Literal["evidence", "stability"] = "stability" if settings.ranking == "composite" else "evidence"
+    ranked = by_composite([with_evidence(row) for row in rows], settings.max_largest_share)
+    return break_ties(ranked, settings.near_tie, settings.max_largest_share, by=by)
 
 
 class CandidateRunner:
@@ -153,6 +171,8 @@ class CandidateRunner:
     ----------
     stopped : bool
         The person asked to stop before everything had run.
+    late : bool
+        The time that was given was over before everything had run.
     peak_mb, peak_mb_above_imports : float
         See `Pool`.
     """
@@ -177,8 +197,10 @@ class CandidateRunner:
             device="cpu" if settings.no_gpu else "auto",
             progress=progress,
         )
-        self.stopped, self.peak_mb, self.peak_mb_above_imports = False, 0.0, 0.0
-        one_worker = settings.no_parallel or settings.mode == "gpu"
+        self.stopped, self.late, self.peak_mb, self.peak_mb_above_imports = False, False, 0.0, 0.0
+        self.began = time.monotonic()
+        self.best: tuple[bool, float] | None = None
+        one_worker = settings.no_parallel or settings.tried == "gpu"
         self.workers = 1 if one_worker else (settings.n_jobs or threads())
         self.limits = Limits(settings.time_limit, settings.memory_limit_mb)
 
@@ -188,7 +210,7 @@ class CandidateRunner:
         """Run every candidate; above `halving_above` images on a sample first, then the best quarter on all."""
         settings = self.settings
         training = [name for name in settings.algorithms if find_method(name).kind == "deep"]
-        without_time = training if settings.mode == "fast" else []
+        without_time = training if settings.tried == "fast" else []
         left_out = [
             LeaderboardRow(candidate.algorithm, dict(candidate.parameters), state="left out", reason=NO_TRAINING)
             for candidate in self._grid(without_time, limit=None)
@@ -203,7 +225,7 @@ class CandidateRunner:
         settings = self.settings
         return candidates(
             self.count,
-            settings.mode,
+            settings.tried,
             wanted=settings.wanted_clusters(self.count),
             lowest=settings.min_clusters,
             highest=settings.max_clusters,
@@ -240,16 +262,38 @@ class CandidateRunner:
         if missing:
             self.data.prepare(part)
             tasks = self._reduction_tasks(part, missing)
-            tasks += [self._candidate_task(part, candidate, keys[candidate]) for candidate in missing]
-            for result in self._run(tasks):
+            tasks += [self._candidate_task(part, candidate, keys[candidate]) for candidate in in_turn(missing)]
+            known = {keys[candidate]: candidate for candidate in missing}
+            for result in self._run(tasks, TRIED_SHARE if part == ALL else TRIED_SHARE / 2):
                 if result.task.content["kind"] != "candidate":
                     continue
                 done += 1
                 if result.reason:
                     self._keep_failure(result)
+                elif part == ALL:
+                    self._show(self._row(known[result.task.name], result.task.name, pairs))
                 self.progress.update(done, len(grid), phase="candidates", unit="candidates")
         rows = [self._row(candidate, keys[candidate], pairs) for candidate in grid]
+        if self.late:
+            rows = [
+                row or LeaderboardRow(candidate.algorithm, dict(candidate.parameters), state="left out", reason=NO_TIME)
+                for candidate, row in zip(grid, rows, strict=True)
+            ]
         return [row for row in rows if row is not None]
+
+    def _show(self, row: LeaderboardRow | None) -> None:
+        """Say and show a candidate that is better than all before it."""
+        if row is None or row.state != "ranked" or row.labels is None:
+            return
+        place = is_overlarge(row, self.settings.max_largest_share), -row.composite
+        if self.best is None or place < self.best:
+            self.best = place
+            seconds = time.monotonic() - self.began
+            self.progress.say(
+                f"Best so far, after {seconds:,.0f} s: {row.title}, {row.n_clusters:,} clusters, "
+                f"score {row.composite:.2f}."
+            )
+            self.progress.snapshot(np.load(row.labels, allow_pickle=False))
 
     def _is_finished(self, key: str) -> bool:
         """Whether a candidate has its scores, or failed under limits as wide as today's."""
@@ -278,7 +322,7 @@ class CandidateRunner:
                 "reason": result.reason,
                 "left_out": left_out,
                 "seconds": result.seconds,
-                "seconds_limit": self.limits.seconds,
+                "seconds_limit": result.answer["limit"] if left_out and result.answer else self.limits.seconds,
                 "memory_limit": self.limits.memory_mb,
             },
         )
@@ -306,6 +350,7 @@ class CandidateRunner:
             "parameters": dict(candidate.parameters),
             "shuffles": self.settings.shuffles,
             "seconds": self.limits.seconds,
+            "until": None if (left := self._left(TRIED_SHARE)) == math.inf else time.time() + left,
         }
         after = (_reduction_name(part, candidate),) if _needs_reduction(candidate) else ()
         return PoolTask(key, content, self.limits, after)
@@ -325,17 +370,32 @@ class CandidateRunner:
         }
         return [PoolTask(name, content, limits) for name, content in contents.items()]
 
-    def _run(self, tasks: list[PoolTask]) -> Iterator[TaskResult]:
-        """Run tasks until all are done or the person stops; yield the results as they come."""
-        use_gpu = self.settings.mode == "gpu" or not self.settings.no_gpu
-        done = 0
+    def _left(self, share: float) -> float:
+        """Return the seconds that are left of a share of the budget; infinity where there is no budget."""
+        seconds = self.settings.seconds
+        return math.inf if seconds is None else share * seconds - (time.monotonic() - self.began)
+
+    def _run(self, tasks: list[PoolTask], share: float) -> Iterator[TaskResult]:
+        """Run tasks until all are done, the person stops or a share of the budget is over; yield results as they come.
+
+        Whatever the budget, one candidate is waited for.
+        """
+        use_gpu = self.settings.tried == "gpu" or not self.settings.no_gpu
+        done, waiting = 0, any(task.content["kind"] == "candidate" for task in tasks)
+
+        def stop() -> bool:
+            return self.progress.stop_requested() or (not waiting and self._left(share) <= 0)
+
         with Pool(self.folder, self.workers, module=WORKER, use_gpu=use_gpu) as pool:
-            for result in pool.run(tasks, stop=self.progress.stop_requested):
+            for result in pool.run(tasks, stop=stop):
                 done += 1
+                waiting = waiting and (result.task.content["kind"] != "candidate" or bool(result.reason))
                 yield result
             self.peak_mb = max(self.peak_mb, pool.peak_mb)
             self.peak_mb_above_imports = max(self.peak_mb_above_imports, pool.peak_mb_above_imports)
-        self.stopped = self.stopped or done < len(tasks)
+        if done < len(tasks):
+            self.late = self.late or not self.progress.stop_requested()
+            self.stopped = self.stopped or self.progress.stop_requested()
 
     # ------------------------------------------------------------------------------------- stability
 
@@ -346,13 +406,13 @@ class CandidateRunner:
         """
         first = ranked[:top]
         grid = [Candidate.of(row.algorithm, **row.parameters) for row in first]
-        paths = [self.folder / "candidates" / f"{one.key(self.data.key, 'stability')}.json" for one in grid]
+        paths = [self.folder / "candidates" / f"{self.data.stability_key(one)}.json" for one in grid]
         missing = [number for number, path in enumerate(paths) if not path.exists()]
         if missing:
             self.data.prepare_halves()
             tasks = [task for half in HALVES for task in self._reduction_tasks(half, [grid[i] for i in missing])]
             tasks += [self._stability_task(number, grid[number]) for number in missing]
-            for done, result in enumerate(self._run(tasks), start=1):
+            for done, result in enumerate(self._run(tasks, 1.0), start=1):
                 self.progress.update(done, len(tasks), phase="stability", unit="tasks")
                 if result.task.content["kind"] == "stability" and result.answer and not result.reason:
                     write_json(paths[result.task.content["number"]], result.answer)
@@ -369,6 +429,7 @@ class CandidateRunner:
             "halves": list(HALVES),
             "parameters": dict(candidate.scaled(self.data.stability_ratio).parameters),
             "number": number,
+            "key": self.data.stability_key(candidate),
         }
         after = tuple(_reduction_name(half, candidate) for half in HALVES) if _needs_reduction(candidate) else ()
         return PoolTask(str(number), content, self.limits, after)
@@ -407,7 +468,7 @@ def _check(
         raise InputError(f"A sweep needs at least 10 images; there are {count}.", "Add more images.")
     if names is not None and len(names) != count:
         raise InputError(f"{len(names):,} paths or ids were given for {count:,} embeddings.")
-    if settings.mode == "gpu" and (settings.no_gpu or gpu_count() == 0):
+    if settings.tried == "gpu" and (settings.no_gpu or gpu_count() == 0):
         raise InputError(
             "There is no GPU here that the sweep can use.",
             "Choose the balanced mode: the same candidates on the processor.",

@@ -11,14 +11,25 @@ from engine.core.settings import setting
 from engine.evaluation.scores import CompositeSettings
 from engine.selection.sweep.grid import ALGORITHMS
 
+Budget = Literal["1m", "5m", "30m", "none"]
+_SECONDS: dict[Budget, float] = {"1m": 60.0, "5m": 300.0, "30m": 1800.0}
+_MODES: dict[Budget, SweepMode] = {"1m": "fast", "5m": "balanced", "30m": "comprehensive", "none": "comprehensive"}
+
 
 class SweepSettings(CompositeSettings):
     """Settings of the sweep; the weights of the composite are among them."""
 
-    mode: SweepMode = setting(
-        "fast",
+    budget: Budget | None = setting(
+        None,
+        "How long to look: 1m, 5m, 30m, or none for as long as it takes. Good cheap candidates come first; what there "
+        "was no time for is listed.",
+        label="Time",
+    )
+    mode: SweepMode | None = setting(
+        None,
         "fast tries about 40 candidates, balanced about 80, comprehensive over 200; gpu is balanced on a GPU. "
-        "Methods that train a network are tried from balanced on, where the time limit allows.",
+        "Methods that train a network are tried from balanced on, where the time limit allows. When empty, as the time "
+        "allows: fast for one minute and where no time is given, balanced for five, else comprehensive.",
     )
     n_clusters: int | None = setting(
         None,
@@ -88,6 +99,16 @@ class SweepSettings(CompositeSettings):
     skip_embeddings: bool = setting(
         False, "Use embeddings that are there; never compute any.", runtime=True, advanced=True
     )
+
+    @property
+    def tried(self) -> SweepMode:
+        """The mode: as given, else what the budget has time for."""
+        return self.mode or (_MODES[self.budget] if self.budget else "fast")
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds that the whole sweep may take; None where it takes as long as it takes."""
+        return _SECONDS.get(self.budget) if self.budget else None
 
     def wanted_clusters(self, count: int) -> int | None:
         """Return about how many clusters of `count` images the person expects; None where nothing was said."""

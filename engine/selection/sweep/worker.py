@@ -28,7 +28,7 @@ from engine.evaluation.scores import balance, largest_share, noise_share, shuffl
 from engine.evaluation.stability import common_ari
 from engine.geometry.neighbors import NeighborGraph
 from engine.geometry.reduce import reduce_embeddings
-from engine.selection.sweep.data import REDUCTIONS, open_part, part_rows
+from engine.selection.sweep.data import REDUCTIONS, half_labels, open_part, part_rows
 from engine.selection.sweep.grid import Candidate
 
 
@@ -78,7 +78,15 @@ class WorkingFolder:
 
 
 class NoTimeLeft(KindredError):
-    """Training would take longer than the time limit."""
+    """Training would take longer than the time limit.
+
+    Attributes
+    ----------
+    seconds : float
+        The limit.
+    """
+
+    seconds = 0.0
 
 
 class TimeCheck(Silent):
@@ -108,7 +116,9 @@ class TimeCheck(Silent):
             return
         whole = self.phase_began - self.began + spent * (total - self.phase_done) / steps
         if whole > self.seconds:
-            raise NoTimeLeft(f"Training would take about {whole:,.0f} seconds; the time limit is {self.seconds:g}.")
+            error = NoTimeLeft(f"Training would take about {whole:,.0f} seconds; the time limit is {self.seconds:.4g}.")
+            error.seconds = self.seconds
+            raise error
 
 
 def make_reduction(work: WorkingFolder, task: dict[str, Any]) -> dict[str, Any]:
@@ -125,7 +135,8 @@ def try_candidate(work: WorkingFolder, task: dict[str, Any]) -> dict[str, Any]:
     candidate = Candidate.of(task["algorithm"], **task["parameters"])
     began = time.perf_counter()
     training = find_method(candidate.algorithm).kind == "deep"
-    progress = TimeCheck(task["seconds"]) if training else SILENT
+    left = task["seconds"] if task.get("until") is None else min(task["seconds"], task["until"] - time.time())
+    progress = TimeCheck(max(left, 0.1)) if training else SILENT
     estimator = work.fit(candidate, task["part"], progress=progress)
     seconds = time.perf_counter() - began
     embeddings, _ = work.data(task["part"])
@@ -171,6 +182,8 @@ def try_stability(work: WorkingFolder, task: dict[str, Any]) -> dict[str, Any]:
     """Cluster two overlapping subsamples and compare them on the images in both."""
     candidate = Candidate.of(task["algorithm"], **task["parameters"])
     labels = [work.fit(candidate, half).labels_ for half in task["halves"]]
+    for half, found in zip(task["halves"], labels, strict=True):
+        save_array(half_labels(work.folder, task["key"], half), found)
     rows = [part_rows(work.folder, half) for half in task["halves"]]
     return {"stability": common_ari(rows, labels)}
 
@@ -205,7 +218,7 @@ def main(folder: Path) -> None:
             answer = KINDS[task["kind"]](work, task)
             answer.pop("sizes", None)
         except NoTimeLeft as error:
-            answer = {"reason": str(error), "left_out": True}
+            answer = {"reason": str(error), "left_out": True, "limit": error.seconds}
         except KindredError as error:
             answer = {"reason": str(error)}
         except MemoryError:

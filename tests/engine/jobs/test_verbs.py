@@ -261,6 +261,25 @@ def kept_of_board(scene: Scene, folder: Path) -> dict[str, Any]:
     return clustered(scene, folder)
 
 
+def other_run(scene: Scene) -> Path:
+    """Return the folder of a second run, in three clusters; made when it is first asked for."""
+    found = [path for path in scene.workspace.runs.iterdir() if path.name.startswith("gaussian")]
+    if found:
+        return found[0]
+    values = {"method": "gaussian_mixture", "settings": {"n_clusters": 3}}
+    return cluster_images(
+        scene.workspace, ClusterRequest(dataset=scene.rows.dataset.id, **embedded(scene), **values)
+    ).folder
+
+
+def combined(scene: Scene, folder: Path) -> dict[str, Any]:
+    if (folder / "outcome.json").exists():
+        folder = scene.workspace.runs / read_json(folder / "outcome.json")["result"]["run"]
+    config = read_json(folder / "config.json")
+    assert config["labels_from"]["runs"] == [scene.run.name, other_run(scene).name]
+    return clustered(scene, folder)
+
+
 CASES: dict[str, Case] = {
     "scan": Case(lambda s: ("scan", *of_data(s)), lambda s: {}, catalog),
     "embed": Case(
@@ -281,6 +300,11 @@ CASES: dict[str, Case] = {
         lambda s: ("sweep", *of_vectors(s), *SWEEP_FLAGS), lambda s: embedded(s) | {"settings": SWEEP}, swept
     ),
     "keep-rank": Case(lambda s: ("keep-rank", board(s)), lambda s: {"board": str(board(s)), "rank": 1}, kept_of_board),
+    "consensus": Case(
+        lambda s: ("consensus", "--runs", s.run.name, other_run(s).name),
+        lambda s: {"runs": [s.run.name, other_run(s).name]},
+        combined,
+    ),
     "count": Case(
         lambda s: ("count", *of_vectors(s), "--largest", 5, "--repeats", 2),
         lambda s: embedded(s) | {"settings": {"largest": 5, "repeats": 2}},

@@ -13,8 +13,9 @@ from engine.clustering.registry import find_method
 from engine.core.errors import InputError
 from engine.core.files import read_json, save_array
 from engine.core.progress import Silent
-from engine.evaluation.agreement import ari
+from engine.evaluation.agreement import ari, match
 from engine.selection.sweep import runner
+from engine.selection.sweep.data import SweepData
 from engine.selection.sweep.grid import ALGORITHMS
 from engine.selection.sweep.ranking import (
     LeaderboardRow,
@@ -31,6 +32,7 @@ from engine.selection.sweep.ranking import (
 from engine.selection.sweep.report import load_sweep
 from engine.selection.sweep.runner import Sweep
 from engine.selection.sweep.settings import SweepSettings
+from engine.selection.sweep.together import all_together, concord, reasons
 from engine.selection.sweep.worker import NoTimeLeft, TimeCheck, score
 
 
@@ -82,6 +84,7 @@ def test_the_whole_sweep_ranks_writes_and_opens_again(digits, tmp_path, no_umap)
     assert {row.algorithm for row in result.ranked} | {row.algorithm for row in result.unstructured} == {
         "kmeans",
         "hdbscan",
+        "consensus",
     }
     assert all(row.silhouette > row.floor for row in result.ranked)
     assert result.best.largest_share <= 0.3 and 0 < result.best.pairs_together <= 1
@@ -339,3 +342,76 @@ def test_structureless_images_rank_nothing_or_only_what_stands_above_its_floor(r
     result = Sweep(settings(stability=False)).run(x, output_dir=tmp_path)
     assert all(r.silhouette > r.floor for r in result.ranked)
     assert len(result.ranked) + len(result.unstructured) + len(result.set_aside) == result.summary["candidates"]
+
+
+# ------------------------------------------------------------------------------ time, and all of them together
+
+
+def test_what_there_was_no_time_for_is_listed_and_one_candidate_is_waited_for(digits, tmp_path, no_umap, monkeypatch):
+    monkeypatch.setattr(SweepSettings, "seconds", 0.001)
+    listener = Listener()
+    result = Sweep(settings(budget="1m", n_jobs=1)).run(digits[0], output_dir=tmp_path, progress=listener)
+    assert len(result.ranked) == 1 and not result.summary["stopped"]
+    assert result.left_out == 2 == sum("over before" in row.reason for row in result.set_aside)
+    assert any(sentence.startswith("Best so far, after") and "kmeans" in sentence for sentence in listener.said)
+    assert result.best.stability is None and "was not tried" in result.why[0]
+    monkeypatch.setattr(SweepSettings, "seconds", None)
+    whole = Sweep(settings()).run(digits[0], output_dir=tmp_path)
+    assert whole.left_out == 0 and len(whole.ranked) == 3
+
+
+def test_a_training_that_the_budget_has_no_time_for_is_tried_again_with_more(monkeypatch):
+    check = TimeCheck(0.4, trial=0.0)
+    check.update(0, 1000, phase="training")
+    with pytest.raises(NoTimeLeft) as found:
+        for step in range(1, 10):
+            check.phase_began -= 1
+            check.update(step, 1000, phase="training")
+    assert found.value.seconds == 0.4
+
+
+def voters(truth, tmp_path):
+    """Rows of three methods that each err on other images, all of four clusters."""
+    rows = []
+    for number, name in enumerate(("kmeans", "spectral", "gaussian_mixture")):
+        rng = np.random.default_rng(number)
+        labels = np.where(rng.random(len(truth)) < 0.2, rng.integers(0, 4, len(truth)), truth).astype(np.int32)
+        path = tmp_path / f"{name}.npy"
+        save_array(path, rng.permutation(4).astype(np.int32)[labels])
+        rows.append(row(name, 0.8, n_clusters=4, labels=path, generalisation=0.7, rank=number + 1, agreement=0.6))
+    return rows
+
+
+def test_all_together_is_a_candidate_better_than_its_members(tmp_path):
+    rng = np.random.default_rng(0)
+    truth = np.repeat(np.arange(4), 50)
+    x = (np.eye(8, dtype=np.float32)[truth] + 0.1 * rng.standard_normal((200, 8))).astype(np.float32)
+    options = {"sample": 200, "random_state": 0, "device": "cpu", "progress": Silent()}
+    data = SweepData(tmp_path / "work", x, None, **options)
+    members = voters(truth, tmp_path)
+    found = all_together(data, members, SweepSettings(), np.zeros((0, 2), np.int64))
+    assert (found.algorithm, found.state, found.n_clusters, found.agreement) == ("consensus", "ranked", 4, 0.6)
+    assert ari(truth, np.load(found.labels)) > max(ari(truth, np.load(one.labels)) for one in members) + 0.1
+    assert "3 ranked candidates" in found.notes[0] and found.parameters["members"] == 3
+    again = all_together(data, members, SweepSettings(), np.zeros((0, 2), np.int64))
+    assert again.seconds == found.seconds  # read, not made again
+    assert all_together(data, members[:2], SweepSettings(), np.zeros((0, 2), np.int64)) is None
+    same_way = [replace(one, algorithm="kmeans") for one in members]
+    assert all_together(data, same_way, SweepSettings(), np.zeros((0, 2), np.int64)) is None
+
+
+def test_how_far_methods_agree_is_counted_image_by_image(tmp_path):
+    truth = np.repeat(np.arange(4), 50)
+    rows = voters(truth, tmp_path)
+    found = concord(rows)
+    own = np.load(rows[0].labels)
+    voices = [own] + [np.load(one.labels) for one in rows[1:]]
+    renamed = [np.array([match(own, voice)[label] for label in voice]) for voice in voices]
+    assert (found.methods, found.of) == (3, 3)
+    assert found.share == pytest.approx(np.all([voice == own for voice in renamed], axis=0).mean())
+    assert found.sentence.startswith("Three methods agree on")
+    assert concord(rows[:1]) is None and "none confirms" in reasons(rows[0], None)[1]
+    two = concord(rows[:2])
+    assert (two.methods, two.of) == (2, 2) and two.sentence.startswith("Two methods agree")
+    vote = replace(rows[0], algorithm="consensus")
+    assert concord([vote, *rows]).of == 3

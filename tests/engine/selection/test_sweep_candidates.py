@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from engine.clustering.registry import find_method
-from engine.selection.sweep.grid import ALGORITHMS, Candidate, candidates, cluster_range
+from engine.selection.sweep.grid import ALGORITHMS, Candidate, candidates, cluster_range, in_turn
 from engine.selection.sweep.settings import SweepSettings
 
 
@@ -89,3 +89,22 @@ def test_a_sample_scales_minimum_sizes_only():
 
 def test_the_seed_reaches_every_candidate():
     assert all(np.isclose(dict(c.parameters)["random_state"], 7) for c in candidates(2000, "fast", random_state=7))
+
+
+def test_good_cheap_candidates_run_first_and_cover_the_range():
+    grid = candidates(2000, "balanced")
+    turns = in_turn(grid)
+    assert sorted(turns, key=str) == sorted(grid, key=str)
+    deep = [find_method(one.algorithm).kind == "deep" for one in turns]
+    assert deep == sorted(deep)
+    ways = [(one.algorithm, one.reduce) for one in turns if find_method(one.algorithm).kind == "fast"]
+    assert len(set(ways[: len(set(ways))])) == len(set(ways))
+    ks = [dict(one.parameters)["n_clusters"] for one in turns if one.algorithm == "kmeans" and one.reduce == "none"]
+    assert 10 < ks[0] < 60 and min(ks[1:3]) < ks[0] < max(ks[1:3])
+
+
+def test_the_time_decides_what_is_tried_unless_it_is_said():
+    found = {time: SweepSettings(budget=time).tried for time in ("1m", "5m", "30m", "none")}
+    assert found == {"1m": "fast", "5m": "balanced", "30m": "comprehensive", "none": "comprehensive"}
+    assert (SweepSettings().tried, SweepSettings().seconds) == ("fast", None)
+    assert (SweepSettings(mode="balanced", budget="1m").tried, SweepSettings(budget="1m").seconds) == ("balanced", 60)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from numpy.typing import NDArray
+
 from engine.clustering.deep.estimator import DeepEstimator, Inference
 from engine.clustering.deep.temi.settings import TEMISettings
 from engine.core.progress import Progress
@@ -25,7 +27,8 @@ class TEMI(DeepEstimator):
     confidence_ : (n,) float32
         The chosen head's probability of the label.
     extra_ : dict
-        "confidence_mean": (n,) float32, the mean over heads of each head's own probability.
+        "confidence_mean": (n,) float32, the mean over heads of each head's own probability. "members": (n, heads)
+        int16, the labels of all heads, which a consensus can be made of.
     head_ : int
         The chosen head: the lowest mean training loss of the last epoch.
 
@@ -74,7 +77,8 @@ class TEMI(DeepEstimator):
         from engine.clustering.deep.temi.task import label_by_head
 
         labelled = label_by_head(self._model, features, self.head_, self.resolved_.temperature)
-        return Inference(labelled.labels, labelled.confidence, {"confidence_mean": labelled.mean_confidence})
+        extra: dict[str, NDArray[Any]] = {"confidence_mean": labelled.mean_confidence, "members": labelled.every}
+        return Inference(labelled.labels, labelled.confidence, extra)
 
     def _rule_state(self) -> dict[str, Any]:
         return super()._rule_state() | {"head": self.head_}

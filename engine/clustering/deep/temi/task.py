@@ -131,11 +131,15 @@ class TemiTask(EmbeddingTask):
 
 @dataclass(frozen=True)
 class HeadLabels:
-    """Labels (n,) int32 of one head, its probability (n,) float32, and the mean over heads of each head's own."""
+    """Labels (n,) int32 of one head, its probability (n,) float32, and of all heads the mean of each one's own.
+
+    `every` holds the labels of all heads, (n, heads) int16.
+    """
 
     labels: NDArray[np.int32]
     confidence: NDArray[np.float32]
     mean_confidence: NDArray[np.float32]
+    every: NDArray[np.int16]
 
 
 @torch.no_grad()
@@ -146,10 +150,12 @@ def label_by_head(
     n = len(features)
     labels = np.empty(n, dtype=np.int32)
     confidence, mean = np.empty(n, dtype=np.float32), np.empty(n, dtype=np.float32)
+    parts = []
     for start in range(0, n, block):
         rows = torch.arange(start, min(start + block, n))
         surest, best = (model(features[rows]).float() / temperature).softmax(dim=2).max(dim=2)
         part = slice(start, start + len(rows))
-        labels[part] = best[head].cpu().numpy()
+        parts.append(best.T.cpu().numpy().astype(np.int16))
+        labels[part] = parts[-1][:, head]
         confidence[part], mean[part] = surest[head].cpu().numpy(), surest.mean(dim=0).cpu().numpy()
-    return HeadLabels(labels, confidence, mean)
+    return HeadLabels(labels, confidence, mean, np.concatenate(parts))
