@@ -28,7 +28,7 @@ from engine.selection.sweep.report import confidence_path
 from engine.selection.sweep.settings import SweepSettings
 from engine.selection.sweep.worker import score
 
-MEMBERS = 20
+MEMBERS = 12
 LEAST = 3  # members, by two ways at least, without which there is nothing to combine
 FACTOR = 1.5  # by which a member's number of clusters may differ from the first rank's
 
