@@ -2,7 +2,7 @@
 
 scikit-learn's digits as pixels and by the descriptor; photographs from a folder by two networks, as far as they are
 there; crops of scikit-learn's two photographs; planted groups on the sphere. Subsets of the classes make the small
-numbers.
+numbers, and uneven subsets have class sizes that fall geometrically to a twentieth.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MOST = 700
 def known_sets(data: Path) -> dict[str, Callable[[], tuple[Vectors, Truth | None]]]:
     """Return for each set what makes it: (vectors (n, d), truth (n,), None where nothing is there to be found).
 
-    At most `MOST` rows each, but for the 50 planted groups, which are of 1,500.
+    At most `MOST` rows each, but for the 50 planted groups and the uneven sets, which have up to twice as many.
     """
     sets: dict[str, Callable[[], Any]] = {}
 
@@ -46,7 +46,13 @@ def known_sets(data: Path) -> dict[str, Callable[[], tuple[Vectors, Truth | None
             names = np.unique(kept["labels"])
         few = np.flatnonzero(np.isin(names, CLOTHES)).tolist() if name == "clothing_341" else [0, 2, 3, 5, 6, 9]
         add(f"{name} mobilenet", partial(_mobilenet, path), (10, few, few[2:4]))
-        add(f"{name} photo", partial(_photo, path, data / name), (10, few, few[2:4]))
+        photo = partial(_photo, path, data / name)
+        add(f"{name} photo", photo, (10, few, few[2:4]))
+        sets[f"{name} photo uneven, 10"] = partial(_uneven, photo, 0)
+        sets[f"{name} mobilenet uneven, 10"] = partial(_uneven, partial(_mobilenet, path), 1)
+    for seed in range(2):
+        sets[f"digits pixels uneven {seed}, 10"] = partial(_uneven, _digits, seed)
+    sets["planted 0.7 uneven, 10"] = partial(_uneven, partial(_planted, 10, 300, 0.7), 0)
     sets["crops descriptor, 2"] = _crops
     for count, each, spread in ((2, 300, 0.9), (6, 100, 0.7), (50, 30, 0.5), (50, 30, 0.8)):
         sets[f"planted {spread}, {count}"] = partial(_planted, count, each, spread)
@@ -59,6 +65,18 @@ def _part(load: Callable[[], tuple[Vectors, Truth]], classes: tuple[int, ...]) -
     vectors, truth = load()
     rows = np.flatnonzero(np.isin(truth, classes))
     rows = np.sort(np.random.default_rng(0).permutation(rows)[:MOST])
+    return np.ascontiguousarray(vectors[rows], np.float32), np.unique(truth[rows], return_inverse=True)[1]
+
+
+def _uneven(load: Callable[[], tuple[Vectors, Truth]], seed: int, ratio: int = 20) -> tuple[Vectors, Truth]:
+    """Return a subset whose classes, in random order, fall geometrically from the largest size to a `ratio`-th."""
+    vectors, truth = load()
+    rng = np.random.default_rng(seed)
+    counts = np.bincount(truth)
+    shares = ratio ** -np.linspace(0, 1, len(counts))[rng.permutation(len(counts))]
+    wanted = np.maximum(3, np.floor((counts / shares).min() * shares)).astype(int)
+    rows = np.concatenate([rng.permutation(np.flatnonzero(truth == one))[:most] for one, most in enumerate(wanted)])
+    rows = np.sort(rng.permutation(rows)[: 2 * MOST])
     return np.ascontiguousarray(vectors[rows], np.float32), np.unique(truth[rows], return_inverse=True)[1]
 
 

@@ -25,7 +25,9 @@ from engine.clustering.registry import find_method
 from engine.core.errors import KindredError
 from engine.core.files import save_array, write_json
 from engine.core.progress import SILENT
+from engine.core.vectors import unit
 from engine.evaluation.agreement import ari
+from engine.evaluation.scores import CompositeSettings, composite
 from engine.evaluation.stability import common_ari
 from engine.selection.sweep.data import ALL, HALVES, SweepData, part_rows
 from engine.selection.sweep.grid import candidates
@@ -45,6 +47,7 @@ from engine.selection.sweep.worker import WorkingFolder, score
 
 SETTINGS = SweepSettings()
 Board = list[tuple[LeaderboardRow, float]]
+NEIGHBOURS: dict[Path | None, float] = {}
 
 
 def candidates_of(vectors: np.ndarray, folder: Path) -> None:
@@ -63,15 +66,33 @@ def candidates_of(vectors: np.ndarray, folder: Path) -> None:
                 except KindredError as error:
                     print(f"  {candidate.algorithm} {candidate.parameters}: {error}")
         rows = [part_rows(work, half) for half in HALVES]
+        graph = nearest(fits.data(ALL)[0])
         for number, candidate in enumerate(grid):
             if any((part, candidate) not in labels for part in (*HALVES, ALL)):
                 continue
             own = labels[ALL, candidate]
             found = score(fits.data(ALL)[0], own, shuffles=SETTINGS.shuffles, probe=fits.probe(ALL))
             found |= {"algorithm": candidate.algorithm, "parameters": dict(candidate.parameters), "seconds": 0.0}
+            found["neighbours"] = neighbour_agreement(graph, own)
             found["stability"] = common_ari(rows, [labels[half, candidate] for half in HALVES])
             save_array(folder / f"{number:02d}.npy", own)
             write_json(folder / f"{number:02d}.json", found)
+
+
+def nearest(vectors: np.ndarray, k: int = 10) -> np.ndarray:
+    """Return the (n, k) nearest rows by cosine."""
+    rows = unit(np.asarray(vectors))
+    similar = rows @ rows.T
+    np.fill_diagonal(similar, -np.inf)
+    return np.argpartition(-similar, k, axis=1)[:, :k]
+
+
+def neighbour_agreement(graph: np.ndarray, labels: np.ndarray) -> float:
+    """Return how often a neighbour is of the same cluster, 0 as by chance and 1 always; noise agrees with nobody."""
+    shares = np.bincount(labels[labels >= 0]) / len(labels)
+    chance = float((shares**2).sum())
+    same = float(np.mean((labels[graph] == labels[:, None]) & (labels[:, None] >= 0)))
+    return (same - chance) / (1 - chance) if chance < 1 else 0.0
 
 
 def load(folder: Path, truth: np.ndarray | None) -> Board:
@@ -81,8 +102,19 @@ def load(folder: Path, truth: np.ndarray | None) -> Board:
         found = json.loads(path.read_text())
         made = leaderboard_row(found, path.with_suffix(".npy"), SETTINGS)
         rows.append(replace(made, stability=found["stability"]))
+        NEIGHBOURS[path.with_suffix(".npy")] = found["neighbours"]
     ranked = by_composite(without_repeats(rows), SETTINGS.max_largest_share)
     return [(row, float("nan") if truth is None else ari(truth, np.load(row.labels))) for row in ranked if row.labels]
+
+
+def weighed(rows: list[LeaderboardRow], balance_weight: float) -> list[LeaderboardRow]:
+    """Return the rows in the order of a composite with another weight of balance."""
+    weights = CompositeSettings(balance_weight=balance_weight)
+    anew = [
+        replace(row, composite=composite(row.silhouette, row.balance, row.noise_share, settings=weights))
+        for row in rows
+    ]
+    return by_composite(anew, SETTINGS.max_largest_share)
 
 
 def winner_by(key: Callable[[LeaderboardRow], float]) -> Callable[[list[LeaderboardRow]], LeaderboardRow]:
@@ -101,9 +133,25 @@ RANKINGS: dict[str, Callable[[list[LeaderboardRow]], LeaderboardRow]] = {
     "evidence of the ten best": lambda rows: max(by_board(rows)[:WEIGHED], key=lambda row: row.evidence or 0.0),
     "evidence of all": lambda rows: max(map(with_evidence, rows), key=lambda row: row.evidence or 0.0),
     "composite": lambda rows: rows[0],
+    **{
+        f"balance weight {weight}, evidence in near ties": lambda rows, weight=weight: by_board(weighed(rows, weight))[
+            0
+        ]
+        for weight in (0.2, 0.1, 0.0)
+    },
     "silhouette": winner_by(lambda row: row.silhouette),
     "stability": winner_by(lambda row: row.stability or 0.0),
     "generalisation": winner_by(lambda row: row.generalisation or 0.0),
+    "neighbours": winner_by(lambda row: NEIGHBOURS[row.labels]),
+}
+SCORES: dict[str, Callable[[LeaderboardRow], float]] = {
+    "composite": lambda row: row.composite,
+    "silhouette": lambda row: row.silhouette,
+    "stability": lambda row: row.stability or 0.0,
+    "generalisation": lambda row: row.generalisation or 0.0,
+    "evidence": lambda row: with_evidence(row).evidence or 0.0,
+    "neighbours": lambda row: NEIGHBOURS[row.labels],
+    "neighbours x entropy^(1/3)": lambda row: NEIGHBOURS[row.labels] * row.entropy ** (1 / 3),
 }
 
 
@@ -170,13 +218,32 @@ def main() -> None:
     sets = [line for line in lines if line["classes"]]
     honest = sum(bool(line.get("right")) or not line.get("clear", False) for line in sets)
     print(f"\nK within a factor 1.5 or said to be unclear: {honest} of {len(sets)}")
-    print("\nranking                               mean ARI   below the best   K within 1.5")
+    even = {name: board for name, board in boards.items() if "uneven" not in name}
+    uneven = {name: board for name, board in boards.items() if "uneven" in name}
+    for title, chosen in (("even", even), ("uneven, 1 to 20", uneven)):
+        rankings(title, chosen)
+        correlations(title, chosen)
+
+
+def rankings(title: str, boards: dict[str, tuple[Board, int]]) -> None:
+    """Print what the winner of each ranking is worth."""
+    print(f"\n{f'winner by, {title}':44}  mean ARI   below the best   K within 1.5")
     for name, winner in RANKINGS.items():
         won = [(winner([row for row, _ in found]), found, classes) for found, classes in boards.values()]
         aris = [dict((r.labels, value) for r, value in found)[row.labels] for row, found, _ in won]
         best = [max(value for _, value in found) for _, found, _ in won]
         near = [factor(row, classes) <= 1.5 for row, _, classes in won]
-        print(f"{name:36} {np.mean(aris):9.3f} {np.mean(np.subtract(best, aris)):16.3f} {sum(near):9} of {len(near)}")
+        print(f"{name:44} {np.mean(aris):9.3f} {np.mean(np.subtract(best, aris)):16.3f} {sum(near):9} of {len(near)}")
+
+
+def correlations(title: str, boards: dict[str, tuple[Board, int]]) -> None:
+    """Print how each score orders the candidates of a set, beside the order by ARI: Spearman, the mean over sets."""
+    from scipy.stats import spearmanr
+
+    print(f"\n{f'Spearman with ARI, {title}':44}  mean   lowest")
+    for name, value in SCORES.items():
+        found = [spearmanr([value(row) for row, _ in board], [a for _, a in board])[0] for board, _ in boards.values()]
+        print(f"{name:44} {np.mean(found):5.2f} {np.min(found):8.2f}")
 
 
 if __name__ == "__main__":
