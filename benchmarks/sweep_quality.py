@@ -24,9 +24,10 @@ from engine.core.labels import encode
 from engine.core.vectors import unit
 from engine.evaluation.agreement import ari
 from engine.evaluation.stability import stability
+from engine.geometry.neighbors import build_graph
 from engine.selection.sweep.grid import Candidate, candidates
-from engine.selection.sweep.ranking import LeaderboardRow, break_ties, by_composite, leaderboard_row, without_repeats
-from engine.selection.sweep.runner import Sweep
+from engine.selection.sweep.ranking import LeaderboardRow, final_order, first_order, leaderboard_row, without_repeats
+from engine.selection.sweep.runner import WEIGHED, Sweep
 from engine.selection.sweep.settings import SweepSettings
 from engine.selection.sweep.worker import score
 
@@ -62,17 +63,17 @@ def spaces(x: np.ndarray) -> dict[str, np.ndarray]:
 
 def plain_board(x: np.ndarray, folder: Path, settings: SweepSettings) -> list[LeaderboardRow]:
     """Rank the plain grid by the sweep's own rules."""
-    whole, rows = spaces(x), []
+    whole, rows, graph = spaces(x), [], build_graph(x, k=10)
     wanted = settings.wanted_clusters(len(x))
     grid = candidates(len(x), "fast", wanted=wanted, algorithms=settings.algorithms)
     for number, candidate in enumerate(grid):
         labels = plain_labels(candidate, whole).astype(np.int32)
         path = folder / f"{number}.npy"
         save_array(path, labels)
-        found: dict[str, Any] = score(x, labels, shuffles=5)
+        found: dict[str, Any] = score(x, labels, neighbors=graph.indices, shuffles=5)
         found |= {"algorithm": candidate.algorithm, "parameters": dict(candidate.parameters), "seconds": 0.0}
         rows.append(leaderboard_row(found, path, settings))
-    ranked = by_composite(without_repeats(rows), settings.max_largest_share)
+    ranked = first_order(without_repeats(rows), settings.ranking, settings.max_largest_share)
     halves: dict[bytes, dict[str, np.ndarray]] = {}
 
     def on_half(candidate: Candidate, chosen: np.ndarray) -> np.ndarray:
@@ -83,11 +84,13 @@ def plain_board(x: np.ndarray, folder: Path, settings: SweepSettings) -> list[Le
 
     from dataclasses import replace
 
-    for number, row in enumerate(ranked[:10]):
+    for number, row in enumerate(ranked[:WEIGHED]):
         candidate = Candidate.of(row.algorithm, **row.parameters)
         value = stability(lambda chosen, c=candidate: on_half(c, chosen), len(x))
         ranked[number] = replace(row, stability=value)
-    return break_ties(ranked, settings.near_tie, settings.max_largest_share)
+    return final_order(
+        ranked, settings.ranking, near_tie=settings.near_tie, max_largest_share=settings.max_largest_share
+    )
 
 
 def told(name: str, row: LeaderboardRow, truth: np.ndarray, labels: np.ndarray, best: float) -> str:

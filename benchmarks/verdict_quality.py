@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +25,6 @@ from engine.clustering.registry import find_method
 from engine.core.errors import KindredError
 from engine.core.files import save_array, write_json
 from engine.core.progress import SILENT
-from engine.core.vectors import unit
 from engine.evaluation.agreement import ari
 from engine.evaluation.scores import CompositeSettings, composite
 from engine.evaluation.stability import common_ari
@@ -33,9 +32,10 @@ from engine.selection.sweep.data import ALL, HALVES, SweepData, part_rows
 from engine.selection.sweep.grid import candidates
 from engine.selection.sweep.ranking import (
     LeaderboardRow,
+    Ranking,
     agreement_of,
-    break_ties,
-    by_composite,
+    final_order,
+    first_order,
     leaderboard_row,
     rival_number,
     with_evidence,
@@ -47,7 +47,6 @@ from engine.selection.sweep.worker import WorkingFolder, score
 
 SETTINGS = SweepSettings()
 Board = list[tuple[LeaderboardRow, float]]
-NEIGHBOURS: dict[Path | None, float] = {}
 
 
 def candidates_of(vectors: np.ndarray, folder: Path) -> None:
@@ -66,33 +65,16 @@ def candidates_of(vectors: np.ndarray, folder: Path) -> None:
                 except KindredError as error:
                     print(f"  {candidate.algorithm} {candidate.parameters}: {error}")
         rows = [part_rows(work, half) for half in HALVES]
-        graph = nearest(fits.data(ALL)[0])
         for number, candidate in enumerate(grid):
             if any((part, candidate) not in labels for part in (*HALVES, ALL)):
                 continue
             own = labels[ALL, candidate]
-            found = score(fits.data(ALL)[0], own, shuffles=SETTINGS.shuffles, probe=fits.probe(ALL))
+            space, graph = fits.data(ALL)
+            found = score(space, own, neighbors=graph.indices, shuffles=SETTINGS.shuffles, probe=fits.probe(ALL))
             found |= {"algorithm": candidate.algorithm, "parameters": dict(candidate.parameters), "seconds": 0.0}
-            found["neighbours"] = neighbour_agreement(graph, own)
             found["stability"] = common_ari(rows, [labels[half, candidate] for half in HALVES])
             save_array(folder / f"{number:02d}.npy", own)
             write_json(folder / f"{number:02d}.json", found)
-
-
-def nearest(vectors: np.ndarray, k: int = 10) -> np.ndarray:
-    """Return the (n, k) nearest rows by cosine."""
-    rows = unit(np.asarray(vectors))
-    similar = rows @ rows.T
-    np.fill_diagonal(similar, -np.inf)
-    return np.argpartition(-similar, k, axis=1)[:, :k]
-
-
-def neighbour_agreement(graph: np.ndarray, labels: np.ndarray) -> float:
-    """Return how often a neighbour is of the same cluster, 0 as by chance and 1 always; noise agrees with nobody."""
-    shares = np.bincount(labels[labels >= 0]) / len(labels)
-    chance = float((shares**2).sum())
-    same = float(np.mean((labels[graph] == labels[:, None]) & (labels[:, None] >= 0)))
-    return (same - chance) / (1 - chance) if chance < 1 else 0.0
 
 
 def load(folder: Path, truth: np.ndarray | None) -> Board:
@@ -102,56 +84,56 @@ def load(folder: Path, truth: np.ndarray | None) -> Board:
         found = json.loads(path.read_text())
         made = leaderboard_row(found, path.with_suffix(".npy"), SETTINGS)
         rows.append(replace(made, stability=found["stability"]))
-        NEIGHBOURS[path.with_suffix(".npy")] = found["neighbours"]
-    ranked = by_composite(without_repeats(rows), SETTINGS.max_largest_share)
+    ranked = first_order(without_repeats(rows), "composite", SETTINGS.max_largest_share)
     return [(row, float("nan") if truth is None else ari(truth, np.load(row.labels))) for row in ranked if row.labels]
 
 
+def by_board(rows: list[LeaderboardRow], ranking: Ranking = "evidence", most: float = 0.0) -> list[LeaderboardRow]:
+    """Rank as the sweep does: only the most promising are tried on subsamples; `most` is another largest share."""
+    largest = most or SETTINGS.max_largest_share
+    first = first_order(rows, ranking, largest)
+    tried = [row if at < WEIGHED else replace(row, stability=None) for at, row in enumerate(first)]
+    return final_order(tried, ranking, near_tie=SETTINGS.near_tie, max_largest_share=largest)
+
+
 def weighed(rows: list[LeaderboardRow], balance_weight: float) -> list[LeaderboardRow]:
-    """Return the rows in the order of a composite with another weight of balance."""
+    """Return the rows with another weight of balance in their composite."""
     weights = CompositeSettings(balance_weight=balance_weight)
-    anew = [
+    return [
         replace(row, composite=composite(row.silhouette, row.balance, row.noise_share, settings=weights))
         for row in rows
     ]
-    return by_composite(anew, SETTINGS.max_largest_share)
 
 
 def winner_by(key: Callable[[LeaderboardRow], float]) -> Callable[[list[LeaderboardRow]], LeaderboardRow]:
     return lambda rows: max(rows, key=key)
 
 
-def by_board(rows: list[LeaderboardRow], by: Literal["evidence", "stability"] = "evidence") -> list[LeaderboardRow]:
-    """Rank as the sweep does: only the first by composite have a stability."""
-    tried = [with_evidence(row) if at < WEIGHED else replace(row, stability=None) for at, row in enumerate(rows)]
-    return break_ties(tried, SETTINGS.near_tie, SETTINGS.max_largest_share, by=by)
+def evidence(row: LeaderboardRow) -> float:
+    return with_evidence(row).evidence or 0.0
 
 
 RANKINGS: dict[str, Callable[[list[LeaderboardRow]], LeaderboardRow]] = {
-    "composite, evidence in near ties": lambda rows: by_board(rows)[0],
-    "composite, stability in near ties": lambda rows: by_board(rows, "stability")[0],
-    "evidence of the ten best": lambda rows: max(by_board(rows)[:WEIGHED], key=lambda row: row.evidence or 0.0),
-    "evidence of all": lambda rows: max(map(with_evidence, rows), key=lambda row: row.evidence or 0.0),
+    "evidence (the sweep's)": lambda rows: by_board(rows)[0],
+    "evidence, largest share 0.3": lambda rows: by_board(rows, most=0.3)[0],
+    "evidence of all, any largest share": winner_by(evidence),
+    "composite, stability in near ties": lambda rows: by_board(rows, "composite")[0],
+    "the same, weight of balance 0.1": lambda rows: by_board(weighed(rows, 0.1), "composite")[0],
+    "the same, weight of balance 0": lambda rows: by_board(weighed(rows, 0.0), "composite")[0],
     "composite": lambda rows: rows[0],
-    **{
-        f"balance weight {weight}, evidence in near ties": lambda rows, weight=weight: by_board(weighed(rows, weight))[
-            0
-        ]
-        for weight in (0.2, 0.1, 0.0)
-    },
     "silhouette": winner_by(lambda row: row.silhouette),
     "stability": winner_by(lambda row: row.stability or 0.0),
     "generalisation": winner_by(lambda row: row.generalisation or 0.0),
-    "neighbours": winner_by(lambda row: NEIGHBOURS[row.labels]),
+    "neighbours": winner_by(lambda row: row.neighbors or 0.0),
 }
 SCORES: dict[str, Callable[[LeaderboardRow], float]] = {
+    "evidence": evidence,
+    "promise": lambda row: row.promise,
     "composite": lambda row: row.composite,
     "silhouette": lambda row: row.silhouette,
     "stability": lambda row: row.stability or 0.0,
     "generalisation": lambda row: row.generalisation or 0.0,
-    "evidence": lambda row: with_evidence(row).evidence or 0.0,
-    "neighbours": lambda row: NEIGHBOURS[row.labels],
-    "neighbours x entropy^(1/3)": lambda row: NEIGHBOURS[row.labels] * row.entropy ** (1 / 3),
+    "neighbours": lambda row: row.neighbors or 0.0,
 }
 
 

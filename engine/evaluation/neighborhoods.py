@@ -1,6 +1,8 @@
-"""How far two embeddings of the same images agree on which images are alike: the neighbours they have in common."""
+"""Neighbours as witnesses: how far two embeddings agree on them, and how far a clustering keeps them together."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,3 +75,30 @@ def kept_share(first: NeighborGraph, second: NeighborGraph, k: int = 10) -> NDAr
     kept, _ = common_neighbors(np.asarray(first.indices[:, :k]), np.asarray(second.indices[:, :k]))
     share: NDArray[np.float32] = kept.mean(axis=1, dtype=np.float32)
     return share
+
+
+def neighbor_agreement(neighbors: NDArray[np.integer[Any]], labels: NDArray[np.integer[Any]], k: int = 10) -> float:
+    """Return how far images and their neighbours are in one cluster: 1 always, 0 as by chance.
+
+    Parameters
+    ----------
+    neighbors : (n, >= 1) int
+        Row numbers, the nearest first; at most the first `k` count.
+    labels : (n,) int
+        -1 is noise, which agrees with nobody.
+
+    Returns
+    -------
+    float
+        (share - chance) / (1 - chance), where chance is that of two images drawn at random; at most 1, below 0 where
+        neighbours are parted more often than by chance. 0 where one cluster holds everything.
+    """
+    near = neighbors[:, :k]
+    inside = labels >= 0
+    same = sum(
+        int(np.count_nonzero((labels[near[part]] == labels[part, None]) & inside[part, None]))
+        for part in blocks(len(near), 65_536)
+    )
+    shares = np.bincount(labels[inside]) / max(len(labels), 1)
+    chance = float(np.square(shares).sum())
+    return float((same / near.size - chance) / (1 - chance)) if near.size and chance < 1 else 0.0

@@ -145,11 +145,13 @@ def _board(now: Current, rows: Rows, result: SweepResult) -> None:
                 "settings": _told(row),
                 "clusters": row.n_clusters,
                 "sizes": list(row.sizes[:40]),
-                "score": row.composite,
+                "evidence": row.evidence,
+                "composite": row.composite,
                 "silhouette": row.silhouette,
                 "balance": row.balance,
                 "stability": row.stability,
                 "learnable": row.generalisation,
+                "neighbours kept": row.neighbors,
                 "other methods": row.agreement,
                 "verdict": row.verdict.word if row.verdict else None,
                 "pairs kept": row.pairs_together,
@@ -171,8 +173,14 @@ def _board(now: Current, rows: Rows, result: SweepResult) -> None:
         column_config={
             "looks": st.column_config.ImageColumn("", width=180, help="The most typical image of the largest clusters"),
             "sizes": st.column_config.BarChartColumn("sizes", help="Cluster sizes, largest first"),
-            "score": st.column_config.ProgressColumn(
-                "score", min_value=0.0, max_value=1.0, format="%.2f", help="Silhouette, balance and little noise in one"
+            "evidence": st.column_config.NumberColumn(
+                format="%.2f", help="What ranks: stability x learnable x neighbours kept, for how much the clusters say"
+            ),
+            "composite": st.column_config.ProgressColumn(
+                min_value=0.0, max_value=1.0, format="%.2f", help="Silhouette, balance and little noise in one"
+            ),
+            "neighbours kept": st.column_config.NumberColumn(
+                format="%.2f", help="How far images and their nearest are in one cluster; 0 is chance"
             ),
             "silhouette": st.column_config.NumberColumn(format="%.3f"),
             "balance": st.column_config.NumberColumn(format="%.2f"),

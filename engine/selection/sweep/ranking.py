@@ -1,4 +1,4 @@
-"""The order of a sweep's candidates: composite, gated by structure, near ties broken by the evidence for them.
+"""The order of a sweep's candidates, gated by structure: by the evidence for them, or by composite.
 
 Flows in: scored candidates. Flows out: leaderboard rows that a page can show and a file can hold.
 """
@@ -20,6 +20,9 @@ from engine.evaluation.scores import CompositeSettings, composite, pair_share
 from engine.evaluation.verdict import Verdict, verdict
 
 CLEAR_FACTOR, CLEAR_SHARE = 1.6, 0.9
+ENTROPY_POWER = 0.4
+"""How much it counts that clusters say more; chosen by benchmarks/verdict_quality.py, see docs/figures.md."""
+Ranking = Literal["evidence", "composite"]
 State = Literal["ranked", "no structure", "failed", "repeated", "halved", "left out"]
 
 
@@ -43,13 +46,15 @@ class LeaderboardRow:
     generalisation : float or None
         How well a linear classifier learns it, see `engine.evaluation.generalisation`: 0 is chance, 1 perfect. None on
         older boards.
+    neighbors : float or None
+        How far images and their ten nearest are in one cluster: 0 as by chance, 1 always. None on older boards.
     stability : float or None
         ARI between clusterings of two overlapping 80% subsamples; computed for the first ranks.
     entropy : float
         Of the shares of all images that the clusters hold, in nats: log K for K even clusters without noise.
     evidence : float or None
-        stability x generalisation x cube root of the entropy: how surely the groups come back and can be told apart,
-        for how much they say. Known where the stability is.
+        stability x `promise`: how surely the groups come back, can be told apart and keep neighbours together, for how
+        much they say. Known where the stability is.
     agreement : float or None
         Mean ARI with what other methods found at about as many clusters, see `agreement_of`; for the first ranks.
     pairs_together : float or None
@@ -79,6 +84,7 @@ class LeaderboardRow:
     seconds: float = 0.0
     floor: float | None = None
     generalisation: float | None = None
+    neighbors: float | None = None
     stability: float | None = None
     entropy: float = 0.0
     evidence: float | None = None
@@ -96,6 +102,11 @@ class LeaderboardRow:
         hidden = {"random_state", "n_init", "max_iter"}
         shown = ", ".join(f"{name} {value}" for name, value in self.parameters.items() if name not in hidden)
         return f"{self.algorithm} ({shown})"
+
+    @property
+    def promise(self) -> float:
+        """Generalisation x neighbors x entropy^0.4: what speaks for it before its stability is known."""
+        return max(self.generalisation or 0.0, 0.0) * max(self.neighbors or 0.0, 0.0) * self.entropy**ENTROPY_POWER
 
     @property
     def verdict(self) -> Verdict | None:
@@ -143,6 +154,7 @@ def leaderboard_row(
         seconds=result["seconds"],
         floor=floor,
         generalisation=result.get("generalisation"),
+        neighbors=result.get("neighbors"),
         pairs_together=together,
         entropy=float(-(shares * np.log(shares)).sum()),
         sizes=tuple(int(size) for size in counts[:1000]),
@@ -172,17 +184,37 @@ def is_overlarge(row: LeaderboardRow, max_largest_share: float) -> bool:
     return row.largest_share > max(max_largest_share, few)
 
 
-def by_composite(rows: Sequence[LeaderboardRow], max_largest_share: float) -> list[LeaderboardRow]:
-    """Return ranked rows in falling composite; those with one overlarge cluster follow all others."""
-    ranked = [row for row in rows if row.state == "ranked"]
-    return sorted(ranked, key=lambda row: (is_overlarge(row, max_largest_share), -row.composite, row.title))
+def first_order(rows: Sequence[LeaderboardRow], ranking: Ranking, max_largest_share: float) -> list[LeaderboardRow]:
+    """Return ranked rows in falling promise or composite; those with one overlarge cluster follow all others."""
+
+    def key(row: LeaderboardRow) -> tuple[bool, float, str]:
+        worth = row.promise if ranking == "evidence" else row.composite
+        return is_overlarge(row, max_largest_share), -worth, row.title
+
+    return sorted((row for row in rows if row.state == "ranked"), key=key)
+
+
+def final_order(
+    rows: Sequence[LeaderboardRow], ranking: Ranking, *, near_tie: float, max_largest_share: float
+) -> list[LeaderboardRow]:
+    """Return ranked rows in their order, numbered, with their evidence.
+
+    By evidence: rows tried on subsamples in falling evidence, the others after them in falling promise. By composite:
+    falling, near ties broken by stability. Either way those with one overlarge cluster follow all others.
+    """
+    ordered = first_order([with_evidence(row) for row in rows], ranking, max_largest_share)
+    if ranking == "composite":
+        ordered = break_ties(ordered, near_tie, max_largest_share)
+    else:
+        ordered.sort(
+            key=lambda row: (is_overlarge(row, max_largest_share), row.evidence is None, -(row.evidence or 0.0))
+        )
+    return [replace(row, rank=number) for number, row in enumerate(ordered, start=1)]
 
 
 def with_evidence(row: LeaderboardRow) -> LeaderboardRow:
     """Return the row with its evidence, where its stability is known."""
-    if row.stability is None or row.generalisation is None:
-        return row
-    return replace(row, evidence=max(row.stability, 0.0) * max(row.generalisation, 0.0) * row.entropy ** (1 / 3))
+    return row if row.stability is None else replace(row, evidence=max(row.stability, 0.0) * row.promise)
 
 
 def rival_number(rows: Sequence[LeaderboardRow]) -> int | None:
@@ -239,13 +271,11 @@ def agreement_of(row: LeaderboardRow, others: Sequence[LeaderboardRow]) -> float
     return float(np.mean(found))
 
 
-def break_ties(
-    rows: Sequence[LeaderboardRow], near: float, max_largest_share: float, *, by: Literal["evidence", "stability"]
-) -> list[LeaderboardRow]:
-    """Order rows that stand within `near` of a leader's composite by evidence or stability, and number the ranks.
+def break_ties(rows: Sequence[LeaderboardRow], near: float, max_largest_share: float) -> list[LeaderboardRow]:
+    """Order rows in falling composite that stand within `near` of a leader's by their stability.
 
     A leader and all that follow within `near` of it form one group; the next leader is the first beyond.
-    Rows without the figure keep their order behind those of their group that have it.
+    Rows without a stability keep their order behind those of their group that have one.
     """
     left, ordered = list(rows), []
     while left:
@@ -256,11 +286,11 @@ def break_ties(
             if leader.composite - row.composite <= near
             and is_overlarge(row, max_largest_share) == is_overlarge(leader, max_largest_share)
         ]
-        figures = {id(row): row.evidence if by == "evidence" else row.stability for row in group}
-        group.sort(key=lambda row: -1.0 if (figure := figures[id(row)]) is None else figure, reverse=True)
+        known = {id(row) for row in group}
+        group.sort(key=lambda row: -1.0 if row.stability is None else row.stability, reverse=True)
         ordered += group
-        left = [row for row in left if id(row) not in figures]
-    return [replace(row, rank=number) for number, row in enumerate(ordered, start=1)]
+        left = [row for row in left if id(row) not in known]
+    return ordered
 
 
 def around_target(

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,12 +32,11 @@ from engine.selection.sweep.ranking import (
     State,
     agreement_of,
     around_target,
-    break_ties,
-    by_composite,
+    final_order,
+    first_order,
     is_overlarge,
     leaderboard_row,
     rival_number,
-    with_evidence,
     without_repeats,
 )
 from engine.selection.sweep.report import SweepResult, write_report
@@ -46,7 +45,7 @@ from engine.selection.sweep.together import all_together, concord, reasons
 
 WORKER = "engine.selection.sweep.worker"
 REDUCTION_SECONDS = 3600.0
-WEIGHED = 10  # so many of the best by composite are tried on subsamples, however few are kept
+WEIGHED = 12  # so many of the most promising are tried on subsamples, however few are kept
 TRIED_SHARE = 0.7  # of the budget may go to trying candidates; the rest is for weighing the best
 NO_TRAINING = "The fast mode has no time to train a network; the balanced mode tries it."
 NO_TIME = "The time that was given was over before its turn."
@@ -116,7 +115,7 @@ class Sweep:
         try:
             rows = runner.run_all(pairs)
             rows = without_repeats(rows)
-            ranked = by_composite(rows, settings.max_largest_share)
+            ranked = first_order(rows, settings.ranking, settings.max_largest_share)
             if settings.stability and not runner.stopped:
                 ranked = runner.with_stability(ranked, max(WEIGHED, settings.top_results))
         finally:
@@ -158,10 +157,8 @@ class Sweep:
 
 
 def _in_order(rows: Sequence[LeaderboardRow], settings: SweepSettings) -> list[LeaderboardRow]:
-    """Return ranked rows in their order, numbered, near ties broken as the settings say."""
-    by: Literal["evidence", "stability"] = "stability" if settings.ranking == "composite" else "evidence"
-    ranked = by_composite([with_evidence(row) for row in rows], settings.max_largest_share)
-    return break_ties(ranked, settings.near_tie, settings.max_largest_share, by=by)
+    """Return ranked rows in the order that the settings ask for, numbered."""
+    return final_order(rows, settings.ranking, near_tie=settings.near_tie, max_largest_share=settings.max_largest_share)
 
 
 class CandidateRunner:
@@ -241,7 +238,7 @@ class CandidateRunner:
         self.progress.say(f"All {len(grid)} candidates run on {size:,} images; the best quarter then on all {count:,}.")
         small = {candidate.scaled(size / count): candidate for candidate in grid}
         tried = self._run_part(SAMPLE, list(small), None)
-        best = by_composite(tried, settings.max_largest_share)[: max(1, -(-len(small) // 4))]
+        best = first_order(tried, settings.ranking, settings.max_largest_share)[: max(1, -(-len(small) // 4))]
         whole = [small[Candidate.of(row.algorithm, **row.parameters)] for row in best]
         rows = self._run_part(ALL, whole, pairs) if not self.stopped else []
         done = {(row.algorithm, str(row.parameters)) for row in best}
@@ -285,13 +282,13 @@ class CandidateRunner:
         """Say and show a candidate that is better than all before it."""
         if row is None or row.state != "ranked" or row.labels is None:
             return
-        place = is_overlarge(row, self.settings.max_largest_share), -row.composite
+        worth = row.promise if self.settings.ranking == "evidence" else row.composite
+        place = is_overlarge(row, self.settings.max_largest_share), -worth
         if self.best is None or place < self.best:
             self.best = place
             seconds = time.monotonic() - self.began
             self.progress.say(
-                f"Best so far, after {seconds:,.0f} s: {row.title}, {row.n_clusters:,} clusters, "
-                f"score {row.composite:.2f}."
+                f"Best so far, after {seconds:,.0f} s: {row.title}, {row.n_clusters:,} clusters, score {worth:.2f}."
             )
             self.progress.snapshot(np.load(row.labels, allow_pickle=False))
 
@@ -308,7 +305,7 @@ class CandidateRunner:
                 kept["seconds_limit"] >= self.limits.seconds
                 and (kept["memory_limit"] is None or (memory is not None and kept["memory_limit"] >= memory))
             )
-        return path.with_suffix(".npy").exists()
+        return "neighbors" in kept and path.with_suffix(".npy").exists()
 
     def _keep_failure(self, result: TaskResult) -> None:
         content = result.task.content

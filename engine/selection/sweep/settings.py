@@ -53,15 +53,21 @@ class SweepSettings(CompositeSettings):
     stability: bool = setting(True, "Check how much the best change on other subsets of the images.")
     ranking: Literal["evidence", "composite"] = setting(
         "evidence",
-        "What breaks near ties. evidence: groups come back on other subsets of the images, and a classifier can tell "
-        "them apart. composite: stability alone breaks them.",
+        "evidence: groups that come back on other subsets of the images, can be learned by a classifier and keep "
+        "neighbours together, be they even or uneven. composite: even groups, silhouette and little noise, weighed "
+        "as above.",
         advanced=True,
     )
     near_tie: float = setting(
-        0.05, "Composites this close count as a tie, which the evidence breaks.", ge=0, le=0.5, step=0.01, advanced=True
+        0.05,
+        "Composites this close count as a tie, which the stability breaks.",
+        ge=0,
+        le=0.5,
+        step=0.01,
+        advanced=True,
     )
     max_largest_share: float = setting(
-        0.3,
+        0.5,
         "Clusterings with one cluster above this share rank below all others.",
         ge=0.01,
         le=1,

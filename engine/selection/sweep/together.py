@@ -90,7 +90,7 @@ def _combined(data: SweepData, members: list[LeaderboardRow], settings: SweepSet
     found = combine([_labels(row) for row in members], weights=weights, n_clusters=wanted, graph=graph)
     seconds = time.perf_counter() - began
     ways = sorted({method_title(row.algorithm) for row in members})
-    result = score(embeddings, found.labels, shuffles=settings.shuffles) | {
+    result = score(embeddings, found.labels, neighbors=graph.indices, shuffles=settings.shuffles) | {
         "algorithm": NAME,
         "parameters": {"n_clusters": wanted, "members": len(members)},
         "seconds": seconds,
@@ -199,10 +199,7 @@ def concord(ranked: Sequence[LeaderboardRow]) -> Concord | None:
 def reasons(first: LeaderboardRow, agreeing: Concord | None) -> tuple[str, str]:
     """Return two sentences: why the first rank won, and how sure that is."""
     if first.stability is None:
-        why = (
-            f"It won by its score of {first.composite:.2f}; whether its groups come back on other parts of the images "
-            "was not tried."
-        )
+        why = "It is the most promising; whether its groups come back on other parts of the images was not tried."
     else:
         learned = (
             "" if first.generalisation is None else f" and a classifier can learn them ({first.generalisation:.2f})"

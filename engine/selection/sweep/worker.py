@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.clustering.base import ClusterEstimator
 from engine.clustering.registry import find_method
@@ -24,6 +25,7 @@ from engine.core.labels import compact
 from engine.core.progress import SILENT, Progress, Silent
 from engine.evaluation.agreement import sizes
 from engine.evaluation.generalisation import LinearProbe
+from engine.evaluation.neighborhoods import neighbor_agreement
 from engine.evaluation.scores import balance, largest_share, noise_share, shuffled_floor, silhouette
 from engine.evaluation.stability import common_ari
 from engine.geometry.neighbors import NeighborGraph
@@ -139,8 +141,14 @@ def try_candidate(work: WorkingFolder, task: dict[str, Any]) -> dict[str, Any]:
     progress = TimeCheck(max(left, 0.1)) if training else SILENT
     estimator = work.fit(candidate, task["part"], progress=progress)
     seconds = time.perf_counter() - began
-    embeddings, _ = work.data(task["part"])
-    result = score(embeddings, estimator.labels_, shuffles=task["shuffles"], probe=work.probe(task["part"])) | {
+    embeddings, graph = work.data(task["part"])
+    result = score(
+        embeddings,
+        estimator.labels_,
+        neighbors=graph.indices,
+        shuffles=task["shuffles"],
+        probe=work.probe(task["part"]),
+    ) | {
         "algorithm": candidate.algorithm,
         "parameters": dict(candidate.parameters),
         "seconds": seconds,
@@ -157,10 +165,14 @@ def score(
     embeddings: Any,  # noqa: ANN401 - an array or a memory map
     labels: np.ndarray[Any, Any],
     *,
+    neighbors: NDArray[np.int32],
     shuffles: int,
     probe: LinearProbe | None = None,
 ) -> dict[str, Any]:
-    """Return what ranking needs of one clustering; `probe` is that of the embeddings, made when absent."""
+    """Return what ranking needs of one clustering; `probe` is that of the embeddings, made when absent.
+
+    `neighbors` (n, k) are the nearest rows of each.
+    """
     labels = compact(labels)
     own = silhouette(embeddings, labels)
     n_clusters = len(sizes(labels))
@@ -170,6 +182,7 @@ def score(
         "silhouette": own,
         "floor": floor,
         "generalisation": (probe or LinearProbe(embeddings)).measure(labels).score,
+        "neighbors": neighbor_agreement(neighbors, labels),
         "balance": balance(labels),
         "noise_share": noise_share(labels),
         "n_clusters": n_clusters,

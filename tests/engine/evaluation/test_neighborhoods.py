@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from engine.core.errors import InputError
-from engine.evaluation.neighborhoods import common_neighbors, kept_share
+from engine.evaluation.neighborhoods import common_neighbors, kept_share, neighbor_agreement
 from engine.geometry.neighbors import NeighborGraph, build_graph
 
 
@@ -48,3 +48,15 @@ def test_fewer_neighbours_than_asked_for_are_compared_as_they_are():
 def test_other_images_are_refused():
     with pytest.raises(InputError, match="same images"):
         kept_share(graph([[1], [0]]), graph([[1], [0], [1]]))
+
+
+def test_neighbor_agreement_is_counted_pair_by_pair():
+    rng = np.random.default_rng(4)
+    labels, neighbors = rng.integers(-1, 4, 60), np.array([rng.permutation(60)[:12] for _ in range(60)])
+    same = [labels[i] == labels[j] and labels[i] >= 0 for i in range(60) for j in neighbors[i, :10]]
+    chance = sum((np.count_nonzero(labels == c) / 60) ** 2 for c in range(4))
+    assert neighbor_agreement(neighbors, labels) == pytest.approx((np.mean(same) - chance) / (1 - chance))
+    assert neighbor_agreement(neighbors, np.zeros(60, int)) == 0
+    assert neighbor_agreement(neighbors, np.full(60, -1)) == 0
+    pairs = np.arange(60) // 2
+    assert neighbor_agreement((np.arange(60) ^ 1)[:, None], pairs) == 1

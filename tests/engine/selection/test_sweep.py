@@ -13,7 +13,9 @@ from engine.clustering.registry import find_method
 from engine.core.errors import InputError
 from engine.core.files import read_json, save_array
 from engine.core.progress import Silent
+from engine.core.vectors import unit
 from engine.evaluation.agreement import ari, match
+from engine.geometry.neighbors import build_graph
 from engine.selection.sweep import runner
 from engine.selection.sweep.data import SweepData
 from engine.selection.sweep.grid import ALGORITHMS
@@ -21,12 +23,11 @@ from engine.selection.sweep.ranking import (
     LeaderboardRow,
     agreement_of,
     around_target,
-    break_ties,
-    by_composite,
+    final_order,
+    first_order,
     is_overlarge,
     leaderboard_row,
     rival_number,
-    with_evidence,
     without_repeats,
 )
 from engine.selection.sweep.report import load_sweep
@@ -204,35 +205,44 @@ def test_above_the_limit_candidates_are_halved_on_a_sample(digits, tmp_path, no_
 
 def test_planted_random_labels_never_rank_though_their_composite_is_high(digits, tmp_path):
     x, _ = digits
-    rows = []
+    rows, neighbors = [], build_graph(x, k=10).indices
     for seed in range(30):
         rng = np.random.default_rng(seed)
         k = int(rng.integers(2, 40))
         path = tmp_path / f"{seed}.npy"
         save_array(path, rng.permutation(np.arange(len(x)) % k).astype(np.int32))
-        result = score(x, np.load(path), shuffles=5) | {"algorithm": "planted", "parameters": {}, "seconds": 0.0}
+        result = score(x, np.load(path), neighbors=neighbors, shuffles=5) | {
+            "algorithm": "planted",
+            "parameters": {},
+            "seconds": 0.0,
+        }
         rows.append(leaderboard_row(result, path, SweepSettings()))
     assert min(row.composite for row in rows) > 0.75
     assert all(row.state == "no structure" and "shuffled" in row.reason for row in rows)
-    assert by_composite(rows, 0.3) == []
+    assert first_order(rows, "evidence", 0.3) == [] == first_order(rows, "composite", 0.3)
 
 
 def row(name, composite, **values):
     return LeaderboardRow(name, {}, state="ranked", composite=composite, **values)
 
 
+def by_composite(rows, near=0.02):
+    return final_order(rows, "composite", near_tie=near, max_largest_share=0.3)
+
+
 def test_stability_breaks_near_ties_only():
     rows = [row("a", 0.80, stability=0.5), row("b", 0.79, stability=0.9), row("c", 0.77, stability=1.0)]
-    ordered = break_ties(rows, 0.02, 0.3, by="stability")
+    ordered = by_composite(rows)
     assert [r.algorithm for r in ordered] == ["b", "a", "c"] and [r.rank for r in ordered] == [1, 2, 3]
 
 
 def weighed(name, k, stability, generalisation, **values):
-    return row(name, 0.8, n_clusters=k, stability=stability, generalisation=generalisation, entropy=np.log(k), **values)
+    kept = {"neighbors": 0.9, "entropy": np.log(k)} | values
+    return row(name, 0.8, n_clusters=k, stability=stability, generalisation=generalisation, **kept)
 
 
 def evident(rows):
-    return break_ties(by_composite([with_evidence(one) for one in rows], 0.3), 0.05, 0.3, by="evidence")
+    return final_order(rows, "evidence", near_tie=0.05, max_largest_share=0.3)
 
 
 def test_evidence_asks_for_groups_that_come_back_can_be_told_apart_and_say_much():
@@ -240,14 +250,52 @@ def test_evidence_asks_for_groups_that_come_back_can_be_told_apart_and_say_much(
         weighed("two and stable", 2, 1.0, 1.0),
         weighed("ten", 10, 0.95, 0.93),
         weighed("ten, restless", 10, 0.4, 0.93),
+        weighed("ten, neighbours apart", 10, 0.95, 0.93, neighbors=0.3),
         weighed("hundred", 100, 0.5, 0.4),
         row("untried", 0.83, n_clusters=10),
     ]
     ordered = evident(rows)
-    assert [r.algorithm for r in ordered] == ["ten", "two and stable", "ten, restless", "hundred", "untried"]
-    assert [r.rank for r in ordered] == [1, 2, 3, 4, 5]
-    assert ordered[0].evidence == pytest.approx(0.95 * 0.93 * np.log(10) ** (1 / 3)) and ordered[-1].evidence is None
+    assert [r.algorithm for r in ordered] == [
+        "ten",
+        "two and stable",
+        "ten, restless",
+        "ten, neighbours apart",
+        "hundred",
+        "untried",
+    ]
+    assert [r.rank for r in ordered] == [1, 2, 3, 4, 5, 6]
+    assert ordered[0].evidence == pytest.approx(0.95 * 0.93 * 0.9 * np.log(10) ** 0.4) and ordered[-1].evidence is None
     assert rival_number(ordered) is None
+
+
+def test_the_evidence_takes_the_uneven_truth_before_an_even_mistake():
+    """Sizes 1 to 20: the right clusters against k-means-like ones that cut the largest and join the smallest."""
+    rng = np.random.default_rng(0)
+    sizes = np.maximum(8, np.round(160 * 20.0 ** -np.linspace(0, 1, 6))).astype(int)
+    truth = np.repeat(np.arange(6), sizes)
+    x = unit(np.eye(16)[truth] + 0.12 * rng.normal(size=(len(truth), 16))).astype(np.float32)
+    even = truth.copy()
+    even[truth >= 3] = 3
+    large = np.flatnonzero(truth == 0)
+    even[large[x[large, 7] > np.median(x[large, 7])]] = 4
+    neighbors = build_graph(x, k=10).indices
+    scored = [score(x, labels.astype(np.int32), neighbors=neighbors, shuffles=5) for labels in (truth, even)]
+    promise = [
+        row(
+            "one",
+            0.5,
+            **{name: one[name] for name in ("generalisation", "neighbors", "n_clusters")},
+            entropy=entropy(y),
+        )
+        for one, y in zip(scored, (truth, even), strict=True)
+    ]
+    assert promise[0].promise > promise[1].promise
+    assert scored[0]["balance"] < scored[1]["balance"]
+
+
+def entropy(labels):
+    shares = np.bincount(labels) / len(labels)
+    return float(-(shares * np.log(shares)).sum())
 
 
 def test_the_number_of_groups_is_unclear_where_another_has_nearly_as_much_evidence():
@@ -287,7 +335,7 @@ def test_one_overlarge_cluster_ranks_below_all_without():
         row("even", 0.89, largest_share=0.1, stability=0.1),
         row("low", 0.2, largest_share=0.2),
     ]
-    ordered = break_ties(by_composite(rows, 0.3), 0.02, 0.3, by="stability")
+    ordered = by_composite(rows)
     assert [r.algorithm for r in ordered] == ["even", "low", "big"]
 
 
