@@ -258,8 +258,8 @@ class CandidateRunner:
             self.progress.say(f"{done} of {len(grid)} candidates were finished earlier.")
         if missing:
             self.data.prepare(part)
-            tasks = self._reduction_tasks(part, missing)
-            tasks += [self._candidate_task(part, candidate, keys[candidate]) for candidate in in_turn(missing)]
+            turns = [self._candidate_task(part, candidate, keys[candidate]) for candidate in in_turn(missing)]
+            tasks = turns[:1] + self._reduction_tasks(part, missing) + turns[1:]  # one is shown before UMAP is through
             known = {keys[candidate]: candidate for candidate in missing}
             for result in self._run(tasks, TRIED_SHARE if part == ALL else TRIED_SHARE / 2):
                 if result.task.content["kind"] != "candidate":
