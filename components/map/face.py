@@ -72,6 +72,26 @@ def clear_map(key: str) -> None:
     memory.update(payload=None, mask=None, made=None, cleared_at=memory["nonce"])
 
 
+def draw_on_map(key: str, version: str, regions: Sequence[Mapping[str, Any]]) -> None:
+    """Draw shapes at the map's next drawing, as if the person had drawn them; nothing where that person drew already.
+
+    Parameters
+    ----------
+    key : str
+        The map's key.
+    version : str
+        The version of the coordinates that the shapes were drawn on.
+    regions : sequence of mapping
+        From `write_regions`.
+    """
+    memory = map_memory(key)
+    if "payload" in memory:
+        return
+    memory["nonce"] += 1
+    memory["command"] = {"nonce": memory["nonce"], "version": version, "regions": list(regions)}
+    memory["payload"] = {"v": version, "c": memory["nonce"], "t": 0, "regions": list(regions)}
+
+
 def scatter_map(
     key: str,
     xy: NDArray[np.floating[Any]],
@@ -157,6 +177,7 @@ def scatter_map(
     if memory.get("webgl") is False:
         from components.map.fallback import plotly_map
 
+        resolve_regions(memory, None)
         return plotly_map(
             key,
             memory,

@@ -107,6 +107,16 @@ def read_regions(payload: Mapping[str, Any] | None) -> tuple[Region, ...]:
     return tuple(regions)
 
 
+def write_regions(regions: Sequence[Region]) -> list[dict[str, Any]]:
+    """Write regions the way the browser sends them; the inverse of `read_regions`.
+
+    Parameters
+    ----------
+    regions : sequence of Region
+    """
+    return [{"kind": item.kind, "op": item.operation, "polygon": item.polygon.ravel().tolist()} for item in regions]
+
+
 def select(regions: Sequence[Region], xy: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
     """Apply drawn regions in their order.
 

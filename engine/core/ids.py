@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 WIDTH = 16
 Ids = NDArray[np.bytes_]
 Halves = NDArray[np.uint64]
+_BLOCK = 1 << 15
 _WIDEST = 16  # of ids that are no hashes many share their first bits; then a binary search is faster
 
 
@@ -70,6 +71,10 @@ class IdIndex:
         found = np.full(len(needles), -1, dtype=np.int64)
         if not len(self) or not len(needles):
             return found
+        if len(needles) > _BLOCK:  # what fits into the processor's cache is found twice as fast
+            for start in range(0, len(needles), _BLOCK):
+                found[start : start + _BLOCK] = self.find(needles[start : start + _BLOCK])
+            return found
         first, second = _halves(needles)
         at = self._place(first)
         if not self._repeated:
@@ -105,12 +110,15 @@ class IdIndex:
         if self._starts is None or self._width > _WIDEST:
             return np.searchsorted(self._first, first)
         at = self._starts[(first >> self._shift).astype(np.intp)].astype(np.int64)
-        for _ in range(self._width):
-            later = self._first[np.minimum(at, len(self) - 1)] < first
-            if not later.any():
-                break
-            at += later & (at < len(self))
+        left = np.flatnonzero(self._before(at, first))
+        while len(left):  # the few whose first bits are those of another id, too
+            at[left] += 1
+            left = left[self._before(at[left], first[left])]
         return at
+
+    def _before(self, at: NDArray[np.int64], first: Halves) -> NDArray[np.bool_]:
+        """Return which places hold a smaller first half than the one that is looked for."""
+        return (at < len(self)) & (self._first[np.minimum(at, len(self) - 1)] < first)
 
 
 def _halves(ids: Ids) -> tuple[Halves, Halves]:

@@ -79,6 +79,11 @@ class Workspace:
         return self.cache / "jobs"
 
     @property
+    def selections(self) -> Path:
+        """What was drawn and found on Explore, so that an address can name it."""
+        return self.cache / "selections"
+
+    @property
     def locks(self) -> Path:
         """One lock file per device, by the name that the device really has: "auto" is one of the others."""
         return self.cache / "locks"

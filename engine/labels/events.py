@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,11 +23,13 @@ from engine.core.errors import InputError
 from engine.core.ids import Ids
 from engine.core.workspace import Workspace
 from engine.labels.audit import purity_bound
+from engine.labels.chosen import chosen_rows, grouped, kept_of, order_of, runs_of, sample, unlocked
 from engine.labels.conflicts import finish, images
 from engine.labels.log import Event, EventLog, clean_label
 from engine.labels.probability import pack
 from engine.labels.proposals import Proposals, clusters_digest
 from engine.labels.replay import Replay, Rows
+from engine.labels.sentences import given, keep_theirs, leaves_audit, only_covers, unaudited
 from engine.labels.state import BY_YOU, LOCKED, UNSORTED, LabelState
 
 ANCHORS = 1024
@@ -52,7 +53,7 @@ class LabelHistory(EventLog):
 
     def __init__(self, workspace: Workspace, dataset_id: str) -> None:
         super().__init__(workspace, dataset_id)
-        self._replays: dict[str, Replay] = {}
+        self._replays: dict[str, tuple[Replay, LabelState | None]] = {}
 
     def state(self, contents: Ids, base_labels: NDArray[Any], *, run: str | None = None) -> LabelState:
         """Replay the history over a clustering.
@@ -84,12 +85,16 @@ class LabelHistory(EventLog):
         key = f"{name}/{digest.hexdigest()}"
         with self._lock:
             events, version = self.effective()
-            replay = self._replays.pop(key, None) or Replay(contents.copy(), base.copy(), name)
-            replay.advance(events)
-            self._replays[key] = replay
+            replay, state = self._replays.pop(key, (None, None))
+            if replay is None:
+                replay = Replay(contents.copy(), base.copy(), name)
+            if state is None or state.version != version:
+                replay.advance(events)
+                state = finish(replay, version)
+            self._replays[key] = replay, state
             while len(self._replays) > KEPT_REPLAYS:
                 del self._replays[next(iter(self._replays))]
-            return finish(replay, version)
+            return state
 
     # -- clusters -------------------------------------------------------------------------------
 
@@ -100,7 +105,7 @@ class LabelHistory(EventLog):
         rows = self._changeable(state, state.rows(cluster), "rename")
         text = None if label is None else clean_label(label)
         kept = 0 if include_yours else state.by_you(rows, text)
-        shown = _given(len(rows) - kept, text) + _keep_theirs(kept) + _leaves_audit(state, rows, text)
+        shown = given(len(rows) - kept, text) + keep_theirs(kept) + leaves_audit(state, rows, text)
         groups = [(text, len(rows))]
         return self._label(state, "rename", rows, groups, shown, clusters=[int(cluster)], keeps=not include_yours)
 
@@ -129,7 +134,7 @@ class LabelHistory(EventLog):
         if made_on and made_on != clusters_digest(state):
             raise InputError("The clusters have changed since these names were proposed.", "Suggest names again.")
         chosen = {int(cluster): clean_label(label) for cluster, label in names.items()}
-        parts = {cluster: _unlocked(state, state.rows(cluster)) for cluster in chosen}
+        parts = {cluster: unlocked(state, state.rows(cluster)) for cluster in chosen}
         parts = {cluster: rows for cluster, rows in parts.items() if len(rows)}
         if not parts:
             raise InputError("None of these clusters has images that can be named.")
@@ -137,7 +142,7 @@ class LabelHistory(EventLog):
         rows = np.concatenate(list(parts.values()))
         kept = 0 if include_yours else sum(state.by_you(part, chosen[cluster]) for cluster, part in parts.items())
         shown = f"{len(parts):,} cluster{'' if len(parts) == 1 else 's'} named, {images(len(rows) - kept)}"
-        shown += _keep_theirs(kept)
+        shown += keep_theirs(kept)
         keeps = not include_yours
         return self._label(state, "name", rows, groups, shown, clusters=list(parts), source=source, keeps=keeps)
 
@@ -163,7 +168,7 @@ class LabelHistory(EventLog):
         text = clean_label(label) if label is not None else target.name or best.name
         kept = 0 if include_yours or text is None else state.by_you(rows, text)
         shown = f"{len(known):,} clusters merged: {images(len(rows) - kept)} -> {text or f'Cluster {target.id}'}"
-        shown += _keep_theirs(kept) + _leaves_audit(state, rows, text, target.id) + _only_covers(state, target.id)
+        shown += keep_theirs(kept) + leaves_audit(state, rows, text, target.id) + only_covers(state, target.id)
         detail = {"clusters": [cluster.id for cluster in known], "into": target.id, "label": text}
         detail["keeps"] = not include_yours
         return self._do(state, "merge", rows, detail, shown)
@@ -195,7 +200,7 @@ class LabelHistory(EventLog):
         include_yours : bool
             Also give the names to images that a person labelled one by one.
         """
-        chosen = _rows(state, rows)
+        chosen = chosen_rows(state, rows)
         parts = np.zeros(len(chosen), np.int64) if groups is None else np.asarray(groups, np.int64)
         if len(parts) != len(chosen):
             raise InputError(f"{len(chosen):,} images need as many groups, not {len(parts):,}.")
@@ -211,7 +216,7 @@ class LabelHistory(EventLog):
         if not len(rest) and len(numbers) == 1 and len(homes) == 1:
             raise InputError("That is the whole cluster: nothing would be split off.", "Choose a part of it.")
         chosen = chosen[np.argsort(part, kind="stable")]
-        anchors = _sample(rest, ANCHORS)
+        anchors = sample(rest, ANCHORS)
         detail = {
             "parts": [[text, int(count)] for text, count in zip(texts, counts, strict=True)],
             "creates": len(numbers),
@@ -224,12 +229,12 @@ class LabelHistory(EventLog):
         kept = sum(state.by_you(rows, text) for text, rows in wanted) if detail["keeps"] else 0
         plural = "a new cluster" if len(numbers) == 1 else f"{len(numbers):,} new clusters"
         named = f" -> {texts[0]}" if len(numbers) == 1 and texts[0] else f" split into {plural}"
-        shown = f"{images(len(chosen))}{named}{_keep_theirs(kept)}{_leaves_audit(state, chosen, None, -2)}"
+        shown = f"{images(len(chosen))}{named}{keep_theirs(kept)}{leaves_audit(state, chosen, None, -2)}"
         return self._do(state, "split", chosen, detail, shown, anchors)
 
     def apart(self, state: LabelState, one: int, other: int) -> Event:
         """Remember that two clusters are different things, so that they are not offered for merging again."""
-        sides = [_sample(state.rows(cluster), ANCHORS) for cluster in (one, other)]
+        sides = [sample(state.rows(cluster), ANCHORS) for cluster in (one, other)]
         if one == other or not all(len(side) for side in sides):
             raise InputError("Two different clusters with images are needed.")
         shown = f"{state.title(one)} and {state.title(other)} are different"
@@ -264,7 +269,7 @@ class LabelHistory(EventLog):
         InputError
             Nothing was shown, an image of another cluster, a wrong one that was not shown.
         """
-        seen, bad = _rows(state, np.asarray(shown, np.int64)), _rows(state, np.asarray(wrong, np.int64))
+        seen, bad = chosen_rows(state, np.asarray(shown, np.int64)), chosen_rows(state, np.asarray(wrong, np.int64))
         members = state.rows(cluster) if cluster >= 0 else np.empty(0, np.int64)
         if not len(members):
             raise InputError("An audit needs a cluster with images.")
@@ -311,15 +316,15 @@ class LabelHistory(EventLog):
         With `as_group` they were chosen together (a lasso, all of a filter) and not looked at one by one: then the
         source of the label is a name for a group, and what a person labelled keeps its label unless `include_yours`.
         """
-        chosen = _rows(state, rows)
+        chosen = chosen_rows(state, rows)
         how = {"by": "group", "keeps": not include_yours} if as_group else {"by": "you"}
         keeps = as_group and not include_yours
         if labels is None or isinstance(labels, str):
             chosen = self._changeable(state, chosen, "label")
             text = None if labels is None else clean_label(labels)
-            kept = state.by_you(chosen, text) if keeps else 0
-            shown = _given(len(chosen) - kept, text) + _keep_theirs(kept)
-            shown += _leaves_audit(state, chosen, text) if as_group else _looked_at(state, chosen)
+            kept = kept_of(state, chosen, text) if keeps else 0
+            shown = given(len(chosen) - kept, text) + keep_theirs(kept)
+            shown += leaves_audit(state, chosen, text) if as_group else unaudited(state, chosen)
             return self._label(state, "label", chosen, [(text, len(chosen))], shown, **how)
         if len(labels) != len(chosen):
             raise InputError(f"{len(chosen):,} images need as many labels, not {len(labels):,}.")
@@ -327,10 +332,10 @@ class LabelHistory(EventLog):
         self._changeable(state, chosen, "label")
         cleaned = {label: clean_label(label) for label in set(labels) if label is not None}
         texts = [cleaned[label] if label is not None else None for label in labels]
-        chosen, groups = _grouped(chosen[free], [text for text, ok in zip(texts, free, strict=True) if ok])
+        chosen, groups = grouped(chosen[free], [text for text, ok in zip(texts, free, strict=True) if ok])
         kept = state.by_you(chosen) if keeps else 0
         told = groups[0][0] if len(groups) == 1 and groups[0][0] else f"{len(groups):,} labels"
-        shown = f"{images(len(chosen) - kept)} -> {told}{_keep_theirs(kept)}"
+        shown = f"{images(len(chosen) - kept)} -> {told}{keep_theirs(kept)}"
         return self._label(state, "label", chosen, groups, shown, **how)
 
     def accept(
@@ -358,14 +363,14 @@ class LabelHistory(EventLog):
             raise InputError("The labels have changed since these were proposed.", "Spread the labels again.")
         which = np.arange(len(proposals)) if at is None else np.asarray(at)
         which = np.flatnonzero(which) if which.dtype == bool else which.astype(np.int64)
-        rows = _rows(state, proposals.rows[which])
+        rows = chosen_rows(state, proposals.rows[which])
         free = (state.status[rows] != LOCKED) & ((state.source[rows] != BY_YOU) | looked_at)
         if not free.any():
             raise InputError("None of these images can take a proposed label.", "Choose others.")
         which, rows = which[free], rows[free]
         names = [proposals.names[place] for place in which.tolist()]
-        order = _order(names)
-        rows, groups = rows[order], _runs(names)
+        order = order_of(names)
+        rows, groups = rows[order], runs_of(names)
         told = groups[0][0] if len(groups) == 1 else f"{len(groups):,} labels"
         shown = f"{images(len(rows))} -> {told}" + ("" if looked_at else ", accepted without a look")
         detail = {
@@ -395,7 +400,7 @@ class LabelHistory(EventLog):
         Their label, the cluster's name, is by the person who picked them; with `as_group` they were chosen together
         and not looked at one by one, and what a person labelled keeps its label unless `include_yours`.
         """
-        chosen = _rows(state, rows)
+        chosen = chosen_rows(state, rows)
         if isinstance(to, str):
             text = clean_label(to)
             target = state.named(text)
@@ -412,12 +417,12 @@ class LabelHistory(EventLog):
         found = state.find(to)
         if found is None:
             raise InputError(f"Cluster {to} has no images.", "Choose another cluster or give a new name.")
-        anchors = _sample(state.rows(to), ANCHORS)
+        anchors = sample(state.rows(to), ANCHORS)
         detail = {"to": int(to), "label": found.name, "clusters": np.unique(state.cluster[chosen]).tolist()}
         detail |= {"by": "group" if as_group else "you", "keeps": as_group and not include_yours}
-        kept = state.by_you(chosen, found.name) if detail["keeps"] else 0
-        shown = f"{images(len(chosen) - kept)} -> {state.title(to)}{_keep_theirs(kept)}"
-        shown += _leaves_audit(state, chosen, found.name, to) + _only_covers(state, to)
+        kept = kept_of(state, chosen, found.name) if detail["keeps"] else 0
+        shown = f"{images(len(chosen) - kept)} -> {state.title(to)}{keep_theirs(kept)}"
+        shown += leaves_audit(state, chosen, found.name, to) + only_covers(state, to)
         return self._do(state, "move", chosen, detail, shown, anchors)
 
     def reject(
@@ -427,23 +432,21 @@ class LabelHistory(EventLog):
 
         With `as_group` images that a person labelled stay where they are, unless `include_yours`.
         """
-        chosen = self._changeable(state, _rows(state, rows), "reject")
+        chosen = self._changeable(state, chosen_rows(state, rows), "reject")
         keeps = as_group and not include_yours
-        kept = state.by_you(chosen) if keeps else 0
+        kept = kept_of(state, chosen) if keeps else 0
         if keeps:
             chosen = chosen[state.source[chosen] != BY_YOU]
-            if not len(chosen):
-                raise InputError("You labelled each of these images yourself.", "Include them, or choose others.")
         chosen = chosen[np.argsort(state.cluster[chosen], kind="stable")]
         homes, counts = np.unique(state.cluster[chosen], return_counts=True)
         anchors = [
-            _sample(np.setdiff1d(state.rows(home), chosen), REJECT_ANCHORS) if home >= 0 else np.empty(0, np.int64)
+            sample(np.setdiff1d(state.rows(home), chosen), REJECT_ANCHORS) if home >= 0 else np.empty(0, np.int64)
             for home in homes.tolist()
         ]
         sources = [
             [home, count, len(side)] for home, count, side in zip(homes.tolist(), counts.tolist(), anchors, strict=True)
         ]
-        shown = f"{images(len(chosen))} -> unsorted{_keep_theirs(kept)}{_leaves_audit(state, chosen, None, UNSORTED)}"
+        shown = f"{images(len(chosen))} -> unsorted{keep_theirs(kept)}{leaves_audit(state, chosen, None, UNSORTED)}"
         detail = {"sources": sources, "keeps": keeps}
         return self._do(state, "reject", chosen, detail, shown, np.concatenate(anchors))
 
@@ -453,7 +456,7 @@ class LabelHistory(EventLog):
 
     def unlock(self, state: LabelState, rows: NDArray[Any]) -> Event:
         """Take the protection away."""
-        chosen = _rows(state, rows)
+        chosen = chosen_rows(state, rows)
         chosen = chosen[state.status[chosen] == LOCKED]
         if not len(chosen):
             raise InputError("None of these images is locked.")
@@ -463,7 +466,7 @@ class LabelHistory(EventLog):
 
     def _changeable(self, state: LabelState, rows: Rows, verb: str) -> Rows:
         """Return the unlocked rows, refusing when none is left."""
-        free = _unlocked(state, rows)
+        free = unlocked(state, rows)
         if not len(free):
             why = "all of them are locked" if len(rows) else "there are none"
             raise InputError(f"No images to {verb}: {why}.", "Unlock them first." if len(rows) else "Select images.")
@@ -471,10 +474,10 @@ class LabelHistory(EventLog):
 
     def _keep(self, state: LabelState, rows: NDArray[Any], kind: str) -> Event:
         """Make the labels that the person sees the images' own."""
-        chosen = self._changeable(state, _rows(state, rows), kind)
+        chosen = self._changeable(state, chosen_rows(state, rows), kind)
         table: list[str | None] = [*state.label_names, None]
-        chosen, groups = _grouped(chosen, [table[code] for code in state.codes[chosen].tolist()])
-        shown = f"{images(len(chosen))} {kind}ed{_looked_at(state, chosen) if kind == 'confirm' else ''}"
+        chosen, groups = grouped(chosen, [table[code] for code in state.codes[chosen].tolist()])
+        shown = f"{images(len(chosen))} {kind}ed{unaudited(state, chosen) if kind == 'confirm' else ''}"
         return self._label(state, kind, chosen, groups, shown, keeps=kind == "lock")
 
     def _label(
@@ -509,83 +512,3 @@ class LabelHistory(EventLog):
             detail = {**detail, "anchors": len(anchors)}
         detail = {**detail, "run": state.run, "sentence": sentence}
         return self.append(kind, detail, blob, version=state.version if unchanged else None)
-
-
-def _rows(state: LabelState, rows: NDArray[Any]) -> Rows:
-    """Return row numbers from row numbers or a mask, each once, in the order given."""
-    chosen = np.asarray(rows)
-    if chosen.dtype == bool:
-        if len(chosen) != len(state):
-            raise InputError(f"A mask needs {len(state):,} entries, not {len(chosen):,}.")
-        chosen = np.flatnonzero(chosen)
-    if len(chosen) and not (0 <= int(chosen.min()) and int(chosen.max()) < len(state)):
-        raise InputError("Some of these images are not in this view any more.", "Reload the page.")
-    unique = np.unique(chosen)
-    if len(unique) < len(chosen):
-        raise InputError("An image was selected twice.")
-    return chosen.astype(np.int64)
-
-
-def _unlocked(state: LabelState, rows: Rows) -> Rows:
-    return rows[state.status[rows] != LOCKED]
-
-
-def _sample(rows: Rows, limit: int) -> Rows:
-    """Return at most `limit` of the rows, evenly spread."""
-    if len(rows) <= limit:
-        return rows
-    return rows[np.linspace(0, len(rows) - 1, limit).astype(np.int64)]
-
-
-def _order(labels: Sequence[str | None]) -> Rows:
-    """Return the places of equal labels together, in the order that the labels first come in."""
-    table: dict[str | None, int] = {}
-    return np.argsort(np.array([table.setdefault(label, len(table)) for label in labels], np.int64), kind="stable")
-
-
-def _runs(labels: Sequence[str | None]) -> list[tuple[str | None, int]]:
-    """Return each label and how often it comes, in the order that they first come in."""
-    return list(Counter(labels).items())
-
-
-def _grouped(rows: Rows, labels: Sequence[str | None]) -> tuple[Rows, list[tuple[str | None, int]]]:
-    """Order rows by label; return them and the runs."""
-    return rows[_order(labels)], _runs(labels)
-
-
-# -- sentences ----------------------------------------------------------------------------------
-
-
-def _given(count: int, label: str | None) -> str:
-    return f"{images(count)} -> {label}" if label else f"{images(count)} have no label now"
-
-
-def _keep_theirs(count: int) -> str:
-    """Say how many images a group action left as a person had labelled them."""
-    return f"; {count:,} labelled by you {'keeps its' if count == 1 else 'keep their'} label" if count else ""
-
-
-def _leaves_audit(state: LabelState, rows: Rows, label: str | None, cluster: int | None = None) -> str:
-    """Say how many images an audit covers no more: those that go to another cluster or get another label."""
-    if not state.audited:
-        return ""
-    leaves = np.zeros(len(rows), bool) if cluster is None else state.cluster[rows] != cluster
-    code = state.label_names.index(label) if label in state.label_names else -1
-    if label is not None or cluster is None:
-        leaves |= (state.given[rows] >= 0) & (state.given[rows] != code)
-    return _no_longer(int(np.count_nonzero(leaves & np.isfinite(state.bound[rows]))))
-
-
-def _looked_at(state: LabelState, rows: Rows) -> str:
-    """Say how many images an audit covers no more, because a person labels them one by one."""
-    return _no_longer(int(np.count_nonzero(np.isfinite(state.bound[rows])))) if state.audited else ""
-
-
-def _no_longer(count: int) -> str:
-    return f"; the audit no longer covers {images(count)}" if count else ""
-
-
-def _only_covers(state: LabelState, cluster: int) -> str:
-    """Say that images which join an audited cluster are not covered by its audit."""
-    covered = int(np.count_nonzero(np.isfinite(state.bound[state.rows(cluster)]))) if state.audited else 0
-    return f"; the audit of {state.title(cluster)} covers only {images(covered)} of before" if covered else ""

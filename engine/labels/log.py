@@ -6,13 +6,15 @@ events, and every reader works it out from the log alone, so two windows that re
 
 from __future__ import annotations
 
+import gc
 import json
 import sqlite3
 import threading
 import time
 import unicodedata
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.core import ids
@@ -46,7 +48,7 @@ def clean_label(text: str) -> str:
     return label
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Event:
     """One thing that a person did to the labels.
 
@@ -113,6 +115,7 @@ class _Memory:
     events: list[Event]
     done: dict[int, Event]
     undone: list[tuple[int, ...]]
+    actions: list[Event] = field(default_factory=list)
     created: int = 0
 
     def take(self, event: Event) -> None:
@@ -130,6 +133,7 @@ class _Memory:
             self.undone = [group for group in left if group]
         else:
             self.done[event.id] = event
+            self.actions.append(event)
             self.undone.clear()
 
     def find(self, event_id: int) -> Event | None:
@@ -165,6 +169,15 @@ class EventLog:
             self._refresh()
             done = self._memory.done
             return [replace(event, effective=event.id in done) for event in self._memory.events]
+
+    def actions(self, limit: int) -> tuple[list[Event], int]:
+        """Return the last `limit` actions in order, each told whether it is effective now, and how many there are."""
+        with self._lock:
+            self._refresh()
+            made, done = self._memory.actions, self._memory.done
+            return [replace(event, effective=event.id in done) for event in made[max(0, len(made) - limit) :]], len(
+                made
+            )
 
     def effective(self) -> tuple[list[Event], int]:
         """Return the events that hold now, in order, and the version that they were read at."""
@@ -302,7 +315,21 @@ class EventLog:
         rows = db.execute(
             "SELECT id, made, kind, detail, contents FROM event WHERE dataset = ? AND id > ? ORDER BY id",
             (self.dataset, last),
-        )
-        for event_id, made, kind, text, blob in rows:
-            detail = json.loads(text)
-            memory.take(Event(event_id, made, kind, detail, bytes(blob), int(detail.get("before", 0)), memory.created))
+        ).fetchall()
+        with _uncollected():
+            details = json.loads(f"[{','.join(row[3] for row in rows)}]")  # one call is three times faster than many
+            for (event_id, made, kind, _, blob), detail in zip(rows, details, strict=True):
+                before = int(detail.get("before", 0))
+                memory.take(Event(event_id, made, kind, detail, blob, before, memory.created))
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Make many objects that all stay without the collector looking through them again and again."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()

@@ -1,7 +1,9 @@
 """Labels spread over the neighbour graph, with a confidence, and the queue of what a person should look at first.
 
 From an image walk to neighbours at random until a labelled image is met or the walk gives up: the chance of ending at
-a label is its confidence (Zhu and Ghahramani 2002, the harmonic solution, with a walk that may stop).
+a label is its confidence (Zhu and Ghahramani 2002, the harmonic solution, with a walk that may stop). A label that was
+only presumed, as the name of a cluster is for each of its images, ends some of the walks that come by and never decides
+about its own image: so labels given to single images spread through named clusters, too.
 """
 
 from __future__ import annotations
@@ -30,6 +32,12 @@ class PropagationSettings(Settings):
         le=0.999,
     )
     n_neighbors: int = setting(15, "Neighbours of each image that a walk may go to.", ge=1, le=64)
+    trust: float = setting(
+        0.3,
+        "Chance that a walk ends at an image whose label is only presumed: the name of its cluster.",
+        ge=0.0,
+        le=1.0,
+    )
     tolerance: float = setting(1e-4, "Stop when no chance changes by more.", ge=1e-8, le=0.1, log=True, advanced=True)
 
 
@@ -65,6 +73,7 @@ def propagate(
     graph: NeighborGraph,
     labels: NDArray[np.integer[Any]],
     *,
+    presumed: NDArray[np.integer[Any]] | None = None,
     settings: PropagationSettings | None = None,
     progress: Progress = SILENT,
 ) -> Propagated:
@@ -75,7 +84,9 @@ def propagate(
     graph : NeighborGraph
         Of n images.
     labels : (n,) int
-        0..C-1, -1 for unknown; `LabelState.given` fits.
+        0..C-1, -1 for unknown.
+    presumed : (n,) int, optional
+        Labels that are likely and not known, -1 for none; not looked at where a label is given.
     settings : PropagationSettings, optional
 
     Raises
@@ -87,26 +98,33 @@ def propagate(
     -----
     P is the row-normalised symmetric graph with weights exp(-d_ij^2 / (s_i s_j)), d the distance between unit vectors
     and s_i that to the 7th neighbour (Zelnik-Manor and Perona 2004). F = reach P F where nothing is given, F = Y where
-    it is; iterated label by label in chunks, so memory does not grow with the number of labels.
+    it is; iterated label by label in chunks, so memory does not grow with the number of labels. Where a label Z is
+    presumed, a neighbour sees trust Z + (1 - trust) F in the place of F.
     """
     chosen = settings or PropagationSettings()
     seeds = np.asarray(labels, np.int64)
     if len(seeds) != len(graph):
         raise InputError(f"{len(graph):,} images need as many labels, not {len(seeds):,}.")
     given = seeds >= 0
-    if not given.any():
+    likely = np.full(len(seeds), -1) if presumed is None else np.where(given, -1, presumed)
+    if not (given.any() or (likely >= 0).any()):
         raise InputError("No image has a label yet, so nothing can spread.", "Label a few images or name a cluster.")
     walk = walk_matrix(graph, chosen.n_neighbors)
     inner = walk[~given] * chosen.reach
-    classes = np.unique(seeds[given])
+    ends = np.where(given, seeds, likely)  # where walks end, always or sometimes
+    classes = np.unique(ends[ends >= 0])
     n_open = int(np.count_nonzero(~given))
     best = np.zeros(n_open, np.float32)
     second = np.zeros(n_open, np.float32)
     label = np.full(n_open, -1, np.int32)
-    among, towards = inner[:, ~given].tocsr(), inner[:, given].tocsr()
+    weight = np.where(given, 1.0, np.where(likely >= 0, chosen.trust, 0.0)).astype(np.float32)
+    among, towards = (
+        (inner[:, ~given] * (1 - weight[~given])).tocsr(),
+        (inner[:, weight > 0] * weight[weight > 0]).tocsr(),
+    )
     for start in range(0, len(classes), CHUNK):
         part = classes[start : start + CHUNK]
-        entry = towards @ (seeds[given][:, None] == part[None]).astype(np.float32)
+        entry = towards @ (ends[weight > 0][:, None] == part[None]).astype(np.float32)
         chance = _solve(among, entry, chosen)
         order = np.argsort(-chance, axis=1, kind="stable")
         first = chance[np.arange(n_open), order[:, 0]]

@@ -1,7 +1,8 @@
 """Proposals for labels and names, and whether they still hold for the labels as they are now.
 
 Labels spread over the neighbour graph become a `Spread`, kept as spread.npz; `open_proposals` lays it over the
-current state and returns exactly the images that can be labelled by it. A proposal knows what it was made from: when
+current state and returns exactly the images that can be labelled by it: those that nobody looked at and that have no
+label or, with their cluster, another name. A proposal knows what it was made from: when
 those labels change, by undo or by new ones, it is stale and offers nothing until it is made anew.
 """
 
@@ -20,7 +21,7 @@ from engine.core.ids import Ids, positions
 from engine.core.progress import SILENT, Progress
 from engine.geometry.neighbors import NeighborGraph
 from engine.labels.propagation import PropagationSettings, propagate
-from engine.labels.state import ACCEPTED_GUESS, LOCKED, LabelState
+from engine.labels.state import ACCEPTED_GUESS, BY_YOU, CLUSTER_NAME, LOCKED, LabelState
 
 QUICK = 1_000_000  # images times labels that spread in about a second on two cores
 
@@ -39,6 +40,8 @@ class Spread:
         Chance of the label in [0, 1], and its lead over the second.
     given : (n,) bool
         Where the label is one of those that spread; empty where an older Kindred did not write it down.
+    presumed : (n,) int32
+        Index into `names` of the cluster's name where nobody looked at the image, else -1; empty in an older file.
     names : tuple of str
     version : int
         `EventLog.version` of the labels that were spread; -1 where it is not known.
@@ -52,6 +55,7 @@ class Spread:
     margin: NDArray[np.float32]
     names: tuple[str, ...]
     given: NDArray[np.bool_]
+    presumed: NDArray[np.int32]
     version: int = -1
     run: str = ""
 
@@ -69,6 +73,7 @@ class Spread:
             if name in found:
                 found[name] = found[name].item()
         found.setdefault("given", np.empty(0, bool))
+        found.setdefault("presumed", np.empty(0, np.int32))
         found["names"] = tuple(found["names"].tolist())
         return cls(**found)
 
@@ -113,11 +118,16 @@ class Proposals:
 
 
 def seeds(state: LabelState) -> NDArray[np.int32]:
-    """Return (n,) the labels that spread: those given by a person or by naming, -1 elsewhere.
+    """Return (n,) the labels that spread: those that a person gave to the very image, -1 elsewhere.
 
     Accepted guesses do not spread again, so that a guess never becomes surer by being accepted.
     """
-    return np.where(state.source == ACCEPTED_GUESS, -1, state.given).astype(np.int32)
+    return np.where(state.source == BY_YOU, state.given, -1).astype(np.int32)
+
+
+def presumed(state: LabelState) -> NDArray[np.int32]:
+    """Return (n,) the cluster's name for the images that nobody looked at, -1 elsewhere: it spreads less far."""
+    return np.where(state.source == CLUSTER_NAME, state.codes, -1).astype(np.int32)
 
 
 def clusters_digest(state: LabelState) -> str:
@@ -141,7 +151,8 @@ def spread(
     InputError
         No image has a label, or the graph is of other images.
     """
-    found = propagate(graph, seeds(state), settings=settings, progress=progress)
+    likely = presumed(state)
+    found = propagate(graph, seeds(state), presumed=likely, settings=settings, progress=progress)
     return Spread(
         state.contents,
         found.labels,
@@ -149,6 +160,7 @@ def spread(
         found.margin,
         state.label_names,
         found.given,
+        likely,
         state.version,
         state.run,
     )
@@ -156,8 +168,8 @@ def spread(
 
 def spreads_quickly(state: LabelState) -> bool:
     """Return whether spreading takes under two seconds, so that it needs no job."""
-    given = seeds(state)
-    return len(given) * max(len(np.unique(given[given >= 0])), 8) <= QUICK
+    spreading = np.maximum(seeds(state), presumed(state))
+    return len(spreading) * max(len(np.unique(spreading[spreading >= 0])), 8) <= QUICK
 
 
 def is_stale(state: LabelState, made: Spread) -> bool:
@@ -167,27 +179,39 @@ def is_stale(state: LabelState, made: Spread) -> bool:
     """
     if made.version == state.version and made.run == state.run:
         return False
-    if not len(made.given):
+    if not (len(made.given) and len(made.presumed)):
         return True
-    numbers = {name: code for code, name in enumerate(made.names)}
-    table = np.array([*(numbers.get(name, -2) for name in state.label_names), -1], np.int64)
-    now = table[seeds(state)]
+    table = _codes_in(made, state)
+    now, likely = table[seeds(state)], table[presumed(state)]
     place = positions(made.contents, state.contents)
     known = place >= 0
     was, spread_then = made.labels[place[known]], made.given[place[known]]
     changed = (now[known] != was) & (spread_then | (now[known] != -1))
-    return bool(changed.any() or (now[~known] != -1).any())
+    settled = np.isin(state.source[known], (BY_YOU, ACCEPTED_GUESS))
+    renamed = (likely[known] != made.presumed[place[known]]) & ~settled
+    return bool(changed.any() or renamed.any() or (now[~known] != -1).any() or (likely[~known] != -1).any())
+
+
+def _codes_in(made: Spread, state: LabelState) -> NDArray[np.int64]:
+    """Return the place in `made.names` of each of the state's labels, -2 for a new one; the last entry is for none."""
+    numbers = {name: code for code, name in enumerate(made.names)}
+    return np.array([*(numbers.get(name, -2) for name in state.label_names), -1], np.int64)
 
 
 def open_proposals(state: LabelState, made: Spread) -> Proposals:
-    """Return the proposals for images that have no label of their own and are not locked; none when stale."""
+    """Return the proposals for images that nobody looked at and that are not locked; none when stale.
+
+    They concern images without a label, and those whose cluster has another name than what is proposed.
+    """
     stale = is_stale(state, made)
     if stale:
         rows, at = np.empty(0, np.int64), np.empty(0, np.int64)
     else:
         place = positions(made.contents, state.contents)
-        rows = np.flatnonzero((place >= 0) & (state.given < 0) & (state.status != LOCKED))
-        rows = rows[made.labels[place[rows]] >= 0]
+        open_now = (state.given < 0) | (state.source == CLUSTER_NAME)
+        rows = np.flatnonzero((place >= 0) & open_now & (state.status != LOCKED))
+        proposed, has = made.labels[place[rows]], _codes_in(made, state)[state.codes[rows]]
+        rows = rows[(proposed >= 0) & (proposed != has)]
         at = place[rows]
     names = [made.names[code] for code in made.labels[at].tolist()]
     seen = state.version

@@ -48,6 +48,7 @@ _WORKING = (
     *("cluster", "own", "vote", "status", "source", "probability", "last", "seal", "seals", "sizes"),
     *("codes", "origin", "apart", "pending"),
 )
+_COUNTS = ("unknown", "_locks", "_audits", "_guesses", "_targets")
 
 
 def _parts(groups: list[list[Any]]) -> NDArray[np.int64]:
@@ -100,7 +101,7 @@ class Replay:
         self.index = ids.IdIndex(contents)
         if len(self.index.distinct()) < len(contents):
             raise InputError("Each image must appear once, by its content id.", "Pass one row per distinct image.")
-        self._found: dict[int, Rows] = {}
+        self._found: dict[int, tuple[Rows, bool]] = {}  # rows of each event, and whether any is not in this data set
         self._reset()
 
     def _reset(self) -> None:
@@ -112,7 +113,7 @@ class Replay:
         self.status = np.zeros(n, np.uint8)
         self.source = np.zeros(n, np.uint8)  # "by you" also for an image that was looked at and has no label yet
         self.probability = np.full(n, np.nan, np.float32)
-        self.last = np.zeros(n, np.int64)
+        self.last = np.zeros(n, np.int64)  # the event that touched the image last, from the first lost target on
         self.seal = np.full(n, -1, np.int32)  # the audit that covers the image
         self.seals: list[int] = []  # of each audit, the most wrong images among those it covers
         self.sizes = np.bincount(self.cluster + 1, minlength=self.n_base + 1)
@@ -121,7 +122,7 @@ class Replay:
         self.apart: list[tuple[int, int]] = []
         self.pending: list[Pending] = []
         self.unknown = 0
-        self._locks = self._audits = self._guesses = False
+        self._locks = self._audits = self._guesses = self._targets = False
         self._checkpoints: list[tuple[list[int], dict[str, Any]]] = []
 
     def advance(self, events: list[Event]) -> None:
@@ -137,7 +138,7 @@ class Replay:
             if since >= CHECKPOINT_EVERY and len(events) - at - 1 <= CHECKPOINT_EVERY:
                 kept = {name: value for name, value in vars(self).items() if name in _WORKING}
                 self._checkpoints.append((self.applied.copy(), {name: value.copy() for name, value in kept.items()}))
-                self._checkpoints[-1][1]["counts"] = (self.unknown, self._locks, self._audits, self._guesses)
+                self._checkpoints[-1][1]["counts"] = tuple(getattr(self, name) for name in _COUNTS)
                 del self._checkpoints[:-CHECKPOINTS]
 
     def _rewind(self, wanted: list[int]) -> None:
@@ -150,7 +151,8 @@ class Replay:
             self.applied = applied.copy()
             for name in _WORKING:
                 setattr(self, name, kept[name].copy())
-            self.unknown, self._locks, self._audits, self._guesses = kept["counts"]
+            for name, value in zip(_COUNTS, kept["counts"], strict=True):
+                setattr(self, name, value)
 
     def _locate(self, events: list[Event]) -> None:
         """Find the rows of many events by one search."""
@@ -158,17 +160,21 @@ class Replay:
         if not missing:
             return
         rows = self.index.find(ids.pack(b"".join(event.blob for event in missing)))
-        ends = np.cumsum([len(event.blob) // ids.WIDTH for event in missing])[:-1]
-        for event, part in zip(missing, np.split(rows, ends), strict=True):
-            self._found[event.id] = part
+        absent = np.flatnonzero(rows < 0)
+        start = 0
+        for event in missing:
+            end = start + len(event.blob) // ids.WIDTH
+            strange = len(absent) > 0 and bool(np.searchsorted(absent, start) < np.searchsorted(absent, end))
+            self._found[event.id] = rows[start:end], strange
+            start = end
 
     def _apply(self, event: Event) -> None:
-        found = self._found[event.id]
+        found, strange = self._found[event.id]
         count = event.count
         rows, anchors = found[:count], found[count:]
         exact = event.run == self.run
         free: Free = slice(None)
-        if self._locks or rows.min(initial=0) < 0:
+        if self._locks or strange:
             known = rows >= 0
             free = known.copy()
             free[known] = self.status[rows[known]] != LOCKED
@@ -177,7 +183,8 @@ class Replay:
                 freed = rows[known & ~free]
                 self.status[freed] = np.where(self.source[freed] == BY_YOU, CONFIRMED, PLAIN)
         chosen = rows[free]
-        anchors = anchors[anchors >= 0] if event.kind not in ("reject", "audit") else anchors
+        if strange and event.kind not in ("reject", "audit"):
+            anchors = anchors[anchors >= 0]
         if event.kind in ("rename", "name", "label", "confirm", "lock"):
             self._label(event, chosen, free, exact)
         elif event.kind == "merge":
@@ -192,7 +199,8 @@ class Replay:
             self._keep_apart(event, rows[rows >= 0], anchors, exact)
         elif event.kind == "audit":
             self._audit(event, rows[rows >= 0], anchors)
-        self.last[chosen] = event.id
+        if self._targets:
+            self.last[chosen] = event.id
 
     # -- what events do -------------------------------------------------------------------------
 
@@ -220,7 +228,7 @@ class Replay:
             self._lock(event, rows, codes)
         elif _said_by(event) == "you":
             self._by_person(rows, codes)
-            if np.min(codes, initial=0) < 0:
+            if codes < 0 if isinstance(codes, int) else codes.min(initial=0) < 0:
                 bare = rows[self.own[rows] < 0]  # a label that was taken away says nothing
                 self.source[bare], self.status[bare] = NO_LABEL, PLAIN
         else:
@@ -239,7 +247,11 @@ class Replay:
         """Give labels to images that were chosen together: accepted guesses, or a label for a whole selection."""
         guess = _said_by(event) == "guess"
         known = unpack(event.detail.get("probability"), event.count)[free] if guess else np.full(len(rows), np.nan)
-        rows, codes, known = _without(self._kept(event, rows), rows, codes, known)
+        kept = self._kept(event, rows)
+        if kept is None and "keeps" in event.detail:  # who is included and said the same already has said it
+            same = (self.source[rows] == BY_YOU) & (self.own[rows] >= 0) & (self.own[rows] == codes)
+            kept = same if same.any() else None
+        rows, codes, known = _without(kept, rows, codes, known)
         self.vote[rows[self.vote[rows] != codes]] = -1
         self._forget(rows, codes)
         self.own[rows] = codes
@@ -316,6 +328,7 @@ class Replay:
             self._put(rows, target)
         else:
             self._wait("target", event, rows)
+            self._targets = True
         code = self._code(event.detail.get("label"))
         if event.detail.get("by", "you") == "you":
             self._put_by_person(rows, code)
@@ -413,17 +426,24 @@ class Replay:
         self.vote[voters] = names
         rows, codes = _without(kept, rows, codes)
         self._forget(rows, codes)
-        named = exact and event.kind in ("rename", "name")
-        own = self.own[rows]
-        looked = (self.source[rows] == BY_YOU) & ((own == codes) | ((own < 0) & named))
+        mine = self.source[rows] == BY_YOU
+        seen, others = rows[:0], rows[mine]
+        if len(others):
+            named = exact and event.kind in ("rename", "name")
+            own = self.own[rows]
+            looked = (own == codes) | ((own < 0) & named)
+            seen, others = rows[mine & looked], rows[mine & ~looked]
         self.own[rows] = codes
-        by_name = np.where(np.asarray(codes) >= 0, CLUSTER_NAME, NO_LABEL)
-        self.source[rows] = np.where(looked, BY_YOU, by_name) if looked.any() else by_name
+        if isinstance(codes, int):
+            self.source[rows] = CLUSTER_NAME if codes >= 0 else NO_LABEL
+        else:
+            self.source[rows] = np.where(codes >= 0, CLUSTER_NAME, NO_LABEL)
+        self.source[seen] = BY_YOU
+        self.status[others[self.status[others] == CONFIRMED]] = PLAIN
         if self._guesses:
             self.probability[rows] = np.nan
         if self._audits:
-            self.seal[rows[looked]] = -1
-        self.status[rows[(self.status[rows] == CONFIRMED) & ~looked]] = PLAIN
+            self.seal[seen] = -1
 
     def _put_by_person(self, rows: Rows, code: int) -> None:
         """Label images that a person picked for a cluster by its name, if it has one."""
@@ -437,12 +457,12 @@ class Replay:
             self.sizes = np.concatenate([self.sizes, np.zeros(max(highest, len(self.sizes)), self.sizes.dtype)])
         if self._audits:
             self.seal[rows[self.cluster[rows] != target]] = -1
-        np.subtract.at(self.sizes, self.cluster[rows] + 1, 1)
+        self.sizes -= np.bincount(self.cluster[rows] + 1, minlength=len(self.sizes))
         self.cluster[rows] = target
         if isinstance(target, int):
             self.sizes[target + 1] += len(rows)
         else:
-            np.add.at(self.sizes, target + 1, 1)
+            self.sizes += np.bincount(target + 1, minlength=len(self.sizes))
 
     def _movable(self, clusters: NDArray[np.int32]) -> Rows:
         """Return the unlocked images of some clusters."""

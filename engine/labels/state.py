@@ -138,6 +138,10 @@ class LabelState:
         """The label of every image, None where it has none."""
         return self._texts(self.codes)
 
+    def label_of(self, row: int) -> str | None:
+        """Return the label of one image, None where it has none."""
+        return self.label_names[self.codes[row]] if self.codes[row] >= 0 else None
+
     @cached_property
     def given_labels(self) -> list[str | None]:
         """The labels that a person gave to the images themselves: the partial truth of pseudo-labels."""

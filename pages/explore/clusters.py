@@ -25,6 +25,7 @@ def cluster_table(board: Board, *, key: str, height: int = 560) -> list[int]:
     text = st.text_input(
         "Filter",
         key=f"{key}_filter",
+        bind="query-params",
         placeholder="Filter by name",
         label_visibility="collapsed",
         icon=":material/search:",

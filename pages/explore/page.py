@@ -12,7 +12,8 @@ from components.actions import Action
 from components.gallery.face import gallery, gallery_order, gallery_viewing
 from components.gallery.selection import GallerySelection
 from components.map.events import MapEvent
-from components.map.face import clear_map, focus_on_map, scatter_map
+from components.map.face import clear_map, draw_on_map, focus_on_map, scatter_map
+from components.map.polygon import write_regions
 from engine.geometry.neighbors import search
 from engine.geometry.projection import ProjectionSettings
 from engine.images.sources import shown as readable
@@ -20,7 +21,7 @@ from engine.labels.log import Event
 from engine.labels.state import UNSORTED
 from pages.explore.clusters import choose_clusters, cluster_table
 from pages.explore.coloring import choose_colors, chosen_colors, colors_of
-from pages.explore.search_box import search_box, search_dialog
+from pages.explore.search_box import search_box, search_dialog, search_waits
 from pages.shared.actions import carry_out, pressed, undo_redo
 from pages.shared.board import Board, map_points, open_board
 from pages.shared.frame import first_do, heading
@@ -29,12 +30,14 @@ from pages.shared.label_keys import key_labels
 from pages.shared.marks import marks, of_source, source_filter
 from pages.shared.pictures import strip
 from pages.shared.selection_bar import act, include_yours, new_clusters, selection_bar, under_cursor
-from pages.shared.similar import FOUND, GALLERY, more_like, show_found
-from pages.shared.state import Current, current, escape, settle
+from pages.shared.selections import keep_drawing, kept_drawing
+from pages.shared.similar import GALLERY, Found, leave_found, more_like, show_found, shown_found
+from pages.shared.state import Current, choose, chosen_selection, current, escape, settle
 from pages.shared.tasks import newest, start_job
 from pages.shared.words import count
 
 MAP = "explore_map"
+_BAR = "explore_bar"
 _SEARCH = "search_asked"
 _ORDERS = {"typical": "typical first", "odd": "odd ones first", "path": "by file name", "unsure": "least certain first"}
 OnGallery = Callable[[Sequence[Action]], None]
@@ -58,9 +61,11 @@ def _map(now: Current, board: Board, mask: NDArray[np.bool_] | None, made: str, 
             st.rerun()
         if job is not None and job.active:
             st.caption("A first map (PCA); the better one (UMAP) is being drawn.")
+    if name := chosen_selection("drawn"):
+        draw_on_map(MAP, version, kept_drawing(now.workspace, name, version))
     by = choose_colors(board)
     colors, legend, colors_version = colors_of(board, by)
-    return scatter_map(
+    event = scatter_map(
         MAP,
         xy,
         version=version,
@@ -74,6 +79,10 @@ def _map(now: Current, board: Board, mask: NDArray[np.bool_] | None, made: str, 
         on_actions=on_actions,
         height=560,
     )
+    drawn = keep_drawing(now.workspace, version, write_regions(event.regions)) if event.mask is not None else ""
+    if drawn != name:
+        choose(drawn=drawn or None)
+    return event
 
 
 def _ordered(board: Board, rows: NDArray[np.int64], order: str) -> NDArray[np.int64]:
@@ -93,12 +102,11 @@ def _gallery(
     view = f"{board.run.folder.name}-{board.rows.embedding.key}-{view}-{'' if ranked else order}"
     ordered, version, stale = hold(GALLERY, view, rows if ranked else _ordered(board, rows, order))
     state = board.state
-    names = state.label_names
 
     def captions(at: NDArray[np.int64]) -> list[str]:
         found = []
-        for row in ordered[at]:
-            label = names[state.codes[row]] if state.codes[row] >= 0 else state.title(int(state.cluster[row]))
+        for row in ordered[at].tolist():
+            label = state.label_of(row) or state.title(int(state.cluster[row]))
             found.append(f"{readable(board.rows.paths[row])} · {label}")
         return found
 
@@ -135,18 +143,16 @@ def _neighbours(board: Board, image: int | None) -> dict[int, list[int]]:
 
 
 def _focus(
-    board: Board, clusters: list[int], event_mask: NDArray[np.bool_] | None
+    board: Board, clusters: list[int], found: Found | None, event_mask: NDArray[np.bool_] | None
 ) -> tuple[NDArray[np.int64], str, str]:
     """Return the rows to show, what names them, and the words above the gallery."""
-    looking = st.session_state.get(FOUND)
-    if looking:
-        rows = np.array(looking["rows"], dtype=np.int64)
-        kind = "ranked" if looking["ranked"] else "listed"
-        words = looking["words"] + (", nearest first" if looking["ranked"] else "")
-        return rows[rows < len(board.rows)], f"{kind}-{hash(tuple(looking['rows']))}", words
+    if found is not None:
+        kind = "ranked" if found.ranked else "listed"
+        words = found.words + (", nearest first" if found.ranked else "")
+        return found.rows, f"{kind}-{found.name}", words
     if event_mask is not None and event_mask.any():
         inside = np.flatnonzero(event_mask)
-        drawn = f"drawn-{hash(inside.tobytes())}-{clusters}"
+        drawn = f"drawn-{chosen_selection('drawn')}-{clusters}"
         if clusters:
             inside = inside[np.isin(board.state.cluster[inside], clusters)]
         return inside, drawn, "drawn on the map"
@@ -213,7 +219,7 @@ def _acting(board: Board) -> tuple[OnGallery, OnMap]:
 
     def open_point(action: Action, _rows: NDArray[np.int64]) -> None:
         if action.position is not None:
-            show_found(more_like(board, np.array([action.position]))[:121], "neighbours of one image")
+            show_found(board, more_like(board, np.array([action.position]))[:121], "neighbours of one image")
 
     def category(action: Action, _rows: NDArray[np.int64]) -> None:
         by = chosen_colors()
@@ -224,7 +230,7 @@ def _acting(board: Board) -> tuple[OnGallery, OnMap]:
             clusters = [*(cluster.id for cluster in board.state.clusters), UNSORTED]
             choose_clusters([clusters[action.position]])
         else:
-            show_found(np.flatnonzero(codes == action.position), legend[action.position].name, ranked=False)
+            show_found(board, np.flatnonzero(codes == action.position), legend[action.position].name, ranked=False)
 
     own = {
         "show_on_map": show_on_map,
@@ -234,17 +240,19 @@ def _acting(board: Board) -> tuple[OnGallery, OnMap]:
     }
 
     def on_gallery(actions: Sequence[Action]) -> None:
-        act(board, actions, gallery=GALLERY, own=own)
+        act(board, actions, gallery=GALLERY, bar=_BAR, own=own)
 
     def on_map(actions: Sequence[Action], mask: NDArray[np.bool_] | None) -> None:
-        act(board, actions, gallery=GALLERY, drawn=None if mask is None else np.flatnonzero(mask), own=own)
+        act(board, actions, gallery=GALLERY, bar=_BAR, drawn=None if mask is None else np.flatnonzero(mask), own=own)
 
     return on_gallery, on_map
 
 
-def _show_all() -> None:
-    """Leave the answer to a search, the choice of clusters and what was drawn, in this order."""
-    if settle(lambda: st.session_state.pop(FOUND, None)) is None:
+def _show_all(found: bool) -> None:
+    """Leave the answer to a search, or else the choice of clusters and what was drawn."""
+    if found:
+        leave_found()
+    else:
         choose_clusters([])
         clear_map(MAP)
 
@@ -273,30 +281,34 @@ def page() -> None:
     if clusters:
         mask = np.isin(board.state.cluster, clusters)
         made = f"clusters-{clusters}-{board.version}"
-    if found := st.session_state.get(FOUND):
+    found = shown_found(board)
+    if found is not None:
         mask = np.zeros(len(board.rows), dtype=bool)
-        mask[[row for row in found["rows"] if row < len(mask)]] = True
-        made = f"looking-{hash(tuple(found['rows']))}"
+        mask[found.rows] = True
+        made = f"looking-{found.name}"
     on_gallery, on_map = _acting(board)
     with middle, st.container(key="pane_map"):
         event = _map(now, board, mask, made, on_map)
-    rows, view, words = _focus(board, clusters, event.mask)
+    rows, view, words = _focus(board, clusters, found, event.mask)
     with right, st.container(key="pane_pictures"):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f":gray[{escape(words)}]", width="content")
             if view != "all":
                 st.button(
-                    "Show all" if clusters or event.mask is not None else "Back", type="tertiary", on_click=_show_all
+                    "Back" if found is not None else "Show all",
+                    type="tertiary",
+                    on_click=_show_all,
+                    args=(found is not None,),
                 )
             source = source_filter(board)
         home = clusters if view.startswith("clusters") else []
         chosen, ordered = _gallery(board, of_source(board, rows, source), f"{view}-{source}", home, on_gallery)
     selected = ordered[chosen.selected]
     together = chosen.together
-    if not len(selected) and event.mask is not None and event.mask.any() and FOUND not in st.session_state:
+    if not len(selected) and event.mask is not None and event.mask.any() and found is None:
         selected, together = rows, True
-    selection_bar(board, selected, key="explore_bar", as_group=together, then=lambda done: _show_parts(board, done))
-    if st.session_state.pop(_SEARCH, False):
+    selection_bar(board, selected, key=_BAR, as_group=together, then=lambda done: _show_parts(board, done))
+    if st.session_state.pop(_SEARCH, False) or search_waits():
         search_dialog(board)
     if chosen.actions or event.left:
         on_gallery(chosen.actions)

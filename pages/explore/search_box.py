@@ -13,7 +13,10 @@ from engine.images.ranges import load_ranges
 from pages.shared.actions import pressed
 from pages.shared.board import Board
 from pages.shared.similar import MOST, show_found
-from pages.shared.state import show_error
+from pages.shared.state import settle, show_error
+
+_WORDS = "search_words"
+_ASKED = "search_waits"
 
 
 @st.cache_resource(show_spinner="Loading the encoder", max_entries=1)
@@ -34,17 +37,32 @@ def search_dialog(board: Board) -> None:
     assert configuration is not None
     if configuration.reads_text:
         with st.form("words", border=False):
-            text = st.text_input("By words", key="search_words", placeholder="a red dress on a hanger")
-            if st.form_submit_button("Search by words", icon=":material/search:") and text.strip():
-                _look(board, configuration.key, text=text.strip())
+            st.text_input("By words", key=_WORDS, placeholder="a red dress on a hanger")
+            st.form_submit_button("Search by words", icon=":material/search:", on_click=_ask)
     else:
         st.caption(f"Searching by words needs embeddings made by {text_encoders()}.")
     given = st.file_uploader("By a picture", key="search_picture", accept_multiple_files=False)
-    if given is not None and st.button("Search by this picture", icon=":material/image_search:"):
-        _look(board, configuration.key, data=given.getvalue())
+    if given is not None:
+        data = given.getvalue()
+        st.button("Search by this picture", icon=":material/image_search:", on_click=_ask, kwargs={"picture": data})
+    if search_waits():
+        _look(board, configuration.key, st.session_state[_ASKED])
 
 
-def _look(board: Board, config_key: str, *, text: str = "", data: bytes = b"") -> None:
+def search_waits() -> bool:
+    """Return whether a search was asked for that nothing has answered yet: a message closed the dialog before."""
+    return _ASKED in st.session_state
+
+
+def _ask(picture: bytes = b"") -> None:
+    """Note what is looked for; the dialog answers."""
+    text = "" if picture else str(settle(lambda: st.session_state.get(_WORDS)) or "").strip()
+    if text or picture:
+        settle(lambda: st.session_state.update({_ASKED: (text, picture)}))
+
+
+def _look(board: Board, config_key: str, asked: tuple[str, bytes]) -> None:
+    text, data = asked
     try:
         encoder = _encoder(board.now.workspace, config_key)
         if text:
@@ -56,7 +74,9 @@ def _look(board: Board, config_key: str, *, text: str = "", data: bytes = b"") -
             query = image_query(encoder, data, preprocess, ranges=ranges)
         found, _ = rank(board.rows.vectors, query, min(len(board.rows), MOST))
     except KindredError as error:
+        del st.session_state[_ASKED]
         show_error(error)
         return
-    show_found(found, f"most like “{text}”" if text else "most like your picture")
+    show_found(board, found, f"most like “{text}”" if text else "most like your picture")
+    del st.session_state[_ASKED]
     st.rerun()

@@ -7,10 +7,11 @@ from functools import partial
 
 import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 
 from engine.geometry.neighbors import search
 from engine.labels.log import Event
-from engine.labels.state import LOCKED, Cluster
+from engine.labels.state import BY_YOU, LOCKED, Cluster
 from pages.shared.actions import do
 from pages.shared.board import Board
 from pages.shared.pictures import strip
@@ -73,11 +74,9 @@ def twin_panel(
 def grow_panel(board: Board, cluster: Cluster) -> None:
     """Show the nearest images that are not in the cluster yet; take as many as are right."""
     st.markdown("##### Grow", help="The nearest images outside, nearest first: go as far as they are right")
-    at = int(np.searchsorted(board.prototypes.clusters, cluster.id))
-    centre = board.prototypes.centers[at : at + 1]
-    found, _ = search(board.rows.vectors, centre, min(len(board.rows), cluster.size + 4 * _GROW_PAGE))
-    outside = found[0][board.state.cluster[found[0]] != cluster.id]
-    outside = outside[board.state.status[outside] != LOCKED][:_GROW_PAGE]
+    outside = _nearest_outside(board, cluster.id, board.members)
+    outside = outside[board.state.status[outside] != LOCKED]
+    outside = outside[~_yours_otherwise(board, cluster, outside)][:_GROW_PAGE]
     if not len(outside):
         st.caption("Nothing near is left outside.")
         return
@@ -92,14 +91,33 @@ def grow_panel(board: Board, cluster: Cluster) -> None:
     )
 
 
+@st.cache_resource(show_spinner=False, max_entries=16)
+def _nearest_outside(_board: Board, cluster: int, members: str) -> NDArray[np.int64]:
+    """Return the images outside a cluster that are nearest to its centre; a label or a name changes nothing of it."""
+    at = int(np.searchsorted(_board.prototypes.clusters, cluster))
+    centre = _board.prototypes.centers[at : at + 1]
+    size = len(_board.state.rows(cluster))
+    found, _ = search(_board.rows.vectors, centre, min(len(_board.rows), size + 4 * _GROW_PAGE))
+    outside: NDArray[np.int64] = found[0][_board.state.cluster[found[0]] != cluster].astype(np.int64)
+    return outside
+
+
+def _yours_otherwise(board: Board, cluster: Cluster, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return which images the person gave another label than the cluster's name: they do not join it in a row."""
+    state = board.state
+    code = state.label_names.index(cluster.name) if cluster.name is not None else -1
+    otherwise: NDArray[np.bool_] = (state.source[rows] == BY_YOU) & (state.given[rows] != code)
+    return otherwise
+
+
 def history_panel(board: Board) -> None:
     """List what was done, newest first, each with the way back to before it; older steps follow by pages."""
-    events = [event for event in board.history.events() if event.kind not in ("undo", "redo")]
+    shown = int(st.session_state.setdefault(_SHOWN, _HISTORY_PAGE))
+    events, steps = board.history.actions(shown)
     if not events:
         return
-    shown = int(st.session_state.setdefault(_SHOWN, _HISTORY_PAGE))
-    with st.expander(f"History ({count(len(events), 'step')})", icon=":material/history:"):
-        for event in reversed(events[-shown:]):
+    with st.expander(f"History ({count(steps, 'step')})", icon=":material/history:"):
+        for event in reversed(events):
             left, right = st.columns([5, 1], vertical_alignment="center", wrap=False)
             text = escape(event.sentence)
             left.markdown(text if event.effective else f":gray[~~{text}~~]")
@@ -113,9 +131,9 @@ def history_panel(board: Board) -> None:
                     on_click=do,
                     args=(board.history.jump_back, event.before),
                 )
-        if len(events) > shown:
+        if steps > shown:
             st.button(
-                f"Older ({len(events) - shown:,})",
+                f"Older ({steps - shown:,})",
                 icon=":material/expand_more:",
                 type="tertiary",
                 on_click=_show_older,

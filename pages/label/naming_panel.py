@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -10,7 +11,7 @@ import streamlit as st
 from engine.core.files import read_json
 from engine.embeddings.encoders.registry import find_encoder
 from engine.labels.proposals import clusters_digest
-from pages.shared.actions import carry_out, pressed
+from pages.shared.actions import do, pressed
 from pages.shared.board import Board
 from pages.shared.job_view import job_view
 from pages.shared.tasks import newest, start_job
@@ -54,7 +55,12 @@ def _proposals(board: Board, encoder: str, found: dict[str, Any]) -> None:
     )
     taken = chosen[chosen["take"].astype(bool)]
     names = {int(cluster): str(word) for cluster, word in zip(taken["cluster"], taken["word"], strict=True)}
-    if pressed(f"Take {count(len(names), 'name')}", key="take_names", type="primary", disabled=not names):
-        source, made_on = find_encoder(encoder).title, str(found["clusters"])
-        carry_out(lambda: board.history.name(board.state, names, source=source, made_on=made_on))
-        st.rerun()
+    source, made_on = find_encoder(encoder).title, str(found["clusters"])
+    st.button(
+        f"Take {count(len(names), 'name')}",
+        key="take_names",
+        type="primary",
+        disabled=not names,
+        on_click=do,
+        args=(partial(board.history.name, board.state, names, source=source, made_on=made_on),),
+    )

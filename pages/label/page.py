@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
+from streamlit.delta_generator import DeltaGenerator
 
 from components.actions import DEFAULT_KEYS, Action
 from components.gallery.face import gallery, gallery_order
@@ -31,6 +32,7 @@ from pages.shared.state import choose, chosen_clusters, current, settle
 from pages.shared.words import count
 
 GALLERY = "label_gallery"
+_BAR = "label_bar"
 _BEFORE = "cluster_before"  # where the person came from: an undone split leads back there
 _ORDERS = {"odd": "odd ones first", "typical": "typical first"}
 _KEYS = {key: action for key, action in DEFAULT_KEYS.items() if action in ("label", "reject", "merge", "undo", "redo")}
@@ -92,8 +94,12 @@ def _picked(key: str) -> None:
         choose(cluster=str(cluster))
 
 
-def _name(board: Board, cluster: Cluster) -> bool:
-    """Draw the field for the cluster's name; returns whether the cluster's actions include what the person labelled."""
+def _name(board: Board, cluster: Cluster) -> tuple[DeltaGenerator, bool]:
+    """Draw the field for the cluster's name.
+
+    Returns the row below it, and whether the cluster's actions include what the person labelled: that choice stands at
+    the end of the row, so that nothing moves when it comes.
+    """
 
     def named(subject: int, text: str) -> None:
         following = [other for other in _sorted(board) if other.name is None and other.id != subject]
@@ -106,21 +112,24 @@ def _name(board: Board, cluster: Cluster) -> bool:
             say("Every cluster has a name now.")
 
     place = st.container()
-    also = include_yours(board, board.state.rows(cluster.id), key=f"yours_{cluster.id}", always=True)
+    row = st.container(horizontal=True, vertical_alignment="center")
+    before, after = row.container(horizontal=True, vertical_alignment="center", width="content"), row.container()
+    with after:
+        also = include_yours(board, board.state.rows(cluster.id), key=f"yours_{cluster.id}")
     names = list(dict.fromkeys([*recent_labels(board), *(c.name for c in board.state.clusters if c.name)]))
     with place:
         name_field("label_name", subject=cluster.id, value=cluster.name or "", names=names, on_name=named)
-    return also
+    return before, also
 
 
 def _after_merge(event: Event) -> None:
     choose(cluster=str(event.detail["into"]))
 
 
-def _members(board: Board, cluster: Cluster, twin: int | None, also: bool) -> None:
-    """Show the cluster's images; `also` includes what the person labelled in a merge."""
+def _members(board: Board, cluster: Cluster, twin: int | None, place: DeltaGenerator, also: bool) -> None:
+    """Show the cluster's images, their filter in `place`; `also` includes what the person labelled in a merge."""
     order = gallery_order(GALLERY, "odd")
-    with st.container(horizontal=True, vertical_alignment="center"):
+    with place:
         if board.rows.dataset.kind != "vectors":
             strip(board.rows.ids[board.prototypes.rows_of(cluster.id, 8)], size=64, wrap=False)
         source = source_filter(board)
@@ -129,10 +138,9 @@ def _members(board: Board, cluster: Cluster, twin: int | None, also: bool) -> No
     fresh = rows[np.argsort(typical if order == "odd" else -typical, kind="stable")]
     view = f"{board.run.folder.name}-{board.rows.embedding.key}-{cluster.id}-{order}-{source}"
     ordered, version, stale = hold(GALLERY, view, fresh)
-    labels = board.state.labels
 
     def captions(at: NDArray[np.int64]) -> list[str]:
-        said = ((readable(board.rows.paths[row]), labels[row]) for row in ordered[at])
+        said = ((readable(board.rows.paths[row]), board.state.label_of(row)) for row in ordered[at].tolist())
         return [f"{path} · {label}" if label else path for path, label in said]
 
     def merge(_action: Action, _rows: NDArray[np.int64]) -> None:
@@ -141,7 +149,7 @@ def _members(board: Board, cluster: Cluster, twin: int | None, also: bool) -> No
             carry_out(merged, then=_after_merge)
 
     def on_actions(actions: Sequence[Action]) -> None:
-        act(board, actions, gallery=GALLERY, own={"merge": merge})
+        act(board, actions, gallery=GALLERY, bar=_BAR, own={"merge": merge})
 
     hints = {"X": "set aside", "Ctrl+Z": "undo", "?": "all keys"}
     if twin is not None:
@@ -168,7 +176,7 @@ def _members(board: Board, cluster: Cluster, twin: int | None, also: bool) -> No
     selection_bar(
         board,
         ordered[chosen.selected],
-        key="label_bar",
+        key=_BAR,
         as_group=chosen.together,
         then=lambda event: _show_parts(board, event),
     )
@@ -195,11 +203,11 @@ def _cluster_page(board: Board) -> None:
     with st.container(key="stack_label"):
         main, rail = st.columns([7, 3], gap="medium")
     with main:
-        also = _name(board, cluster)
+        place, also = _name(board, cluster)
         if audited(board, cluster):
             audit_panel(board, cluster)
         else:
-            _members(board, cluster, twin[0] if twin else None, also)
+            _members(board, cluster, twin[0] if twin else None, place, also)
     with rail:
         if pictures:
             if twin is not None:

@@ -27,6 +27,8 @@ from pages.shared.tasks import newest, start_job
 from pages.shared.words import count
 
 GALLERY = "review_gallery"
+_BAR = "review_bar"
+_LEAST = 10  # percent; what is less sure is looked at one by one
 _ORDERS = {"unsure": "least certain first", "sure": "surest first"}
 _KEYS = {
     **{key: action for key, action in DEFAULT_KEYS.items() if action in ("label", "reject", "undo", "redo")},
@@ -86,16 +88,16 @@ def _queue(board: Board, folder: Path, places: DeltaGenerator) -> None:
     def captions(wanted: NDArray[np.int64]) -> list[str]:
         said = []
         for row, open_at in zip(rows[wanted], at[wanted], strict=True):
-            label = board.state.labels[row]
+            label = board.state.label_of(row)
             guess = f"{found.names[open_at]}? {found.probability[open_at]:.0%}" if open_at >= 0 else label or "no label"
             said.append(f"{readable(board.rows.paths[row])} · {guess}")
         return said
 
-    def agree(_action: Action, concerned: NDArray[np.int64]) -> None:
-        _agree(board, found, place[concerned][place[concerned] >= 0])
+    def agree(action: Action, concerned: NDArray[np.int64]) -> None:
+        _agree(board, found, place[concerned][place[concerned] >= 0], looked_at=not action.together)
 
     def on_actions(actions: Sequence[Action]) -> None:
-        act(board, actions, gallery=GALLERY, own={"agree": agree})
+        act(board, actions, gallery=GALLERY, bar=_BAR, own={"agree": agree})
 
     chosen = gallery(
         GALLERY,
@@ -125,8 +127,9 @@ def _queue(board: Board, folder: Path, places: DeltaGenerator) -> None:
         help="The selected images get the label that is proposed to each (y)",
         on_click=_agree,
         args=(board, found, picked),
+        kwargs={"looked_at": not chosen.together},
     )
-    selection_bar(board, rows[chosen.selected], key="review_bar", as_group=chosen.together)
+    selection_bar(board, rows[chosen.selected], key=_BAR, as_group=chosen.together)
     if chosen.actions:
         on_actions(chosen.actions)
         st.rerun()
@@ -168,19 +171,33 @@ def _spread(_board: Board, version: str) -> Spread:
 
 
 def _accept(board: Board, found: Proposals) -> None:
-    """Take all proposals that are sure enough, by one button."""
-    least = st.slider("At least so sure", 10, 100, 90, format="%d%%", key="review_least", width=220)
-    sure = np.flatnonzero(found.probability >= least / 100)
+    """Take all proposals that are sure enough, by one button; where there are none, say at which setting there are."""
+    least = st.slider("At least so sure", _LEAST, 100, 90, format="%d%%", key="review_least", width=220)
+    sure = found.at_least(least / 100)
+    if not len(sure):
+        st.markdown(f":gray[{_why_none(found, least)}]", width="content")
+        return
     st.button(
         f"Label {count(len(sure), 'image')}",
         key="review_accept",
         icon=":material/label:",
-        disabled=not len(sure),
         help="Each gets the label proposed to it; one undo takes all back",
         on_click=_agree,
         args=(board, found, sure),
         kwargs={"looked_at": False},
     )
+
+
+def _why_none(found: Proposals, least: int) -> str:
+    """Say why no image can be labelled at this setting, and how many could be at a lower one."""
+    if found.stale or not len(found):
+        return "Nothing is proposed now."
+    surest = float(found.probability.max())
+    lower = min(int(10 * surest) * 10, least - 1)
+    reach = len(found.at_least(lower / 100))
+    if lower < _LEAST or not reach:
+        return f"No image reaches {least}%; the surest of {count(len(found), 'proposal')} reaches {surest:.0%}."
+    return f"No image reaches {least}%; {reach:,} {'reaches' if reach == 1 else 'reach'} {lower}%."
 
 
 def _agree(board: Board, found: Proposals, at: NDArray[np.int64], *, looked_at: bool = True) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import streamlit as st
@@ -131,10 +132,12 @@ class Board:
         """Names run and labels together."""
         return f"{self.run.folder.name}-{self.rows.embedding.key}-{self.state.version}"
 
-    @property
+    @cached_property
     def members(self) -> str:
-        """Names who is in which cluster; a new name for a cluster leaves it as it is."""
-        return hashlib.blake2b(self.state.cluster.tobytes(), digest_size=16).hexdigest()
+        """Names who is in which cluster of these vectors; a new name for a cluster leaves it as it is."""
+        digest = hashlib.blake2b(self.rows.embedding.key.encode(), digest_size=16)
+        digest.update(self.state.cluster.tobytes())
+        return digest.hexdigest()
 
     @property
     def prototypes(self) -> Prototypes:

@@ -19,6 +19,7 @@ from pages.shared.board import Board
 from pages.shared.held import refresh_order
 from pages.shared.label_keys import arrange_keys, key_labels
 from pages.shared.similar import GALLERY, more_like, show_found
+from pages.shared.state import settle
 from pages.shared.words import count
 
 _NEW = "New cluster"
@@ -48,10 +49,8 @@ def selection_bar(
     label_key, move_key = f"{key}_label_{state.version}", f"{key}_move_{state.version}"
     with st.container(horizontal=True, vertical_alignment="bottom", border=True):
         st.markdown(f"**{count(len(chosen), 'image')} selected**", width="content")
-        how: dict[str, Any] = {
-            "as_group": as_group,
-            "include_yours": as_group and include_yours(board, chosen, key=f"{key}_yours"),
-        }
+        also = as_group and include_yours(board, chosen, key=yours_key(key))
+        how: dict[str, Any] = {"as_group": as_group, "include_yours": also}
         known = [cluster.id for cluster in board.state.clusters]
         names = list(dict.fromkeys([*recent_labels(board), *(c.name for c in state.clusters if c.name)]))
         st.selectbox(
@@ -102,27 +101,41 @@ def selection_bar(
         if pressed(
             "More like these", icon=":material/add_photo_alternate:", key=f"{key}_more", help="Explore shows them"
         ):
-            show_found(more_like(board, chosen), f"like {count(len(chosen), 'selected image')}")
+            show_found(board, more_like(board, chosen), f"like {count(len(chosen), 'selected image')}")
             select_in_gallery(GALLERY, board.rows.ids[chosen])
             st.switch_page("pages/explore/page.py", query_params=board.now.parameters)
         with st.popover("More", icon=":material/more_horiz:"):
-            _rarer(board, chosen, key, then)
+            _rarer(board, chosen, key, how, then)
 
 
-def include_yours(board: Board, rows: NDArray[np.int64], *, key: str, always: bool = False) -> bool:
-    """Offer that an action on a group also changes what the person labelled one by one.
+def yours_key(bar: str) -> str:
+    """Return the key of the choice that a bar offers to include what the person labelled."""
+    return f"{bar}_yours"
 
-    With `always` it is drawn, and cannot be ticked, where there is nothing of the kind, so that nothing below it moves.
+
+def include_yours(board: Board, rows: NDArray[np.int64], *, key: str) -> bool:
+    """Say how many of a group the person labelled one by one, and offer that an action on the group changes them too.
+
+    Nothing is drawn where there are none.
     """
     mine = board.state.by_you(rows)
-    if not mine and not always:
+    if not mine:
         return False
-    words = f"Also the {mine:,} labelled by you"
-    return st.checkbox(words, key=key, disabled=not mine, help="Without it they keep their label") and mine > 0
+    with st.container(horizontal=True, vertical_alignment="center", width="content", gap="small"):
+        st.markdown(
+            f"{mine:,} of them labelled by you {'keeps its' if mine == 1 else 'keep their'} label", width="content"
+        )
+        return st.checkbox("Change them too", key=key)
 
 
-def _rarer(board: Board, chosen: NDArray[np.int64], key: str, then: Callable[[Event], None] | None) -> None:
-    state, history = board.state, board.history
+def _rarer(
+    board: Board,
+    chosen: NDArray[np.int64],
+    key: str,
+    how: Mapping[str, bool],
+    then: Callable[[Event], None] | None,
+) -> None:
+    state, history, yours = board.state, board.history, how["include_yours"]
     parts = st.slider(
         "Split by re-clustering into", 2, 12, 2, key=f"{key}_parts", help="k-means on the selected images only"
     )
@@ -130,7 +143,9 @@ def _rarer(board: Board, chosen: NDArray[np.int64], key: str, then: Callable[[Ev
         "Split",
         icon=":material/call_split:",
         key=f"{key}_split",
-        on_click=lambda: do(lambda: history.split(state, chosen, _groups(board, chosen, parts)), then=then),
+        on_click=lambda: do(
+            lambda: history.split(state, chosen, _groups(board, chosen, parts), include_yours=yours), then=then
+        ),
     )
     locked = bool(np.all(state.status[chosen] == LOCKED))
     st.button(
@@ -144,8 +159,7 @@ def _rarer(board: Board, chosen: NDArray[np.int64], key: str, then: Callable[[Ev
         "Remove label",
         icon=":material/label_off:",
         key=f"{key}_unlabel",
-        on_click=do,
-        args=(history.label, state, chosen, None),
+        on_click=lambda: do(lambda: history.label(state, chosen, None, **how)),
     )
 
 
@@ -168,7 +182,7 @@ Own = Mapping[str, Callable[[Action, NDArray[np.int64]], None]]
 
 
 def act(
-    board: Board, actions: Sequence[Action], *, gallery: str, drawn: NDArray[np.int64] | None = None, own: Own
+    board: Board, actions: Sequence[Action], *, gallery: str, bar: str, drawn: NDArray[np.int64] | None = None, own: Own
 ) -> None:
     """Carry out what was asked for by key or button in the gallery and on the map, in order; for use in a callback.
 
@@ -178,6 +192,8 @@ def act(
         Each concerns the images that were selected at its moment, else the one under the cursor.
     gallery : str
         The key of the page's gallery.
+    bar : str
+        The key of the page's selection bar, which may offer to include what the person labelled.
     drawn : (m,) int64, optional
         Rows drawn on the map: what its keys concern.
     own : mapping of str to function
@@ -195,22 +211,24 @@ def act(
         elif action.action == "arrange":
             arrange_keys(board, action.labels)
         elif action.action == "label" and action.key.isdigit():
-            _label(board, rows, int(action.key), as_group=_as_group(action, drawn))
+            _label(board, rows, int(action.key), **_how(action, drawn, bar))
         elif not len(rows):
             continue
         elif action.action == "reject":
-            do(partial(history.reject, state, rows, as_group=_as_group(action, drawn)))
+            do(partial(history.reject, state, rows, **_how(action, drawn, bar)))
         elif action.action == "neighbours" and action.id is not None:
-            show_found(more_like(board, under_cursor(board, action))[:121], "neighbours of one image")
+            show_found(board, more_like(board, under_cursor(board, action))[:121], "neighbours of one image")
 
 
-def _as_group(action: Action, drawn: NDArray[np.int64] | None) -> bool:
-    """Whether an action concerns images that were chosen together and not one by one."""
+def _how(action: Action, drawn: NDArray[np.int64] | None, bar: str) -> dict[str, bool]:
+    """Return whether an action is on images that were chosen together, and if so whether on those by the person too."""
     picked = action.ids is not None and len(action.ids) > 0
-    return action.together if picked else drawn is not None and len(drawn) > 0
+    together = action.together if picked else drawn is not None and len(drawn) > 0
+    also = together and bool(settle(lambda: st.session_state.get(yours_key(bar), False)))
+    return {"as_group": together, "include_yours": also}
 
 
-def _label(board: Board, rows: NDArray[np.int64], place: int, *, as_group: bool) -> None:
+def _label(board: Board, rows: NDArray[np.int64], place: int, **how: bool) -> None:
     """Give the rows the label that a digit stands for."""
     names = key_labels(board)
     if place > len(names):
@@ -218,7 +236,7 @@ def _label(board: Board, rows: NDArray[np.int64], place: int, *, as_group: bool)
     elif not len(rows):
         say("Select an image first.", ":material/info:")
     else:
-        do(partial(board.history.label, board.state, rows, names[place - 1], as_group=as_group))
+        do(partial(board.history.label, board.state, rows, names[place - 1], **how))
 
 
 def _concerned(board: Board, action: Action, drawn: NDArray[np.int64] | None) -> NDArray[np.int64]:

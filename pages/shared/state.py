@@ -27,6 +27,10 @@ from engine.labels.state import SOURCE_NAMES
 from engine.runs.run import Run, find_run, list_runs
 
 _LOG = logging.getLogger(__name__)
+# What actions lead from one value to the next of. A message that the browser sent before it heard of such a step still
+# names a value that was left; only the browser's own way back means it.
+_STEPS = ("cluster", "source", "drawn", "found")
+_LEFT = 8
 Value = TypeVar("Value")
 
 
@@ -96,8 +100,17 @@ def open_workspace() -> Workspace:
 
 def _asked(name: str) -> str:
     """Return a parameter from the URL, else from this session's last choice."""
-    value = st.query_params.get(name) or st.session_state.get(f"current_{name}", "")
-    return str(value)
+    told, chosen = str(st.query_params.get(name, "")), str(st.session_state.get(f"current_{name}", ""))
+    left: list[str] = st.session_state.get(f"left_{name}", [])
+    if told in left:
+        context = get_script_run_ctx()
+        if context is not None and context.is_history_navigation:
+            left.remove(told)
+            st.session_state[f"current_{name}"] = told
+        else:  # the browser spoke before it had heard of the choice that Python made
+            _address(name, chosen)
+            return chosen
+    return told or chosen
 
 
 def settle(step: Callable[[], Value]) -> Value:
@@ -122,7 +135,7 @@ def settle(step: Callable[[], Value]) -> Value:
 def choose(**values: str | None) -> None:
     """Change the choice, in the URL and in the session; choosing a data set forgets what hung on the old one."""
     if "data" in values:
-        values = {"embedding": None, "run": None, "cluster": None, "source": None, **values}
+        values = {"embedding": None, "run": None, **dict.fromkeys(_STEPS), **values}
     elif "run" in values:
         values = {"cluster": None, **values}
     settle(lambda: _write(values))
@@ -130,11 +143,20 @@ def choose(**values: str | None) -> None:
 
 def _write(values: dict[str, str | None]) -> None:
     for name, value in values.items():
+        if name in _STEPS:
+            was = str(st.query_params.get(name, ""))
+            left = [other for other in st.session_state.get(f"left_{name}", []) if other not in (was, value or "")]
+            st.session_state[f"left_{name}"] = [*left, *([was] if was != (value or "") else [])][-_LEFT:]
         st.session_state[f"current_{name}"] = value or ""
-        if value:
-            st.query_params[name] = value
-        elif name in st.query_params:
-            del st.query_params[name]
+        _address(name, value or "")
+
+
+def _address(name: str, value: str) -> None:
+    """Write a parameter into the URL, or take it out."""
+    if value:
+        st.query_params[name] = value
+    elif name in st.query_params:
+        del st.query_params[name]
 
 
 def chosen_clusters() -> list[int]:
@@ -150,6 +172,14 @@ def chosen_source() -> str:
         return ""
     if st.query_params.get("source") != asked:
         st.query_params["source"] = asked
+    return asked
+
+
+def chosen_selection(kind: str) -> str:
+    """Return the name of what is "drawn" or was "found", empty for nothing, and let the address say it."""
+    asked = _asked(kind)
+    if asked and st.query_params.get(kind) != asked:
+        st.query_params[kind] = asked
     return asked
 
 

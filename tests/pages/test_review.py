@@ -65,3 +65,49 @@ def test_what_the_button_says_is_what_it_labels(clustered, app, held):
     assert "red" not in again.names
     assert accept_button(app).label == f"Label {len(again.at_least(0.10))} images", "spread anew without the red one"
     assert not app.exception
+
+
+def reviewed(app, workspace):
+    """Open the review and spread the labels."""
+    app.run()
+    app.switch_page("pages/label/page.py").run()
+    app.session_state["label_view"] = "Review"
+    app.run()
+    next(button for button in app.button if button.key == "spread").click().run()
+    run_job(next(job for job in jobs.list_jobs(workspace) if job.task == "spread").folder)
+    return app.run()
+
+
+def test_where_no_image_is_so_sure_the_reason_is_said_and_no_button_offers_nothing(clustered, app, held):
+    workspace, rows, run, history = clustered
+    state = history.state(rows.contents, run.assignments, run=run.folder.name)
+    history.label(state, np.array([int(state.rows(cluster)[0]) for cluster in range(3)]), ["red", "green", "blue"])
+    reviewed(app, workspace)
+    app.slider(key="review_least").set_value(100).run()
+    assert not any(button.key == "review_accept" for button in app.button)
+    state = history.state(rows.contents, run.assignments, run=run.folder.name)
+    found = open_proposals(state, spread(graph_of(workspace, rows), state))
+    lower = int(10 * found.probability.max()) * 10
+    told = f"No image reaches 100%; {len(found.at_least(lower / 100)):,} reach"
+    assert any(told in text.value and f"{lower}%" in text.value for text in app.markdown)
+
+
+def test_all_agreed_with_at_once_are_guesses_and_a_picked_one_is_by_the_person(clustered, app, held):
+    workspace, rows, run, history = clustered
+    state = history.state(rows.contents, run.assignments, run=run.folder.name)
+    history.label(state, np.array([int(state.rows(cluster)[0]) for cluster in range(3)]), ["red", "green", "blue"])
+    reviewed(app, workspace)
+
+    def pick(together, start, stop):
+        version = list(app.session_state["_kindred_gallery:review_gallery"]["seen"])[-1]
+        said = {"v": version, "c": 9, "t": 10 * together + 1, "g": together, "k": "ranges", "r": [start, stop]}
+        app.session_state["review_gallery"] = {"selection": said}
+        app.run()
+        next(button for button in app.button if button.label.startswith("Agree with")).click().run()
+
+    pick(False, 0, 1)
+    pick(True, 0, 27)
+    state = history.state(rows.contents, run.assignments, run=run.folder.name)
+    assert not app.exception
+    assert state.source_counts["by you"] == 4
+    assert state.source_counts["accepted guess"] > 10

@@ -156,6 +156,10 @@ class ScatterMap {
       this.shapes.clear();
       this.memory.regions = [];
     }
+    if (command.regions && command.version === this.version) {
+      this.shapes.regions = this.memory.regions = command.regions;
+      this.shapes.draw();
+    }
     if (command.focus !== undefined && command.focus < this.n) {
       const unit = this.plot.unit;
       this.plot.setView(Math.max(this.plot.zoom, 3), unit[2 * command.focus], unit[2 * command.focus + 1]);

@@ -48,6 +48,37 @@ def test_it_is_the_dense_solution(blobs, monkeypatch, chunk):
     assert (found.confidence[given] == 1).all()
 
 
+def test_a_presumed_label_is_the_dense_solution_of_walks_that_sometimes_end(blobs):
+    graph, truth = blobs
+    labels = np.full(160, -1)
+    labels[::16] = truth[::16]
+    likely = np.where(np.arange(160) % 3 == 0, (truth + 1) % 4, -1)
+    options = PropagationSettings(reach=0.8, n_neighbors=8, trust=0.25, tolerance=1e-7)
+    found = propagate(graph, labels, presumed=likely, settings=options)
+    walk = walk_matrix(graph, 8).toarray().astype(np.float64)
+    given, some = labels >= 0, (labels < 0) & (likely >= 0)
+    ends = np.where(given, labels, likely)[:, None] == np.arange(4)
+    weight = np.where(given, 1.0, np.where(some, 0.25, 0.0))
+    chance = np.linalg.solve(np.eye(160) - 0.8 * walk * (1 - weight), 0.8 * walk @ (weight[:, None] * ends))
+    ranked = np.sort(chance, axis=1)
+    np.testing.assert_allclose(found.confidence[~given], ranked[~given, -1], atol=1e-4)
+    clear = ~given & (ranked[:, -1] - ranked[:, -2] > 1e-3)
+    np.testing.assert_array_equal(found.labels[clear], chance.argmax(axis=1)[clear])
+    assert found.given.tolist() == given.tolist()
+
+
+def test_labels_given_to_images_spread_through_what_is_presumed(blobs):
+    graph, truth = blobs
+    presumed = np.where(truth == 3, 2, truth)  # two groups under one name
+    nothing = propagate(graph, np.full(160, -1), presumed=presumed)
+    np.testing.assert_array_equal(nothing.labels, presumed)
+    labels = np.full(160, -1)
+    labels[120:140] = 3
+    found = propagate(graph, labels, presumed=presumed)
+    assert (found.labels[140:] == 3).mean() > 0.9
+    np.testing.assert_array_equal(found.labels[:120], truth[:120])
+
+
 def test_few_labels_find_the_blobs_and_confidence_tells_right_from_wrong(blobs):
     graph, truth = blobs
     labels = np.full(160, -1)

@@ -80,6 +80,45 @@ def test_agreeing_with_a_proposal_leaves_the_others_and_disagreeing_does_not(his
     assert open_proposals(now(), made).stale
 
 
+@pytest.fixture
+def named(history, now, graph):
+    """Every cluster has a name; three images of the first are something else, says the person."""
+    for cluster, name in enumerate(("cat", "dog", "owl")):
+        history.rename(now(), cluster, name)
+    history.label(now(), np.array([0, 2, 3]), "fox")
+    return spread(graph, now())
+
+
+def test_labels_by_a_person_spread_through_named_clusters(history, now, named):
+    state = now()
+    found = open_proposals(state, named)
+    offered = dict(zip(found.rows.tolist(), found.names, strict=True))
+    assert offered[1] == "fox", "between images that were looked at, under a name that was given to the cluster"
+    assert not set(offered) & {0, 2, 3}, "the person labelled these"
+    for row, name in offered.items():
+        assert state.labels[row] != name, "only where the name is another one"
+    assert offered[11], "without a label"
+    history.accept(now(), found)
+    after = now()
+    assert after.sources[1] == "accepted guess"
+    assert after.probability[1] == pytest.approx(found.probability[found.rows.tolist().index(1)], abs=5e-4)
+    rest = open_proposals(after, named)
+    assert not rest.stale and len(rest) == 0
+
+
+@pytest.mark.parametrize("change", ["rename", "undo", "reject", "split"])
+def test_a_name_that_changes_makes_proposals_stale(history, now, named, change):
+    if change == "rename":
+        history.rename(now(), 1, "wolf")
+    elif change == "undo":
+        history.undo(history.effective()[0][0].id)
+    elif change == "reject":
+        history.reject(now(), np.array([5]))
+    else:
+        history.split(now(), np.array([4, 5]))
+    assert open_proposals(now(), named).stale
+
+
 def test_what_says_nothing_about_labels_leaves_them_valid(history, now, made):
     history.split(now(), np.array([1, 2]))
     history.apart(now(), 0, 1)
@@ -91,9 +130,14 @@ def test_a_file_keeps_all_and_an_older_one_is_stale(now, made, tmp_path):
     again = Spread.read(tmp_path / "spread.npz")
     assert (again.version, again.run, again.names) == (made.version, made.run, made.names)
     assert again.given.tolist() == made.given.tolist()
+    assert again.presumed.tolist() == made.presumed.tolist()
     assert open_proposals(now(), again).names == open_proposals(now(), made).names
     old = {"contents": made.contents, "labels": made.labels, "confidence": made.confidence, "margin": made.margin}
     save_arrays(tmp_path / "old.npz", **old, names=np.array(made.names))
+    assert open_proposals(now(), Spread.read(tmp_path / "old.npz")).stale
+    save_arrays(
+        tmp_path / "old.npz", **old, names=np.array(made.names), given=made.given, version=made.version, run="b"
+    )
     assert open_proposals(now(), Spread.read(tmp_path / "old.npz")).stale
 
 

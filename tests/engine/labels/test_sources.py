@@ -75,6 +75,24 @@ def test_a_group_can_be_set_aside_without_what_a_person_labelled(history, now):
         history.reject(now(), np.array([0]), as_group=True)
 
 
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda h, s, **o: h.label(s, np.arange(2), "cat", as_group=True, **o),
+        lambda h, s, **o: h.label(s, np.arange(2), None, as_group=True, **o),
+        lambda h, s, **o: h.move(s, np.arange(2), 1, as_group=True, **o),
+        lambda h, s, **o: h.reject(s, np.arange(2), as_group=True, **o),
+    ],
+)
+def test_a_group_action_that_would_change_nothing_is_refused(history, now, act):
+    history.label(now(), np.array([0, 1]), "dog")
+    with pytest.raises(InputError, match="You labelled each of these images yourself") as refused:
+        act(history, now())
+    assert "Include them" in refused.value.hint
+    act(history, now(), include_yours=True)
+    assert now().labels[0] != "dog"
+
+
 def test_a_window_that_had_not_seen_the_label_keeps_it_too(history, now):
     before = now()
     history.label(now(), np.array([0]), "dog")

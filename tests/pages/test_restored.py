@@ -1,0 +1,99 @@
+"""A new session that opens an address sees what was drawn, found and filtered; a late message changes none of it."""
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from pages.shared.selections import keep_drawing, keep_found, kept_drawing, kept_found
+from tests.pages.conftest import APP
+from tests.seed import clustered_pictures, coloured_pictures
+
+SQUARE = [{"kind": "lasso", "op": "new", "polygon": [-1e3, -1e3, 1e3, -1e3, 1e3, 1e3, -1e3, 1e3]}]
+
+
+@pytest.fixture
+def clustered(workspace, tmp_path):
+    return clustered_pictures(workspace, coloured_pictures(tmp_path / "pictures"), with_map=True)
+
+
+def explore(app, **parameters):
+    app.run()
+    app.switch_page("pages/explore/page.py")
+    for name, value in parameters.items():
+        app.query_params[name] = value
+    return app.run()
+
+
+def again(app):
+    """The same address in a new session."""
+    fresh = AppTest.from_file(str(APP), default_timeout=60)
+    return explore(fresh, **dict(app.query_params))
+
+
+def words(app):
+    return " ".join(text.value for text in app.markdown)
+
+
+def test_a_drawing_is_in_the_address_and_comes_back(clustered, app):
+    explore(app)
+    version = app.session_state["_kindred_map:explore_map"]["version"]
+    app.session_state["explore_map"] = {"regions": {"v": version, "c": 0, "t": 1, "regions": SQUARE}}
+    app.run()
+    assert "drawn" in app.query_params
+    fresh = again(app)
+    assert not fresh.exception
+    assert "**30 images selected**" in words(fresh) and "drawn on the map" in words(fresh)
+    command = fresh.session_state["_kindred_map:explore_map"]["command"]
+    assert command["regions"] == SQUARE and command["version"] == version
+    next(button for button in fresh.button if button.label == "Show all").click().run()
+    assert "drawn" not in fresh.query_params
+    fresh.run()
+    assert "selected" not in words(fresh)
+
+
+def test_an_answer_is_in_the_address_and_comes_back_in_its_order(clustered, app, workspace):
+    rows, _ = clustered
+    name = keep_found(workspace, rows.contents[[7, 3, 11]], "most like “red”", ranked=True)
+    explore(app, found=name)
+    assert "most like “red”, nearest first" in words(app)
+    seen = app.session_state["_kindred_gallery:explore_gallery"]["seen"]
+    assert list(seen.values())[-1].tolist() == rows.ids[[7, 3, 11]].tolist()
+    next(button for button in app.button if button.label == "Back").click().run()
+    assert "found" not in app.query_params
+    assert "nearest first" not in words(app)
+
+
+def test_what_is_gone_or_drawn_on_another_map_is_not_shown(clustered, app, workspace):
+    explore(app, drawn="0" * 12, found="0" * 12)
+    assert not app.exception
+    assert "All images" in words(app)
+    name = keep_drawing(workspace, "one map", SQUARE)
+    assert kept_drawing(workspace, name, "one map") == SQUARE
+    assert kept_drawing(workspace, name, "another map") == []
+    assert kept_drawing(workspace, "../../catalog", "one map") == []
+    assert kept_found(workspace, "../../catalog") is None
+
+
+def test_a_message_sent_before_a_choice_was_heard_of_does_not_undo_it(clustered, app):
+    explore(app, cluster="0")
+    app.switch_page("pages/label/page.py")
+    app.query_params["cluster"] = "0"
+    app.run()
+    app.selectbox(key=next(box.key for box in app.selectbox if box.key.startswith("label_pick"))).set_value(2).run()
+    assert app.query_params["cluster"] == "2"
+    app.query_params["cluster"] = "0"  # as the browser still says it
+    app.run()
+    assert app.query_params["cluster"] == "2"
+    app.query_params["cluster"] = "1"  # a link that a person opened
+    app.run()
+    assert app.query_params["cluster"] == "1"
+
+
+def test_old_selections_make_room(workspace, monkeypatch):
+    from pages.shared import selections
+
+    monkeypatch.setattr(selections, "_KEPT", 3)
+    contents = np.array([bytes([value]) * 16 for value in range(1, 9)], "S16")
+    names = [keep_found(workspace, contents[:size], "some", ranked=False) for size in range(1, 8)]
+    assert len(list(workspace.selections.iterdir())) <= 3
+    assert kept_found(workspace, names[-1])[0].tolist() == contents[:7].tolist()
