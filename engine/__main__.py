@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from engine import __version__
+from engine.commands.carried import rewritten
 from engine.commands.parser import Parser
 from engine.commands.registry import COMMANDS
 from engine.core.errors import KindredError
@@ -50,7 +51,8 @@ def _command(given: list[str]) -> int:
     known, _ = parser.parse_known_args(given[:1])
     module = import_module(COMMANDS[known.command][0])
     command = Parser(prog=f"{name} {known.command}", description=module.__doc__)
-    rest = module.expand(given[1:]) if hasattr(module, "expand") else given[1:]
+    words = rewritten(given[1:])
+    rest = module.expand(words) if hasattr(module, "expand") else words
     module.add_arguments(command, rest)
     status: int = module.main(command.parse_args(rest))
     return status

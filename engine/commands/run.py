@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from engine.clustering.registry import find_method
 from engine.commands.console import ConsoleProgress, finish
 from engine.commands.data import add_data_arguments, check_early, embed_data, load_data, some_path
@@ -33,13 +35,44 @@ def expand(given: Sequence[str]) -> list[str]:
     InputError
         The folder holds no run.
     """
-    folder = peek(given, "--resume-from")
-    if folder is None:
+    place = peek(given, "--resume-from")
+    if place is None:
         return list(given)
     from engine.runs.run import open_run
 
-    kept = open_run(Path(folder)).config.get("arguments", [])
+    kept = open_run(run_of(Path(place))).config.get("arguments", [])
     return [str(word) for word in kept] + list(given) if isinstance(kept, list) else list(given)
+
+
+def run_of(place: Path) -> Path:
+    """Return the run folder of a checkpoint file or of a folder of checkpoints, or the folder itself."""
+    folder = place.parent if place.is_file() else place
+    return folder.parent if folder.name == "checkpoints" else folder
+
+
+def vector_file(place: Path, workspace: Workspace) -> Path:
+    """Return a vector file that holds the features at `place`: itself, or one in the cache that joins their parts.
+
+    Raises
+    ------
+    InputError
+        There are none.
+    """
+    from engine.core.files import content_id, save_arrays
+    from engine.images.vectors import read_features
+
+    if place.is_file():
+        return place
+    found = read_features(place)
+    arrays = {"vectors": found.vectors}
+    if found.ids is not None:
+        arrays["ids"] = np.array(found.ids)
+    if found.labels is not None:
+        arrays["labels"] = np.array([label or "" for label in found.labels])
+    name = content_id(os.fsencode(place.resolve())).hex()
+    path = workspace.cache / "features" / f"{name}.npz"
+    save_arrays(path, **arrays)
+    return path
 
 
 def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None:
@@ -56,10 +89,14 @@ def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None
     parser.add_argument(
         "--start-run", type=some_path, help="a run of the same images from whose clusters a deep method starts"
     )
-    parser.add_argument("--load-features", type=Path, help="cluster these saved features instead (same as --vectors)")
+    parser.add_argument(
+        "--load-features", type=some_path, help="cluster saved features: a folder of them, or .pt, .npy, .npz, .parquet"
+    )
     parser.add_argument("--save-features", action="store_true", help="keep the embeddings in the run folder")
     parser.add_argument(
-        "--resume-from", type=Path, help="go on in this run folder from its checkpoints, with the flags of its start"
+        "--resume-from",
+        type=some_path,
+        help="go on in this run folder (or that of a checkpoint) with the flags of its start; more epochs train longer",
     )
     parser.add_argument("--plot", action="store_true", help="draw the figures")
     parser.add_argument("--viz-method", choices=["umap", "tsne", "pca"], default="umap", help="the map of the figures")
@@ -72,7 +109,8 @@ def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None
 def main(arguments: argparse.Namespace) -> int:
     """Run the whole way and print the run folder; under `torchrun` the other processes only help to train."""
     if arguments.load_features is not None and arguments.vectors is None:
-        arguments.vectors = arguments.load_features
+        arguments.vectors = vector_file(arguments.load_features, Workspace.open(arguments.workspace))
+        arguments.dataset = None  # only says what the features are of
     check_early(arguments)
     method_values(arguments)
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
@@ -103,6 +141,7 @@ def whole(arguments: argparse.Namespace, announce: Callable[[str], str] | None =
     from engine.runs.figures import draw_run
     from engine.runs.rows import rows_of_run
     from engine.runs.run import make_parent
+    from engine.runs.training import training_lines
 
     workspace, progress = Workspace.open(arguments.workspace), ConsoleProgress()
     vote = PseudoLabelSettings.parse(from_flags(arguments, PseudoLabelSettings))
@@ -113,7 +152,7 @@ def whole(arguments: argparse.Namespace, announce: Callable[[str], str] | None =
         announce(str(folder))
         request = request.changed(folder=str(folder))
     run = cluster_images(workspace, request, progress)
-    for sentence in run.results["notes"]:
+    for sentence in [*run.results["notes"], *training_lines(run.results)]:
         progress.say(sentence)
     if arguments.generate_pseudo_labels:
         pseudo_label(workspace, PseudoLabelRequest(run=str(run.folder), settings=vote), progress)
@@ -142,7 +181,7 @@ def ready(arguments: argparse.Namespace, workspace: Workspace, progress: Progres
             "start_run": str(arguments.start_run or ""),
             "title": arguments.experiment_name,
             "save_features": arguments.save_features,
-            "folder": str(arguments.resume_from or ""),
+            "folder": str(run_of(arguments.resume_from) if arguments.resume_from else ""),
             "results_dir": str(arguments.results_dir or ""),
             "arguments": arguments.given,
             "seconds": {"scan": scanned - began, "embed": time.perf_counter() - scanned},

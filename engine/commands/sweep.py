@@ -77,7 +77,7 @@ def source(
         return {"embeddings": str(arguments.embeddings), "image_paths": paths}
     dataset = load_data(arguments, workspace, progress) if named else None
     if dataset is None or settings.skip_embeddings:
-        dataset, key, encoder = newest_configuration(workspace, None if dataset is None else [dataset])
+        dataset, key, encoder = newest_configuration(workspace, None if dataset is None else [dataset], sample)
         progress.say(f"The embeddings are those of {dataset.name} by {encoder}.")
         return {"dataset": dataset.id, "config_key": key}
     fields = {name: sample[name] for name in ("sample", "target_image", "validation_pairs")}
@@ -110,8 +110,10 @@ def board(result: SweepResult) -> list[str]:
     return lines
 
 
-def newest_configuration(workspace: Workspace, among: list[Dataset] | None) -> tuple[Dataset, str, str]:
-    """Return the data set, key and encoder of the newest complete embeddings.
+def newest_configuration(
+    workspace: Workspace, among: list[Dataset] | None, sample: dict[str, Any]
+) -> tuple[Dataset, str, str]:
+    """Return the data set, key and encoder of the newest embeddings that hold the sample, or everything without one.
 
     Raises
     ------
@@ -125,9 +127,32 @@ def newest_configuration(workspace: Workspace, among: list[Dataset] | None) -> t
         (kept.made, dataset, kept.key, kept.encoder)
         for dataset in (list_datasets(workspace) if among is None else among)
         for kept in list_configurations(workspace, dataset.id)
-        if kept.state == "complete"
+        if kept.state == "complete" or (kept.state == "partial" and holds_sample(workspace, dataset, kept.key, sample))
     ]
     if not complete:
         raise InputError("There are no complete embeddings in the cache.", "Name the data, or embed it first.")
     _, dataset, key, encoder = max(complete, key=lambda item: item[0])
     return dataset, key, encoder
+
+
+def holds_sample(workspace: Workspace, dataset: Dataset, key: str, sample: dict[str, Any]) -> bool:
+    """Return whether the embeddings hold every image of the sample that can have a vector; False where all are meant.
+
+    Raises
+    ------
+    InputError
+        An image to watch that the data set does not have.
+    """
+    from engine.core.ids import to_bytes
+    from engine.embeddings.configurations import stores
+    from engine.jobs.tasks.requests import SampledRequest, training_contents
+
+    named = {name: sample[name] for name in ("sample", "target_image", "validation_pairs")}
+    chosen = SampledRequest.parse({"dataset": dataset.id} | named).chosen_sample(workspace)
+    store = next((store for store in stores(workspace) if store.folder.name == key), None)
+    if chosen is None or store is None:
+        return False
+    contents = training_contents(workspace, dataset.id, chosen)
+    missing = contents[~store.holds(contents)]
+    failures = store.failures(final=True) if len(missing) else {}
+    return all(content in failures for content in to_bytes(missing))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 from functools import cache
 
 from engine.core.errors import InputError
@@ -35,6 +36,14 @@ def keep_freed_memory() -> None:
     mallopt(trim_threshold, 512 << 20)
     if not mallopt(mmap_threshold, 256 << 20):
         mallopt(mmap_threshold, 32 << 20)  # the most that older releases take
+
+
+def likely_device(wanted: str = "auto") -> str:
+    """Return what `choose_device` is going to say, without importing torch where the system shows no GPU."""
+    files = ("/dev/nvidia0", "/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
+    if wanted == "auto" and sys.platform == "linux" and not any(os.path.exists(path) for path in files):
+        return "cpu"
+    return "cpu" if wanted == "cpu" else choose_device(wanted)
 
 
 def choose_device(wanted: str = "auto") -> str:

@@ -119,8 +119,12 @@ class Settings(BaseModel):
             ) from error
 
     def changed(self, **values: Any) -> Self:  # noqa: ANN401 - any field's value
-        """Return a validated copy with some fields changed."""
-        return type(self).parse(self.model_dump() | values)
+        """Return a validated copy with some fields changed; these and those given before count as given."""
+        return type(self).parse(self.model_dump(exclude_unset=True) | values)
+
+    def given(self) -> dict[str, Any]:
+        """Return what was given, as JSON has it, also where it equals the default: a preset fits only the rest."""
+        return self.model_dump(mode="json", exclude_unset=True)
 
 
 Kind = Literal["int", "float", "bool", "choice", "text", "list"]
@@ -231,6 +235,27 @@ _ALIASES = {"n_clusters": ("num-clusters",), "random_state": ("seed",), "n_epoch
 _PARSERS: dict[Kind, Any] = {"int": int, "float": float, "text": str}
 
 
+class _Switch(argparse.Action):
+    """A flag that switches on, with one that switches off: --x and --no-x, or --no-x and --x for a setting `no_x`.
+
+    argparse's BooleanOptionalAction takes every flag that begins with --no- for one that switches off.
+    """
+
+    def __init__(self, option_strings: Sequence[str], dest: str, default: Any = None, help: str | None = None) -> None:  # noqa: ANN401
+        self.off = {_opposite(flag) for flag in option_strings}
+        flags = [*option_strings, *sorted(self.off)]
+        super().__init__(flags, dest, nargs=0, default=default, help=help)
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: object, option: str | None = None
+    ) -> None:
+        setattr(namespace, self.dest, option not in self.off)
+
+
+def _opposite(flag: str) -> str:
+    return f"--{flag.removeprefix('--no-')}" if flag.startswith("--no-") else f"--no-{flag.removeprefix('--')}"
+
+
 def add_flags(
     parser: argparse.ArgumentParser, model: type[Settings], *, prefix: str = "", skip: Collection[str] = ()
 ) -> None:
@@ -248,7 +273,7 @@ def add_flags(
             "help": f"{control.help} (default: {control.default})".replace("%", "%%"),
         }
         if control.kind == "bool":
-            group.add_argument(*flags, action=argparse.BooleanOptionalAction, **options)
+            group.add_argument(*flags, action=_Switch, **options)
         elif control.kind == "choice":
             group.add_argument(*flags, type=type(control.choices[0]), choices=control.choices, **options)
         elif control.kind == "list":

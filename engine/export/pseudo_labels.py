@@ -218,7 +218,7 @@ def _write_samples(
     path: Path, part: SplitLabels, clusters: NDArray[Any], names: LabelNames, contents: Ids, paths: Sequence[bytes]
 ) -> Path:
     """Write one split: every sample a line, path and content id last."""
-    table = np.array(["False", "True", ""], object)
+    table = np.array(["0", "1", ""], object)
     right = np.where(part.judged, (part.labels == part.truth).astype(np.int64), 2)
     write_csv(
         path,

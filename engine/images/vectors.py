@@ -1,4 +1,4 @@
-"""Vectors that were made elsewhere: .npz, .npy and .parquet files, checked before anything is kept.
+"""Vectors that were made elsewhere: .npz, .npy, .parquet and .pt files, checked before anything is kept.
 
 A vector without an image is known by the id given for it, else by the hash of its row.
 """
@@ -18,15 +18,15 @@ from engine.core.errors import InputError
 from engine.core.files import content_id
 from engine.core.ids import Ids
 
-SUFFIXES = (".npz", ".npy", ".parquet")
+SUFFIXES = (".npz", ".npy", ".parquet", ".pt")
 _NAMES = {
-    "vectors": ("vectors", "vector", "embeddings", "embedding"),
+    "vectors": ("vectors", "vector", "embeddings", "embedding", "features"),
     "ids": ("ids", "id"),
     "labels": ("labels", "label"),
 }
 _HINT = (
     "Give .npz with `vectors` (n, d) and optional `ids` and `labels`, .npy with (n, d),"
-    " or .parquet with a column `vectors`."
+    " .parquet with a column `vectors`, or .pt with a tensor (n, d) or a dict of `features` and `labels`."
 )
 
 
@@ -78,7 +78,7 @@ def read_vectors(path: Path) -> VectorFile:
     if not path.is_file():
         raise InputError(f"The file {path} cannot be found.", "Check the path.")
     try:
-        found = {".npz": _npz, ".npy": _npy, ".parquet": _parquet}[path.suffix.lower()](path)
+        found = {".npz": _npz, ".npy": _npy, ".parquet": _parquet, ".pt": _pt}[path.suffix.lower()](path)
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
         if "pickle" in str(error).lower() or "object" in str(error).lower():
             raise InputError(f"{name} holds Python objects; they are not opened for safety.", _HINT) from error
@@ -105,6 +105,80 @@ def _npz(path: Path) -> dict[str, Any]:
 
 def _npy(path: Path) -> dict[str, Any]:
     return {"vectors": np.load(path, allow_pickle=False)}
+
+
+def _pt(path: Path) -> dict[str, Any]:
+    """Read tensors saved by torch; nothing in the file is executed."""
+    import pickle
+
+    import torch
+
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError) as error:
+        raise ValueError("it holds something other than tensors, or is cut short") from error
+    if isinstance(found, torch.Tensor):
+        return {"vectors": found.numpy()}
+    if isinstance(found, list | tuple):
+        found = dict(zip(("features", "labels"), found, strict=False))
+    if not isinstance(found, dict):
+        raise ValueError("it holds no tensors")
+    roles = _pick([name for name in found if isinstance(name, str)])
+    values = {role: found[name] for role, name in roles.items() if found[name] is not None}
+    return {
+        role: value.numpy() if isinstance(value, torch.Tensor) else np.asarray(value) for role, value in values.items()
+    }
+
+
+def read_features(place: Path) -> VectorFile:
+    """Read features where another program or a run left them, the parts for training and test one after the other.
+
+    Parameters
+    ----------
+    place : Path
+        A vector file; a folder with train_features and test_features, or features, of any suffix of `SUFFIXES`, its
+        labels inside or as train_labels.npy; a run with such a folder; or what comes before _train.pt and _test.pt.
+
+    Raises
+    ------
+    InputError
+        Nothing of the kind, or parts that do not fit together.
+    """
+    if place.is_file():
+        return read_vectors(place)
+    folder = place / "features" if (place / "features").is_dir() else place
+    found = [
+        (name, folder / f"{name}{suffix}")
+        for name in ("train_features", "test_features", "features")
+        for suffix in SUFFIXES
+        if (folder / f"{name}{suffix}").is_file()
+    ]
+    found += [("", path) for part in ("train", "test") if (path := Path(f"{place}_{part}.pt")).is_file()]
+    if not found:
+        raise InputError(f"There are no features at {place}.", f"{_HINT} Or a folder with train_features and such.")
+    parts = [read_vectors(path) for _, path in found]
+    labels = [
+        part.labels if part.labels is not None else _labels_beside(path, name)
+        for part, (name, path) in zip(parts, found, strict=True)
+    ]
+    widths = {part.vectors.shape[1] for part in parts}
+    if len(widths) > 1:
+        raise InputError(f"The features in {folder.name} differ in length: {sorted(widths)}.", "Name one file.")
+    ids = [name for part in parts for name in part.ids or ()]
+    truth = [name for part, of in zip(parts, labels, strict=True) for name in (of or [None] * len(part.vectors))]
+    whole = all(part.ids is not None for part in parts)
+    if whole:
+        _check_ids(folder.name, list(ids))
+    vectors = np.concatenate([part.vectors for part in parts])
+    return VectorFile(vectors, ids if whole else None, truth if any(truth) else None)
+
+
+def _labels_beside(path: Path, name: str) -> list[str | None] | None:
+    """Return the labels in train_labels.npy beside train_features, None where there is no such file."""
+    beside = path.with_name(f"{name.removesuffix('features')}labels.npy")
+    if not name or not beside.is_file():
+        return None
+    return _texts(beside.name, "labels", _npy(beside)["vectors"], len(read_vectors(path).vectors))
 
 
 def _parquet(path: Path) -> dict[str, Any]:

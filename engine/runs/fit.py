@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +13,32 @@ from numpy.typing import NDArray
 
 from engine.clustering.base import ClusterEstimator
 from engine.clustering.deep.estimator import DeepEstimator
+from engine.clustering.deep.forecast import duration, forecast
+from engine.clustering.deep.presets import DeepSettings
 from engine.clustering.registry import Method, find_method, method_title
+from engine.core.device import likely_device
 from engine.core.errors import InputError, KindredError
 from engine.core.labels import Labels
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import Settings
 from engine.core.workspace import Workspace
 from engine.embeddings.encoders.registry import find_encoder
+from engine.evaluation.generalisation import generalisation
 from engine.evaluation.scores import scores
 from engine.images.pixels import natural_side, read_pixels
 from engine.images.sources import shown
 from engine.runs.rows import Rows, embed_dataset, graph_of, train_and_test, truth_codes
 from engine.runs.run import Run, keep_final_checkpoint, kept_config, save_config, save_run
+from engine.runs.training import StartJudge, training_figures
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A training before it starts: the settings that will train, a sentence about it, and its seconds, about."""
+
+    resolved: DeepSettings
+    sentence: str
+    seconds: float
 
 
 def fit(
@@ -56,6 +71,8 @@ def fit(
     if method.takes == "images":
         return _fit_images(method, estimator, rows, workspace, progress, checkpoints)
     known = rows.training()
+    if isinstance(estimator, DeepEstimator):
+        estimator.judge = StartJudge(known.vectors)
     graph = graph_of(workspace, known, progress=progress) if estimator.wants_graph else None
     estimator.fit(known.vectors, neighbors=graph, progress=progress, checkpoints=checkpoints)
     if not len(rows.test):
@@ -156,6 +173,10 @@ def cluster(
     method = find_method(method_name)
     began = time.perf_counter()
     known = (config or {}) | configuration(rows, method.name, settings.model_dump(mode="json"), title)
+    known["given"] = sorted(settings.model_fields_set)
+    plan = planned(method, settings, rows)
+    if plan is not None:
+        known["resolved"] = plan.resolved.model_dump(mode="json")
     before = kept_config(folder)
     save_config(folder, known)
     try:
@@ -171,10 +192,13 @@ def cluster(
     results = measure(rows, labels) | {"seconds": times, "notes": estimator.notes_}
     if method.kind == "deep":
         results["references"] = references(rows, workspace, len(np.unique(labels[labels >= 0])), progress=progress)
+        results["training"] = _training(estimator, rows, labels)
     times["score"] = time.perf_counter() - began - times["cluster"]
     if method.kind == "deep":
         keep_final_checkpoint(folder)
     known["resolved"] = estimator.resolved_.model_dump(mode="json")
+    if method.kind == "deep":
+        results["resolved"] = known["resolved"]
     if estimator.encoder_ is not None:
         known["trained_embedding"] = _embed_with_trained(estimator, rows, workspace, progress)
     return save_run(
@@ -190,6 +214,38 @@ def cluster(
         split=rows.split,
         extra=estimator.extra_,
     )
+
+
+def planned(method: Method, settings: Settings, rows: Rows) -> Plan | None:
+    """Return what a training of these rows will be: None for a method that does not train.
+
+    Raises
+    ------
+    InputError
+        What these rows or this machine cannot do.
+    """
+    if not isinstance(settings, DeepSettings):
+        return None
+    apart = len(rows.test) and not method.trains_on_all(settings)
+    count, device = len(rows.train) if apart else len(rows), likely_device(settings.device).split(":")[0]
+    images = method.takes == "images"
+    side = (method.image_side(settings) or natural_side(rows.width, rows.height)) if images else 0
+    resolved = settings.trained(count, device, side=side)
+    columns = 3 * side * side if images else rows.vectors.shape[1]
+    return Plan(
+        resolved, forecast(settings, resolved, count, columns, device), duration(resolved, count, columns, device)
+    )
+
+
+def _training(estimator: ClusterEstimator, rows: Rows, labels: Labels) -> dict[str, Any]:
+    """Return what a training did on the training rows; see `training_figures`."""
+    known, truth = rows.training(), truth_codes(rows.truth)
+    codes = None if truth is None else truth[rows.train]
+    kept = labels[rows.train]
+    if not isinstance(estimator, DeepEstimator):
+        return training_figures(StartJudge(known.vectors), None, kept, kept, codes)
+    judge = estimator.judge if isinstance(estimator.judge, StartJudge) else StartJudge(known.vectors)
+    return training_figures(judge, estimator.start_labels_, estimator.trained_labels_, kept, codes)
 
 
 def configuration(rows: Rows, method: str, settings: dict[str, Any], title: str) -> dict[str, Any]:
@@ -215,5 +271,6 @@ def references(
         progress.update(len(found), 2, phase="references")
         values = {"n_clusters": max(1, min(n_clusters, len(rows))), "reduce": reduce}
         _, labels, _ = fit(method, method.settings_class.parse(values), rows, workspace)
-        found[name] = measure(rows, labels)["train"]
+        learned = generalisation(rows.training().vectors, labels[rows.train])
+        found[name] = measure(rows, labels)["train"] | {"generalisation": learned.score}
     return found

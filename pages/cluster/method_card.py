@@ -5,22 +5,27 @@ Fast methods answer in place and are kept as a run by one click; what takes long
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
+from engine.clustering.deep.published import published, read_settings
 from engine.clustering.registry import DEFAULT_METHOD, METHODS, Method, find_method
 from engine.core.errors import KindredError
 from engine.core.settings import Settings
 from engine.core.workspace import Workspace
 from engine.evaluation.scores import scores
 from engine.jobs.tasks.clustering import ClusterRequest, cluster_images
-from engine.runs.fit import fit
+from engine.runs.fit import fit, planned
 from engine.runs.rows import Rows, truth_codes
-from engine.runs.run import Run
+from engine.runs.run import Run, open_run
+from engine.runs.training import training_table
 from pages.cluster.search_panel import search_panel
 from pages.cluster.training_view import largest_clusters, size_bars, training_view
 from pages.shared import forms
@@ -77,9 +82,7 @@ def method_card(now: Current) -> None:
         most = max(3, min(len(rows) - 1, max(60, 4 * classes)))
         within = {"n_clusters": (2, most)} if method.counts_clusters else {}
         try:
-            settings = forms.draw(
-                method.settings_class, key=f"method_{method.name}", values=starts, columns=3, within=within
-            )
+            settings = _draw_settings(method, rows, starts, within)
         except KindredError as error:
             show_error(error)
             return
@@ -89,6 +92,39 @@ def method_card(now: Current) -> None:
             _in_a_job(now, rows, method, settings)
         with st.expander("Search for the best settings", icon=":material/manage_search:"):
             search_panel(now, method, settings)
+
+
+def _draw_settings(
+    method: Method, rows: Rows, starts: Mapping[str, Any], within: Mapping[str, tuple[float, float]]
+) -> Settings:
+    """Draw the method's settings; those of a training that nobody touched stand at what suits the data."""
+    key, model = f"method_{method.name}", method.settings_class
+    if method.kind == "fast":
+        return forms.draw(model, key=key, values=starts, columns=3, within=within)
+    names = published(method.name)
+    if names:
+        st.selectbox(
+            "Settings of the paper for",
+            names,
+            index=None,
+            key=f"{key}_published",
+            placeholder="none: what suits the data",
+            on_change=_give_published,
+            args=(method.name, key),
+            persist_state="session",
+            width=320,
+        )
+
+    def fitted(settings: Settings) -> Mapping[str, Any]:
+        plan = planned(method, settings, rows)
+        return (settings if plan is None else plan.resolved).model_dump()
+
+    return forms.draw_fitted(model, fitted, key=key, values=starts, columns=3, within=within)
+
+
+def _give_published(method: str, key: str) -> None:
+    name = st.session_state[f"{key}_published"]
+    forms.give(key, read_settings(method, name) if name else {})
 
 
 def is_live(method: Method, settings: Settings, rows: Rows) -> bool:
@@ -121,7 +157,7 @@ def keep(now: Current, rows: Rows, method: Method, settings: Settings) -> Run:
             dataset=rows.dataset.id,
             config_key=rows.embedding.config_key,
             method=method.name,
-            settings=settings.model_dump(mode="json"),
+            settings=settings.given(),
         ),
     )
 
@@ -147,6 +183,9 @@ def _in_a_job(now: Current, rows: Rows, method: Method, settings: Settings) -> N
         return
     job_view(job)
     start_run = _start_run(now, method, settings)
+    plan = planned(method, settings, rows)
+    if plan is not None:
+        st.caption(escape(plan.sentence))
     if pressed(f"Start {method.title}", icon=":material/play_arrow:", disabled=start_run is None):
         start_clustering(now.workspace, now.dataset, now.configuration.key, method, settings, start_run=start_run or "")
         st.rerun()
@@ -156,6 +195,20 @@ def _in_a_job(now: Current, rows: Rows, method: Method, settings: Settings) -> N
             choose(run=job.folder.name)
             st.rerun()
         right.caption(f"{escape(job.title)}: {count(int(job.result.get('n_clusters', 0)), 'cluster')}")
+        _what_training_did(job.folder)
+
+
+def _what_training_did(folder: Path) -> None:
+    """Show the scores of a training's start and end beside its references."""
+    results = open_run(folder).results
+    table = training_table(results)
+    if not table:
+        return
+    st.dataframe(pd.DataFrame(table).dropna(axis="columns", how="all").round(3), hide_index=True, width="stretch")
+    training = results["training"]
+    if training["changed"] is not None:
+        kept = " The start was better and is what the run holds." if training["handed_back"] else ""
+        st.caption(f"Training changed the cluster of {training['changed']:.1%} of the images.{kept}")
 
 
 def _start_run(now: Current, method: Method, settings: Settings) -> str | None:

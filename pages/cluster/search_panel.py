@@ -50,7 +50,7 @@ def search_panel(now: Current, method: Method, settings: Settings) -> None:
             now.dataset,
             config_key=now.configuration.key,
             method=method.name,
-            settings=settings.model_dump(mode="json"),
+            settings=settings.given(),
             how=how,
             trials=int(trials),
             epochs=int(epochs),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
 import streamlit as st
 
+from engine.core.errors import KindredError
 from engine.core.settings import Control, Settings, controls
 
 Model = TypeVar("Model", bound=Settings)
@@ -54,6 +55,95 @@ def draw(
     return model.parse(chosen)
 
 
+def draw_fitted(
+    model: type[Model],
+    fitted: Callable[[Model], Mapping[str, Any]],
+    *,
+    key: str,
+    values: Mapping[str, Any] | None = None,
+    within: Mapping[str, tuple[float, float]] | None = None,
+    columns: int = 2,
+) -> Model:
+    """Draw a model's controls, those that nobody touched at the values that will be used, and return what was given.
+
+    Parameters
+    ----------
+    model, key, values, within, columns
+        As in `draw`; `values` count as given.
+    fitted : function
+        From the settings that were given to the values of all that will be used.
+
+    Raises
+    ------
+    InputError
+        A combination that the model refuses.
+    """
+    touched = _collect(model, key)
+    given = {**(values or {}), **touched}
+    settings = model.parse(given)
+    try:
+        used = dict(fitted(settings))
+    except KindredError:  # the caller learns of it, too, and says it; the controls stay so that it can be mended
+        used = settings.model_dump()
+    shown = [_narrow(control, within or {}) for control in controls(model)]
+    _fitted_rows([control for control in shown if not control.advanced], key, used, columns)
+    advanced = [control for control in shown if control.advanced]
+    if advanced:
+        with st.expander("More settings"):
+            _fitted_rows(advanced, key, used, columns)
+    if touched:
+        st.button(
+            "Back to what suits the data",
+            key=f"{key}_back",
+            icon=":material/undo:",
+            type="tertiary",
+            on_click=give,
+            args=(key, {}),
+        )
+    return settings
+
+
+def give(key: str, values: Mapping[str, Any]) -> None:
+    """Let the controls of a form drawn by `draw_fitted` hold these values as a person's, and no others."""
+    _touched(key).clear()
+    for name, value in values.items():
+        _touched(key)[name] = value
+        st.session_state[f"{key}_{name}"] = value
+
+
+def _touched(key: str) -> dict[str, Any]:
+    """Return the values that a person gave in a form, by name."""
+    found: dict[str, Any] = st.session_state.setdefault(f"{key}_given", {})
+    return found
+
+
+def _collect(model: type[Settings], form: str) -> dict[str, Any]:
+    """Note what a person moved since the controls were drawn: what is no longer where the form had put it."""
+    touched, shown = _touched(form), st.session_state.get(f"{form}_shown", {})
+    for name in model.model_fields:
+        key = f"{form}_{name}"
+        if key in st.session_state and (name in touched or st.session_state[key] != shown.get(name)):
+            touched[name] = st.session_state[key]
+    return touched
+
+
+def _fitted_rows(wanted: list[Control], form: str, used: Mapping[str, Any], columns: int) -> None:
+    touched, shown = _touched(form), st.session_state.setdefault(f"{form}_shown", {})
+    for first in range(0, len(wanted), columns):
+        cells = st.columns(columns)
+        for control, cell in zip(wanted[first : first + columns], cells, strict=False):
+            name = control.name
+            key, value = f"{form}_{name}", touched.get(name, used[name])
+            if name not in touched or key not in st.session_state:
+                st.session_state[key] = _bounded(control, value) if control.kind in ("int", "float") else value
+            shown[name] = st.session_state[key]
+            with cell:
+                _draw_one(control, key, None, held=True)
+                if name not in touched and value != control.default:
+                    told = f"{value:.3g}" if isinstance(value, float) else str(value)
+                    st.caption(f"chosen for your data: {told}")
+
+
 def _narrow(control: Control, within: Mapping[str, tuple[float, float]]) -> Control:
     if control.name not in within:
         return control
@@ -73,11 +163,13 @@ def _rows(wanted: list[Control], key: str, start: Mapping[str, Any], columns: in
     return chosen
 
 
-def _draw_one(control: Control, key: str, value: Any) -> Any:  # noqa: ANN401 - any setting's value
+def _draw_one(control: Control, key: str, value: Any, *, held: bool = False) -> Any:  # noqa: ANN401
+    """Draw a control that starts at `value`, or that stands where the session holds it."""
     if control.optional and control.kind in ("int", "float"):
         return _optional(control, key, value)
+    common: dict[str, Any] = {"key": key, "help": control.help, "persist_state": "session"}
     if control.kind == "bool":
-        return st.toggle(control.label, value=bool(value), key=key, help=control.help, persist_state="session")
+        return st.toggle(control.label, value=bool(value), **common)
     if control.kind == "choice":
         options = [None, *control.choices] if control.optional else list(control.choices)
         return st.selectbox(
@@ -85,12 +177,10 @@ def _draw_one(control: Control, key: str, value: Any) -> Any:  # noqa: ANN401 - 
             options,
             index=options.index(value) if value in options else 0,
             format_func=lambda option: "automatic" if option is None else str(option),
-            key=key,
-            help=control.help,
-            persist_state="session",
+            **common,
         )
     if control.kind in ("int", "float"):
-        return _number(control, key, value)
+        return _number(control, key, value, held=held)
     if control.kind == "list":
         text = st.text_input(
             control.label,
@@ -112,7 +202,7 @@ def _draw_one(control: Control, key: str, value: Any) -> Any:  # noqa: ANN401 - 
             persist_state="session",
         )
         return picked or (None if control.optional else "")
-    text = st.text_input(control.label, value=value or "", key=key, help=control.help, persist_state="session")
+    text = st.text_input(control.label, value=value or "", **common)
     return text or (None if control.optional else "")
 
 
@@ -130,19 +220,28 @@ def _optional(control: Control, key: str, value: Any) -> Any:  # noqa: ANN401
     return _number(control, key, fallback if value is None else value)
 
 
-def _number(control: Control, key: str, value: Any) -> Any:  # noqa: ANN401
+def _bounded(control: Control, value: Any) -> Any:  # noqa: ANN401
+    """Return a number within the control's bounds, of its kind."""
+    kind = int if control.kind == "int" else float
+    if control.minimum is None or control.maximum is None:
+        return kind(value)
+    return min(max(kind(value), kind(control.minimum)), kind(control.maximum))
+
+
+def _number(control: Control, key: str, value: Any, *, held: bool = False) -> Any:  # noqa: ANN401
     kind = int if control.kind == "int" else float
     low: Any = None if control.minimum is None else kind(control.minimum)
     high: Any = None if control.maximum is None else kind(control.maximum)
-    value = kind(value) if low is None or high is None else min(max(kind(value), low), high)
     step = kind(control.step) if control.step else _step(control, low, high)
     common: dict[str, Any] = {"key": key, "help": control.help, "persist_state": "session"}
+    if not held:
+        common["value"] = _bounded(control, value)
     wide = low is None or high is None or control.log or (high - low) / step > 2000
     if wide:
         shape = "%d" if kind is int else "%g"
-        return st.number_input(control.label, low, high, value, step=step, format=shape, **common)
+        return st.number_input(control.label, low, high, step=step, format=shape, **common)
     shape = "%d" if kind is int else "%g"
-    return st.slider(control.label, low, high, value, step=step, format=shape, **common)
+    return st.slider(control.label, low, high, step=step, format=shape, **common)
 
 
 def _step(control: Control, low: float | None, high: float | None) -> Any:  # noqa: ANN401

@@ -81,7 +81,7 @@ def start_clustering(
         dataset,
         config_key=config_key,
         method=method.name,
-        settings=settings.model_dump(mode="json"),
+        settings=settings.given(),
         start_run=start_run,
         title=title,
     )

@@ -27,6 +27,8 @@ from engine.core.settings import Settings, controls
 
 FORMAT = 1
 KEPT = 3
+# Settings that say how long a training is, or that a preset derives from that.
+LENGTH = {"n_epochs", "warmup_epochs", "warmup_steps", "min_steps"}
 _NAME = re.compile(r"checkpoint_epoch(\d+)\.pt")
 _DAMAGE = (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError, zipfile.BadZipFile, OSError)
 
@@ -95,7 +97,7 @@ def save_checkpoint(folder: Path, epoch: int, payload: Mapping[str, Any]) -> Pat
 
 
 def refuse_other(path: Path, loaded: Mapping[str, Any], *, method: str, settings: Mapping[str, Any], data: str) -> None:
-    """Refuse a checkpoint of another method, configuration or table.
+    """Refuse a checkpoint of another method, configuration or table; more epochs than it was made for go on from it.
 
     Raises
     ------
@@ -106,9 +108,10 @@ def refuse_other(path: Path, loaded: Mapping[str, Any], *, method: str, settings
     if loaded["method"] != method:
         raise CheckpointError(f"{path.name} belongs to {loaded['method']}, not to {method}.", hint)
     stored: dict[str, Any] = json.loads(loaded["settings"])
+    longer = settings.get("n_epochs", 0) > stored.get("n_epochs", 0)
     for name in [*settings, *(name for name in stored if name not in settings)]:
         before, now = stored.get(name), settings.get(name)
-        if before != now:
+        if before != now and not (longer and name in LENGTH):
             raise CheckpointError(
                 f"{path.name} was made with another configuration: {name} was {before!r}, now it is {now!r}.", hint
             )

@@ -5,6 +5,7 @@ A method writes `_network`, `_task` and `_infer`. No torch at import, so that se
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -14,7 +15,8 @@ from numpy.typing import NDArray
 
 from engine.clustering.base import ClusterEstimator
 from engine.clustering.deep.diagnosis import collapse, did_not_train, worse_than_start
-from engine.clustering.deep.presets import WarmStartSettings, raised_batch
+from engine.clustering.deep.forecast import forecast
+from engine.clustering.deep.presets import WarmStartSettings, not_kept, raised_batch
 from engine.clustering.deep.start_labels import starting_labels
 from engine.core.errors import CheckpointError, InputError
 from engine.core.labels import Labels
@@ -47,6 +49,11 @@ class DeepEstimator(ClusterEstimator):
         The loss of each optimiser step.
     start_labels_ : (n,) int32 or None
         The clustering that the warm start fitted.
+    trained_labels_ : (n,) int32
+        What the trained network said, also where `labels_` are those of the start.
+    judge : function or None
+        Set by the caller before `fit`: told the labels of the start and those of the trained network, it returns a
+        sentence where the training made things worse. The start's network is handed back then.
     """
 
     name: ClassVar[str]
@@ -58,6 +65,8 @@ class DeepEstimator(ClusterEstimator):
     resolved_: WarmStartSettings
     losses_: NDArray[np.float32]
     start_labels_: Labels | None = None
+    trained_labels_: Labels
+    judge: Callable[[Labels, Labels], str | None] | None = None
     _given: Labels | None = None
     _model: Any
     _normaliser: Normaliser
@@ -99,6 +108,8 @@ class DeepEstimator(ClusterEstimator):
 
         device = training_device(self.settings.device, progress, self.notes_)
         settings = self.resolved_ = self.settings.resolved(len(array), device.type)
+        progress.say(forecast(self.settings, settings, len(array), array.shape[1], device.type))
+        self._note(not_kept(self.settings, settings, len(array)), progress)
         self._note(self._batch_sentence(len(array)), progress)
         graph = neighbors
         if settings.graph_neighbors:
@@ -129,15 +140,24 @@ class DeepEstimator(ClusterEstimator):
             )
             if start is not None and not run.resumed:
                 task.warm_start(run, start, array)
+                run.keep_start()
             result = run.train()
         self.losses_ = result.losses
         self.notes_ += result.notes
         self._model = (run.teacher or run.model).eval().requires_grad_(False)
         inference = self._label(task, progress)
-        self.extra_ = dict(inference.extra)
+        self.trained_labels_ = inference.classes
         self._note(self._untrained(inference.classes, run.starting_loss), progress)
-        if start is not None and graph is not None:
+        if start is not None and self.judge is not None:
+            worse = self.judge(start, inference.classes)
+            if worse is not None and run.start is not None:
+                self._model.load_state_dict(run.start)
+                inference = self._label(task, progress)
+                worse += " The clustering that training started from is handed back."
+            self._note(worse, progress)
+        elif start is not None and graph is not None:
             self._note(worse_than_start(start, inference.classes, graph.indices), progress)
+        self.extra_ = dict(inference.extra)
         self._note(collapse(inference.classes, settings.n_clusters), progress)
         return inference.classes, inference.confidence
 
@@ -176,6 +196,8 @@ class DeepEstimator(ClusterEstimator):
 
     def _batch_sentence(self, n: int) -> str | None:
         """Return what to tell about the batch size."""
+        if "batch_size" in self.settings.model_fields_set:
+            return None
         return raised_batch(self.settings.batch_size, self.resolved_.batch_size, self.resolved_.n_clusters)
 
     def _untrained(self, classes: Labels, starting_loss: float | None) -> str | None:
@@ -200,7 +222,7 @@ class DeepEstimator(ClusterEstimator):
         state = {
             "format": FORMAT,
             "method": self.name,
-            "settings": self.settings.model_dump_json(),
+            "settings": self.settings.model_dump_json(exclude_unset=True),
             "resolved": self.resolved_.model_dump_json(),
             "model": self._model.state_dict(),
             "normaliser": self._normaliser.state(),

@@ -2,7 +2,8 @@
 
 Published values assume 50,000 images and a GPU. `preset="data"` keeps them as upper bounds and resolves
 epochs, batch, neighbours and warm-up for the number of images at hand; `preset="paper"` uses them as
-they stand and refuses what cannot work. Nothing here imports torch.
+they stand and refuses what cannot work. What a person gave is kept by both, also where it equals the default.
+Nothing here imports torch.
 """
 
 from __future__ import annotations
@@ -28,11 +29,30 @@ class DeepSettings(Settings):
     n_clusters: int = setting(10, "How many clusters to form.", ge=2, le=2000)
     preset: Preset = setting(
         "data",
-        "data: fit epochs, batch, neighbours and warm-up to the number of images and the machine; "
-        "paper: the published values as they stand.",
+        "data: fit what you did not set to the number of images and the machine; "
+        "paper: the published values as they stand, without a warm start.",
     )
     random_state: int = setting(0, "Seed of every random draw.", ge=0, le=2**31 - 1, advanced=True)
     device: str = setting("auto", "Where to train: auto, cpu, cuda, cuda:1 or mps.", advanced=True, runtime=True)
+
+    def trained(self, n: int, device: str, *, side: int = 0) -> Self:
+        """Return the settings that train `n` images on "cpu", "cuda" or "mps"; `side` is the images' edge in pixels.
+
+        Raises
+        ------
+        InputError
+            What cannot be trained so.
+        """
+        raise NotImplementedError
+
+    def multiply_adds(self, n: int, columns: int) -> float:
+        """Return the multiplications of a step of these resolved settings, about, for inputs of `columns` numbers."""
+        raise NotImplementedError
+
+    @property
+    def steps_before(self) -> int:
+        """Steps of a warm start, beside those of `n_epochs`."""
+        return 0
 
 
 class WarmStartSettings(DeepSettings):
@@ -76,9 +96,23 @@ class WarmStartSettings(DeepSettings):
         return "l2", 0
 
     @property
+    def start(self) -> WarmStart:
+        """The warm start that is made: the papers make none, so the preset "paper" makes only one that was given."""
+        return "none" if self.preset == "paper" and "warm_start" not in self.model_fields_set else self.warm_start
+
+    @property
+    def steps_before(self) -> int:
+        """Steps of the warm start."""
+        return 0 if self.start == "none" else self.warm_start_steps
+
+    @property
     def graph_neighbors(self) -> int:
         """Neighbours of each image that `fit` reads, 0 where it reads none."""
-        return SMOOTH_NEIGHBORS if self.warm_start != "none" else 0
+        return SMOOTH_NEIGHBORS if self.start != "none" else 0
+
+    def trained(self, n: int, device: str, *, side: int = 0) -> Self:
+        """Return `resolved(n, device)`."""
+        return self.resolved(n, device)
 
     def resolved(self, n: int, device: str) -> Self:
         """Return the settings as they will be used for `n` images on "cpu", "cuda" or "mps".
@@ -92,18 +126,25 @@ class WarmStartSettings(DeepSettings):
             Fewer than two images per cluster; K larger than the batch; with "paper", a batch beyond n.
         """
         check_enough(n, self.n_clusters)
-        fitted = self
+        fitted, given = self, self.model_fields_set
         if self.preset == "data":
             wanted = self.for_data | (self.for_cpu if device == "cpu" else {})
-            fitted = self.changed(**{name: value for name, value in wanted.items() if unchanged(self, name)})
+            fitted = self.changed(**{name: value for name, value in wanted.items() if name not in given})
         batch = batch_for(
-            self.preset, fitted.batch_size, n, n_clusters=self.n_clusters, per_cluster=self.batch_per_cluster
+            self.preset,
+            fitted.batch_size,
+            n,
+            n_clusters=self.n_clusters,
+            per_cluster=self.batch_per_cluster,
+            given="batch_size" in given,
         )
         n_epochs = fitted.n_epochs
-        if self.preset == "data" and unchanged(self, "n_epochs"):
+        if self.preset == "data" and "n_epochs" not in given:
             needed = math.ceil(fitted.least_steps / steps_per_epoch(n, batch))
             n_epochs = max(needed, LEAST_EPOCHS if device == "cpu" else n_epochs)
-        return fitted.changed(batch_size=batch, n_epochs=n_epochs, warm_start_steps=warm_start_for(self))
+        return fitted.changed(
+            batch_size=batch, n_epochs=n_epochs, warm_start=self.start, warm_start_steps=warm_start_for(self)
+        )
 
 
 def check_enough(n: int, n_clusters: int) -> None:
@@ -120,8 +161,12 @@ def check_enough(n: int, n_clusters: int) -> None:
         )
 
 
-def batch_for(preset: Preset, published: int, n: int, *, n_clusters: int, per_cluster: int = 1) -> int:
+def batch_for(
+    preset: Preset, published: int, n: int, *, n_clusters: int, per_cluster: int = 1, given: bool = False
+) -> int:
     """Return the batch size for `n` images: min(published, n // 2), raised to `per_cluster` x K where n allows.
+
+    One that a person gave is kept where there are so many images.
 
     Parameters
     ----------
@@ -142,8 +187,8 @@ def batch_for(preset: Preset, published: int, n: int, *, n_clusters: int, per_cl
             f"The batch of {published:,} is larger than the {n:,} images.",
             'Choose the preset "data" or a smaller batch size.',
         )
-    batch = published if preset == "paper" else min(published, n // 2)
-    if preset == "data":
+    batch = published if preset == "paper" else published if given and published <= n else min(published, n // 2)
+    if preset == "data" and not given:
         batch = max(batch, min(per_cluster * n_clusters, n // 2))
     if batch < n_clusters:
         raise InputError(
@@ -155,15 +200,24 @@ def batch_for(preset: Preset, published: int, n: int, *, n_clusters: int, per_cl
     return batch
 
 
-def raised_batch(given: int, batch: int, n_clusters: int) -> str | None:
-    """Return a sentence when the preset raised the batch above what was given, else None."""
-    if batch <= given:
+def raised_batch(published: int, batch: int, n_clusters: int) -> str | None:
+    """Return a sentence when the preset raised the batch above the published one, else None."""
+    if batch <= published:
         return None
-    return f"The batch was raised from {given:,} to {batch:,} so that it can show each of the {n_clusters:,} clusters."
+    return (
+        f"The batch was raised from {published:,} to {batch:,} so that it can show each of the {n_clusters:,} clusters."
+    )
 
 
-def neighbors_for(preset: Preset, published: int, n: int, n_clusters: int) -> int:
-    """Return k for `n` images: min(published, n // (2 K)), at least 5 and below n.
+def not_kept(settings: Settings, resolved: Settings, n: int) -> str | None:
+    """Return a sentence that names the given settings that `n` images do not allow, None where all are kept."""
+    wanted, found = settings.model_dump(exclude_unset=True), resolved.model_dump()
+    other = [f"{name} is {found[name]} instead of {value}" for name, value in wanted.items() if found[name] != value]
+    return f"With {n:,} images {', '.join(other)}." if other else None
+
+
+def neighbors_for(preset: Preset, published: int, n: int, n_clusters: int, *, given: bool = False) -> int:
+    """Return k for `n` images: min(published, n // (2 K)), at least 5 and below n; one that was given only below n.
 
     Raises
     ------
@@ -177,19 +231,20 @@ def neighbors_for(preset: Preset, published: int, n: int, n_clusters: int) -> in
                 f'Choose the preset "data" or at most {max(n - 1, 1)} neighbours.',
             )
         return published
-    return max(1, min(max(5, min(published, n // (2 * n_clusters))), published, n - 1))
+    wanted = published if given else max(5, min(published, n // (2 * n_clusters)))
+    return max(1, min(wanted, published, n - 1))
 
 
-def epochs_for(preset: Preset, published: int, n: int, *, batch_size: int, min_steps: int) -> int:
-    """Return max(published epochs, the epochs that make `min_steps` optimiser steps)."""
-    if preset == "paper":
+def epochs_for(preset: Preset, published: int, n: int, *, batch_size: int, min_steps: int, given: bool = False) -> int:
+    """Return max(published epochs, the epochs that make `min_steps` optimiser steps); those given where they are."""
+    if preset == "paper" or given:
         return published
     return max(published, math.ceil(min_steps / steps_per_epoch(n, batch_size)))
 
 
-def warmup_for(preset: Preset, published: int, n_epochs: int) -> int:
-    """Return warm-up epochs: the published ones, at most a tenth of the run."""
-    return published if preset == "paper" else min(published, n_epochs // 10)
+def warmup_for(preset: Preset, published: int, n_epochs: int, *, given: bool = False) -> int:
+    """Return warm-up epochs: those given; the published ones, which "data" keeps below a tenth of the run."""
+    return published if preset == "paper" or given else min(published, n_epochs // 10)
 
 
 def warm_start_for(settings: WarmStartSettings) -> int:
@@ -198,7 +253,7 @@ def warm_start_for(settings: WarmStartSettings) -> int:
     A network learns 50 clusters more slowly than 10: on 50 planted families CPP ended at .77 after 150 steps of
     warm start and at .92, where it had started, after 400.
     """
-    if settings.preset == "paper" or not unchanged(settings, "warm_start_steps"):
+    if settings.preset == "paper" or "warm_start_steps" in settings.model_fields_set:
         return settings.warm_start_steps
     return round(settings.warm_start_steps * min(max(settings.n_clusters / 20, 1), 10))
 
@@ -206,8 +261,3 @@ def warm_start_for(settings: WarmStartSettings) -> int:
 def steps_per_epoch(n: int, batch_size: int) -> int:
     """Return full batches per epoch; the rest of each epoch's shuffle waits for the next one."""
     return max(1, n // batch_size)
-
-
-def unchanged(settings: Settings, name: str) -> bool:
-    """Return whether a setting stands at its published default, so that the preset may fit it."""
-    return bool(getattr(settings, name) == type(settings).model_fields[name].default)

@@ -1,6 +1,7 @@
 """Settings of a method as a file: a paper's own for one of its data sets, by name, or a person's, by path.
 
-A file is a JSON object of setting names and values; what it leaves out stays at the default.
+A file is a JSON object of setting names and values; what it leaves out stays at the default. A run's config.json and a
+search's best_hyperparameters.json are such files, too.
 """
 
 from __future__ import annotations
@@ -39,4 +40,8 @@ def read_settings(method: str, name: str) -> dict[str, Any]:
     found = read_json(path)
     if not isinstance(found, dict):
         raise InputError(f"{path.name} is not an object of settings.", 'Such as {"n_epochs": 100}.')
-    return found
+    kept = found.get("settings")
+    if not isinstance(kept, dict):
+        return found
+    # A run's config.json, or the best of a search: what was given there.
+    return {name: value for name, value in kept.items() if name in found.get("given", kept)}

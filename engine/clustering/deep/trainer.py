@@ -30,6 +30,7 @@ from engine.clustering.deep.checkpoints import (
     save_checkpoint,
 )
 from engine.clustering.deep.data import BatchOrder
+from engine.clustering.deep.forecast import human_time
 from engine.clustering.deep.plan import TrainingPlan, ema_momentum, make_optimiser, rate_factor
 from engine.core.device import choose_device, threads
 from engine.core.errors import StorageError, TrainingError
@@ -139,6 +140,8 @@ class Trainer:
         A checkpoint was loaded.
     starting_loss : float or None
         What `measure_start` saw.
+    start : dict of str to tensor, or None
+        The state of the network that gives labels, as the warm start left it; see `keep_start`.
 
     Raises
     ------
@@ -176,6 +179,7 @@ class Trainer:
         self.losses: list[float] = []
         self.notes: list[str] = []
         self.starting_loss: float | None = None
+        self.start: dict[str, Tensor] | None = None
         self._waiting: list[Terms] = []
         self._snapshot_seconds = 0.0
         self._estimated = False
@@ -204,6 +208,11 @@ class Trainer:
         """
         if self.starting_loss is None:
             self.starting_loss = self.task.starting_loss(self)
+
+    def keep_start(self) -> None:
+        """Keep a copy of the network that gives labels as it stands, for a training that makes it worse."""
+        state = (self.teacher or self.model).state_dict()
+        self.start = {name: value.detach().cpu().clone() for name, value in state.items()}
 
     def loss_of_first_batch(self) -> float:
         """Return the loss of the first rows as the network stands; no state of the run changes."""
@@ -407,6 +416,7 @@ class Trainer:
             "rng": generator_states(self.device, self.rng, self.generator),
             "losses": torch.tensor(self.losses),
             "starting_loss": self.starting_loss,
+            "start": self.start,
             "task": self.task.state(),
         }
 
@@ -428,6 +438,7 @@ class Trainer:
         self.step, self.parts = int(loaded["step"]), int(loaded["parts"])
         self.losses = loaded["losses"].tolist()
         self.starting_loss = loaded["starting_loss"]
+        self.start = loaded.get("start")
         other = "" if loaded["device"] == self.device.type else f", made on {loaded['device']}: not bit for bit"
         self._tell(f"Resumed at step {self.step:,} of {self.total_steps:,}{other}.")
         return True
@@ -454,8 +465,3 @@ def out_of_memory(error: RuntimeError) -> bool:
     """Return whether `error` says that the device's memory ran out."""
     words = str(error)
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in words or "out of memory" in words
-
-
-def human_time(seconds: float) -> str:
-    """Return "40 seconds" or "3 minutes"."""
-    return f"{max(round(seconds), 1)} seconds" if seconds < 100 else f"{round(seconds / 60)} minutes"

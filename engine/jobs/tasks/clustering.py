@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,20 @@ class ClusterRequest(EmbeddedRequest):
     results_dir: str = setting("", "Where a new run's folder is made; the library when empty.", runtime=True)
     arguments: tuple[str, ...] = setting((), "The command line's flags, for a resume.", runtime=True)
     seconds: dict[str, float] = setting({}, "How long earlier steps took, kept beside this one's.", runtime=True)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Read the request; of a run's whole settings those count that were given.
+
+        Older runs did not note them: there a value that is not the default was given.
+        """
+        values = config.get("settings")
+        if isinstance(values, Mapping) and "given" in config:
+            values = {name: value for name, value in values.items() if name in config["given"]}
+        elif isinstance(values, Mapping) and "format" in config:
+            plain = find_method(str(config.get("method"))).settings_class().model_dump(mode="json")
+            values = {name: value for name, value in values.items() if name not in plain or value != plain[name]}
+        return super().from_config(dict(config) | ({} if values is None else {"settings": values}))
 
 
 @dataclass(frozen=True)

@@ -239,7 +239,7 @@ def search_settings(workspace: Workspace, request: SearchRequest, progress: Prog
             "metric": known["metric"],
             "best_score": search.best_score_,
             "best_params": search.best_params_,
-            "best_settings": search.best_settings_.model_dump(mode="json"),
+            "best_settings": search.best_settings_.given(),
             "trials": search.trials_,
             "importances": search.importances(),
         },

@@ -254,6 +254,7 @@ class HyperparameterSearch:
             "best_score": self.best_score_,
             "best_params": self.best_params_,
             "settings": self.best_settings_.model_dump(mode="json"),
+            "given": sorted(self.best_settings_.model_fields_set),
         }
         stamp = datetime.now(UTC).strftime("%Y%m%d_%H%M%S")
         write_json(folder / "best_hyperparameters.json", summary)

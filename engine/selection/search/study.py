@@ -97,8 +97,9 @@ def best_trial(study: Study) -> Any:  # noqa: ANN401 - an Optuna trial
 
 
 def trial_row(trial: Any, dimensions: list[Dimension]) -> dict[str, Any]:  # noqa: ANN401 - an Optuna trial
-    """Return what a table shows of a finished trial; the score is None where it is not complete."""
+    """Return what a table shows of a finished trial, its settings as they ran; score None: not complete."""
     kept = trial.user_attrs
+    resolved = kept.get("resolved", {})
     return {
         "number": trial.number,
         "state": trial.state.name.lower(),
@@ -108,7 +109,9 @@ def trial_row(trial: Any, dimensions: list[Dimension]) -> dict[str, Any]:  # noq
         "n_clusters": kept.get("n_clusters"),
         "noise_share": kept.get("noise_share"),
         "error": kept.get("error", ""),
-        "params": {dimension.name: trial.params.get(dimension.name) for dimension in dimensions},
+        "params": {
+            dimension.name: resolved.get(dimension.name, trial.params.get(dimension.name)) for dimension in dimensions
+        },
     }
 
 

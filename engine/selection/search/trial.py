@@ -52,6 +52,7 @@ class TrialScorer:
     def final(self, trial: Any, estimator: ClusterEstimator, seconds: float) -> float:  # noqa: ANN401 - Optuna
         """Return the trial's score and keep what its row shows."""
         labels = estimator.labels_
+        trial.set_user_attr("resolved", estimator.resolved_.model_dump(mode="json"))
         trial.set_user_attr("seconds", seconds)
         trial.set_user_attr("balance", balance(labels))
         trial.set_user_attr("n_clusters", len(np.unique(labels[labels >= 0])))

@@ -81,7 +81,7 @@ def test_the_files_and_their_columns(run, tmp_path):
         assert columns["content_hash"] == to_hex(run["contents"][list(rows)])
         for at, row in enumerate(rows):
             noise = run["assignments"][row] < 0
-            assert columns["is_correct"][at] == ("" if noise else str(row != 1))
+            assert columns["is_correct"][at] == ("" if noise else str(int(row != 1)))
             assert (columns["pseudo_label"][at] == "") == noise
             assert float(columns["confidence_score"][at]) <= 1
     assert written.splits["test"].accuracy == 1

@@ -182,6 +182,7 @@ def test_a_bayesian_search_prunes_what_stays_below_the_median(monkeypatch):
 
     def fit(self, embeddings, *, neighbors=None, progress, checkpoints=None):
         good = self.settings.beta > 0.7
+        self.resolved_ = self.settings
         self.labels_ = (TRUTH if good else np.random.default_rng(0).permutation(TRUTH)).astype(np.int32)
         for _ in range(10):
             progress.snapshot(self.labels_)
@@ -202,6 +203,7 @@ def test_a_method_that_takes_images_is_given_images_and_compared_on_their_embedd
 
     def fit(self, images, y=None, *, neighbors=None, progress, checkpoints=None):
         given.append(images.shape)
+        self.resolved_ = self.settings
         self.labels_ = TRUTH.astype(np.int32)
         return self
 

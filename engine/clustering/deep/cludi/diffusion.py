@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 Predicts = Literal["v", "x0"]
+Spacing = Literal["ends", "steps"]
 Denoiser = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
@@ -40,6 +41,8 @@ class Diffusion:
         F, the standard deviation of every Gaussian draw.
     predicts : "v" or "x0"
         What the network outputs: v = sqrt(abar) F eps - sqrt(1 - abar) z_0, or z_0 itself.
+    spacing : "ends" or "steps"
+        Sampling times from T - 1 to 0; or equal steps of T / n from T - 1 to T / n - 1, as in the released code.
     device : torch.device or str
 
     References
@@ -49,11 +52,18 @@ class Diffusion:
     """
 
     def __init__(
-        self, n_steps: int, scale: float, *, predicts: Predicts = "v", device: torch.device | str = "cpu"
+        self,
+        n_steps: int,
+        scale: float,
+        *,
+        predicts: Predicts = "v",
+        spacing: Spacing = "ends",
+        device: torch.device | str = "cpu",
     ) -> None:
         self.n_steps = n_steps
         self.scale = scale
-        self.predicts = predicts
+        self.predicts: Predicts = predicts
+        self.spacing: Spacing = spacing
         self.alpha_bar = alpha_bar_schedule(n_steps).to(device)
 
     def draw(self, *shape: int, generator: torch.Generator | None = None) -> Tensor:
@@ -85,8 +95,11 @@ class Diffusion:
         return clipped if self.predicts == "x0" else clipped / (ratio + 1.0)
 
     def sampling_times(self, n_steps: int) -> Tensor:
-        """Return at most `n_steps` falling times from T - 1 to 0, evenly spread."""
-        times = torch.linspace(self.n_steps - 1, 0, min(n_steps, self.n_steps), device=self.alpha_bar.device)
+        """Return at most `n_steps` falling times from T - 1, evenly spread; see `spacing`."""
+        count, last = min(n_steps, self.n_steps), self.n_steps - 1
+        if self.spacing == "steps":
+            return torch.linspace(-1, last, count + 1, device=self.alpha_bar.device).long()[1:].flip(0)
+        times = torch.linspace(last, 0, count, device=self.alpha_bar.device)
         return torch.unique(times.round().long()).flip(0)
 
     @torch.no_grad()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal, Self
 
-from engine.clustering.deep.presets import Scaling, WarmStartSettings, unchanged, warmup_for
+from engine.clustering.deep.presets import Scaling, WarmStartSettings, warmup_for
 from engine.core.errors import InputError
 from engine.core.settings import setting
 
@@ -98,8 +98,8 @@ class CLUDISettings(WarmStartSettings):
 
     @property
     def batch_per_cluster(self) -> int:
-        """Images of each cluster to which the preset "data" raises a batch that nobody chose."""
-        return PER_CLUSTER if self.preset == "data" and unchanged(self, "batch_size") else 1
+        """Images of each cluster to which the preset "data" raises a batch that was not given."""
+        return PER_CLUSTER if self.preset == "data" else 1
 
     def resolved(self, n: int, device: str) -> Self:
         """Return the settings as they will be used for `n` images; see `WarmStartSettings.resolved`.
@@ -111,10 +111,24 @@ class CLUDISettings(WarmStartSettings):
         """
         fitted = super().resolved(n, device)
         batch = fitted.batch_size
-        if batch < 2 * self.n_clusters and batch < n // 2:
+        if self.preset == "data" and batch < 2 * self.n_clusters and batch < n // 2:
             raise InputError(
                 f"A batch of {batch:,} is too small for {self.n_clusters:,} clusters: CLUDI is kept from collapsing "
                 "only by comparing several images of each cluster.",
                 f"Use a batch size of at least {min(PER_CLUSTER * self.n_clusters, n // 2):,}.",
             )
-        return fitted.changed(warmup_epochs=warmup_for(self.preset, fitted.warmup_epochs, fitted.n_epochs))
+        return fitted.changed(
+            warmup_epochs=warmup_for(
+                self.preset, fitted.warmup_epochs, fitted.n_epochs, given="warmup_epochs" in self.model_fields_set
+            )
+        )
+
+    def multiply_adds(self, n: int, columns: int) -> float:
+        """Return the multiplications of a step: the teacher's sampling, and the student forward and back."""
+        n_in = min(columns, self.n_components) if self.normalise == "principal" else columns
+        d, width = self.embedding_dim, self.width or self.embedding_dim
+        features = n_in * width + 2 * width * width
+        hidden = width + d
+        denoise = 4 * d * d + d * d + 6 * hidden * hidden + d * self.n_clusters
+        copies = self.batch_size * self.batch_diffusion
+        return float(self.batch_size * features + copies * ((self.sampling_steps + 4) * denoise + 3 * features))

@@ -58,6 +58,7 @@ def diffusion_of(settings: CLUDISettings, device: torch.device) -> Diffusion:
         settings.diffusion_steps,
         noise_scale(settings.rescaling_factor, settings.rescaling),
         predicts="v" if settings.use_v_prediction else "x0",
+        spacing="steps" if settings.preset == "paper" else "ends",
         device=device,
     )
 
@@ -81,13 +82,21 @@ class CludiTask(EmbeddingTask):
         self.diffusion = diffusion_of(settings, features.device)
 
     def plan(self, n: int) -> TrainingPlan:
-        """Return AdamW with a warm-up, cosine to 1e-6, gradients clipped at 4, and a teacher."""
+        """Return AdamW with a warm-up, cosine to 1e-6, gradients clipped at 4, and a teacher.
+
+        As published, neither biases nor gains are decayed; the preset "data" decays them too.
+        """
         settings = self.settings
+        plain = tuple(
+            ParameterGroup(name)
+            for name, parameter in self.model.named_parameters()
+            if settings.preset == "paper" and parameter.ndim < 2
+        )
         return TrainingPlan(
             n_epochs=settings.n_epochs,
             batch_size=settings.batch_size,
             learning_rate=settings.learning_rate,
-            groups=(ParameterGroup("*", settings.weight_decay),),
+            groups=(*plain, ParameterGroup("*", settings.weight_decay)),
             betas=(0.9, 0.98),
             warmup_steps=settings.warmup_epochs * steps_per_epoch(n, settings.batch_size),
             schedule="cosine",

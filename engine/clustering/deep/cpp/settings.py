@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal, Self
 
-from engine.clustering.deep.presets import Scaling, WarmStart, WarmStartSettings, steps_per_epoch, unchanged
+from engine.clustering.deep.presets import Scaling, WarmStart, WarmStartSettings, steps_per_epoch
 from engine.core.errors import InputError
 from engine.core.settings import setting
 
@@ -68,7 +68,7 @@ class CPPSettings(WarmStartSettings):
     @property
     def wanted_warmup(self) -> int:
         """Warm-up steps of the preset "data": none where a warm start takes their place."""
-        return 0 if self.warm_start != "none" and unchanged(self, "warmup_steps") else self.warmup_steps
+        return 0 if self.start != "none" and "warmup_steps" not in self.model_fields_set else self.warmup_steps
 
     @property
     def least_steps(self) -> int:
@@ -84,12 +84,12 @@ class CPPSettings(WarmStartSettings):
         Raises
         ------
         InputError
-            Also with "paper" and a run that would end inside its own warm-up.
+            Also for a run that would end inside a warm-up that was given, or that the preset "paper" makes.
         """
         fitted = super().resolved(n, device)
         per_epoch = steps_per_epoch(n, fitted.batch_size)
         steps = fitted.n_epochs * per_epoch
-        if self.preset == "data":
+        if self.preset == "data" and "warmup_steps" not in self.model_fields_set:
             return fitted.changed(warmup_steps=min(self.wanted_warmup, steps // 10))
         if steps <= self.warmup_steps:
             raise InputError(
@@ -99,3 +99,10 @@ class CPPSettings(WarmStartSettings):
                 f"{-(-(self.warmup_steps + self.min_steps) // per_epoch)} epochs.",
             )
         return fitted
+
+    def multiply_adds(self, n: int, columns: int) -> float:
+        """Return the multiplications of a step: the network forward and back, and a determinant for each image."""
+        n_in = min(columns, self.n_components) if self.normalise == "principal" else columns
+        network = n_in * self.width + self.width**2 + 2 * self.width * self.feature_dim
+        batch, d = self.batch_size, self.feature_dim
+        return float(3 * batch * network + 3 * batch * (batch * d * d + d**3) + 30 * batch * batch)

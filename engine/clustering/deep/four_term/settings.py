@@ -38,3 +38,8 @@ class FourTermHeadSettings(WarmStartSettings):
         """Return the settings as they will be used for `n` images; see `WarmStartSettings.resolved`."""
         steps = 0 if self.preset == "paper" else self.warm_start_steps
         return super().resolved(n, device).changed(warm_start_steps=steps)
+
+    def multiply_adds(self, n: int, columns: int) -> float:
+        """Return the multiplications of a step: both views forward and back."""
+        network = columns * self.hidden_dim + self.hidden_dim**2 + self.hidden_dim * self.projection_dim
+        return 6.0 * self.batch_size * (network + self.projection_dim * self.n_clusters)

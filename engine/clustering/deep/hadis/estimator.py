@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from engine.clustering.base import ClusterEstimator
 from engine.clustering.deep.diagnosis import collapse, did_not_train
+from engine.clustering.deep.forecast import forecast
 from engine.clustering.deep.hadis.settings import HaDisSettings
 from engine.clustering.deep.tracking import tracked
 from engine.core.errors import InputError
@@ -134,6 +135,7 @@ class HaDis(ClusterEstimator):
         listener = GroupProgress(progress, processes, device)
         settings, fitted = self.settings.resolved(len(train), images.shape[1], device.type)
         self.resolved_ = settings
+        listener.say(forecast(self.settings, settings, len(train), 3 * images.shape[1] ** 2, device.type))
         for sentence in fitted:
             listener.say(sentence)
         tracking = settings.tracking if processes.rank == 0 else "none"

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from engine.clustering.deep.presets import DeepSettings, batch_for, check_enough, epochs_for, unchanged
+from engine.clustering.deep.presets import DeepSettings, batch_for, check_enough, epochs_for
 from engine.clustering.deep.tracking import Tracking
 from engine.core.settings import setting
 
 SMALL_IMAGE = 16
 LARGEST_VIEW = 224
-PROCESSOR_VIEW, PROCESSOR_BATCH = 32, 128
+PROCESSOR_VIEW, PROCESSOR_BATCH, PROCESSOR_STEPS = 32, 128, 1000
+# Multiplications that resnet_small makes for a view of 32 px.
+SMALL_MULTIPLY_ADDS = 5e7
 
 
 class HaDisSettings(DeepSettings):
@@ -95,28 +97,45 @@ class HaDisSettings(DeepSettings):
         small = view <= SMALL_IMAGE or device == "cpu"
         backbone = ("resnet_small" if small else "resnet18") if fitted.backbone == "auto" else fitted.backbone
         width = fitted.projector_width or (512 if backbone == "resnet_small" else 4096)
-        batch = batch_for(fitted.preset, fitted.batch_size, n, n_clusters=fitted.n_clusters)
+        given = self.model_fields_set
+        batch = batch_for(
+            fitted.preset, fitted.batch_size, n, n_clusters=fitted.n_clusters, given="batch_size" in given
+        )
         if batch < fitted.batch_size:
             notes.append(f"Batches hold {batch:,} images instead of {fitted.batch_size:,}: there are {n:,} images.")
-        epochs = epochs_for(fitted.preset, fitted.n_epochs, n, batch_size=batch, min_steps=fitted.min_steps)
+        epochs = epochs_for(
+            fitted.preset,
+            fitted.n_epochs,
+            n,
+            batch_size=batch,
+            min_steps=fitted.min_steps,
+            given="n_epochs" in given,
+        )
         fitted = fitted.changed(
             image_size=view, backbone=backbone, projector_width=width, batch_size=batch, n_epochs=epochs
         )
         return fitted, notes
 
+    def trained(self, n: int, device: str, *, side: int = 0) -> Self:
+        """Return the settings that `resolved` finds, without its sentences."""
+        return self.resolved(n, side, device)[0]
+
+    def multiply_adds(self, n: int, columns: int) -> float:
+        """Return the multiplications of a step: two views through the online network and back, and the target's."""
+        at_32 = {"resnet18": 5.6e8, "resnet34": 1.16e9}.get(self.backbone, SMALL_MULTIPLY_ADDS)
+        return 8.0 * self.batch_size * at_32 * (self.image_size / 32) ** 2
+
     def _fitted_to_processor(self, side: int) -> tuple[Self, list[str]]:
         """Return settings whose defaults end within minutes on a processor, and what to tell; what was chosen stays.
 
-        Views have at most 32 px, and beyond 16 px the steps fall as the pixels of a view rise.
+        Views have at most 32 px; steps are 1,000 at most, and beyond 16 px they fall as the pixels of a view rise.
         """
         view = self.image_size or min(side, PROCESSOR_VIEW)
-        wanted = {"image_size": view, "n_epochs": 1}  # as many epochs as make the steps
+        steps = min(self.min_steps * min(1, SMALL_IMAGE / view) ** 2, PROCESSOR_STEPS)
+        wanted = {"image_size": view, "n_epochs": 1, "min_steps": round(steps)}  # as many epochs as make the steps
         if view > SMALL_IMAGE:
             wanted["batch_size"] = min(self.batch_size, max(PROCESSOR_BATCH, self.n_clusters))
-            wanted["min_steps"] = round(self.min_steps * (SMALL_IMAGE / view) ** 2)
-        fitted = self.changed(**{name: value for name, value in wanted.items() if unchanged(self, name)})
-        if view >= side and fitted.min_steps >= self.min_steps:
-            return fitted, []
+        fitted = self.changed(**{name: value for name, value in wanted.items() if name not in self.model_fields_set})
         return fitted, [
             f"Fitted to a processor: views of {view} px and at least {fitted.min_steps:,} steps. "
             "A GPU, or a larger image size and more epochs, make more of these images."

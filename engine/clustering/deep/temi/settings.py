@@ -74,7 +74,7 @@ class TEMISettings(WarmStartSettings):
     @property
     def least_steps(self) -> int:
         """Optimiser steps that the preset "data" makes at least."""
-        return self.min_steps * (COLD_FACTOR if self.warm_start == "none" else 1)
+        return self.min_steps * (COLD_FACTOR if self.start == "none" else 1)
 
     @property
     def graph_neighbors(self) -> int:
@@ -91,6 +91,16 @@ class TEMISettings(WarmStartSettings):
         """
         fitted = super().resolved(n, device)
         return fitted.changed(
-            n_neighbors=neighbors_for(self.preset, fitted.n_neighbors, n, self.n_clusters),
-            warmup_epochs=warmup_for(self.preset, fitted.warmup_epochs, fitted.n_epochs),
+            n_neighbors=neighbors_for(
+                self.preset, fitted.n_neighbors, n, self.n_clusters, given="n_neighbors" in self.model_fields_set
+            ),
+            warmup_epochs=warmup_for(
+                self.preset, fitted.warmup_epochs, fitted.n_epochs, given="warmup_epochs" in self.model_fields_set
+            ),
         )
+
+    def multiply_adds(self, n: int, columns: int) -> float:
+        """Return the multiplications of a step: both views forward and back through every head, the teacher's once."""
+        n_in = min(columns, self.n_components) if self.normalise == "principal" else columns
+        head = n_in * self.hidden_dim + self.hidden_dim * self.bottleneck_dim + self.bottleneck_dim * self.n_clusters
+        return 2.0 * self.batch_size * 4 * self.n_heads * head

@@ -52,7 +52,7 @@ class TemiTask(EmbeddingTask):
         self._recent: list[Tensor] = []
 
     def plan(self, n: int) -> TrainingPlan:
-        """Return AdamW with decay of the weights alone, a linear warm-up and a teacher."""
+        """Return AdamW with decay of the weights alone, a linear warm-up and a teacher, constant in the paper."""
         settings = self.settings
         return TrainingPlan(
             n_epochs=settings.n_epochs,
@@ -65,6 +65,7 @@ class TemiTask(EmbeddingTask):
             ),
             warmup_steps=settings.warmup_epochs * steps_per_epoch(n, settings.batch_size),
             ema=settings.ema,
+            ema_warmup=settings.preset != "paper",
         )
 
     def loss(self, rows: Tensor, run: Trainer) -> Terms:

@@ -109,5 +109,6 @@ def test_sampler_leaves_no_gradient_and_stays_in_its_box():
 def test_sampling_times_are_distinct_and_cover_the_range():
     diffusion = Diffusion(10, 1.0)
     assert diffusion.sampling_times(25).tolist() == list(range(9, -1, -1))
+    assert Diffusion(1000, 1.0, spacing="steps").sampling_times(25).tolist() == list(range(999, 0, -40))
     times = Diffusion(1000, 1.0).sampling_times(8).tolist()
     assert times[0] == 999 and times[-1] == 0 and len(set(times)) == 8

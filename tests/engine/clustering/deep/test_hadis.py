@@ -264,7 +264,10 @@ def test_a_processor_gets_small_views_and_fewer_steps_but_what_was_chosen_stays(
     assert (own.image_size, own.batch_size, own.n_epochs) == (32, 128, 34)  # 15 steps an epoch make 500 at least
     assert "views of 32 px and at least 500 steps" in notes[0]
     digits, notes = HaDisSettings().resolved(1797, 8, "cpu")
-    assert (digits.image_size, digits.batch_size, digits.n_epochs, notes) == (8, 256, 286, [])
+    assert (digits.image_size, digits.batch_size, digits.n_epochs) == (8, 256, 143)
+    assert "at least 1,000 steps" in notes[0]
+    assert HaDisSettings(n_epochs=2).resolved(1797, 8, "cpu")[0].n_epochs == 2
+    assert HaDisSettings(n_epochs=200).resolved(1797, 8, "cuda")[0].n_epochs == 200
     chosen, _ = HaDisSettings(image_size=64, n_epochs=90, batch_size=64).resolved(2000, 96, "cpu")
     assert (chosen.image_size, chosen.batch_size, chosen.n_epochs) == (64, 64, 90)
     many, _ = HaDisSettings(n_clusters=200).resolved(60_000, 28, "cpu")

@@ -9,7 +9,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from engine.clustering.deep.data import Features
+from engine.clustering.deep.data import Features, Normaliser
 from engine.clustering.deep.diagnosis import neighbor_agreement, worse_than_start
 from engine.clustering.deep.presets import batch_for, epochs_for, neighbors_for, warm_start_for, warmup_for
 from engine.clustering.deep.start_labels import shared_neighbors, smoothed, starting_labels
@@ -310,10 +310,12 @@ def test_what_cannot_work_is_refused_in_a_sentence(change, n, sentence):
 
 
 def test_a_batch_raised_for_many_clusters_is_told():
-    table, _ = groups(100)
-    model = TEMI(TEMISettings(**SMALL | {"n_clusters": 20, "n_epochs": 1})).fit(table)
-    assert model.resolved_.batch_size == 40
-    assert "The batch was raised from 32 to 40 so that it can show each of the 20 clusters." in model.notes_
+    table, _ = groups(1300)
+    small = {name: value for name, value in SMALL.items() if name != "batch_size"} | {"n_clusters": 300, "n_epochs": 1}
+    model = TEMI(TEMISettings(**small)).fit(table)
+    assert model.resolved_.batch_size == 600
+    assert "The batch was raised from 512 to 600 so that it can show each of the 300 clusters." in model.notes_
+    assert TEMISettings(**small, batch_size=320).resolved(1300, "cpu").batch_size == 320
 
 
 def test_nan_embeddings_are_refused_naming_the_row():
@@ -340,9 +342,39 @@ def test_the_preset_fits_published_values_to_the_data_and_keeps_what_a_person_ch
     assert TEMISettings(n_heads=7).resolved(1797, "cpu").n_heads == 7
     assert TEMISettings(n_epochs=3).resolved(1797, "cpu").n_epochs == 3
     paper = TEMISettings(preset="paper")
-    assert paper.resolved(1797, "cuda") == paper
+    assert paper.resolved(1797, "cuda") == paper.changed(warm_start="none")
+    assert TEMISettings(preset="paper", warm_start="graph").resolved(1797, "cuda").warm_start == "graph"
     assert TEMISettings().resolved(50_000, "cuda").n_epochs == 200
     assert TEMISettings(n_clusters=600).resolved(5000, "cpu").batch_size == 1200
+
+
+def test_a_value_that_is_given_trains_also_where_it_is_the_published_one():
+    published = TEMISettings().model_dump(exclude={"preset", "warm_start", "device"})
+    assert TEMISettings(**published).resolved(5000, "cpu").model_dump(include=published) == published
+    few = TEMISettings(n_neighbors=50, batch_size=512, n_clusters=3).resolved(40, "cpu")
+    assert (few.n_neighbors, few.batch_size) == (39, 20)
+    changed = TEMISettings(beta=0.6).changed(n_heads=2)
+    assert changed.given() == {"beta": 0.6, "n_heads": 2}
+    assert changed.resolved(1797, "cpu").beta == 0.6
+
+
+def test_what_cannot_be_kept_and_what_is_chosen_are_said_before_it_trains():
+    table, _ = groups(60)
+    listener = Listener()
+    model = TEMI(TEMISettings(**SMALL | {"n_neighbors": 100, "n_epochs": 1})).fit(table, progress=listener)
+    assert "With 60 images n_neighbors is 59 instead of 100." in model.notes_
+    told = next(sentence for sentence in listener.said if "steps on CPU, about" in sentence)
+    assert "Learning rate 0.003" in told and "Beta 0.8" in told
+
+
+def test_the_paper_is_trained_cold_with_a_constant_teacher_and_decay_of_the_weights_alone():
+    table, _ = groups(60)
+    settings = TEMISettings(**SMALL | {"preset": "paper"}).resolved(60, "cpu")
+    model = TEMI(settings)
+    model.resolved_ = settings
+    task = model._task(Features(table, CPU, Normaliser("none").fit(table)), build_graph(table, k=16))
+    plan = task.plan(60)
+    assert (plan.ema, plan.ema_warmup, plan.schedule, task.frozen_epochs) == (0.996, False, "constant", 1)
 
 
 def test_preset_rules_follow_the_specification():

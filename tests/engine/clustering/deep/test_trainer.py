@@ -14,9 +14,10 @@ from engine.clustering.deep import data as training_data
 from engine.clustering.deep.checkpoints import fingerprint, list_checkpoints, load_tensors, save_tensors, seeded
 from engine.clustering.deep.data import BatchOrder, Features, Normaliser
 from engine.clustering.deep.diagnosis import collapse, did_not_train
+from engine.clustering.deep.forecast import human_time
 from engine.clustering.deep.plan import ParameterGroup, TrainingPlan, ema_momentum, make_optimiser, rate_factor
 from engine.clustering.deep.presets import DeepSettings
-from engine.clustering.deep.trainer import Trainer, TrainingTask, human_time, training_device
+from engine.clustering.deep.trainer import Trainer, TrainingTask, training_device
 from engine.clustering.deep.warm_start import fit_to_labels
 from engine.core.errors import CheckpointError, InputError, StorageError, TrainingError
 from tests.engine.clustering.deep.common import Listener
