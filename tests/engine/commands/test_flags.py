@@ -29,7 +29,21 @@ def words_of(control: Control, model: type[Settings]) -> list[str]:
     """Return words that say another value than the default, which the model takes."""
     if control.kind == "bool":
         return []
-    tries = [*control.choices, control.minimum, control.maximum, 0.5, 1, 2, 3, 7, "3", "cpu", "other"]
+    tries = [
+        *control.choices,
+        control.minimum,
+        control.maximum,
+        0.5,
+        1,
+        2,
+        3,
+        7,
+        "3",
+        "cpu",
+        "pca-8",
+        "#ff0000",
+        "other",
+    ]
     if control.kind == "list":
         tries = [*(str(item) for item in (control.default or ())[:1]), "other"]
     for value in tries:
@@ -66,9 +80,8 @@ def test_every_flag_of_a_settings_model_changes_what_is_read(name, given):
             control = by_name[action.dest.removeprefix(prefix)]
             plain = from_flags(parser.parse_args(alone), model, prefix=prefix)
             for flag in action.option_strings:
-                read = from_flags(
-                    parser.parse_args([*places[0], flag, *words_of(control, model)]), model, prefix=prefix
-                )
+                words = [*alone, flag, *words_of(control, model)]
+                read = from_flags(parser.parse_args(words), model, prefix=prefix)
                 assert set(read) - set(plain) == {control.name}, flag
                 if control.kind != "bool":
                     assert read[control.name] != control.default, flag
