@@ -33,6 +33,33 @@ def test_a_search_keeps_what_the_sliders_say(cluster_page):
     assert started(workspace, "search")["settings"]["n_clusters"] == 4
 
 
+def test_a_slider_shows_what_trains_and_is_given_once_it_was_moved(cluster_page):
+    workspace, _, app = cluster_page
+    app.session_state["method"] = "temi"
+    app.run()
+    assert app.session_state["method_temi_beta"] == 0.8
+    captions = [caption.value for caption in app.caption]
+    assert "chosen for your data: 0.8" in captions
+    assert any("steps on CPU, about" in caption for caption in captions)
+    app.session_state["method_temi_beta"] = 0.6
+    app.run()
+    assert app.session_state["method_temi_beta"] == 0.6
+    press(app, "Start TEMI")
+    settings = started(workspace, "cluster")["settings"]
+    assert settings["beta"] == 0.6 and "n_heads" not in settings
+
+
+def test_the_settings_of_a_paper_can_be_chosen_and_left_again(cluster_page):
+    _, _, app = cluster_page
+    app.session_state["method"] = "cpp"
+    app.run()
+    app.selectbox(key="method_cpp_published").select("cifar10").run()
+    assert app.session_state["method_cpp_eta"] == 0.175
+    assert (app.session_state["method_cpp_width"], app.session_state["method_cpp_preset"]) == (4096, "paper")
+    press(app, "Back to what suits the data")
+    assert (app.session_state["method_cpp_width"], app.session_state["method_cpp_preset"]) == (512, "data")
+
+
 def test_training_starts_from_the_run_that_was_chosen(cluster_page):
     workspace, run, app = cluster_page
     app.session_state["method"] = "temi"

@@ -74,6 +74,19 @@ def test_ctrl_c_says_how_to_go_on_and_the_resumed_run_equals_a_whole_one(engine,
     assert set(one["references"]) == {"kmeans", "umap_kmeans"}
 
 
+def test_more_epochs_go_on_from_a_checkpoint_file(engine, vectors, tmp_path):
+    short = [*TEMI]
+    short[short.index(50)] = 5
+    ended = engine("run", "--vectors", vectors, *short, "--results-dir", tmp_path)
+    assert ended.status == 0, ended.err
+    checkpoint = next((Path(ended.last) / "checkpoints").glob("*.pt"))
+    longer = engine("run", "--resume-from", checkpoint, "--num-epochs", 8)
+    assert (longer.status, longer.last) == (0, ended.last), longer.err
+    assert "Resumed at step 20 of 32" in longer.err
+    config = json.loads((Path(ended.last) / "config.json").read_text())
+    assert config["resolved"]["n_epochs"] == 8 and "n_epochs" in config["given"]
+
+
 def test_a_run_is_not_resumed_with_other_settings(engine, refused, vectors, tmp_path):
     short = [*TEMI]
     short[short.index(50)] = 20

@@ -9,7 +9,7 @@ import pytest
 
 from engine.core.errors import InputError
 from engine.core.files import content_id
-from engine.images.vectors import read_vectors
+from engine.images.vectors import read_features, read_vectors
 
 X = np.arange(12, dtype=np.float32).reshape(4, 3)
 
@@ -120,3 +120,41 @@ def test_parquet_columns_that_hold_no_lists(tmp_path, rows):
 def test_null_numbers_in_parquet(tmp_path):
     with pytest.raises(InputError, match="NaN"):
         read_vectors(parquet(tmp_path / "v.parquet", vectors=[[1.0, None], [2.0, 3.0]]))
+
+
+def test_features_of_torch_are_read_and_nothing_in_them_is_executed(tmp_path):
+    import torch
+
+    torch.save({"features": torch.from_numpy(X), "labels": torch.tensor([1, 0, 1, 0])}, tmp_path / "v.pt")
+    torch.save(torch.from_numpy(X), tmp_path / "alone.pt")
+    torch.save({"features": Thing()}, tmp_path / "code.pt")
+    found = read_vectors(tmp_path / "v.pt")
+    assert found.labels == ["1", "0", "1", "0"]
+    np.testing.assert_array_equal(found.vectors, X)
+    np.testing.assert_array_equal(read_vectors(tmp_path / "alone.pt").vectors, X)
+    with pytest.raises(InputError, match="other than tensors"):
+        read_vectors(tmp_path / "code.pt")
+
+
+class Thing:
+    """What a features file does not hold."""
+
+
+@pytest.mark.parametrize("kind", ["npy", "pt", "prefix", "run"])
+def test_features_are_found_where_programs_leave_them(tmp_path, kind):
+    import torch
+
+    folder = tmp_path / "features"
+    folder.mkdir()
+    for name, rows, labels in (("train", X[:3], [1, 0, 1]), ("test", X[3:], [0])):
+        if kind == "npy":
+            np.save(folder / f"{name}_features.npy", rows)
+            np.save(folder / f"{name}_labels.npy", np.array(labels))
+        else:
+            file = tmp_path / f"clip_{name}.pt" if kind == "prefix" else folder / f"{name}_features.pt"
+            torch.save({"features": torch.from_numpy(rows), "labels": torch.tensor(labels)}, file)
+    found = read_features({"prefix": tmp_path / "clip", "run": tmp_path}.get(kind, folder))
+    np.testing.assert_array_equal(found.vectors, X)
+    assert found.labels == ["1", "0", "1", "0"] and found.ids is None
+    with pytest.raises(InputError, match="no features"):
+        read_features(tmp_path / "nowhere")
