@@ -247,9 +247,13 @@ class _Switch(argparse.Action):
         super().__init__(flags, dest, nargs=0, default=default, help=help)
 
     def __call__(
-        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: object, option: str | None = None
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
     ) -> None:
-        setattr(namespace, self.dest, option not in self.off)
+        setattr(namespace, self.dest, option_string not in self.off)
 
 
 def _opposite(flag: str) -> str:
