@@ -103,6 +103,8 @@ def _draw_settings(
         return forms.draw(model, key=key, values=starts, columns=3, within=within)
     names = published(method.name)
     if names:
+        if not st.session_state.get(f"{key}_given"):
+            st.session_state[f"{key}_published"] = None
         st.selectbox(
             "Settings of the paper for",
             names,
