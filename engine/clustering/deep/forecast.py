@@ -53,8 +53,10 @@ def forecast(settings: DeepSettings, resolved: DeepSettings, n: int, columns: in
 
 def human_time(value: float) -> str:
     """Return "40 seconds", "3 minutes" or "5 hours"."""
+    if value < 1.5:
+        return "1 second"
     if value < 100:
-        return f"{max(round(value), 1)} seconds"
+        return f"{round(value)} seconds"
     return f"{round(value / 60)} minutes" if value < 6000 else f"{round(value / 3600)} hours"
 
 

@@ -17,7 +17,7 @@ NAMED = [(method, name) for method in METHODS for name in published(method)]
 def test_published_settings_train_as_they_stand(method, name):
     model = METHODS[method].settings_class
     settings = model.parse(read_settings(method, name))
-    resolved = settings.trained(60_000, "cuda", side=96)
+    resolved = settings.trained(1_300_000, "cuda", side=96)
     assert settings.preset == resolved.preset == "paper"
     assert {key: value for key, value in resolved.model_dump().items() if key in settings.given()} == settings.given()
     assert resolved.model_dump().get("warm_start", "none") == "none"
