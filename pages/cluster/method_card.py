@@ -185,7 +185,11 @@ def _in_a_job(now: Current, rows: Rows, method: Method, settings: Settings) -> N
         return
     job_view(job)
     start_run = _start_run(now, method, settings)
-    plan = planned(method, settings, rows)
+    try:
+        plan = planned(method, settings, rows)
+    except KindredError as error:
+        show_error(error)
+        return
     if plan is not None:
         st.caption(escape(plan.sentence))
     if pressed(f"Start {method.title}", icon=":material/play_arrow:", disabled=start_run is None):
