@@ -20,7 +20,7 @@ from engine.core.ids import Ids
 
 SUFFIXES = (".npz", ".npy", ".parquet", ".pt")
 _NAMES = {
-    "vectors": ("vectors", "vector", "embeddings", "embedding", "features"),
+    "vectors": ("vectors", "vector", "embeddings", "embedding"),
     "ids": ("ids", "id"),
     "labels": ("labels", "label"),
 }
@@ -123,6 +123,7 @@ def _pt(path: Path) -> dict[str, Any]:
         found = dict(zip(("features", "labels"), found, strict=False))
     if not isinstance(found, dict):
         raise ValueError("it holds no tensors")
+    found = {"vectors" if name == "features" else name: value for name, value in found.items()}
     roles = _pick([name for name in found if isinstance(name, str)])
     values = {role: found[name] for role, name in roles.items() if found[name] is not None}
     return {
