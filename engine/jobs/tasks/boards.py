@@ -69,6 +69,7 @@ def keep_rank(workspace: Workspace, request: KeepRankRequest, progress: Progress
         settings = METHODS[row.algorithm].settings_class.parse(settings).model_dump(mode="json")
     title = request.title or f"{method_title(row.algorithm)}, {row.n_clusters:,} clusters, {rows.dataset.name}"
     config = configuration(rows, row.algorithm, settings, title) | {
+        "given": sorted(row.parameters),
         "resolved": settings,
         "labels_from": {"kind": "sweep", "board": str(board), "rank": row.rank, "candidate": row.title},
         "new_images": NEW_IMAGES,

@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.clustering.registry import find_method
+from engine.clustering.registry import METHODS, find_method
 from engine.core.csv import write_csv
 from engine.core.errors import InputError, KindredError
 from engine.core.labels import Labels
@@ -55,7 +55,7 @@ class ClusterRequest(EmbeddedRequest):
         values = config.get("settings")
         if isinstance(values, Mapping) and "given" in config:
             values = {name: value for name, value in values.items() if name in config["given"]}
-        elif isinstance(values, Mapping) and "format" in config:
+        elif isinstance(values, Mapping) and "format" in config and config.get("method") in METHODS:
             plain = find_method(str(config.get("method"))).settings_class().model_dump(mode="json")
             values = {name: value for name, value in values.items() if name not in plain or value != plain[name]}
         return super().from_config(dict(config) | ({} if values is None else {"settings": values}))
