@@ -228,6 +228,43 @@ def test_names_typed_faster_than_the_page_go_to_one_cluster_each(seeded, visit):
     eventually(lambda: {c.name for c in seeded.state().clusters}, lambda found: found == {"one", "two", "three"})
 
 
+# Everything that the browser says reaches the server late.
+SLOW = """(() => {
+  const { send } = WebSocket.prototype;
+  WebSocket.prototype.send = function (data) { setTimeout(() => this.readyState === 1 && send.call(this, data), 700); };
+})();"""
+
+
+def test_a_name_typed_right_after_enter_goes_to_the_next_cluster_on_a_slow_page(seeded, visit):
+    page = opened(visit, f"{seeded.url}/label", script=SLOW)
+    largest = sorted(seeded.state().clusters, key=lambda cluster: -cluster.size)
+    field = page.get_by_role("combobox", name="Name")
+    field.focus()
+    page.keyboard.type("one")
+    page.keyboard.press("Enter")
+    pick(page, 1)  # its message still names the first cluster, and comes after the name
+    page.wait_for_timeout(250)
+    field.focus()
+    page.keyboard.type("two")
+    page.keyboard.press("Enter")
+    seeded.wait_for("rename", "rename")
+    settled(page)
+    assert [seeded.state().find(cluster.id).name for cluster in largest] == ["one", "two", None]
+    eventually(lambda: page.url, lambda url: f"cluster={largest[2].id}" in url)
+    field.focus()
+    page.keyboard.type("three")
+    page.keyboard.press("Enter")
+    pick(page, 2)
+    page.wait_for_timeout(250)
+    field.focus()
+    page.keyboard.type("four")
+    seeded.wait_for(*["rename"] * 3)
+    settled(page)
+    page.wait_for_timeout(2000)
+    assert field.input_value() == "four"
+    assert [seeded.state().find(cluster.id).name for cluster in largest] == ["one", "two", "three"]
+
+
 def test_number_keys_stay_until_the_person_moves_them(seeded, visit):
     for name in ("first", "second", "third"):
         with_label(seeded, name, 1)
@@ -276,3 +313,13 @@ def test_a_link_and_a_reload_restore_run_cluster_filter_and_ask_for_nothing_that
     for part in ("data=", "run=", "embedding=", "cluster=1", "source=none"):
         assert part in page.url
     assert missing == []
+
+
+def test_the_filter_of_the_clusters_survives_a_reload(seeded, visit):
+    page = opened(visit, f"{seeded.url}/explore")
+    field = page.get_by_placeholder("Filter by name")
+    field.fill("Cluster 1")
+    field.press("Enter")
+    eventually(lambda: page.url, lambda address: "explore_clusters_filter=" in address)
+    page.reload()
+    expect(field).to_have_value("Cluster 1", timeout=LONG)

@@ -78,10 +78,10 @@ class NameField {
     }
     const answered = this.sent && data.acted >= this.sent.time;
     if (this.sent && !answered && data.subject === this.sent.subject) return;
-    const ahead = this.sent ? this.input.value : "";
     const before = this.sent;
     const moved = data.subject !== this.subject;
     if (!moved && !before && data.value === this.value) return;
+    const ahead = before ? this.input.value : "";
     const kept = !moved && !before && this.dirty ? this.input.value : undefined;
     this.sent = null;
     this.subject = data.subject;
@@ -90,10 +90,20 @@ class NameField {
       this.send(this.queue.shift());
       return;
     }
-    const refused = before && !moved && data.value !== before.text;
-    const waiting = this.queue.splice(0)[0];
-    this.input.value = ahead || waiting || kept || (refused ? before.text : (this.drafts.get(data.subject) ?? data.value));
-    if (refused) this.note.textContent = "";
+    const [waiting] = this.queue.splice(0);
+    const next = ahead || waiting; // typed for the subject that follows
+    if (before && !moved && data.value !== before.text) {
+      // Refused: that name is shown again, and what was typed after it waits.
+      this.later = next;
+      this.input.value = before.text;
+      this.note.textContent = next ? `Not named; “${next}” is kept for the next.` : "";
+    } else {
+      const later = moved ? this.later : undefined;
+      if (moved) this.later = undefined;
+      this.input.value = next || later || kept || (this.drafts.get(data.subject) ?? data.value);
+      if (this.dirty) this.drafts.set(this.subject, this.input.value);
+      if (next && !moved) this.note.textContent = "Not named: nothing comes after this one. Enter renames it.";
+    }
     if (moved && document.activeElement === document.body) this.input.focus({ preventScroll: true });
     if (this.input === this.root.getRootNode().activeElement && !ahead) this.input.select();
   }
