@@ -3,8 +3,10 @@
     python -m benchmarks.deep_quality --methods temi four_term --sets digits --seeds 5
 
 Prints one line per method and set: the mean and the range over the seeds, the random floor, the wall time, and the
-processor time with its multiple of the first line's. The npz sets (vectors, labels) are looked for in
-`--data`; a set that is not there is left out and said.
+processor time with its multiple of the first line's; and for a method that starts from a clustering a second line: the
+ARI of the start and of the end, the generalisation score of both, and the share of the labels that training changed.
+The npz sets (vectors, labels) and the photographs, which the built-in encoder embeds, are looked for in `--data`; a set
+that is not there is left out and said.
 """
 
 from __future__ import annotations
@@ -17,9 +19,11 @@ import numpy as np
 
 from engine.clustering.registry import find_method
 from engine.evaluation.agreement import accuracy, ari, nmi, random_accuracy
+from engine.evaluation.generalisation import LinearProbe
 from engine.geometry.neighbors import build_graph
 
 NPZ = {"sign_digits": "sign_digits_mobilenetv2.npz", "clothing_341": "clothing_341_mobilenetv2.npz"}
+PHOTOGRAPHS = {"sign_digits photo": "sign_digits/Dataset", "clothing_341 photo": "clothing_341"}
 REFERENCES = ("kmeans", "umap-10+kmeans")
 
 
@@ -29,12 +33,35 @@ def load(name: str, folder: Path) -> tuple[np.ndarray, np.ndarray] | None:
 
         pixels, truth = load_digits(return_X_y=True)
         return (pixels / 16).astype(np.float32), truth
+    if name in PHOTOGRAPHS:
+        return embedded(folder / PHOTOGRAPHS[name])
     path = folder / NPZ[name]
     if not path.exists():
         print(f"{name}: {path.name} is not in {folder}, left out")
         return None
     stored = np.load(path, allow_pickle=False)
     return stored["vectors"].astype(np.float32), np.unique(stored["labels"], return_inverse=True)[1]
+
+
+def embedded(folder: Path) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return vectors of the built-in encoder for a folder of class folders."""
+    from engine.embeddings.encoders.registry import find_encoder
+    from engine.images.decode import decode_square
+    from engine.images.sources import FolderSource
+
+    if not folder.is_dir():
+        print(f"{folder.name} is not there, left out")
+        return None
+    source = FolderSource(folder, truth_from_folders=True)
+    entries = list(source.entries())
+    encoder = find_encoder("photo").encoder_class()
+    parts = [
+        encoder.encode(
+            np.stack([decode_square(source.read(entry.name), encoder.side) for entry in entries[at : at + 32]])
+        )
+        for at in range(0, len(entries), 32)
+    ]
+    return np.concatenate(parts), np.unique([entry.truth for entry in entries], return_inverse=True)[1]
 
 
 def settings_of(name: str, n_clusters: int, seed: int, changes: dict[str, str]) -> tuple[str, object]:
@@ -50,8 +77,8 @@ def settings_of(name: str, n_clusters: int, seed: int, changes: dict[str, str]) 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--methods", nargs="*", default=["temi", "four_term", "cludi", "cpp"])
-    parser.add_argument("--sets", nargs="+", default=["digits", *NPZ])
+    parser.add_argument("--methods", nargs="*", default=["spectral", "temi", "four_term", "cludi", "cpp"])
+    parser.add_argument("--sets", nargs="+", default=["digits", *NPZ, *PHOTOGRAPHS])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--data", type=Path, default=Path(__file__).resolve().parent.parent.parent / "shared" / "data")
     parser.add_argument(
@@ -69,17 +96,22 @@ def main() -> None:
         vectors, truth = loaded
         classes = len(np.unique(truth))
         print(f"\n{name}: {vectors.shape[0]:,} x {vectors.shape[1]}, {classes} classes")
-        graph = build_graph(vectors)
+        graph, probe = build_graph(vectors), LinearProbe(vectors)
         unit_time = None
         for method in (*(() if arguments.no_references else REFERENCES), *arguments.methods):
-            rows, seconds, work = [], [], []
+            rows, seconds, work, trained = [], [], [], []
             for seed in range(arguments.seeds):
                 registered, settings = settings_of(method, arguments.clusters or classes, seed, changes)
                 began, busy = time.perf_counter(), time.process_time()
-                labels = find_method(registered).build(settings).fit(vectors, neighbors=graph).labels_
+                estimator = find_method(registered).build(settings).fit(vectors, neighbors=graph)
+                labels = estimator.labels_
                 seconds.append(time.perf_counter() - began)
                 work.append(time.process_time() - busy)
                 rows.append((accuracy(truth, labels), nmi(truth, labels), ari(truth, labels)))
+                start = getattr(estimator, "start_labels_", None)
+                if start is not None:
+                    learned = [probe.measure(one).score for one in (start, labels)]
+                    trained.append((ari(truth, start), rows[-1][2], *learned, 1 - accuracy(start, labels)))
                 if arguments.verbose:
                     print(
                         f"    {method} seed {seed}: {rows[-1][0]:.3f} {rows[-1][1]:.3f} {rows[-1][2]:.3f}", flush=True
@@ -96,6 +128,13 @@ def main() -> None:
                 f"({np.median(work) / unit_time:.0f}x the first)",
                 flush=True,
             )
+            if trained:
+                mean = np.mean(trained, axis=0)
+                print(
+                    f"  {'':15s} ARI {mean[0]:.3f} -> {mean[1]:.3f}  generalisation {mean[2]:.3f} -> {mean[3]:.3f}  "
+                    f"{mean[4]:.1%} of the labels changed",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":
