@@ -29,7 +29,7 @@ from engine.images.pixels import natural_side, read_pixels
 from engine.images.sources import shown
 from engine.runs.rows import Rows, embed_dataset, graph_of, train_and_test, truth_codes
 from engine.runs.run import Run, keep_final_checkpoint, kept_config, save_config, save_run
-from engine.runs.training import StartJudge, training_figures
+from engine.runs.training import StartJudge, below_kmeans, training_figures
 
 
 @dataclass(frozen=True)
@@ -193,6 +193,8 @@ def cluster(
     if method.kind == "deep":
         results["references"] = references(rows, workspace, len(np.unique(labels[labels >= 0])), progress=progress)
         results["training"] = _training(estimator, rows, labels)
+        if method.takes != "images" and (plateau := below_kmeans(results)):
+            results["notes"].append(plateau)
     times["score"] = time.perf_counter() - began - times["cluster"]
     if method.kind == "deep":
         keep_final_checkpoint(folder)

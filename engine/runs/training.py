@@ -17,6 +17,8 @@ from engine.evaluation.agreement import accuracy
 from engine.evaluation.generalisation import LinearProbe
 from engine.evaluation.scores import scores
 
+# Twice the largest standard error of a difference of two shares of 2,000 images is .03.
+LEAST_MARGIN = 0.03
 FIGURES = {
     "generalisation": "generalisation",
     "silhouette": "silhouette",
@@ -91,6 +93,21 @@ def figures_with(judge: StartJudge, labels: Labels, truth: Labels | None) -> dic
         "generalisation": learned.score,
         "generalisation_shuffled": learned.shuffled,
     }
+
+
+def below_kmeans(results: Mapping[str, Any]) -> str | None:
+    """Return a sentence where a training from nothing ended below plain k-means by what no sampling error explains.
+
+    The loss alone does not tell: a cold CLUDI's falls by two thirds while its groups are still a mixture.
+    """
+    end = results["training"]["end"]["generalisation"]
+    reference = results["references"]["kmeans"].get("generalisation")
+    if results["training"]["start"] is not None or reference is None or end >= reference - LEAST_MARGIN:
+        return None
+    return (
+        f"It has not left its plateau: a classifier learns this clustering with a score of {end:.2f} and k-means with "
+        f"{reference:.2f}. Train longer, or use a warm start."
+    )
 
 
 def training_table(results: Mapping[str, Any]) -> list[dict[str, Any]]:

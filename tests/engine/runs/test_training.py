@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.clustering.deep.temi.estimator import TEMI
-from engine.runs.training import StartJudge, training_figures, training_lines, training_table
+from engine.runs.training import StartJudge, below_kmeans, training_figures, training_lines, training_table
 from tests.engine.clustering.deep.common import groups
 
 TABLE, TRUTH = groups(200, spread=0.3)
@@ -53,6 +53,16 @@ def test_start_and_end_stand_beside_the_references():
     ]
     assert training_lines(results)[-1] == f"Training changed the cluster of {figures['changed']:.1%} of the images."
     assert training_table({}) == [] == training_lines({})
+
+
+def test_a_cold_training_below_k_means_has_not_left_its_plateau():
+    cold = {"start": None, "end": {"generalisation": 0.6}}
+    assert "has not left its plateau" in str(
+        below_kmeans({"training": cold, "references": {"kmeans": {"generalisation": 0.9}}})
+    )
+    assert below_kmeans({"training": cold, "references": {"kmeans": {"generalisation": 0.62}}}) is None
+    warm = cold | {"start": {"generalisation": 0.9}}
+    assert below_kmeans({"training": warm, "references": {"kmeans": {"generalisation": 0.9}}}) is None
 
 
 def test_a_cold_training_has_an_end_alone():
