@@ -40,13 +40,13 @@ else:
     from streamlit.runtime.pages_manager import PagesManager
 
     from pages.base_address import BaseAddress
-    from pages.shared.pictures import ROUTES
+    from pages.shared import downloads, pictures
 
     # Until `st.navigation` has run once, Streamlit would open a deep link to /explore as a bare script of pages/.
     PagesManager.uses_pages_directory = False
     app = st.App(
         __file__,
-        routes=ROUTES,
+        routes=[*pictures.ROUTES, *downloads.ROUTES],
         middleware=[
             Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"]),
             Middleware(BaseAddress),

@@ -4,6 +4,8 @@ Chromium presses every primary button in turn: read a folder, embed by default, 
 each cluster is named by what most of its images are, and the labels are exported. After that some images are labelled
 one by one, spread to their neighbours on Review, and exported again; and once more without the names of the clusters.
 The app gets the images in one folder under other names: only this script knows their classes.
+
+    python -m benchmarks.newcomer [--images 300] [--folder CLASS_FOLDERS] [--by-hand 40]
 """
 
 from __future__ import annotations
@@ -27,12 +29,12 @@ from urllib.parse import parse_qs, urlparse
 
 import numpy as np
 
-from benchmarks.made_photographs import write_photographs
+from benchmarks.made_photographs import KINDS, write_photographs
 from engine.core.workspace import Workspace
 from engine.images.datasets import list_datasets
 from engine.images.tables import load_images
 from engine.labels.events import LabelHistory
-from tests.browser.conftest import CHROMIUM_FLAGS, Served, chromium_path
+from tests.browser.conftest import CHROMIUM_FLAGS, Served, chromium_path, settled
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -42,13 +44,16 @@ CLOTHES = ROOT.parent / "shared" / "data" / "clothing_341"
 ENDINGS = {".jpg", ".jpeg", ".png", ".webp"}
 SOURCES = ("by you", "cluster name", "accepted guess", "none")
 LONG = 600_000  # milliseconds: the machine may be busy, and nothing here is judged by time
-VERDICT = re.compile(r"\b(good|usable with checking|weak):", re.IGNORECASE)
+VERDICT = re.compile(r"\b(good|usable with checking|weak|not judged):", re.IGNORECASE)
 CELLS = ".k-gallery .list .cell"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, help="class folders of your own, instead of the two sets")
+    parser.add_argument(
+        "--images", type=int, help="about so many images of each set: fewer generated ones, fewer files of a folder"
+    )
     parser.add_argument("--by-hand", type=int, default=40, help="images labelled one by one (default 40)")
     parser.add_argument("--headed", action="store_true", help="show the browser")
     asked = parser.parse_args()
@@ -57,25 +62,24 @@ def main() -> None:
         if asked.folder:
             sets = {asked.folder.name: asked.folder}
         else:
-            write_photographs(sets["generated"])
+            write_photographs(sets["generated"], max(1, (asked.images or 300) // len(KINDS)))
         wrong = 0
         for name, folder in sets.items():
             if folder.is_dir():
-                wrong += visit(
-                    name, folder, Path(scratch) / f"visit-{name}", by_hand=asked.by_hand, headed=asked.headed
-                )
+                place = Path(scratch) / f"visit-{name}"
+                wrong += visit(name, folder, place, images=asked.images, by_hand=asked.by_hand, headed=asked.headed)
             else:
                 print(f"{name}: {folder} is not there, left out")
     sys.exit(1 if wrong else 0)
 
 
-def flat_copy(folder: Path, target: Path) -> dict[str, str]:
-    """Copy class folders into one folder in a random order under camera names; return the class by name."""
+def flat_copy(folder: Path, target: Path, most: int | None = None) -> dict[str, str]:
+    """Copy class folders, at most so many files, into one folder under camera names; return the class by name."""
     target.mkdir(parents=True)
     images = sorted(path for path in folder.glob("*/*") if path.suffix.lower() in ENDINGS)
     random.Random(0).shuffle(images)
     classes = {}
-    for number, path in enumerate(images, start=1):
+    for number, path in enumerate(images[:most], start=1):
         name = f"IMG_{number:05d}{path.suffix.lower()}"
         shutil.copyfile(path, target / name)
         classes[name] = path.parent.name
@@ -145,8 +149,7 @@ class Newcomer:
 
     def idle(self) -> None:
         """Wait until the page's script has run."""
-        self.page.wait_for_timeout(300)
-        self.page.wait_for_function("() => !document.querySelector('[data-testid=\"stStatusWidget\"]')", timeout=LONG)
+        settled(self.page)
 
     def parameter(self, name: str) -> str:
         """Return what the address says of the choice."""
@@ -369,11 +372,9 @@ class Visit:
         me, page = self.person, self.page
         with me.step("export the CSV"):
             me.go("Export")
-            button = page.get_by_test_id("stDownloadButton").filter(has_text="CSV").first
-            button.wait_for(timeout=LONG)
-            me.idle()
             with page.expect_download(timeout=LONG) as download:
-                me.click(button.get_by_role("button"), wait=False)
+                me.click(page.get_by_role("link", name="CSV"), wait=False)
+            me.idle()
             said = me.verdict()
             with Path(download.value.path()).open(newline="", encoding="utf-8") as file:
                 lines = list(csv.DictReader(file))
@@ -399,7 +400,7 @@ class Visit:
         return claimed + lost
 
 
-def visit(name: str, folder: Path, scratch: Path, *, by_hand: int, headed: bool) -> int:
+def visit(name: str, folder: Path, scratch: Path, *, images: int | None, by_hand: int, headed: bool) -> int:
     """Do the whole way with one set; returns how many labels are called by the wrong source."""
     from playwright.sync_api import sync_playwright
 
@@ -408,7 +409,7 @@ def visit(name: str, folder: Path, scratch: Path, *, by_hand: int, headed: bool)
         print("no Chromium is installed")
         return 0
     scratch.mkdir(parents=True)
-    truth = flat_copy(folder, scratch / "photographs")
+    truth = flat_copy(folder, scratch / "photographs", images)
     most = Counter(truth.values()).most_common(1)[0][1]
     print(f"{name}: {len(truth)} images of {len(set(truth.values()))} classes, the largest {most / len(truth):.1%}")
     print(f"    {'step':52s} {'clicks':>4s} {'keys':>3s} {'seconds':>7s}")

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from engine.commands.console import ConsoleProgress, finish
 from engine.commands.requests import add_run_arguments, read_run_request
 from engine.core.workspace import Workspace
+from engine.evaluation.verdict import verdict_of
 from engine.jobs.tasks.results import AnalyseRequest, analyse
+from engine.labels.quality import three_digits
 
 
 def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None:
@@ -21,8 +23,10 @@ def main(arguments: argparse.Namespace) -> int:
     progress = ConsoleProgress()
     request = read_run_request(arguments, AnalyseRequest)
     analysis = analyse(Workspace.open(arguments.workspace), request, progress)
+    if verdict := verdict_of(analysis):
+        progress.say(verdict.line)
     for part in ("train", "test"):
         for name, value in (analysis[part] or {}).items():
             if isinstance(value, float):
-                progress.say(f"{part} {name}: {value:.4f}")
+                progress.say(f"{part} {name}: {three_digits(value)}")
     return finish(arguments.run / "analysis.json")

@@ -9,6 +9,7 @@ from engine.commands.console import ConsoleProgress, finish
 from engine.commands.requests import add_run_arguments, read_run_request
 from engine.core.workspace import Workspace
 from engine.jobs.tasks.results import ExportRequest, export_run
+from engine.runs.judge import kept_verdict
 
 
 def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None:
@@ -18,12 +19,14 @@ def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None
 
 def main(arguments: argparse.Namespace) -> int:
     """Export and print where it lies."""
-    progress = ConsoleProgress()
+    workspace, progress = Workspace.open(arguments.workspace), ConsoleProgress()
     request = read_run_request(arguments, ExportRequest)
-    report = export_run(Workspace.open(arguments.workspace), request, progress)
+    report = export_run(workspace, request, progress)
+    for sentence in report.quality:
+        progress.say(sentence)
+    if verdict := kept_verdict(request.opened(workspace)):
+        progress.say(verdict.line)
     for path, reason in report.failed[:20]:
         progress.say(f"not written: {path}: {reason}")
     progress.say(f"{report.written:,} {'files' if request.settings.is_file else 'images'} written.")
-    counts = [f"{count:,} {source}" for source, count in report.by_source.items() if count]
-    progress.say(f"Labels: {', '.join(counts)}.")
     return finish(report.target)

@@ -22,6 +22,7 @@ from engine.core.errors import InputError
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import add_flags, from_flags
 from engine.core.workspace import Workspace
+from engine.evaluation.verdict import verdict_of
 from engine.jobs.tasks.clustering import ClusterRequest, cluster_images, help_to_train, prepare, run_folder
 from engine.jobs.tasks.labels import PseudoLabelRequest, pseudo_label
 from engine.labels.pseudo_labels import PseudoLabelSettings
@@ -152,6 +153,8 @@ def whole(arguments: argparse.Namespace, announce: Callable[[str], str] | None =
         announce(str(folder))
         request = request.changed(folder=str(folder))
     run = cluster_images(workspace, request, progress)
+    if verdict := verdict_of(run.results):
+        progress.say(verdict.line)
     for sentence in [*run.results["notes"], *training_lines(run.results)]:
         progress.say(sentence)
     if arguments.generate_pseudo_labels:

@@ -1,17 +1,18 @@
 """What a clustering is worth in one word and one sentence, from scores that need no truth.
 
 Flows in: the silhouette beside that of shuffled labels, the stability, how well a classifier learns the clusters and
-how far other methods agree. Flows out: good, usable with checking, or weak, with what to do next. The thresholds are
-measured on sets whose truth is known: benchmarks/verdict_quality.py and docs/figures.md.
+how far other methods agree. Flows out: good, usable with checking, or weak, with what to do next; or not judged, with
+what is missing. The thresholds are measured on sets whose truth is known: benchmarks/verdict_quality.py and
+docs/figures.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-Word = Literal["good", "usable with checking", "weak"]
+Word = Literal["good", "usable with checking", "weak", "not judged"]
 
 GOOD, USABLE = 0.75, 0.45
 """Least stability x generalisation of the two better verdicts."""
@@ -25,7 +26,7 @@ class Verdict:
 
     Attributes
     ----------
-    word : "good" | "usable with checking" | "weak"
+    word : "good" | "usable with checking" | "weak" | "not judged"
     sentence : str
         Why, in plain words.
     next_step : str
@@ -46,6 +47,7 @@ class Verdict:
         return asdict(self)
 
 
+_NAMED = 12  # clusters that a sentence names
 _ANOTHER = "Another encoder would help: embed the images with one on Embed and find good clusters again."
 
 
@@ -79,7 +81,8 @@ def verdict(
     if sure >= GOOD and (agreement is None or agreement >= GOOD_AGREEMENT):
         return Verdict(
             "good",
-            "the same groups come back on other parts of the images, and other methods find nearly the same.",
+            "the same groups come back on other parts of the images, and other methods find nearly the same. "
+            "That they hold together does not tell whether each holds only one kind.",
             "Name them on Label; an audit there proves how pure they are.",
         )
     why = (
@@ -90,6 +93,35 @@ def verdict(
     return Verdict(
         "usable with checking", why, "Look through each group on Label before you name it, the border images first."
     )
+
+
+def with_missing(found: Verdict | None, missing: Sequence[str]) -> Verdict:
+    """Return a verdict that says what was not measured: beside the word, or in its place where there is none.
+
+    Parameters
+    ----------
+    found : Verdict, optional
+        What `verdict` made of the figures that are known.
+    missing : sequence of str
+        Whole sentences.
+    """
+    if found is None:
+        return Verdict(
+            "not judged",
+            " ".join(missing) or "it was not measured how surely the groups come back.",
+            "Find good clusters on Cluster judges each clustering that it tries.",
+        )
+    return replace(found, sentence=" ".join((found.sentence, *missing)))
+
+
+def with_two_kinds(found: Verdict, clusters: Sequence[int], n_clusters: int) -> Verdict:
+    """Return a verdict that names the clusters that look like two kinds; the same where there are none."""
+    if not clusters:
+        return found
+    shown = ", ".join(str(cluster) for cluster in clusters[:_NAMED]) + (", ..." if len(clusters) > _NAMED else "")
+    looks = "looks" if len(clusters) == 1 else "look"
+    told = f"{len(clusters)} of {n_clusters} clusters {looks} like two kinds: {shown}."
+    return replace(found, sentence=f"{found.sentence} {told}")
 
 
 def verdict_of(results: Mapping[str, Any]) -> Verdict | None:

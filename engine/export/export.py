@@ -140,11 +140,16 @@ def export(
         if source is None:
             raise InputError("This data set has no images to write.", "Export a table instead.")
         report = write_plan(prepared.plan, table, source, target, mode=settings.mode, progress=progress)
-        return replace(report, by_source=prepared.quality.by_source)
+        return _with_quality(report, prepared)
     entry = find_format(settings.format)
     if target.is_dir():
         raise InputError(f"{target} is a folder.", f"Name a file, such as labels{entry.files}.")
     wanted = settings.vectors and "vectors" in entry.options
     found = vectors() if wanted and callable(vectors) else vectors if wanted else None
     entry.writer(target, table, settings, found, progress)
-    return ExportReport(target, len(table), [], prepared.quality.by_source)
+    return _with_quality(ExportReport(target, len(table), []), prepared)
+
+
+def _with_quality(report: ExportReport, prepared: Prepared) -> ExportReport:
+    quality = prepared.quality
+    return replace(report, by_source=quality.by_source, quality=quality.sentences())

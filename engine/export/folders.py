@@ -86,12 +86,15 @@ class ExportReport:
         Files that are gone or changed since the scan; the rest was exported.
     by_source : dict of str to int
         How many of the labels are by the person, by a cluster's name, by an accepted guess, and missing.
+    quality : list of str
+        The same, and what an audit covers, as sentences.
     """
 
     target: Path
     written: int
     failed: list[tuple[str, str]]
     by_source: dict[str, int] = field(default_factory=dict)
+    quality: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from engine.evaluation.generalisation import generalisation
 from engine.evaluation.scores import scores
 from engine.images.pixels import natural_side, read_pixels
 from engine.images.sources import shown
+from engine.runs.judge import judge
 from engine.runs.rows import Rows, embed_dataset, graph_of, train_and_test, truth_codes
 from engine.runs.run import Run, keep_final_checkpoint, kept_config, save_config, save_run
 from engine.runs.training import StartJudge, below_kmeans, training_figures
@@ -156,6 +157,7 @@ def cluster(
     start: Labels | None = None,
     progress: Progress = SILENT,
     seconds: dict[str, float] | None = None,
+    judged: bool = True,
 ) -> Run:
     """Cluster the rows and write the run folder; its config.json is there from the start, for a resume.
 
@@ -169,6 +171,8 @@ def cluster(
         A clustering of the rows for a deep method to start from.
     seconds : dict, optional
         Times of earlier steps, written beside this one's.
+    judged : bool
+        Measure what the clustering is worth, which takes seconds; else `judge_run` does when it is asked.
     """
     method = find_method(method_name)
     began = time.perf_counter()
@@ -196,6 +200,11 @@ def cluster(
         if method.takes != "images" and (plateau := below_kmeans(results)):
             results["notes"].append(plateau)
     times["score"] = time.perf_counter() - began - times["cluster"]
+    if judged:
+        progress.update(0, 1, phase="judging")
+        judgement = judge(rows.vectors[rows.train], labels[rows.train], method, settings)
+        results |= judgement.as_results()
+        times["judge"] = judgement.seconds
     if method.kind == "deep":
         keep_final_checkpoint(folder)
     known["resolved"] = estimator.resolved_.model_dump(mode="json")

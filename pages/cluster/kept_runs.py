@@ -6,6 +6,8 @@ import pandas as pd
 import streamlit as st
 
 from engine.clustering.registry import method_title
+from engine.core.errors import StorageError
+from engine.runs.judge import kept_verdict
 from engine.runs.run import Run, update_config
 from engine.runs.trash import restore_run, trash_run, trashed_runs
 from pages.shared.actions import pressed
@@ -47,7 +49,7 @@ def kept_runs(now: Current) -> None:
 def _table(now: Current, shown: list[Run], *, key: str) -> Run | None:
     """Draw the runs and return the chosen one."""
     used = now.run.folder.name if now.run else ""
-    order = ["in use", "name", "tags", "method", *_FIGURES, "made"]
+    order = ["in use", "name", "tags", "method", "verdict", *_FIGURES, "made"]
     table = pd.DataFrame(
         [
             {
@@ -56,6 +58,7 @@ def _table(now: Current, shown: list[Run], *, key: str) -> Run | None:
                 "tags": run.tags,
                 "method": method_title(run.method),
                 **{title: figures_of(run).get(name) for title, name in _FIGURES.items()},
+                "verdict": _word(run),
                 "made": pd.Timestamp(run.created, unit="s"),
             }
             for run in shown
@@ -81,6 +84,15 @@ def _table(now: Current, shown: list[Run], *, key: str) -> Run | None:
     )
     rows = event["selection"]["rows"]
     return shown[rows[0]] if rows and rows[0] < len(shown) else None
+
+
+def _word(run: Run) -> str | None:
+    """Return what a run is worth in a word; None where it was never judged, or its results are damaged."""
+    try:
+        found = kept_verdict(run)
+    except StorageError:
+        return None
+    return None if found is None else found.word
 
 
 def _one(now: Current, run: Run, tags: list[str]) -> None:

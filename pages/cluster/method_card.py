@@ -34,10 +34,11 @@ from pages.shared.board import rows_of
 from pages.shared.job_view import job_view
 from pages.shared.metrics import metrics, title_of
 from pages.shared.state import Current, choose, escape, show_error
-from pages.shared.tasks import newest, start_clustering
+from pages.shared.tasks import newest, start_clustering, start_job
 from pages.shared.words import count
 
 _LIVE_IMAGES = 12_000  # beyond this a fast method runs in a job
+_JUDGED_AT_ONCE = 1_000  # images
 
 
 @dataclass(frozen=True)
@@ -152,16 +153,21 @@ def _live(now: Current, rows: Rows, method: Method, settings: Settings) -> None:
 
 
 def keep(now: Current, rows: Rows, method: Method, settings: Settings) -> Run:
-    """Write the clustering as a run of the library."""
-    return cluster_images(
+    """Write the clustering as a run of the library; what it is worth is measured at once, or by a job."""
+    at_once = len(rows) <= _JUDGED_AT_ONCE
+    run = cluster_images(
         now.workspace,
         ClusterRequest(
             dataset=rows.dataset.id,
             config_key=rows.embedding.config_key,
             method=method.name,
             settings=settings.given(),
+            judge=at_once,
         ),
     )
+    if not at_once:
+        start_job(now.workspace, "analyse", "Judging the clustering", rows.dataset, run=str(run.folder))
+    return run
 
 
 def show_answer(rows: Rows, labels: NDArray[np.int32], found: dict[str, Any]) -> None:

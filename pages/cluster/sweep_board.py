@@ -26,6 +26,7 @@ from pages.shared.metrics import METRICS
 from pages.shared.pictures import strip, strip_address
 from pages.shared.state import Current, choose, escape, show_error
 from pages.shared.tasks import newest, start_job
+from pages.shared.verdict import say_verdict
 from pages.shared.words import count
 
 _TIMES = {"1m": "1 minute", "5m": "5 minutes", "30m": "30 minutes", "none": "As long as it takes"}
@@ -133,7 +134,7 @@ def _board(now: Current, rows: Rows, result: SweepResult) -> None:
     if not result.ranked:
         st.info("No structure was found: no candidate does better than its own labels shuffled.")
         return
-    _say(result)
+    _say(now, result)
     kept = [row for row in result.ranked if row.folder]
     pictures = rows.dataset.kind != "vectors"
     table = pd.DataFrame(
@@ -218,14 +219,10 @@ def _board(now: Current, rows: Rows, result: SweepResult) -> None:
         _use(now, result, best)
 
 
-def _say(result: SweepResult) -> None:
+def _say(now: Current, result: SweepResult) -> None:
     """Say what the first rank is worth, what to do about it, and whether the number of clusters is clear."""
-    found = result.verdict
-    if found is not None:
-        draw = {"good": st.success, "usable with checking": st.info, "weak": st.warning}[found.word]
-        draw(found.line)
-        if found.word == "weak" and pressed("Try another encoder", icon=":material/grain:", key="other_encoder"):
-            st.switch_page("pages/embed/page.py")
+    if result.verdict is not None:
+        say_verdict(now, result.verdict, way=result.verdict.word == "weak")
     if result.why:
         st.markdown(escape(" ".join(result.why)))
     if result.left_out:

@@ -10,7 +10,6 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from engine.evaluation.scores import silhouette_samples
-from engine.evaluation.verdict import verdict_of
 from engine.geometry.prototypes import prototypes
 from engine.runs.analysis import distribution, kept_analysis, read_analysis
 from engine.runs.figures import sizes_figure
@@ -26,6 +25,7 @@ from pages.shared.job_view import job_view
 from pages.shared.metrics import metrics
 from pages.shared.pictures import strip_address
 from pages.shared.state import Current, escape
+from pages.shared.verdict import verdict_of_run
 from pages.shared.words import count
 
 _LOOKS = 8  # pictures of a cluster
@@ -70,8 +70,7 @@ def analysis_view(now: Current, run: Run) -> None:
     found = _analysis(run, rows, str(run.folder), version_of(run), key)
     if rows is None:
         st.caption("The images or embeddings of this run are not in this workspace: no pictures, map or silhouette.")
-    if verdict := verdict_of(run.results):
-        st.caption(verdict.line)
+    verdict_of_run(now, run)
     for part in ("train", "test"):
         if found[part] is not None:
             _scores(found, part)

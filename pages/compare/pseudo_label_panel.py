@@ -16,6 +16,7 @@ from engine.runs.rows import Rows, align
 from engine.runs.run import Run
 from pages.shared import forms
 from pages.shared.actions import pressed
+from pages.shared.downloads import Download, downloads
 from pages.shared.job_view import job_view
 from pages.shared.state import Current, show_error
 from pages.shared.tasks import newest, start_job
@@ -149,8 +150,5 @@ def _mapping(found: dict[str, Any]) -> None:
 
 def _downloads(path: Path) -> None:
     suffix = path.stem.removeprefix("pseudo_labels")
-    with st.container(horizontal=True):
-        for file in [path, *sorted(path.parent.glob(f"*{suffix}.csv"))]:
-            st.download_button(
-                file.name, file.read_bytes, file.name, icon=":material/download:", on_click="ignore", type="tertiary"
-            )
+    files = [path, *sorted(path.parent.glob(f"*{suffix}.csv"))]
+    downloads(path.parent.parent.name, [Download(file.name, file.name, file.read_bytes) for file in files])

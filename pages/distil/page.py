@@ -20,6 +20,7 @@ from pages.shared import forms
 from pages.shared.actions import pressed
 from pages.shared.board import rows_of
 from pages.shared.charts import AMBER, BLUE, GREY, draw
+from pages.shared.downloads import Download, downloads
 from pages.shared.frame import first_do, heading
 from pages.shared.job_view import job_view
 from pages.shared.pictures import strip
@@ -88,13 +89,7 @@ def _nearest(now: Current, run: Run, path: Any) -> None:  # noqa: ANN401 - a pat
         return target.read_bytes()
 
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.download_button(
-            "List of these images",
-            listed,
-            f"{run.folder.name}-distilled.csv",
-            icon=":material/download:",
-            on_click="ignore",
-        )
+        downloads(run.folder.name, [Download("List of these images", f"{run.folder.name}-distilled.csv", listed)])
         target = st.text_input("Copy them into a new folder", placeholder="/home/me/distilled", width=360)
         if pressed("Copy", icon=":material/folder_copy:", disabled=not target.strip()):
             _copy(now, run, Path(target.strip()).expanduser())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,24 +12,27 @@ import streamlit as st
 
 from engine.core.errors import KindredError
 from engine.core.ids import to_bytes
-from engine.evaluation.verdict import verdict_of
 from engine.export.export import export, prepare
 from engine.export.folders import undo_export
 from engine.export.formats import FORMATS, ExportFormat
 from engine.export.report import write_report
 from engine.export.settings import OPTIONS, ExportSettings
 from engine.export.split import near_duplicate_groups
+from engine.export.taken import note_export
 from engine.images.thumbnails import thumbnail
 from engine.jobs.job import JobStatus
 from engine.jobs.tasks.tables import labelled_files
 from engine.labels.table import LabelTable
+from engine.runs.judge import kept_verdict
 from pages.shared import forms
 from pages.shared.actions import pressed, say
 from pages.shared.board import Board, graph_for, open_board
+from pages.shared.downloads import Download, downloads
 from pages.shared.frame import first_do, heading
 from pages.shared.job_view import job_view
 from pages.shared.state import current, escape, show_error
 from pages.shared.tasks import newest, start_job
+from pages.shared.verdict import verdict_of_run
 from pages.shared.words import count
 
 
@@ -39,14 +42,17 @@ def _table(_board: Board, version: str, scanned: float | None) -> LabelTable:
 
 
 def _file(board: Board, table: LabelTable, entry: ExportFormat, *, vectors: bool) -> Callable[[], bytes]:
-    """Return a function that makes one table file when its button is pressed."""
+    """Return a function that makes one table file when its link is pressed."""
+    labels = board.state.version
 
     def make() -> bytes:
         target = board.now.workspace.cache / "exports" / f"{board.rows.dataset.id}{entry.files}"
         target.parent.mkdir(parents=True, exist_ok=True)
         chosen = ExportSettings(format=entry.name, vectors=vectors)
         export(prepare(table, chosen), target, vectors=lambda: board.rows.vectors)
-        return target.read_bytes()
+        data = target.read_bytes()
+        note_export(board.run.folder, entry.name, labels=labels)
+        return data
 
     return make
 
@@ -56,7 +62,7 @@ def _report(board: Board) -> Callable[[], bytes]:
         target = board.now.workspace.cache / "exports" / f"{board.rows.dataset.id}.html"
         target.parent.mkdir(parents=True, exist_ok=True)
         ids = dict(zip(to_bytes(board.rows.contents), board.rows.ids.tolist(), strict=True))
-        found, verdict = board.run.results["train"], verdict_of(board.run.results)
+        found, verdict = board.run.results["train"], kept_verdict(board.run)
         write_report(
             target,
             board.state,
@@ -64,8 +70,8 @@ def _report(board: Board) -> Callable[[], bytes]:
             paths=board.rows.paths,
             thumbnail=lambda content: thumbnail(board.now.workspace, ids.get(content, 0)),
             typicality=board.prototypes.typicality,
-            facts=({"verdict": verdict.line} if verdict else {})
-            | {name.replace("_", " "): value for name, value in found.items() if value is not None},
+            facts={name.replace("_", " "): value for name, value in found.items() if value is not None},
+            verdict="" if verdict is None else verdict.line,
         )
         return target.read_bytes()
 
@@ -73,20 +79,15 @@ def _report(board: Board) -> Callable[[], bytes]:
 
 
 def _downloads(board: Board, table: LabelTable) -> None:
-    name, icon = board.rows.dataset.id, ":material/download:"
-    with st.container(horizontal=True):
-        tables = [entry for entry in FORMATS.values() if entry.is_table]
-        choices = [
-            (entry, vectors) for entry in tables for vectors in (False, True)[: 1 + ("vectors" in entry.options)]
-        ]
-        for entry, vectors in choices:
-            title = f"{entry.title} with vectors" if vectors else entry.title
-            kind: Literal["primary", "secondary"] = "primary" if entry is tables[0] else "secondary"
+    name = board.rows.dataset.id
+    tables = [entry for entry in FORMATS.values() if entry.is_table]
+    files: list[Download] = []
+    for entry in tables:
+        for vectors in (False, True)[: 1 + ("vectors" in entry.options)]:
+            title, suffix = (f"{entry.title} with vectors", "-vectors") if vectors else (entry.title, "")
             make = _file(board, table, entry, vectors=vectors)
-            st.download_button(
-                title, make, f"{name}{entry.files}", type=kind, icon=icon, on_click="ignore", key=f"get_{title}"
-            )
-        st.download_button("Report", _report(board), f"{name}.html", "text/html", icon=icon, on_click="ignore")
+            files.append(Download(title, f"{name}{suffix}{entry.files}", make, primary=not files))
+    downloads(board.run.folder.name, [*files, Download("Report", f"{name}.html", _report(board))])
 
 
 def _folders(board: Board, table: LabelTable) -> None:
@@ -106,11 +107,14 @@ def _folders(board: Board, table: LabelTable) -> None:
         folders = [name for name, entry in FORMATS.items() if not entry.is_table]
         chosen = str(st.selectbox("Format", folders, format_func=lambda key: FORMATS[key].title))
         st.caption(FORMATS[chosen].sentence)
+        unused = set(OPTIONS) - set(FORMATS[chosen].options)
+        if not st.session_state.get("export_split"):
+            unused |= {"train", "val", "test", "near_duplicate", "random_state"}
         values = forms.draw(
             ExportSettings,
             key="export",
             columns=3,
-            skip={"format", *OPTIONS} - set(FORMATS[chosen].options),
+            skip={"format"} | unused,
             values={"format": chosen},
         )
         groups = (
@@ -179,11 +183,18 @@ def page() -> None:
         f"**{labelled:,}** with a label. :gray[{escape(board.run.name)}]"
     )
     st.caption(" ".join(table.quality().sentences()))
-    if found := verdict_of(board.run.results):
-        st.caption(found.line)
+    verdict_of_run(now, board.run)
     _downloads(board, table)
     first = table.take(np.arange(min(200, len(table))))
-    st.dataframe(pd.DataFrame(first.columns()), hide_index=True, width="stretch", height=300, placeholder="")
+    three = st.column_config.NumberColumn(format="%.3g")
+    st.dataframe(
+        pd.DataFrame(first.columns()),
+        hide_index=True,
+        width="stretch",
+        height=300,
+        placeholder="",
+        column_config=dict.fromkeys(("label_probability", "cluster_confidence", "audit_bound"), three),
+    )
     if board.rows.dataset.kind != "vectors":
         _folders(board, table)
 

@@ -110,16 +110,20 @@ def _benchmark_form(now: Current, entries: dict) -> None:  # type: ignore[type-a
 
 
 def _numbers(found: ScanReport) -> None:
-    cells = st.columns(5)
-    cells[0].metric("Images", f"{found.readable:,}", help="Files that could be read, duplicates counted")
-    cells[1].metric("Distinct", f"{found.distinct:,}", help="Different contents; exact duplicates count once")
-    cells[2].metric("Not readable", f"{len(found.failed):,}", help="Files that look like images and could not be read")
-    cells[3].metric("On disk", size(found.sizes.get("bytes", 0)), help="Size of the readable files")
-    cells[4].metric(
-        "Classes",
-        f"{len(found.classes):,}" if found.classes else "none",
-        help="Known or possible classes; used only to score",
+    facts = (
+        ("Images", f"{found.readable:,}", "Files that could be read, duplicates counted"),
+        ("Distinct", f"{found.distinct:,}", "Different contents; exact duplicates count once"),
+        ("Not readable", f"{len(found.failed):,}", "Files that look like images and could not be read"),
+        ("On disk", size(found.sizes.get("bytes", 0)), "Size of the readable files"),
+        (
+            "Classes",
+            f"{len(found.classes):,}" if found.classes else "none",
+            "Known or possible classes; used only to score",
+        ),
     )
+    with st.container(horizontal=True):
+        for title, value, meaning in facts:
+            st.metric(title, value, help=meaning, width=132)
 
 
 def _details(now: Current, dataset: Dataset, found: ScanReport) -> None:

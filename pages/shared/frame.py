@@ -25,7 +25,15 @@ _STYLE = """<style>
 [data-testid="stMainBlockContainer"] { padding: 2.2rem 1.5rem 3rem; max-width: none; }
 [data-testid="stSidebarHeader"] { height: 2.2rem; margin: 0; padding-block: 0; }
 [data-testid="stSidebarUserContent"] { padding-top: 0; }
-[data-testid="stToastContainer"] { top: auto !important; bottom: 16px !important; }
+[data-testid="stToastContainer"] {
+  top: 4px !important; bottom: auto !important; left: 50% !important; right: auto !important;
+  transform: translateX(-50%); align-items: center; pointer-events: none;
+}
+[data-testid="stToast"] {
+  width: auto; max-width: min(640px, 60vw); min-height: 0; padding: 2px 12px; pointer-events: none; font-size: 0.85rem;
+}
+[data-testid="stMetricValue"] { font-size: 1.25rem; }
+[data-testid="stMetricLabel"] p { white-space: normal; }
 .stApp { font-variant-numeric: tabular-nums; }
 img { max-width: none; }
 @media (max-width: 1100px) {
@@ -34,7 +42,7 @@ img { max-width: none; }
   [class*="st-key-stack_"] > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"] {
     flex: 1 1 100%; min-width: 100%;
   }
-  [data-testid="stMainBlockContainer"] { padding: 1.5rem 1rem 2rem; }
+  [data-testid="stMainBlockContainer"] { padding: 3.2rem 1rem 2rem; }
   button kbd { display: none !important; }
 }
 @media (min-width: 801px) { .st-key-narrow_switch { display: none; } }
@@ -49,6 +57,7 @@ img { max-width: none; }
   }
 }
 @media (max-width: 800px) {
+  [data-testid="stToast"] { max-width: 90vw; }
   .st-key-pane_clusters > :has([data-testid="stDataFrame"]) { max-height: 270px; overflow-y: auto; }
 }
 </style>"""

@@ -48,13 +48,13 @@ def strip(ids: Iterable[int], *, size: int = 56, wrap: bool = True) -> None:
     st.html(f'<div style="line-height:0;white-space:{flow}">{cells}</div>')
 
 
-def _foreign(request: Request) -> bool:
+def is_foreign(request: Request) -> bool:
     """Whether another site asks through the person's browser."""
     return request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none")
 
 
 async def _serve(request: Request, make: Callable[[Workspace, int], bytes | None]) -> Response:
-    if _foreign(request):
+    if is_foreign(request):
         return Response(status_code=403)
     image_id = int(request.path_params["image_id"])
     if image_id > _LARGEST_ID:
@@ -95,7 +95,7 @@ def _strip_of(workspace: Workspace, ids: list[int]) -> bytes:
 
 async def _strip(request: Request) -> Response:
     """Serve up to eight thumbnails as one picture: the looks of a cluster in a table cell."""
-    if _foreign(request):
+    if is_foreign(request):
         return Response(status_code=403)
     parts = str(request.path_params["image_ids"]).split("-")
     if len(parts) > _MOST or not all(part.isdigit() and int(part) <= _LARGEST_ID for part in parts):

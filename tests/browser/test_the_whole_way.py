@@ -63,12 +63,9 @@ def walk(page, folder, label):
     press(page, "Name it")
     page.get_by_text(re.compile("^1 of .* clusters? named")).wait_for(timeout=120_000)
     page.get_by_role("link", name="Export").click()
-    button = page.get_by_test_id("stDownloadButton").filter(has_text="CSV")
-    button.wait_for(timeout=120_000)
-    settled(page)
-    page.wait_for_timeout(1000)  # a file asked for while the page is still drawn is made anew and its download ends
-    with page.expect_download(timeout=120_000) as download:
-        button.click()
+    link = page.get_by_role("link", name="CSV")
+    with page.expect_download(timeout=120_000) as download:  # while the page is still being drawn
+        link.click(timeout=120_000)
     with Path(download.value.path()).open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 

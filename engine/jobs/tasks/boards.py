@@ -160,5 +160,6 @@ def _results(rows: Rows, labels: Labels, at: np.ndarray[Any, Any], row: Leaderbo
         "seconds": {"cluster": row.seconds, "score": time.perf_counter() - began},
         "stability": row.stability,
         "agreement": row.agreement,
+        "two_kinds": list(row.two_kinds),
         "verdict": None if row.verdict is None else row.verdict.as_dict(),
     }

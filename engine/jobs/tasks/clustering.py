@@ -43,6 +43,7 @@ class ClusterRequest(EmbeddedRequest):
     save_features: bool = setting(False, "Keep the embeddings in the run folder.", runtime=True)
     folder: str = setting("", "The run's folder: a new one in the library when empty.", runtime=True)
     results_dir: str = setting("", "Where a new run's folder is made; the library when empty.", runtime=True)
+    judge: bool = setting(True, "Also measure what the clustering is worth; `analyse` does so later.", runtime=True)
     arguments: tuple[str, ...] = setting((), "The command line's flags, for a resume.", runtime=True)
     seconds: dict[str, float] = setting({}, "How long earlier steps took, kept beside this one's.", runtime=True)
 
@@ -143,7 +144,7 @@ def cluster_images(workspace: Workspace, request: ClusterRequest, progress: Prog
     folder = run_folder(workspace, request, prepared)
     listen_with_scores(progress, rows)
     asked = request.model_dump(
-        mode="json", exclude={"folder", "results_dir", "seconds", "dataset"}, exclude_defaults=True
+        mode="json", exclude={"folder", "results_dir", "seconds", "dataset", "judge"}, exclude_defaults=True
     )
     try:
         run = cluster(
@@ -157,6 +158,7 @@ def cluster_images(workspace: Workspace, request: ClusterRequest, progress: Prog
             start=prepared.start,
             progress=progress,
             seconds=dict(request.seconds),
+            judged=request.judge,
         )
     except KeyboardInterrupt:
         progress.say(f"To go on from what is there: python -m engine run --resume-from {folder}")

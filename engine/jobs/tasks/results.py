@@ -19,8 +19,10 @@ from engine.export.settings import ExportSettings
 from engine.images.datasets import find_dataset
 from engine.jobs.tasks.requests import RunRequest
 from engine.jobs.tasks.tables import labelled_files
+from engine.labels.events import LabelHistory
 from engine.runs.analysis import analyze
 from engine.runs.figures import draw_run
+from engine.runs.judge import judge_run, kept_verdict
 from engine.runs.rows import align, graph_of, rows_of_run
 from engine.runs.run import Run
 
@@ -54,6 +56,12 @@ def analyse(workspace: Workspace, request: AnalyseRequest, progress: Progress = 
         rows = None
         progress.say(str(error))
     analysis = analyze(run, rows, detailed=request.detailed)
+    try:
+        verdict = kept_verdict(run) if rows is None else judge_run(run, rows)
+    except InputError as error:  # such as a method of a later version
+        verdict = None
+        progress.say(str(error))
+    analysis["verdict"] = None if verdict is None else verdict.as_dict()
     try:
         write_json(run.folder / "analysis.json", analysis)
     except StorageError as error:  # such as a colleague's folder
@@ -162,17 +170,21 @@ def export_run(workspace: Workspace, request: ExportRequest, progress: Progress 
     """
     from engine.export.export import export, prepare
     from engine.export.split import near_duplicate_groups
+    from engine.export.taken import note_export
 
     run, settings = request.opened(workspace), request.settings
     rows = rows_of_run(workspace, run)
     groups = None
     if settings.split:
         groups = near_duplicate_groups(graph_of(workspace, rows, progress=progress), threshold=settings.near_duplicate)
+    labels = LabelHistory(workspace, rows.dataset.id).version()
     prepared = prepare(labelled_files(workspace, run, rows), settings, groups=groups)
     source = None if rows.dataset.kind == "vectors" else rows.dataset.source()
     name = f"labels{find_format(settings.format).files}" if settings.is_file else settings.format
     target = Path(request.target) if request.target else run.folder / "exports" / name
-    return export(prepared, target, source=source, vectors=lambda: rows.vectors, progress=progress)
+    report = export(prepared, target, source=source, vectors=lambda: rows.vectors, progress=progress)
+    note_export(run.folder, settings.format, labels=labels, target=target)
+    return report
 
 
 def export_run_summary(report: ExportReport) -> dict[str, Any]:

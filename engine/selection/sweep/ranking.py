@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from engine.evaluation.agreement import ari_between, sizes
 from engine.evaluation.consensus import NAME
 from engine.evaluation.scores import CompositeSettings, composite, pair_share
-from engine.evaluation.verdict import Verdict, verdict
+from engine.evaluation.verdict import Verdict, verdict, with_two_kinds
 
 CLEAR_FACTOR, CLEAR_SHARE = 1.6, 0.9
 ENTROPY_POWER = 0.4
@@ -57,6 +57,8 @@ class LeaderboardRow:
         much they say. Known where the stability is.
     agreement : float or None
         Mean ARI with what other methods found at about as many clusters, see `agreement_of`; for the first ranks.
+    two_kinds : tuple of int
+        Clusters that look like two kinds in one; looked for in the first ranks.
     pairs_together : float or None
         Share of the person's validation pairs that are in one cluster.
     sizes : tuple of int
@@ -89,6 +91,7 @@ class LeaderboardRow:
     entropy: float = 0.0
     evidence: float | None = None
     agreement: float | None = None
+    two_kinds: tuple[int, ...] = ()
     pairs_together: float | None = None
     sizes: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
@@ -111,12 +114,13 @@ class LeaderboardRow:
     @property
     def verdict(self) -> Verdict | None:
         """What the clustering is worth; None where it was not tried on subsamples."""
-        return verdict(
+        found = verdict(
             structured=self.state == "ranked",
             stability=self.stability,
             generalisation=self.generalisation,
             agreement=self.agreement,
         )
+        return None if found is None else with_two_kinds(found, self.two_kinds, self.n_clusters)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values; the labels' place is left out."""

@@ -166,7 +166,7 @@ def _write_parquet(path: Path, rows: Sequence[LeaderboardRow]) -> None:
     records = []
     for row in rows:
         record = row.as_dict()
-        for name in ("parameters", "target", "notes"):
+        for name in ("parameters", "target", "notes", "two_kinds"):
             record[name] = json.dumps(record[name])
         record["sizes"] = list(record["sizes"])
         records.append(record)
@@ -190,7 +190,7 @@ def load_sweep(folder: Path) -> SweepResult:
         opened = []
         for record in summary[name]:
             values = {key: value for key, value in record.items() if key in known and value is not None}
-            values |= {key: tuple(values.get(key, ())) for key in ("sizes", "notes", "target")}
+            values |= {key: tuple(values.get(key, ())) for key in ("sizes", "notes", "target", "two_kinds")}
             opened.append(LeaderboardRow(**values))
         return opened
 

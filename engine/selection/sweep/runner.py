@@ -23,6 +23,7 @@ from engine.core.errors import InputError, StorageError
 from engine.core.files import read_json, write_json
 from engine.core.progress import SILENT, Progress
 from engine.core.vectors import blocks, check_embeddings
+from engine.evaluation.mixed import two_kinds
 from engine.geometry.neighbors import NeighborGraph
 from engine.selection.sweep.data import ALL, HALVES, SAMPLE, SweepData
 from engine.selection.sweep.grid import Candidate, candidates, in_turn
@@ -128,6 +129,7 @@ class Sweep:
             if one.state == "ranked":
                 ranked = _in_order([*ranked, one], settings)
         agreeing = concord(ranked)
+        ranked = [replace(row, two_kinds=_two_kinds(array, row)) for row in ranked[:top]] + ranked[top:]
         ranked = [
             replace(row, target=around_target(array, np.load(row.labels), targets, names=names))
             if targets and row.rank <= settings.top_results and row.labels
@@ -446,6 +448,10 @@ def _needs_reduction(candidate: Candidate) -> bool:
 
 def _seed(candidate: Candidate) -> int:
     return int(candidate.settings.model_dump().get("random_state", 0))
+
+
+def _two_kinds(array: NDArray[np.float32], row: LeaderboardRow) -> tuple[int, ...]:
+    return tuple(two_kinds(array, np.load(row.labels, allow_pickle=False))) if row.labels else ()
 
 
 def _reduction_name(part: str, candidate: Candidate) -> str:

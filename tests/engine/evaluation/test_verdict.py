@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from engine.evaluation.verdict import Verdict, verdict, verdict_of
+from engine.evaluation.verdict import Verdict, verdict, verdict_of, with_missing, with_two_kinds
 
 ORDER = ("weak", "usable with checking", "good")
 
@@ -49,3 +49,21 @@ def test_a_verdict_comes_back_from_a_file():
     for damaged in ({}, {"verdict": None}, {"verdict": "good"}, {"verdict": {"word": "good"}}):
         assert verdict_of(damaged) is None
     assert found.line.startswith("Good: ") and isinstance(found, Verdict)
+
+
+def test_good_promises_no_more_than_groups_that_hold_together():
+    assert "does not tell whether each holds only one kind" in judged(0.97, 0.95, 0.8).line
+
+
+def test_what_is_missing_is_said_and_not_guessed():
+    silent = with_missing(None, ("It would train twice more.",))
+    assert silent.word == "not judged" and "It would train twice more." in silent.line
+    weak = with_missing(judged(0.9, 0.9, 0.1), ("One figure is missing.",))
+    assert weak.word == "weak" and weak.sentence.endswith("One figure is missing.")
+
+
+def test_clusters_that_look_like_two_kinds_are_named():
+    found = with_two_kinds(judged(0.97, 0.95, 0.8), (2, 5, 9), 13)
+    assert found.word == "good" and "3 of 13 clusters look like two kinds: 2, 5, 9." in found.sentence
+    assert "1 of 4 clusters looks like two kinds: 0." in with_two_kinds(found, (0,), 4).sentence
+    assert with_two_kinds(found, (), 13) == found

@@ -103,9 +103,10 @@ def test_results_hold_exactly_the_promised_keys_and_are_those_of_the_predictions
     cluster(workspace, rows, "kmeans", kmeans(), tmp_path / "run", seconds={"scan": 1.0})
     run = open_run(tmp_path / "run")
     found = json.loads((run.folder / "results.json").read_text())
-    assert list(found) == ["train", "test", "seconds", "notes"]
+    judged = ["verdict", "stability", "generalisation", "agreement", "two_kinds", "judged_images"]
+    assert list(found) == ["train", "test", "seconds", "notes", *judged]
     assert list(found["train"]) == list(found["test"]) == METRICS
-    assert list(found["seconds"]) == ["scan", "cluster", "score"]
+    assert list(found["seconds"]) == ["scan", "cluster", "score", "judge"]
     test = run.predictions["split"] == "test"
     codes = truth_codes(rows.truth)
     for name, chosen in (("train", ~test), ("test", test)):
