@@ -71,8 +71,16 @@ def test_a_lasso_selects_and_the_selection_can_be_labelled(seeded, visit):
         page.mouse.move(*spot, steps=8)
     page.mouse.up()
     page.get_by_text("30 images selected").wait_for(timeout=LONG)
+    eventually(lambda: page.url, lambda address: "drawn=" in address)
+    page.reload()
+    page.get_by_text("30 images selected").wait_for(timeout=LONG)
+    page.locator(".k-map .shape").wait_for(state="attached", timeout=LONG)
     page.get_by_role("button", name="Confirm").click()
     page.get_by_text("30 images confirmed").wait_for(timeout=LONG)
+    page.locator(".k-map .holder").focus()
+    page.keyboard.press("Escape")
+    page.get_by_text("30 images selected").wait_for(state="detached", timeout=LONG)
+    eventually(lambda: page.url, lambda address: "drawn=" not in address)
 
 
 # Faster than any person: three clicks, each with its key, before Python hears of the first.
