@@ -6,7 +6,7 @@ Prints one line per method and set: the mean and the range over the seeds, the r
 processor time with its multiple of the first line's; and for a method that starts from a clustering a second line: the
 ARI of the start and of the end, the generalisation score of both, and the share of the labels that training changed.
 The npz sets (vectors, labels) and the photographs, which the built-in encoder embeds, are looked for in `--data`; a set
-that is not there is left out and said.
+that is not there is left out and said. `--uneven 20`: the largest class has 20 times as many rows as the smallest.
 """
 
 from __future__ import annotations
@@ -64,6 +64,21 @@ def embedded(folder: Path) -> tuple[np.ndarray, np.ndarray] | None:
     return np.concatenate(parts), np.unique([entry.truth for entry in entries], return_inverse=True)[1]
 
 
+def uneven(
+    vectors: np.ndarray, truth: np.ndarray, ratio: float, *, random_state: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows of which the largest class has `ratio` times as many as the smallest, the others in between."""
+    rng = np.random.default_rng(random_state)
+    sizes = np.bincount(truth)
+    wanted = np.round(sizes.min() * np.geomspace(1, 1 / ratio, len(sizes))).astype(int)
+    rows = [
+        rng.permutation(np.flatnonzero(truth == one))[: max(count, 2)]
+        for one, count in zip(rng.permutation(len(sizes)), wanted, strict=True)
+    ]
+    kept = np.sort(np.concatenate(rows))
+    return vectors[kept], truth[kept]
+
+
 def settings_of(name: str, n_clusters: int, seed: int, changes: dict[str, str]) -> tuple[str, object]:
     """Return (registered method, settings) of a name in the table."""
     method = "kmeans" if name in REFERENCES else name
@@ -77,7 +92,7 @@ def settings_of(name: str, n_clusters: int, seed: int, changes: dict[str, str]) 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--methods", nargs="*", default=["spectral", "temi", "four_term", "cludi", "cpp"])
+    parser.add_argument("--methods", nargs="*", default=["spectral", "temi", "four_term", "cludi", "cpp", "turtle"])
     parser.add_argument("--sets", nargs="+", default=["digits", *NPZ, *PHOTOGRAPHS])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--data", type=Path, default=Path(__file__).resolve().parent.parent.parent / "shared" / "data")
@@ -85,6 +100,7 @@ def main() -> None:
         "--set", nargs="*", default=[], metavar="NAME=VALUE", help="changed settings of the deep methods"
     )
     parser.add_argument("--clusters", type=int, help="K, when not the number of classes")
+    parser.add_argument("--uneven", type=float, help="the largest class this many times the smallest")
     parser.add_argument("--verbose", action="store_true", help="a line for each seed")
     parser.add_argument("--no-references", action="store_true", help="only the methods named")
     arguments = parser.parse_args()
@@ -93,7 +109,7 @@ def main() -> None:
         loaded = load(name, arguments.data)
         if loaded is None:
             continue
-        vectors, truth = loaded
+        vectors, truth = loaded if arguments.uneven is None else uneven(*loaded, arguments.uneven)
         classes = len(np.unique(truth))
         print(f"\n{name}: {vectors.shape[0]:,} x {vectors.shape[1]}, {classes} classes")
         graph, probe = build_graph(vectors), LinearProbe(vectors)

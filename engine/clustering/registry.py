@@ -194,6 +194,16 @@ _ALL = (
         starts_from_labels=True,
     ),
     Method(
+        "turtle",
+        "TURTLE",
+        "Looks for the groups that a linear classifier learns best, in the embeddings of one encoder or of several.",
+        "engine.clustering.deep.turtle.estimator",
+        "TURTLE",
+        kind="deep",
+        takes="spaces",
+        starts_from_labels=True,
+    ),
+    Method(
         "hadis",
         "HaDis",
         "Trains its own network, without pretrained weights: for images unlike photographs.",

@@ -157,6 +157,40 @@ def embed_data(
     return embed_images(workspace, request, progress)
 
 
+def embedding_key(
+    name: str, arguments: argparse.Namespace, workspace: Workspace, dataset: Dataset, progress: Progress
+) -> str:
+    """Return the key of further embeddings: those of an encoder, made now where they are missing, or kept ones.
+
+    Parameters
+    ----------
+    name : str
+        An encoder's name, or the key of embeddings of this data set; its beginning is enough.
+
+    Raises
+    ------
+    InputError
+        Neither, or several keys begin so.
+    """
+    from engine.embeddings.configurations import list_configurations
+    from engine.jobs.tasks.data import EmbedRequest, embed_images
+
+    if name in ENCODERS:
+        values = {"dataset": dataset.id, "encoder": name, "device": arguments.device, "neighbors": False}
+        request = EmbedRequest.parse(values | {"preprocess": chosen_preprocess(arguments)})
+        return embed_images(workspace, request, progress).embedding.config_key
+    kept = list_configurations(workspace, dataset.id)
+    found = [item.key for item in kept if name and item.key.startswith(name)]
+    if len(found) != 1:
+        raise InputError(
+            f"{name!r} is no encoder, and {'several' if found else 'no'} embeddings of {dataset.name} have a key that "
+            "begins so.",
+            "Here: " + "; ".join(f"{item.key[:8]} ({item.encoder})" for item in kept) + f". Encoders: "
+            f"{', '.join(ENCODERS)}.",
+        )
+    return found[0]
+
+
 def check_early(arguments: argparse.Namespace) -> None:
     """Refuse what no data can make right before anything is read: settings out of bounds, a device that is not here.
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.clustering.registry import find_method
+from engine.clustering.registry import METHODS, find_method
 from engine.commands.console import ConsoleProgress, finish
-from engine.commands.data import add_data_arguments, check_early, embed_data, load_data, some_path
+from engine.commands.data import add_data_arguments, check_early, embed_data, embedding_key, load_data, some_path
 from engine.commands.method import add_method_arguments, method_values
 from engine.commands.parser import peek
 from engine.core.errors import InputError
@@ -91,6 +91,19 @@ def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None
         "--start-run", type=some_path, help="a run of the same images from whose clusters a deep method starts"
     )
     parser.add_argument(
+        "--also-embedding",
+        action="append",
+        default=[],
+        metavar="ENCODER",
+        help="read the images with this encoder too, at its usual settings, for a method that works in several spaces "
+        "at once; or the key of embeddings that are there already; may be repeated",
+    )
+    parser.add_argument(
+        "--refuse-missing",
+        action="store_true",
+        help="refuse where an image lacks one of several embeddings, instead of leaving it out",
+    )
+    parser.add_argument(
         "--load-features", type=some_path, help="cluster saved features: a folder of them, or .pt, .npy, .npz, .parquet"
     )
     parser.add_argument("--save-features", action="store_true", help="keep the embeddings in the run folder")
@@ -114,6 +127,11 @@ def main(arguments: argparse.Namespace) -> int:
         arguments.dataset = None  # only says what the features are of
     check_early(arguments)
     method_values(arguments)
+    if arguments.also_embedding and find_method(arguments.method).takes != "spaces":
+        raise InputError(
+            f"{arguments.method} reads the embeddings of one encoder, not of several.",
+            f"Leave --also-embedding out, or use {', '.join(n for n, m in METHODS.items() if m.takes == 'spaces')}.",
+        )
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         return train_together(arguments)
     return whole(arguments)
@@ -174,6 +192,7 @@ def ready(arguments: argparse.Namespace, workspace: Workspace, progress: Progres
     dataset = load_data(arguments, workspace, progress)
     scanned = time.perf_counter()
     rows = embed_data(arguments, workspace, dataset, progress, neighbors=False)
+    also = [embedding_key(name, arguments, workspace, dataset, progress) for name in arguments.also_embedding]
     return ClusterRequest.parse(
         {
             "dataset": dataset.id,
@@ -181,6 +200,8 @@ def ready(arguments: argparse.Namespace, workspace: Workspace, progress: Progres
             "method": arguments.method,
             "settings": method_values(arguments),
             "test_fraction": arguments.test_fraction,
+            "also": also,
+            "refuse_missing": arguments.refuse_missing,
             "start_run": str(arguments.start_run or ""),
             "title": arguments.experiment_name,
             "save_features": arguments.save_features,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,15 +76,20 @@ def fit(
     if isinstance(estimator, DeepEstimator):
         estimator.judge = StartJudge(known.vectors)
     graph = graph_of(workspace, known, progress=progress) if estimator.wants_graph else None
-    estimator.fit(known.vectors, neighbors=graph, progress=progress, checkpoints=checkpoints)
+    estimator.fit(_given(method, known), neighbors=graph, progress=progress, checkpoints=checkpoints)
     if not len(rows.test):
         return estimator, estimator.labels_, estimator.confidence_
     labels = np.empty(len(rows), dtype=np.int32)
     confidence = np.empty(len(rows), dtype=np.float32)
     labels[rows.train], confidence[rows.train] = estimator.labels_, estimator.confidence_
-    labels[rows.test], confidence[rows.test] = estimator.predict_confidence(rows.vectors[rows.test])
+    labels[rows.test], confidence[rows.test] = estimator.predict_confidence(_given(method, rows.take(rows.test)))
     estimator.extra_ = {name: _spread(values, rows.train, len(rows)) for name, values in estimator.extra_.items()}
     return estimator, labels, confidence
+
+
+def _given(method: Method, rows: Rows) -> Any:  # noqa: ANN401 - one table, or the list of tables that some methods take
+    """Return what the method reads of the rows: their vectors, or where it takes several spaces those of each."""
+    return [rows.vectors, *rows.further] if method.takes == "spaces" and rows.further else rows.vectors
 
 
 def _fit_images(
@@ -158,6 +164,7 @@ def cluster(
     progress: Progress = SILENT,
     seconds: dict[str, float] | None = None,
     judged: bool = True,
+    notes: Sequence[str] = (),
 ) -> Run:
     """Cluster the rows and write the run folder; its config.json is there from the start, for a resume.
 
@@ -173,6 +180,8 @@ def cluster(
         Times of earlier steps, written beside this one's.
     judged : bool
         Measure what the clustering is worth, which takes seconds; else `judge_run` does when it is asked.
+    notes : sequence of str
+        Sentences about the rows, kept before those of the method.
     """
     method = find_method(method_name)
     began = time.perf_counter()
@@ -193,7 +202,7 @@ def cluster(
         raise
     times = dict(seconds or {}) | {"cluster": time.perf_counter() - began}
     progress.update(0, 1, phase="scoring")
-    results = measure(rows, labels) | {"seconds": times, "notes": estimator.notes_}
+    results = measure(rows, labels) | {"seconds": times, "notes": [*notes, *estimator.notes_]}
     if method.kind == "deep":
         results["references"] = references(rows, workspace, len(np.unique(labels[labels >= 0])), progress=progress)
         results["training"] = _training(estimator, rows, labels)

@@ -51,6 +51,8 @@ class Rows:
         "", "train" or "test".
     width, height : (n,) int32
         Pixels; 0 for vectors without images.
+    further : tuple of (n, d_s) float32
+        The same images in further configurations, for methods that read several spaces; see `with_spaces`.
     """
 
     dataset: Dataset
@@ -61,6 +63,7 @@ class Rows:
     split: list[str]
     width: NDArray[np.int32]
     height: NDArray[np.int32]
+    further: tuple[Vectors, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -99,6 +102,7 @@ class Rows:
             split=[self.split[row] for row in rows.tolist()],
             width=self.width[rows],
             height=self.height[rows],
+            further=tuple(space[rows] for space in self.further),
         )
 
     @property
@@ -163,6 +167,42 @@ def rows_of_run(workspace: Workspace, run: Run) -> Rows:
         return rows
     split = run.predictions["split"][positions(run.contents, rows.contents)]
     return replace(rows, split=[str(part) for part in split.tolist()])
+
+
+def with_spaces(
+    workspace: Workspace, rows: Rows, keys: Sequence[str], *, refuse_missing: bool = False
+) -> tuple[Rows, str]:
+    """Return the rows that have embeddings in further configurations too, with these, and a sentence on their number.
+
+    Parameters
+    ----------
+    keys : sequence of str
+        Further configurations of the same data set.
+    refuse_missing : bool
+        Refuse where a row lacks one of them, instead of leaving it out.
+
+    Raises
+    ------
+    InputError
+        A configuration that is not there or is named twice; missing rows where they are refused, or all missing.
+    """
+    if len({rows.embedding.config_key, *keys}) <= len(keys):
+        raise InputError("The same embeddings are named twice.", "Name each configuration once.")
+    sets = [load_set(workspace, rows.dataset.id, key, only=rows.contents) for key in keys]
+    places = [positions(one.contents, rows.contents) for one in sets]
+    missing = np.any([place < 0 for place in places], axis=0)
+    lost = int(missing.sum())
+    number = f"{len(rows) - lost:,} of {len(rows):,} images have all {len(keys) + 1} embeddings"
+    if lost and (refuse_missing or lost == len(rows)):
+        raise InputError(
+            f"{lost:,} of {len(rows):,} images lack one of the {len(keys) + 1} embeddings.",
+            "Embed them with each encoder first"
+            + (", or allow them to be left out." if lost < len(rows) else ", on the same images."),
+        )
+    kept = np.flatnonzero(~missing)
+    further = tuple(one.vectors[place[kept]] for one, place in zip(sets, places, strict=True))
+    chosen = rows.take(kept) if lost else rows
+    return replace(chosen, further=further), f"{number}{f'; the other {lost:,} are left out' if lost else ''}."
 
 
 def check_test_fraction(fraction: float) -> None:

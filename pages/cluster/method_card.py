@@ -23,7 +23,7 @@ from engine.core.workspace import Workspace
 from engine.evaluation.scores import scores
 from engine.jobs.tasks.clustering import ClusterRequest, cluster_images
 from engine.runs.fit import fit, planned
-from engine.runs.rows import Rows, truth_codes
+from engine.runs.rows import Rows, truth_codes, with_spaces
 from engine.runs.run import Run, open_run
 from engine.runs.training import training_table
 from pages.cluster.search_panel import search_panel
@@ -33,7 +33,7 @@ from pages.shared.actions import pressed, say
 from pages.shared.board import rows_of
 from pages.shared.job_view import job_view
 from pages.shared.metrics import metrics, title_of
-from pages.shared.state import Current, choose, escape, show_error
+from pages.shared.state import Current, choose, escape, names_of, show_error
 from pages.shared.tasks import newest, start_clustering, start_job
 from pages.shared.words import count
 
@@ -198,8 +198,11 @@ def _in_a_job(now: Current, rows: Rows, method: Method, settings: Settings) -> N
         return
     if plan is not None:
         st.caption(escape(plan.sentence))
+    also = _further_embeddings(now, rows, method)
     if pressed(f"Start {method.title}", icon=":material/play_arrow:", disabled=start_run is None):
-        start_clustering(now.workspace, now.dataset, now.configuration.key, method, settings, start_run=start_run or "")
+        start_clustering(
+            now.workspace, now.dataset, now.configuration.key, method, settings, start_run=start_run or "", also=also
+        )
         st.rerun()
     if job is not None and job.state == "done":
         left, right = st.columns([1, 4], vertical_alignment="center")
@@ -232,3 +235,33 @@ def _start_run(now: Current, method: Method, settings: Settings) -> str | None:
         st.info("Training can start from a kept clustering, but none is kept yet. Keep one, or choose another start.")
         return None
     return st.selectbox("Start from", list(names), format_func=names.__getitem__, key="start_run", width=420)
+
+
+def _further_embeddings(now: Current, rows: Rows, method: Method) -> list[str]:
+    """Let the person choose further embeddings of the same images, where the method reads several; their keys."""
+    assert now.configuration is not None
+    names = names_of(now.configurations)
+    others = {item.key: item for item in now.configurations if item.key != now.configuration.key}
+    if method.takes != "spaces" or not others:
+        return []
+    chosen: list[str] = st.multiselect(
+        "Also read",
+        list(others),
+        format_func=names.__getitem__,
+        key=f"also_{now.configuration.key}",
+        help="Further embeddings of the same images: groups are looked for that show in all of them.",
+        persist_state="session",
+        width=420,
+    )
+    if chosen:
+        have = tuple(others[key].have for key in chosen)
+        st.caption(_number_with_all(now.workspace, rows, rows.embedding.key, tuple(chosen), have))
+    return chosen
+
+
+@st.cache_data(show_spinner=False, max_entries=16)
+def _number_with_all(
+    _workspace: Workspace, _rows: Rows, key: str, configurations: tuple[str, ...], have: tuple[int, ...]
+) -> str:
+    """Return a sentence on how many of the rows have all the embeddings."""
+    return with_spaces(_workspace, _rows, configurations)[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from engine.clustering.registry import Method
@@ -73,8 +74,12 @@ def start_clustering(
     settings: Settings,
     *,
     start_run: str = "",
+    also: Sequence[str] = (),
 ) -> jobs.JobStatus:
-    """Cluster in a job; its folder becomes the run. `start_run` is the run that `warm_start="run"` starts from."""
+    """Cluster in a job; its folder becomes the run.
+
+    `start_run` is the run that `warm_start="run"` starts from, `also` the keys of further embeddings to read.
+    """
     title = f"{method.title}, {dataset.name}"
     config = request_config(
         "cluster",
@@ -83,6 +88,7 @@ def start_clustering(
         method=method.name,
         settings=settings.given(),
         start_run=start_run,
+        also=list(also),
         title=title,
     )
     count = method.n_clusters(settings)

@@ -145,6 +145,11 @@ class Features:
         """Columns that leave."""
         return int(self.shape[1])
 
+    @property
+    def whole(self) -> Tensor | None:
+        """All rows, (n, d) float32 on the device; None where they are read from the map batch by batch."""
+        return self._table
+
     def __getitem__(self, rows: Tensor) -> Tensor:
         """Return (len(rows), d) float32 on the device; `rows` is a (b,) int64 tensor on any device."""
         if self._table is not None:

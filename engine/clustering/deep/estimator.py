@@ -248,10 +248,10 @@ class DeepEstimator(ClusterEstimator):
         loaded = cls(cls.settings_class.model_validate_json(state["settings"]))
         loaded.resolved_ = type(loaded.settings).model_validate_json(state["resolved"])
         loaded._normaliser = Normaliser.load(state["normaliser"])
+        loaded._load_rule(state)
         loaded._model = loaded._network(loaded._normaliser.width(loaded._normaliser.columns))
         loaded._model.load_state_dict(state["model"])
         loaded._model.eval().requires_grad_(False)
-        loaded._load_rule(state)
         return loaded
 
     def _rule_state(self) -> dict[str, Any]:

@@ -60,7 +60,7 @@ def smoothed(
     x <- P x with P the row-normalised `shared_neighbors` weights of the `n_neighbors`-nearest-neighbour graph, on
     the centred unit embeddings (their leading `SMOOTH_DIMENSIONS` principal axes where they have more).
     """
-    count, k = len(graph), min(n_neighbors, graph.k)
+    count = len(graph)
     x: Any
     if embeddings.shape[1] > SMOOTH_DIMENSIONS:
         x = fit_pca(embeddings, SMOOTH_DIMENSIONS, normalise=True)
@@ -68,11 +68,18 @@ def smoothed(
     else:
         x = unit(embeddings)
         x = x - x.mean(axis=0)
-    weights = shared_neighbors(graph.indices[:, :k])
+    return unit(neighbor_averages(x, graph, n_neighbors=n_neighbors, n_steps=n_steps))
+
+
+def neighbor_averages(
+    rows: NDArray[Any], graph: NeighborGraph, *, n_neighbors: int = SMOOTH_NEIGHBORS, n_steps: int = SMOOTH_STEPS
+) -> NDArray[Any]:
+    """Return the (n, c) rows after `n_steps` rounds of averaging with the neighbours; see `smoothed`."""
+    weights = shared_neighbors(graph.indices[:, : min(n_neighbors, graph.k)])
     total = weights.sum(axis=1)[:, None]
     for _ in range(n_steps):
-        x = (weights @ x) / total
-    return unit(x)
+        rows = (weights @ rows) / total
+    return rows
 
 
 def starting_labels(

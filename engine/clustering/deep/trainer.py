@@ -68,6 +68,10 @@ class TrainingTask:
     def before_step(self, run: Trainer) -> None:
         """Run before each optimiser step (copy a head, freeze a part)."""
 
+    def finished(self, run: Trainer) -> str | None:
+        """Return a sentence when training ends before the plan's last step; asked before each step."""
+        return None
+
     def adjust_gradients(self, run: Trainer) -> None:
         """Run between backward and the optimiser step."""
 
@@ -245,6 +249,9 @@ class Trainer:
             if self.progress.stop_requested():
                 stopped = True
                 self._tell(f"Stopped early at step {self.step:,} of {self.total_steps:,}, as asked.")
+                break
+            if ended := self.task.finished(self):
+                self._tell(ended)
                 break
             self._waiting.append(self._one_step())
             self.step += 1

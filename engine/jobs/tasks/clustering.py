@@ -22,7 +22,7 @@ from engine.jobs.tasks.requests import EmbeddedRequest, named_run
 from engine.jobs.tasks.tables import split_as
 from engine.labels.table import label_table
 from engine.runs.fit import cluster, fit
-from engine.runs.rows import Rows, align, load_rows, save_features, truth_codes, with_test_fraction
+from engine.runs.rows import Rows, align, load_rows, save_features, truth_codes, with_spaces, with_test_fraction
 from engine.runs.run import Run, drop_empty, folder_name, kept_config, new_folder
 
 LIVE_SCORES = ("silhouette", "balance", "n_clusters", "largest_share", "accuracy", "nmi", "ari")
@@ -37,6 +37,12 @@ class ClusterRequest(EmbeddedRequest):
     )
     test_fraction: float | None = setting(
         None, "Share set aside as the test part, by class and content hash; for data without one of its own."
+    )
+    also: tuple[str, ...] = setting(
+        (), "Keys of further embeddings of the same images, for a method that reads several at once."
+    )
+    refuse_missing: bool = setting(
+        False, "Refuse where an image lacks one of several embeddings, instead of leaving it out.", runtime=True
     )
     start_run: str = setting("", "A run of the same images whose clusters a deep method's training starts from.")
     title: str = setting("", "What the run is called.", runtime=True)
@@ -64,11 +70,15 @@ class ClusterRequest(EmbeddedRequest):
 
 @dataclass(frozen=True)
 class Prepared:
-    """A clustering before it begins: the rows, split; the whole settings; labels to start from, (n,), if any."""
+    """A clustering before it begins: the rows, split; the whole settings; labels to start from, (n,), if any.
+
+    `notes` are sentences about the rows.
+    """
 
     rows: Rows
     settings: Settings
     start: Labels | None
+    notes: tuple[str, ...] = ()
 
 
 def prepare(workspace: Workspace, request: ClusterRequest) -> Prepared:
@@ -78,9 +88,17 @@ def prepare(workspace: Workspace, request: ClusterRequest) -> Prepared:
     ------
     InputError
         Embeddings that are gone, a setting out of bounds, a test fraction where there is a test part already,
-        a start run for a method that starts from none.
+        a start run for a method that starts from none, further embeddings for a method that reads one.
     """
-    rows = load_rows(workspace, request.dataset, request.config_key)
+    rows, notes = load_rows(workspace, request.dataset, request.config_key), []
+    if request.also:
+        entry = find_method(request.method)
+        if entry.takes != "spaces":
+            raise InputError(
+                f"{entry.title} reads the embeddings of one encoder, not of several.", "Leave the further ones out."
+            )
+        rows, sentence = with_spaces(workspace, rows, request.also, refuse_missing=request.refuse_missing)
+        notes.append(sentence)
     if request.test_fraction is not None:
         rows = with_test_fraction(rows, request.test_fraction)
     settings, start = dict(request.settings), None
@@ -94,7 +112,7 @@ def prepare(workspace: Workspace, request: ClusterRequest) -> Prepared:
                 "Set the warm start to 'run', or leave the start run out.",
             )
         start, _ = align(named_run(workspace, request.start_run), rows)
-    return Prepared(rows, settings_for(request.method, settings, rows), start)
+    return Prepared(rows, settings_for(request.method, settings, rows), start, tuple(notes))
 
 
 def settings_for(method: str, values: Mapping[str, Any], rows: Rows) -> Settings:
@@ -141,6 +159,8 @@ def cluster_images(workspace: Workspace, request: ClusterRequest, progress: Prog
             f"No number of clusters was given and no truth tells it: {n_clusters} are made. "
             "--num-clusters asks for another; `python -m engine sweep` looks for one."
         )
+    for sentence in prepared.notes:
+        progress.say(sentence)
     folder = run_folder(workspace, request, prepared)
     listen_with_scores(progress, rows)
     asked = request.model_dump(
@@ -159,6 +179,7 @@ def cluster_images(workspace: Workspace, request: ClusterRequest, progress: Prog
             progress=progress,
             seconds=dict(request.seconds),
             judged=request.judge,
+            notes=prepared.notes,
         )
     except KeyboardInterrupt:
         progress.say(f"To go on from what is there: python -m engine run --resume-from {folder}")

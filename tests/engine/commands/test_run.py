@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -269,3 +270,28 @@ def test_pseudo_labels_and_figures_on_request(engine, vectors, tmp_path):
     assert Image.open(folder / "figures" / "map_pca.png").size[0] > 600
     assert (folder / "figures" / "sizes.html").stat().st_size > 1000
     assert json.loads((folder / "config.json").read_text())["title"] == "First try"
+
+
+def test_turtle_reads_several_embeddings_at_once_and_labels_the_test_part_by_all(engine, refused, tmp_path):
+    rng = np.random.default_rng(0)
+    for at in range(40):
+        path = tmp_path / "photos" / ("train", "test")[at % 4 == 3] / f"{at:02d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture(at % 2, rng).save(path, "PNG")
+    data = ("--folder", tmp_path / "photos", "--encoder", "descriptor")
+    assert engine("embed", *data, "--preprocess-mode", "center_crop").status == 0
+    words = ("run", *data, "--method", "turtle", "--num-clusters", 2, "--num-epochs", 100)
+    said = refused(*words, "--also-embedding", "nothing")
+    _, key = re.findall(r"([0-9a-f]{8}) \(descriptor\)", said)  # the newest first
+    assert "no encoder" in said
+    ended = engine(*words, "--also-embedding", "descriptor", "--results-dir", tmp_path / "one")
+    assert ended.status == 2 and "twice" in ended.err
+    ended = engine(*words, "--also-embedding", key, "--results-dir", tmp_path / "two")
+    assert ended.status == 0, ended.err
+    assert "40 of 40 images have all 2 embeddings." in results(ended.last)["notes"]
+    assert json.loads((Path(ended.last) / "config.json").read_text())["also"][0].startswith(key)
+    rows = table(ended.last)
+    assert {row["split"] for row in rows} == {"train", "test"} and {row["cluster"] for row in rows} == {"0", "1"}
+    again = engine("run", "--resume-from", ended.last)
+    assert again.status == 0 and table(again.last) == rows
+    assert "several" in refused("run", *data, "--method", "temi", "--also-embedding", key)

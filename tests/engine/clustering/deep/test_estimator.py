@@ -11,7 +11,7 @@ from engine.evaluation.agreement import accuracy
 from tests.engine.clustering.deep.common import groups
 
 SHORT = {"n_clusters": 3, "min_steps": 3, "warm_start_steps": 60, "device": "cpu"}
-TRAINED = ("temi", "four_term", "cludi", "cpp")
+TRAINED = ("temi", "four_term", "cludi", "cpp", "turtle")
 
 
 def short(name):
