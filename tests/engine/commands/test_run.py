@@ -291,7 +291,8 @@ def test_turtle_reads_several_embeddings_at_once_and_labels_the_test_part_by_all
     assert "40 of 40 images have all 2 embeddings." in results(ended.last)["notes"]
     assert json.loads((Path(ended.last) / "config.json").read_text())["also"][0].startswith(key)
     rows = table(ended.last)
-    assert {row["split"] for row in rows} == {"train", "test"} and {row["cluster"] for row in rows} == {"0", "1"}
+    with np.load(Path(ended.last) / "predictions.npz") as kept:
+        assert set(kept["split"].tolist()) == {"train", "test"} and set(kept["assignments"].tolist()) == {0, 1}
     again = engine("run", "--resume-from", ended.last)
     assert again.status == 0 and table(again.last) == rows
     assert "several" in refused("run", *data, "--method", "temi", "--also-embedding", key)
