@@ -80,7 +80,9 @@ def grow_panel(board: Board, cluster: Cluster) -> None:
     if not len(outside):
         st.caption("Nothing near is left outside.")
         return
-    far = st.slider("Nearest images outside", 1, len(outside), min(12, len(outside)), key=f"grow_{cluster.id}")
+    far = 1
+    if len(outside) > 1:
+        far = st.slider("Nearest images outside", 1, len(outside), min(12, len(outside)), key=f"grow_{cluster.id}")
     strip(board.rows.ids[outside[:far]], size=56)
     st.button(
         f"Take {count(far, 'image')}",

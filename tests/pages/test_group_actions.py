@@ -130,3 +130,12 @@ def test_grow_does_not_offer_what_the_person_called_otherwise(clustered, app, no
     history.label(now(), others[-2:-1], "group")
     opened(app, "label", cluster="0")
     assert any(button.label == "Take 2 images" for button in app.button)
+
+
+def test_grow_with_one_image_left_outside_is_no_failure(clustered, app, now):
+    history = clustered[2]
+    history.merge(now(), [0, 1, 2], into=0)
+    history.reject(now(), now().rows(0)[:1])
+    opened(app, "label", cluster="0")
+    assert not app.error
+    assert any(button.label == "Take 1 image" for button in app.button)
