@@ -101,9 +101,10 @@ def say(sentence: str, icon: str = ":material/check:") -> None:
 
 def tell() -> None:
     """Show what was last said, once."""
-    told = st.session_state.pop("told", None)
+    told = st.session_state.get("told")
     if told:
         st.toast(told[0], icon=told[1], duration="long")
+        settle(lambda: st.session_state.pop("told", None))
 
 
 def follow(board: Board) -> None:
