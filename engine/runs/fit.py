@@ -74,7 +74,8 @@ def fit(
         return _fit_images(method, estimator, rows, workspace, progress, checkpoints)
     known = rows.training()
     if isinstance(estimator, DeepEstimator):
-        estimator.judge = StartJudge(known.vectors)
+        estimator.judge = start_judge = StartJudge(known.vectors)
+        estimator.generalisation = start_judge.score
     graph = graph_of(workspace, known, progress=progress) if estimator.wants_graph else None
     estimator.fit(_given(method, known), neighbors=graph, progress=progress, checkpoints=checkpoints)
     if not len(rows.test):

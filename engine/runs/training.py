@@ -51,6 +51,10 @@ class StartJudge:
         """The classifier, factorised once for all clusterings."""
         return LinearProbe(self.vectors)
 
+    def score(self, labels: Labels) -> float:
+        """Return how well a classifier learns a clustering, 0 for chance and 1 at best."""
+        return self.probe.measure(labels).score
+
     def __call__(self, start: Labels, end: Labels) -> str | None:
         """Return a sentence where the end scores below the start by more than the score's standard error, else None.
 

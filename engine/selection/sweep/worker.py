@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.clustering.base import ClusterEstimator
+from engine.clustering.deep.estimator import DeepEstimator
 from engine.clustering.registry import find_method
 from engine.core.errors import KindredError
 from engine.core.files import plain, save_array, write_json
@@ -73,6 +74,8 @@ class WorkingFolder:
             return self._trees[shared].recut(**settings.model_dump(include=set(cut)))
         estimator = method.build(settings)
         estimator.cache = self.folder / REDUCTIONS
+        if isinstance(estimator, DeepEstimator):
+            estimator.generalisation = lambda labels: self.probe(part).measure(labels).score
         estimator.fit(embeddings, neighbors=graph if estimator.wants_graph else None, progress=progress)
         if cut:
             self._trees[shared] = estimator

@@ -275,12 +275,12 @@ def test_pseudo_labels_and_figures_on_request(engine, vectors, tmp_path):
 def test_turtle_reads_several_embeddings_at_once_and_labels_the_test_part_by_all(engine, refused, tmp_path):
     rng = np.random.default_rng(0)
     for at in range(40):
-        path = tmp_path / "photos" / ("train", "test")[at % 4 == 3] / f"{at:02d}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path = tmp_path / "photos" / f"{at:02d}.png"
+        path.parent.mkdir(exist_ok=True)
         picture(at % 2, rng).save(path, "PNG")
     data = ("--folder", tmp_path / "photos", "--encoder", "descriptor")
     assert engine("embed", *data, "--preprocess-mode", "center_crop").status == 0
-    words = ("run", *data, "--method", "turtle", "--num-clusters", 2, "--num-epochs", 100)
+    words = ("run", *data, "--method", "turtle", "--num-clusters", 2, "--num-epochs", 100, "--test-fraction", 0.25)
     said = refused(*words, "--also-embedding", "nothing")
     _, key = re.findall(r"([0-9a-f]{8}) \(descriptor\)", said)  # the newest first
     assert "no encoder" in said

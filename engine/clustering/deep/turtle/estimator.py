@@ -45,7 +45,8 @@ class TURTLE(DeepEstimator):
     confidence_ : (n,) float32
         The chosen head's probability of the label, averaged over the spaces.
     head_ : int
-        The chosen head: the lowest outer loss over the last steps.
+        The chosen head: the clusters that a classifier learns best where the caller set `generalisation`, else the
+        lowest outer loss over the last steps.
     widths_ : tuple of int
         Columns of each space.
 
@@ -160,7 +161,12 @@ class TURTLE(DeepEstimator):
         return TurtleTask(self._network(features.dimension), features, self.resolved_)
 
     def _label(self, task: TurtleTask, progress: Progress) -> Inference:  # type: ignore[override]
+        from engine.clustering.deep.turtle.task import label_heads
+
         self.head_ = task.best_head()
+        if self.generalisation is not None:
+            labels = label_heads(self._model, task.features)[0].numpy().astype(np.int32)
+            self.head_ = int(np.argmax([self.generalisation(head) for head in labels]))
         found = self._infer(task.features)
         self._surest = float(found.confidence.mean())
         return found

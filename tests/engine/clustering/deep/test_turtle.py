@@ -128,6 +128,20 @@ def test_planted_groups_are_found_from_any_seed(seed):
     assert ari(truth, model.labels_) > 0.95 and model.confidence_.mean() > 0.6
 
 
+def test_the_head_is_chosen_by_what_the_caller_measures_else_by_the_loss():
+    table, _ = groups(90)
+    seen = []
+
+    def last(labels):
+        seen.append(labels)
+        return len(seen)
+
+    model = TURTLE(**SMALL | {"n_epochs": 5, "n_heads": 4})
+    model.generalisation = last
+    model.fit(table)
+    assert model.head_ == 3 and len(seen) == 4 and all(len(labels) == 90 for labels in seen)
+
+
 def test_seeds_repeat_and_differ():
     table, _ = groups(90)
     one, two, other = (TURTLE(**SMALL | {"n_epochs": 5}, random_state=seed).fit(table) for seed in (0, 0, 1))
