@@ -101,7 +101,7 @@ def test_digits_end_with_the_run_folder_and_its_files(engine, tmp_path):
     found = results(folder)
     assert list(found["train"]) == METRICS
     assert found["test"] is None
-    assert set(found["seconds"]) == {"scan", "embed", "cluster", "score"}
+    assert set(found["seconds"]) == {"scan", "embed", "cluster", "score", "judge"}
     assert found["train"]["n_clusters"] == 10
     assert found["train"]["accuracy"] > 0.8
     with np.load(folder / "predictions.npz") as arrays:

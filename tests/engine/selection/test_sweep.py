@@ -399,8 +399,9 @@ def test_what_there_was_no_time_for_is_listed_and_one_candidate_is_waited_for(di
     monkeypatch.setattr(SweepSettings, "seconds", 0.001)
     listener = Listener()
     result = Sweep(settings(budget="1m", n_jobs=1)).run(digits[0], output_dir=tmp_path, progress=listener)
-    assert len(result.ranked) == 1 and not result.summary["stopped"]
-    assert result.left_out == 2 == sum("over before" in row.reason for row in result.set_aside)
+    tried = len(result.ranked)  # the next may have written its scores before it is ended
+    assert tried in (1, 2) and not result.summary["stopped"]
+    assert result.left_out == 3 - tried == sum("over before" in row.reason for row in result.set_aside)
     assert any(sentence.startswith("Best so far, after") and "kmeans" in sentence for sentence in listener.said)
     assert result.best.stability is None and "was not tried" in result.why[0]
     monkeypatch.setattr(SweepSettings, "seconds", None)
