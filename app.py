@@ -41,9 +41,11 @@ else:
 
     from pages.base_address import BaseAddress
     from pages.shared import downloads, pictures
+    from pages.whole_messages import keep_messages_whole
 
     # Until `st.navigation` has run once, Streamlit would open a deep link to /explore as a bare script of pages/.
     PagesManager.uses_pages_directory = False
+    keep_messages_whole()
     app = st.App(
         __file__,
         routes=[*pictures.ROUTES, *downloads.ROUTES],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
@@ -81,7 +82,7 @@ def badges(page) -> dict[int, str]:
 
 
 def pick(page, at):
-    """Click the picture at a place of those on the screen; returns its id."""
+    """Click the picture at a place of those on the screen; returns its id, None where there is no picture."""
     return page.locator(LIST).evaluate(
         """(list, at) => {
           const box = list.getBoundingClientRect();
@@ -89,6 +90,7 @@ def pick(page, at):
             const { top, bottom } = cell.getBoundingClientRect();
             return top >= box.top && bottom <= box.bottom;
           }).sort((a, b) => a.dataset.position - b.dataset.position);
+          if (!whole.length) return null;
           const cell = whole[at % whole.length];
           for (const type of ["pointerdown", "pointerup"])
             cell.dispatchEvent(new PointerEvent(type, { bubbles: true, composed: true }));
@@ -323,3 +325,103 @@ def test_the_filter_of_the_clusters_survives_a_reload(seeded, visit):
     eventually(lambda: page.url, lambda address: "explore_clusters_filter=" in address)
     page.reload()
     expect(field).to_have_value("Cluster 1", timeout=LONG)
+
+
+# A button is pressed, and a moment later the gallery says that an image was selected.
+PRESS = """(list, [words, wait]) => {
+  const button = [...document.querySelectorAll("button")].find(b => b.textContent.includes(words) && !b.disabled);
+  if (!button) return false;
+  button.click();
+  setTimeout(() => {
+    const cells = list.querySelectorAll(".cell");
+    if (!cells.length) return;
+    for (const type of ["pointerdown", "pointerup"])
+      cells[wait % cells.length].dispatchEvent(new PointerEvent(type, { bubbles: true, composed: true }));
+  }, wait);
+  return true;
+}"""
+BUTTONS = {"Undo": "undo", "Redo": "redo", "Different": "apart", "Merge": "merge", "Take ": "move"}
+ON_SELECTED = {"Confirm": "confirm", "Set aside": "reject"}
+KEYS = {"1": "label", "2": "label", "3": "label", "x": "reject", "Control+z": "undo", "Control+Shift+z": "redo"}
+
+
+class Pressed:
+    """What was asked for so far, and so what the log must hold."""
+
+    def __init__(self, seeded, page, rng) -> None:
+        self.seeded, self.page, self.rng = seeded, page, rng
+        self.kinds = seeded.kinds()
+        self.done, self.undone = len(self.kinds), 0
+        self.images: dict[int, int] = {}  # place in the log to the image that was picked for it
+
+    def can(self, kind) -> bool:
+        return {"undo": self.done > 0, "redo": self.undone > 0}.get(kind, True)
+
+    def note(self, kind, image=None) -> None:
+        if image is not None and kind in ("label", "reject"):
+            self.images[len(self.kinds)] = image
+        self.kinds.append(kind)
+        self.done += -1 if kind == "undo" else 1
+        self.undone = self.undone + 1 if kind == "undo" else max(self.undone - 1, 0) if kind == "redo" else 0
+
+    def wait(self) -> None:
+        eventually(lambda: len(self.seeded.kinds()), lambda found: found >= len(self.kinds), seconds=60)
+
+    def pick(self) -> int:
+        """Click one of the pictures on the screen; returns its id."""
+        return eventually(lambda: pick(self.page, self.rng.randrange(8)), lambda image: image is not None)
+
+    def keys(self) -> None:
+        """Press some keys faster than the page answers."""
+        for _ in range(self.rng.randint(3, 8)):
+            image = self.pick()
+            key = self.rng.choice([key for key, kind in KEYS.items() if self.can(kind)])
+            self.page.keyboard.press(key)
+            self.note(KEYS[key], image)
+            self.page.wait_for_timeout(self.rng.choice((0, 0, 20, 120)))
+
+    def button(self) -> None:
+        """Press a button while the gallery has something to say."""
+        self.wait()
+        words = self.rng.choice([words for words, kind in BUTTONS.items() if self.can(kind)])
+        if self.page.locator(LIST).evaluate(PRESS, [words, self.rng.choice((0, 30, 100, 250))]):
+            self.note(BUTTONS[words])
+            self.wait()
+
+    def on_selected(self) -> None:
+        """Press a button of the selection bar."""
+        self.wait()
+        self.pick()
+        settled(self.page)
+        words = self.rng.choice(list(ON_SELECTED))
+        if view(self.page)["selected"] and self.page.locator(LIST).evaluate(PRESS, [words, 40]):
+            self.note(ON_SELECTED[words])
+            self.wait()
+
+    def name(self) -> None:
+        """Name the cluster that is shown."""
+        self.wait()
+        self.page.get_by_role("combobox", name="Name").fill(f"name {len(self.kinds)}")
+        self.page.keyboard.press("Enter")
+        self.note("rename")
+        self.wait()
+
+
+def test_of_two_hundred_random_actions_none_is_lost_and_none_is_done_twice(seeded, visit):
+    for name in ("first", "second", "third"):
+        with_label(seeded, name, 1)
+    page = opened(visit, f"{seeded.url}/label?cluster=0")
+    pressed = Pressed(seeded, page, random.Random(14))
+    steps = [pressed.keys] * 5 + [pressed.button] * 5 + [pressed.on_selected, pressed.name]
+    while len(pressed.kinds) < 203:
+        pressed.rng.choice(steps)()
+        if pressed.rng.random() < 0.3:
+            scroll(page, pressed.rng.randrange(800))
+    pressed.wait()
+    settled(page)
+    page.wait_for_timeout(3000)
+    assert seeded.kinds() == pressed.kinds
+    content = dict(zip(seeded.rows.ids.tolist(), seeded.rows.contents.tolist(), strict=True))
+    events = seeded.history.events()
+    for place, image in pressed.images.items():
+        assert events[place].contents.tolist() == [content[image]], f"action {place}"

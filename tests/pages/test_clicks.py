@@ -2,7 +2,7 @@
 
 import pytest
 from streamlit.proto.WidgetStates_pb2 import WidgetStates
-from streamlit.runtime.scriptrunner import RerunData, get_script_run_ctx
+from streamlit.runtime.scriptrunner import RerunData, RerunException, get_script_run_ctx
 
 from engine.images.sampling import kept_sample
 from engine.jobs import job as jobs
@@ -185,3 +185,26 @@ def test_more_like_these_leads_from_label_to_explore(clustered, app, message):
     assert not app.exception
     assert app.title[0].value == "Explore"
     assert any("like 3 selected images" in text.value for text in app.markdown)
+
+
+def test_a_click_is_carried_out_although_the_next_message_is_there_already(monkeypatch):
+    """As it is where a message comes between the end of one run and the beginning of the next."""
+    from streamlit.runtime.state.safe_session_state import SafeSessionState
+    from streamlit.runtime.state.session_state import SessionState
+
+    from pages.whole_messages import keep_messages_whole
+
+    seen = []
+    monkeypatch.setattr(SafeSessionState, "on_script_will_rerun", SafeSessionState.on_script_will_rerun)
+    monkeypatch.setattr(SessionState, "on_script_will_rerun", lambda self, states, **options: seen.append(states))
+
+    def next_message():
+        raise RerunException(RerunData())
+
+    clicked = WidgetStates()
+    with pytest.raises(RerunException):
+        SafeSessionState(SessionState(), next_message).on_script_will_rerun(clicked)
+    assert seen == [], "Streamlit still loses it: without that, pages/whole_messages.py can go"
+    keep_messages_whole()
+    SafeSessionState(SessionState(), next_message).on_script_will_rerun(clicked)
+    assert seen == [clicked]
