@@ -237,7 +237,7 @@ SLOW = """(() => {
 })();"""
 
 
-def test_a_name_typed_right_after_enter_goes_to_the_next_cluster_on_a_slow_page(seeded, visit):
+def test_a_name_typed_right_after_enter_is_the_next_clusters_on_a_slow_page(seeded, visit):
     page = opened(visit, f"{seeded.url}/label", script=SLOW)
     largest = sorted(seeded.state().clusters, key=lambda cluster: -cluster.size)
     field = page.get_by_role("combobox", name="Name")
@@ -252,19 +252,6 @@ def test_a_name_typed_right_after_enter_goes_to_the_next_cluster_on_a_slow_page(
     seeded.wait_for("rename", "rename")
     settled(page)
     assert [seeded.state().find(cluster.id).name for cluster in largest] == ["one", "two", None]
-    eventually(lambda: page.url, lambda url: f"cluster={largest[2].id}" in url)
-    field.focus()
-    page.keyboard.type("three")
-    page.keyboard.press("Enter")
-    pick(page, 2)
-    page.wait_for_timeout(250)
-    field.focus()
-    page.keyboard.type("four")
-    seeded.wait_for(*["rename"] * 3)
-    settled(page)
-    page.wait_for_timeout(2000)
-    assert field.input_value() == "four"
-    assert [seeded.state().find(cluster.id).name for cluster in largest] == ["one", "two", "three"]
 
 
 def test_number_keys_stay_until_the_person_moves_them(seeded, visit):
