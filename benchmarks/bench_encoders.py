@@ -25,14 +25,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmarks.known_sets import class_folders
 from engine.core.device import threads
 from engine.core.errors import WeightsError
 from engine.core.vectors import unit
 from engine.embeddings.encoders.descriptor import Descriptor
 from engine.embeddings.encoders.photo import LITE0, Photo, Variant, fold_batch_norms, load_network
 from engine.evaluation.agreement import accuracy, nmi
-from engine.images.decode import decode_square
-from engine.images.sources import FolderSource
 
 DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 LITE1 = Variant(
@@ -81,10 +80,7 @@ def sets(side: int) -> Iterator[tuple[str, Images, Truth]]:
 
     for name, place in (("clothing_341", "clothing_341"), ("sign_digits", "sign_digits/Dataset")):
         if (DATA / place).is_dir():
-            source = FolderSource(DATA / place, truth_from_folders=True)
-            entries = list(source.entries())
-            images = np.stack([decode_square(source.read(entry.name), side) for entry in entries])
-            yield name, images, np.unique([entry.truth for entry in entries], return_inverse=True)[1]
+            yield name, *class_folders(DATA / place, side)
     yield "colour crops", *crops([*load_sample_images().images, *pictures(COLOUR)], side)
     yield "grey crops", *crops(pictures(GREY), side)
 

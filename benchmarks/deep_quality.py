@@ -17,7 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.known_sets import class_folders, encoded, uneven_rows
 from engine.clustering.registry import find_method
+from engine.embeddings.encoders.registry import find_encoder
 from engine.evaluation.agreement import accuracy, ari, nmi, random_accuracy
 from engine.evaluation.generalisation import LinearProbe
 from engine.geometry.neighbors import build_graph
@@ -45,38 +47,11 @@ def load(name: str, folder: Path) -> tuple[np.ndarray, np.ndarray] | None:
 
 def embedded(folder: Path) -> tuple[np.ndarray, np.ndarray] | None:
     """Return vectors of the built-in encoder for a folder of class folders."""
-    from engine.embeddings.encoders.registry import find_encoder
-    from engine.images.decode import decode_square
-    from engine.images.sources import FolderSource
-
     if not folder.is_dir():
         print(f"{folder.name} is not there, left out")
         return None
-    source = FolderSource(folder, truth_from_folders=True)
-    entries = list(source.entries())
-    encoder = find_encoder("photo").encoder_class()
-    parts = [
-        encoder.encode(
-            np.stack([decode_square(source.read(entry.name), encoder.side) for entry in entries[at : at + 32]])
-        )
-        for at in range(0, len(entries), 32)
-    ]
-    return np.concatenate(parts), np.unique([entry.truth for entry in entries], return_inverse=True)[1]
-
-
-def uneven(
-    vectors: np.ndarray, truth: np.ndarray, ratio: float, *, random_state: int = 0
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return rows of which the largest class has `ratio` times as many as the smallest, the others in between."""
-    rng = np.random.default_rng(random_state)
-    sizes = np.bincount(truth)
-    wanted = np.round(sizes.min() * np.geomspace(1, 1 / ratio, len(sizes))).astype(int)
-    rows = [
-        rng.permutation(np.flatnonzero(truth == one))[: max(count, 2)]
-        for one, count in zip(rng.permutation(len(sizes)), wanted, strict=True)
-    ]
-    kept = np.sort(np.concatenate(rows))
-    return vectors[kept], truth[kept]
+    images, truth = class_folders(folder, find_encoder("photo").encoder_class().side)
+    return encoded("photo", images), truth
 
 
 def settings_of(name: str, n_clusters: int, seed: int, changes: dict[str, str]) -> tuple[str, object]:
@@ -109,7 +84,10 @@ def main() -> None:
         loaded = load(name, arguments.data)
         if loaded is None:
             continue
-        vectors, truth = loaded if arguments.uneven is None else uneven(*loaded, arguments.uneven)
+        vectors, truth = loaded
+        if arguments.uneven is not None:
+            kept = uneven_rows(truth, ratio=arguments.uneven)
+            vectors, truth = vectors[kept], truth[kept]
         classes = len(np.unique(truth))
         print(f"\n{name}: {vectors.shape[0]:,} x {vectors.shape[1]}, {classes} classes")
         graph, probe = build_graph(vectors), LinearProbe(vectors)

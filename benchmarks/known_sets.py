@@ -68,16 +68,31 @@ def _part(load: Callable[[], tuple[Vectors, Truth]], classes: tuple[int, ...]) -
     return np.ascontiguousarray(vectors[rows], np.float32), np.unique(truth[rows], return_inverse=True)[1]
 
 
-def _uneven(load: Callable[[], tuple[Vectors, Truth]], seed: int, ratio: int = 20) -> tuple[Vectors, Truth]:
-    """Return a subset whose classes, in random order, fall geometrically from the largest size to a `ratio`-th."""
+def class_folders(folder: Path, side: int) -> tuple[NDArray[np.uint8], Truth]:
+    """Return (n, side, side, 3) squares of the images below a folder, and the numbers of their class folders."""
+    from engine.images.decode import decode_square
+    from engine.images.sources import FolderSource
+
+    source = FolderSource(folder, truth_from_folders=True)
+    entries = list(source.entries())
+    images = np.stack([decode_square(source.read(entry.name), side) for entry in entries])
+    return images, np.unique([entry.truth for entry in entries], return_inverse=True)[1]
+
+
+def _uneven(load: Callable[[], tuple[Vectors, Truth]], seed: int) -> tuple[Vectors, Truth]:
     vectors, truth = load()
-    rng = np.random.default_rng(seed)
+    rows = uneven_rows(truth, random_state=seed)
+    return np.ascontiguousarray(vectors[rows], np.float32), np.unique(truth[rows], return_inverse=True)[1]
+
+
+def uneven_rows(truth: Truth, *, ratio: float = 20, random_state: int = 0) -> NDArray[np.int64]:
+    """Return rows, at most twice `MOST`, whose classes fall geometrically from the largest to a `ratio`-th."""
+    rng = np.random.default_rng(random_state)
     counts = np.bincount(truth)
     shares = ratio ** -np.linspace(0, 1, len(counts))[rng.permutation(len(counts))]
     wanted = np.maximum(3, np.floor((counts / shares).min() * shares)).astype(int)
     rows = np.concatenate([rng.permutation(np.flatnonzero(truth == one))[:most] for one, most in enumerate(wanted)])
-    rows = np.sort(rng.permutation(rows)[: 2 * MOST])
-    return np.ascontiguousarray(vectors[rows], np.float32), np.unique(truth[rows], return_inverse=True)[1]
+    return np.sort(rng.permutation(rows)[: 2 * MOST])
 
 
 @cache
@@ -91,7 +106,7 @@ def _digits() -> tuple[Vectors, Truth]:
 def _digits_descriptor() -> tuple[Vectors, Truth]:
     pixels, truth = _digits()
     large = np.repeat(np.repeat(pixels.reshape(-1, 8, 8) * 15.9, 8, 1), 8, 2).astype(np.uint8)
-    return _encoded("descriptor", np.repeat(large[..., None], 3, 3)), truth
+    return encoded("descriptor", np.repeat(large[..., None], 3, 3)), truth
 
 
 @cache
@@ -109,7 +124,7 @@ def _photo(path: Path, folder: Path) -> tuple[Vectors, Truth]:
     rows = np.sort(np.random.default_rng(1).permutation(len(ids))[:500])
     opened = (Image.open(folder / str(ids[row])).convert("RGB") for row in rows)
     pictures = [np.asarray(ImageOps.pad(one, (224, 224), color="white")) for one in opened]
-    return _encoded("photo", np.stack(pictures)), truth[rows]
+    return encoded("photo", np.stack(pictures)), truth[rows]
 
 
 def _crops() -> tuple[Vectors, Truth]:
@@ -121,7 +136,7 @@ def _crops() -> tuple[Vectors, Truth]:
         for _ in range(300):
             top, left = (int(rng.integers(size - 64)) for size in image.shape[:2])
             crops.append(image[top : top + 64, left : left + 64])
-    return _encoded("descriptor", np.stack(crops)), np.repeat(np.arange(2), 300)
+    return encoded("descriptor", np.stack(crops)), np.repeat(np.arange(2), 300)
 
 
 def _planted(n_clusters: int, each: int, spread: float) -> tuple[Vectors, Truth]:
@@ -141,7 +156,8 @@ def _nothing(name: str) -> tuple[Vectors, None]:
     return vectors.astype(np.float32), None
 
 
-def _encoded(name: str, pictures: NDArray[np.uint8]) -> Vectors:
+def encoded(name: str, pictures: NDArray[np.uint8]) -> Vectors:
+    """Return (n, d) vectors of (n, h, w, 3) pictures by a built-in encoder, which scales them to its own side."""
     from PIL import Image
 
     from engine.embeddings.encoders.registry import find_encoder

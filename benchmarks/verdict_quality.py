@@ -32,7 +32,6 @@ from engine.selection.sweep.data import ALL, HALVES, SweepData, part_rows
 from engine.selection.sweep.grid import candidates
 from engine.selection.sweep.ranking import (
     LeaderboardRow,
-    Ranking,
     agreement_of,
     final_order,
     first_order,
@@ -42,7 +41,7 @@ from engine.selection.sweep.ranking import (
     without_repeats,
 )
 from engine.selection.sweep.runner import WEIGHED
-from engine.selection.sweep.settings import SweepSettings
+from engine.selection.sweep.settings import Ranking, SweepSettings
 from engine.selection.sweep.worker import WorkingFolder, score
 
 SETTINGS = SweepSettings()

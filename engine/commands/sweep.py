@@ -90,9 +90,9 @@ def board(result: SweepResult) -> list[str]:
     lines = []
     for row in result.ranked[:10]:
         stable = "" if row.stability is None else f"  stability {row.stability:.2f}"
-        worth = row.composite if row.evidence is None else row.evidence
+        worth = f"composite {row.composite:.3f}" if row.evidence is None else f"evidence {row.evidence:.3f}"
         lines.append(
-            f"{row.rank:>3}  {worth:.3f}  {row.title}: {row.n_clusters:,} clusters, silhouette "
+            f"{row.rank:>3}  {worth}  {row.title}: {row.n_clusters:,} clusters, silhouette "
             f"{row.silhouette:.3f}, largest {row.largest_share:.0%}, noise {row.noise_share:.0%}{stable}"
         )
     if not lines:

@@ -24,7 +24,7 @@ from engine.core.progress import SILENT, Progress
 from engine.core.settings import Settings
 from engine.core.workspace import Workspace
 from engine.embeddings.encoders.registry import find_encoder
-from engine.evaluation.generalisation import generalisation
+from engine.evaluation.generalisation import LinearProbe
 from engine.evaluation.scores import scores
 from engine.images.pixels import natural_side, read_pixels
 from engine.images.sources import shown
@@ -287,11 +287,11 @@ def references(
 ) -> dict[str, dict[str, Any]]:
     """Score k-means and umap-10 + k-means on the same embeddings: what a deep method must beat."""
     method = find_method("kmeans")
+    probe = LinearProbe(rows.training().vectors)
     found: dict[str, dict[str, Any]] = {}
     for name, reduce in (("kmeans", "none"), ("umap_kmeans", "umap-10")):
         progress.update(len(found), 2, phase="references")
         values = {"n_clusters": max(1, min(n_clusters, len(rows))), "reduce": reduce}
         _, labels, _ = fit(method, method.settings_class.parse(values), rows, workspace)
-        learned = generalisation(rows.training().vectors, labels[rows.train])
-        found[name] = measure(rows, labels)["train"] | {"generalisation": learned.score}
+        found[name] = measure(rows, labels)["train"] | {"generalisation": probe.measure(labels[rows.train]).score}
     return found

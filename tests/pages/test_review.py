@@ -35,13 +35,7 @@ def test_what_the_button_says_is_what_it_labels(clustered, app, held):
 
     centres = [int(now().rows(cluster)[0]) for cluster in range(3)]
     history.label(now(), np.array(centres), ["red", "green", "blue"])
-    app.run()
-    app.switch_page("pages/label/page.py").run()
-    app.session_state["label_view"] = "Review"
-    app.run()
-    next(button for button in app.button if button.key == "spread").click().run()
-    run_job(next(job for job in jobs.list_jobs(workspace) if job.task == "spread").folder)
-    app.run()
+    reviewed(app, workspace)
     assert not app.exception
     app.slider(key="review_least").set_value(10).run()
 

@@ -18,11 +18,11 @@ from engine.evaluation.agreement import ari_between, sizes
 from engine.evaluation.consensus import NAME
 from engine.evaluation.scores import CompositeSettings, composite, pair_share
 from engine.evaluation.verdict import Verdict, verdict, with_two_kinds
+from engine.selection.sweep.settings import Ranking
 
 CLEAR_FACTOR, CLEAR_SHARE = 1.6, 0.9
 ENTROPY_POWER = 0.4
 """How much it counts that clusters say more; chosen by benchmarks/verdict_quality.py, see docs/figures.md."""
-Ranking = Literal["evidence", "composite"]
 State = Literal["ranked", "no structure", "failed", "repeated", "halved", "left out"]
 
 
@@ -108,8 +108,17 @@ class LeaderboardRow:
 
     @property
     def promise(self) -> float:
-        """Generalisation x neighbors x entropy^0.4: what speaks for it before its stability is known."""
-        return max(self.generalisation or 0.0, 0.0) * max(self.neighbors or 0.0, 0.0) * self.entropy**ENTROPY_POWER
+        """Generalisation x neighbors x entropy^0.4: what speaks for it before its stability is known.
+
+        Where the person said which images belong together, also x the share of these pairs that it keeps.
+        """
+        pairs = 1.0 if self.pairs_together is None else self.pairs_together
+        known = max(self.generalisation or 0.0, 0.0) * max(self.neighbors or 0.0, 0.0) * pairs
+        return known * self.entropy**ENTROPY_POWER
+
+    def worth(self, ranking: Ranking) -> float:
+        """What orders candidates before any is tried on subsamples: the promise or the composite."""
+        return self.promise if ranking == "evidence" else self.composite
 
     @property
     def verdict(self) -> Verdict | None:
@@ -192,8 +201,7 @@ def first_order(rows: Sequence[LeaderboardRow], ranking: Ranking, max_largest_sh
     """Return ranked rows in falling promise or composite; those with one overlarge cluster follow all others."""
 
     def key(row: LeaderboardRow) -> tuple[bool, float, str]:
-        worth = row.promise if ranking == "evidence" else row.composite
-        return is_overlarge(row, max_largest_share), -worth, row.title
+        return is_overlarge(row, max_largest_share), -row.worth(ranking), row.title
 
     return sorted((row for row in rows if row.state == "ranked"), key=key)
 

@@ -284,7 +284,7 @@ class CandidateRunner:
         """Say and show a candidate that is better than all before it."""
         if row is None or row.state != "ranked" or row.labels is None:
             return
-        worth = row.promise if self.settings.ranking == "evidence" else row.composite
+        worth = row.worth(self.settings.ranking)
         place = is_overlarge(row, self.settings.max_largest_share), -worth
         if self.best is None or place < self.best:
             self.best = place

@@ -12,6 +12,7 @@ from engine.evaluation.scores import CompositeSettings
 from engine.selection.sweep.grid import ALGORITHMS
 
 Budget = Literal["1m", "5m", "30m", "none"]
+Ranking = Literal["evidence", "composite"]
 _SECONDS: dict[Budget, float] = {"1m": 60.0, "5m": 300.0, "30m": 1800.0}
 _MODES: dict[Budget, SweepMode] = {"1m": "fast", "5m": "balanced", "30m": "comprehensive", "none": "comprehensive"}
 
@@ -51,7 +52,7 @@ class SweepSettings(CompositeSettings):
     max_combinations: int | None = setting(None, "At most so many candidates, taken evenly.", ge=1, le=1000)
     top_results: int = setting(10, "How many of the best are kept with their own folder.", ge=1, le=100)
     stability: bool = setting(True, "Check how much the best change on other subsets of the images.")
-    ranking: Literal["evidence", "composite"] = setting(
+    ranking: Ranking = setting(
         "evidence",
         "evidence: groups that come back on other subsets of the images, can be learned by a classifier and keep "
         "neighbours together, be they even or uneven. composite: even groups, silhouette and little noise, weighed "

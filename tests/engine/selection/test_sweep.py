@@ -268,6 +268,13 @@ def test_evidence_asks_for_groups_that_come_back_can_be_told_apart_and_say_much(
     assert rival_number(ordered) is None
 
 
+def test_pairs_that_belong_together_count_in_the_evidence():
+    parted = weighed("parts the pairs", 10, 0.95, 0.95, pairs_together=0.2)
+    kept = weighed("keeps the pairs", 10, 0.9, 0.9, pairs_together=1.0)
+    assert [row.algorithm for row in evident([parted, kept])] == ["keeps the pairs", "parts the pairs"]
+    assert evident([parted, kept])[0].evidence == pytest.approx(0.9 * 0.9 * 0.9 * np.log(10) ** 0.4)
+
+
 def test_the_evidence_takes_the_uneven_truth_before_an_even_mistake():
     """Sizes 1 to 20: the right clusters against k-means-like ones that cut the largest and join the smallest."""
     rng = np.random.default_rng(0)
