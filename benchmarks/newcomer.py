@@ -337,17 +337,18 @@ class Visit:
             me.click(me.button(re.compile("Spread the labels")))
             accept = me.button(re.compile(r"Label [\d,]+ images?$"))
             nothing = page.get_by_text(re.compile("^Every image near a labelled one has its label"))
-            accept.or_(nothing).first.wait_for(timeout=LONG)
+            unsure = page.get_by_text(re.compile(r"^No image reaches \d+%"))
+            accept.or_(nothing).or_(unsure).first.wait_for(timeout=LONG)
             me.idle()
-            offered = accept.inner_text() if accept.count() else "nothing"
-            if accept.count() and not accept.is_enabled() and not nothing.count():
+            offered = accept.inner_text() if accept.count() else unsure.inner_text() if unsure.count() else "nothing"
+            if unsure.count():
                 page.get_by_test_id("stSlider").filter(has_text="At least so sure").get_by_role("slider").focus()
                 for _ in range(40):
                     me.press("ArrowLeft")
                 page.wait_for_timeout(2000)
                 me.idle()
-                offered += f", then at 50% {accept.inner_text()}"
-            if accept.count() and accept.is_enabled():
+                offered += f" Then at 50%: {accept.inner_text() if accept.count() else 'nothing'}"
+            if accept.count():
                 before = self.events()
                 me.click(accept)
                 self.acted(before)
