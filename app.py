@@ -40,7 +40,7 @@ else:
     from streamlit.runtime.pages_manager import PagesManager
 
     from pages.base_address import BaseAddress
-    from pages.shared import downloads, pictures
+    from pages.shared import downloads, follow, pictures
     from pages.whole_messages import keep_messages_whole
 
     # Until `st.navigation` has run once, Streamlit would open a deep link to /explore as a bare script of pages/.
@@ -48,7 +48,7 @@ else:
     keep_messages_whole()
     app = st.App(
         __file__,
-        routes=[*pictures.ROUTES, *downloads.ROUTES],
+        routes=[*pictures.ROUTES, *downloads.ROUTES, *follow.ROUTES],
         middleware=[
             Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"]),
             Middleware(BaseAddress),

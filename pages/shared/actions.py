@@ -16,9 +16,8 @@ import streamlit as st
 from engine.core.errors import KindredError
 from engine.labels.log import Event
 from pages.shared.board import Board
+from pages.shared.follow import follow
 from pages.shared.state import escape, settle
-
-_LOOK_EVERY = 3.0  # seconds between two looks at whether another window wrote
 
 
 def carry_out(
@@ -105,17 +104,6 @@ def tell() -> None:
     if told:
         st.toast(told[0], icon=told[1], duration="long")
         settle(lambda: st.session_state.pop("told", None))
-
-
-def follow(board: Board) -> None:
-    """Draw the page anew when another window has changed the labels."""
-
-    @st.fragment(run_every=_LOOK_EVERY)
-    def look() -> None:
-        if board.history.version() != board.state.version:
-            st.rerun()
-
-    look()
 
 
 def undo_redo(board: Board) -> None:

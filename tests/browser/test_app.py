@@ -56,6 +56,28 @@ def test_two_windows_see_each_other_and_undo_takes_back_whole_actions(seeded, vi
     first.get_by_text("1 of 3 clusters named").wait_for(timeout=LONG)
 
 
+def test_a_page_on_which_nothing_happens_costs_no_run(seeded, visit):
+    url, workspace, rows, run = seeded
+    page = visit(f"{url}/label")
+    page.get_by_role("button", name="Name it").wait_for(timeout=LONG)
+    page.wait_for_timeout(4000)  # the components have said what they had to say
+    answers = []
+    page.on("response", lambda answer: answers.append(answer.url) if answer.url.endswith("/version") else None)
+    sent = page.evaluate(
+        """() => new Promise(done => {
+            let sent = 0;
+            const send = WebSocket.prototype.send;
+            WebSocket.prototype.send = function (...what) { sent += 1; return send.apply(this, what); };
+            setTimeout(() => { WebSocket.prototype.send = send; done(sent); }, 8000);
+        })"""
+    )
+    assert sent == 0 and len(answers) >= 2
+    history = LabelHistory(workspace, rows.dataset.id)
+    state = history.state(rows.contents, run.assignments, run=run.folder.name)
+    history.rename(state, 0, "named elsewhere")
+    page.get_by_text("1 of 3 clusters named").wait_for(timeout=LONG)
+
+
 def test_a_lasso_selects_and_the_selection_can_be_labelled(seeded, visit):
     url, workspace, rows, run = seeded
     page = visit(f"{url}/explore")
