@@ -43,6 +43,8 @@ class Method:
         Whether a sweep tries it, with the candidates of its own `sweep_grid`.
     starts_from_labels : bool
         Whether the labels of another run can be its start, given to `start_from`.
+    counts_after_training : bool
+        Whether a trained model draws a `coding_curve` over numbers of clusters; its run keeps the model as model.pt.
     trains_encoder : bool
         Whether `fit` with a checkpoint folder leaves an encoder, named by `encoder_`.
     image_size, train_on : str or None
@@ -61,6 +63,7 @@ class Method:
     noise: bool = False
     sweeps: bool = True
     starts_from_labels: bool = False
+    counts_after_training: bool = False
     trains_encoder: bool = False
     image_size: str | None = None
     train_on: str | None = None
@@ -192,6 +195,7 @@ _ALL = (
         "CPP",
         kind="deep",
         starts_from_labels=True,
+        counts_after_training=True,
     ),
     Method(
         "turtle",

@@ -20,7 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "job": ("engine.commands.job", "do the work that a job's folder describes (the app starts these)"),
     "analyze": ("engine.commands.analyze", "recompute everything a run says about itself"),
     "pseudo-label": ("engine.commands.pseudo_label", "label clusters by the samples nearest to their centres"),
-    "names": ("engine.commands.names", "propose a name for each cluster of a run"),
+    "name-clusters": ("engine.commands.name_clusters", "propose a name for each cluster of a run, from words"),
     "spread": ("engine.commands.spread", "spread a run's labels to neighbouring images"),
     "distil": ("engine.commands.distil", "make a small set that trains almost as well, and measure it"),
     "export": ("engine.commands.export", "write a run's labels for other tools"),

@@ -217,6 +217,8 @@ def cluster(
         times["judge"] = judgement.seconds
     if method.kind == "deep":
         keep_final_checkpoint(folder)
+    if method.counts_after_training and isinstance(estimator, DeepEstimator):
+        estimator.save(folder / "model.pt")
     known["resolved"] = estimator.resolved_.model_dump(mode="json")
     if method.kind == "deep":
         results["resolved"] = known["resolved"]

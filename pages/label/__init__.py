@@ -16,4 +16,4 @@ def step(now: Current) -> Step:
     return Step("doing", count(changes, "change")) if changes else NOT_YET
 
 
-SCREEN = Screen("label", "Label", ":material/label:", step, tasks=("spread", "names"))
+SCREEN = Screen("label", "Label", ":material/label:", step, tasks=("spread", "name-clusters"))

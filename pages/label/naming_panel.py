@@ -24,7 +24,7 @@ def naming_panel(board: Board) -> None:
     if now.configuration is None or not now.configuration.reads_text:
         return
     with st.expander("Suggest names", icon=":material/auto_awesome:"):
-        job = newest(now.workspace, "names", board.rows.dataset, run=str(board.run.folder))
+        job = newest(now.workspace, "name-clusters", board.rows.dataset, run=str(board.run.folder))
         if job_view(job):
             return
         words = st.text_area(
@@ -33,15 +33,16 @@ def naming_panel(board: Board) -> None:
         if pressed("Suggest"):
             start_job(
                 now.workspace,
-                "names",
+                "name-clusters",
                 "Naming the clusters",
                 board.rows.dataset,
                 run=str(board.run.folder),
                 words=words,
             )
             st.rerun()
-        if job is not None and (job.folder / "names.json").exists():
-            _proposals(board, now.configuration.encoder, read_json(job.folder / "names.json"))
+        kept = board.run.folder / "names.json"
+        if kept.exists():
+            _proposals(board, now.configuration.encoder, read_json(kept))
 
 
 def _proposals(board: Board, encoder: str, found: dict[str, Any]) -> None:

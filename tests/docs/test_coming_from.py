@@ -50,6 +50,8 @@ def places(workspace, tmp_path):
     np.save(tmp_path / "embeddings.npy", rows)
     (tmp_path / "image_paths.json").write_text(json.dumps([f"{at}.png" for at in range(120)]))
     pictures = coloured_pictures(tmp_path / "pictures")
+    words = tmp_path / "words.txt"
+    words.write_text("red\ngreen\nblue\n")
     return {
         "VECTORS": vectors,
         "FEATURES": features,
@@ -57,6 +59,7 @@ def places(workspace, tmp_path):
         "IMAGE_PATHS": tmp_path / "image_paths.json",
         "OUTPUT": tmp_path / "output",
         "PHOTOS": pictures,
+        "WORDS": words,
         "PHOTO": sorted(path for path in pictures.rglob("*") if path.is_file())[0],
     }
 
@@ -65,6 +68,14 @@ def places(workspace, tmp_path):
 def run_folder(places, capsys):
     """A small finished run of TEMI, of the stand-in vectors."""
     words = ["run", "--method", "temi", "--vectors", places["VECTORS"], *SMALL["temi"].split(), "--save-features"]
+    assert main([str(word) for word in words]) == 0
+    return Path(capsys.readouterr().out.splitlines()[-1])
+
+
+@pytest.fixture
+def cpp_run(places, capsys):
+    """A small finished run of CPP, of the stand-in vectors."""
+    words = ["run", "--method", "cpp", "--vectors", places["VECTORS"], *SMALL["cpp"].split()]
     assert main([str(word) for word in words]) == 0
     return Path(capsys.readouterr().out.splitlines()[-1])
 
@@ -85,6 +96,8 @@ def test_a_line_is_read_as_it_stands(line):
 @pytest.mark.parametrize("line", OURS)
 def test_a_line_runs_on_small_data(line, places, request, capsys):
     words = rewritten(shlex.split(line)[3:])
+    if "CPP_RUN" in words:
+        places |= {"CPP_RUN": request.getfixturevalue("cpp_run")}
     if {"RUN", "CHECKPOINT"} & set(words):
         folder = request.getfixturevalue("run_folder")
         places |= {"RUN": folder, "CHECKPOINT": next((folder / "checkpoints").glob("*.pt"))}
@@ -102,7 +115,7 @@ def test_a_line_runs_on_small_data(line, places, request, capsys):
     if words == ["sweep", "--mode", "fast"]:  # takes the newest embeddings, so there must be some
         assert main(["embed", "--vectors", str(places["VECTORS"])]) == 0
     status, said = main(small), capsys.readouterr().err
-    if words[0] == "names":  # no encoder that reads text comes without a download
+    if words[0] == "name-clusters":  # no encoder that reads text comes without a download
         assert status == 2 and "words cannot be turned" in said
     else:
         assert status == 0, said

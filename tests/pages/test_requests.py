@@ -1,5 +1,7 @@
 """What a page starts is the request that its controls say: the search keeps the sliders, training the chosen start."""
 
+import json
+
 import pytest
 
 from engine.jobs import job as jobs
@@ -69,3 +71,22 @@ def test_training_starts_from_the_run_that_was_chosen(cluster_page):
     press(app, "Start TEMI")
     config = started(workspace, "cluster")
     assert (config["start_run"], config["settings"]["warm_start"]) == (str(run.folder), "run")
+
+
+def test_counting_asks_the_trained_run_in_use_and_shows_its_answer_when_it_is_opened_again(cluster_page):
+    workspace, run, app = cluster_page
+    press(app, "How many clusters?")
+    assert "run" not in started(workspace, "count")  # k-means says nothing about other numbers
+    config = json.loads((run.folder / "config.json").read_text())
+    (run.folder / "config.json").write_text(json.dumps(config | {"method": "cpp"}))
+    (run.folder / "model.pt").touch()
+    app.run()
+    item = {"ks": [2, 3, 4], "values": [3.0, 1.0, 2.0], "reference": None, "best": 3, "sentence": "Best at K = 3."}
+    found = {"verdict": "About 3 clusters.", "evidence": [item | {"kind": "CPP coding length"}], "splits": []}
+    (run.folder / "count.json").write_text(json.dumps(found))
+    app.run()
+    assert any("About 3 clusters." in text.value for text in app.markdown)
+    assert "CPP coding length: Best at K = 3." in [caption.value for caption in app.caption]
+    assert any("curve of the trained run" in caption.value for caption in app.caption)
+    press(app, "How many clusters?")
+    assert started(workspace, "count")["run"] == str(run.folder)

@@ -38,11 +38,10 @@ class NamesRequest(RunRequest):
     """Propose a name for each cluster of a run, from words."""
 
     words: str = setting("", "Words to choose from, one a line; common nouns when empty.")
-    folder: str = setting("", "Where names.json goes; the run's own folder when empty.", runtime=True)
 
 
 def propose_names(workspace: Workspace, request: NamesRequest, progress: Progress = SILENT) -> list[NameProposal]:
-    """Propose names for a run's clusters, as far as its encoder reads words; names.json keeps them.
+    """Propose names for a run's clusters, as far as its encoder reads words; names.json in the run's folder keeps them.
 
     Raises
     ------
@@ -64,7 +63,7 @@ def propose_names(workspace: Workspace, request: NamesRequest, progress: Progres
     parts = []
     for start in range(0, len(sentences), 64):
         parts.append(encoder.encode_text(sentences[start : start + 64]))
-        progress.update(start, len(sentences), phase="reading words", unit="words")
+        progress.update(min(start + 64, len(sentences)), len(sentences), phase="reading words", unit="words")
     names = name_clusters(rows.vectors, np.concatenate(parts), words, state.cluster, progress=progress)
     proposals = [
         {
@@ -77,10 +76,8 @@ def propose_names(workspace: Workspace, request: NamesRequest, progress: Progres
         }
         for item in names
     ]
-    folder = Path(request.folder or run.folder)
-    make_parent(folder)
     made_on = {"version": state.version, "clusters": clusters_digest(state)}
-    write_json(folder / "names.json", {"proposals": proposals, **made_on})
+    write_json(run.folder / "names.json", {"proposals": proposals, **made_on})
     return names
 
 

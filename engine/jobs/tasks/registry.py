@@ -75,7 +75,7 @@ _ALL = (
     Verb("count", "selection", "count_clusters", "CountRequest"),
     Verb("search", "selection", "search_settings", "SearchRequest"),
     Verb("experiment", "experiments", "compare_models", "ExperimentRequest"),
-    Verb("names", "labels", "propose_names", "NamesRequest"),
+    Verb("name-clusters", "labels", "propose_names", "NamesRequest", formerly="names"),
     Verb("spread", "labels", "spread_labels", "SpreadRequest", computes=False),
     Verb("pseudo-label", "labels", "pseudo_label", "PseudoLabelRequest", computes=False, formerly="pseudo_labels"),
     Verb("analyse", "results", "analyse", "AnalyseRequest", computes=False, formerly="analysis"),

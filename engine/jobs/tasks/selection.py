@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
 
-from engine.clustering.registry import find_method
+from engine.clustering.registry import METHODS, find_method
 from engine.core.errors import InputError
 from engine.core.files import content_id, read_json, save_array, write_json
 from engine.core.ids import pack, positions
@@ -27,10 +27,11 @@ from engine.images.pixels import natural_side, read_pixels
 from engine.images.sampling import Names, Sample, SampleSettings, draw_sample, in_sample
 from engine.images.vectors import read_vectors
 from engine.jobs.tasks.clustering import settings_for
-from engine.jobs.tasks.requests import EmbeddedRequest, SampledRequest, row_names, training_rows
+from engine.jobs.tasks.requests import EmbeddedRequest, SampledRequest, named_run, row_names, training_rows
 from engine.runs.rows import Rows, graph_of, truth_codes
-from engine.runs.run import make_parent
+from engine.runs.run import Run, make_parent
 from engine.selection.count.count import ClusterCount, ClusterCountSettings, cluster_count
+from engine.selection.count.curves import k_grid
 from engine.selection.sweep.report import SweepResult
 from engine.selection.sweep.runner import Sweep
 from engine.selection.sweep.settings import SweepSettings
@@ -144,24 +145,60 @@ def _sample_of_names(title: str, names: list[bytes], request: SampledRequest) ->
 class CountRequest(EmbeddedRequest):
     """Weigh the evidence for the number of clusters."""
 
+    run: str = setting(
+        "", "A finished run of a method that needs no number of clusters to train (CPP): its curve is evidence, too."
+    )
     settings: ClusterCountSettings = setting(ClusterCountSettings(), "Which numbers are tried.")
-    folder: str = setting("", "Where count.json goes; the library when empty.", runtime=True)
+    folder: str = setting(
+        "", "Where count.json goes, beside a copy in the run's folder; the library when empty.", runtime=True
+    )
 
 
 def count_clusters(workspace: Workspace, request: CountRequest, progress: Progress = SILENT) -> ClusterCount:
-    """Weigh the evidence for the number of clusters on the training rows; count.json keeps it.
+    """Weigh the evidence for the number of clusters on the training rows; count.json keeps it, in the run's folder too.
 
     Raises
     ------
     InputError
-        Too few images.
+        Too few images; a run of other data, of a method that draws no curve, or without its model.
     """
     rows = training_rows(workspace, request.dataset, request.config_key)
-    result = cluster_count(rows.vectors, settings=request.settings, progress=progress)
-    folder = Path(request.folder or workspace.library / "counts" / rows.dataset.id)
+    run = named_run(workspace, request.run) if request.run else None
+    curve, start = (None, None) if run is None else _curve_of(run, request, len(rows), progress)
+    result = cluster_count(rows.vectors, settings=request.settings, cpp_curve=curve, cpp_start=start, progress=progress)
+    kept = workspace.library / "counts" / rows.dataset.id if run is None else run.folder
+    folder = Path(request.folder or kept)
     make_parent(folder)
-    write_json(folder / "count.json", asdict(result))
+    found = asdict(result) | {"run": "" if run is None else run.folder.name, "images": len(rows)}
+    write_json(folder / "count.json", found)
+    if run is not None and folder.resolve() != run.folder.resolve():
+        write_json(run.folder / "count.json", found)
     return result
+
+
+def _curve_of(
+    run: Run, request: CountRequest, n: int, progress: Progress
+) -> tuple[tuple[NDArray[np.int64], NDArray[np.float64]], int | None]:
+    """Return a trained model's coding length over the numbers that are tried, and the number that it started from."""
+    method = find_method(run.method)
+    if not method.counts_after_training:
+        able = ", ".join(entry.title for entry in METHODS.values() if entry.counts_after_training)
+        raise InputError(
+            f"{run.folder.name} is a run of {method.title}, which says nothing about other numbers of clusters.",
+            f"Name a run of {able}, or leave the run out.",
+        )
+    if (run.dataset, run.config.get("embedding", {}).get("config_key")) != (request.dataset, request.config_key):
+        raise InputError(f"{run.folder.name} was made on other embeddings.", "Count on those, or leave the run out.")
+    path = run.folder / "model.pt"
+    if not path.exists():
+        raise InputError(f"{run.folder.name} did not keep its trained model.", "Run the method again; it is kept now.")
+    estimator: Any = method.estimator_class
+    model = estimator.load(path)
+    progress.say(f"The curve of {run.name} is drawn from its trained network.")
+    ks = k_grid(request.settings.smallest, request.settings.largest, min(n, 2 * len(model.codes_)))
+    curve = model.coding_curve(ks, progress=progress)
+    cold = model.resolved_.model_dump()["warm_start"] == "none"
+    return (curve.ks, curve.lengths), None if cold else model.resolved_.model_dump()["n_clusters"]
 
 
 def count_clusters_summary(result: ClusterCount) -> dict[str, Any]:

@@ -8,7 +8,7 @@ and where the evidence disagrees or is absent the answer is "no clear K".
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -112,6 +112,7 @@ def cluster_count(
     settings: ClusterCountSettings | None = None,
     *,
     cpp_curve: tuple[NDArray[np.int64], Curve] | None = None,
+    cpp_start: int | None = None,
     sweep: Sequence[Mapping[str, float]] | None = None,
     progress: Progress = SILENT,
 ) -> ClusterCount:
@@ -124,6 +125,9 @@ def cluster_count(
     settings : ClusterCountSettings, optional
     cpp_curve : (ks, lengths), optional
         The coding-length curve of a fitted CPP (`CPP.coding_curve`).
+    cpp_start : int, optional
+        The number of clusters that this CPP's training started from. Its curve leans towards that number, so it is
+        shown and does not count.
     sweep : sequence of mapping, optional
         A sweep's summary: one entry with "n_clusters" and "score" (higher is better) for each configuration.
     progress : Progress
@@ -151,7 +155,11 @@ def cluster_count(
     null = Curves.measure(noise, ks, settings.repeats, settings.random_state, counter)
     evidence = [_coding_evidence(real, null), _silhouette_evidence(real, null), _stability_evidence(real, null)]
     if cpp_curve is not None:
-        evidence.append(_given_curve("CPP coding length", np.asarray(cpp_curve[0]), -np.asarray(cpp_curve[1])))
+        given = _given_curve("CPP coding length", np.asarray(cpp_curve[0]), -np.asarray(cpp_curve[1]))
+        if cpp_start is not None:
+            leans = f"Training started from {cpp_start} clusters and leans towards them, so this curve does not count."
+            given = replace(given, clear=False, sentence=f"{given.sentence} {leans}")
+        evidence.append(given)
     if sweep:
         evidence.append(_sweep_evidence(sweep))
     n_clusters, verdict = _verdict(evidence)

@@ -10,27 +10,13 @@ from engine.core.errors import InputError, WeightsError
 from engine.embeddings.encoders.clip import Clip, ClipSettings
 from engine.embeddings.encoders.clip_models import DEFAULTS, MODELS, Place, locate
 from engine.embeddings.encoders.registry import ENCODERS
-
-SMALL = {
-    "embed_dim": 16,
-    "vision_cfg": {"image_size": 64, "layers": 2, "width": 32, "head_width": 16, "patch_size": 16},
-    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1},
-}
-MEAN, STD = [0.4, 0.5, 0.6], [0.2, 0.25, 0.3]
+from tests.tiny_clip import MEAN, SMALL, STD, open_clip_model
 
 
 @pytest.fixture(scope="module")
 def open_clip_folder(tmp_path_factory):
     """A folder as the hub's open_clip repositories are."""
-    import open_clip
-    import torch
-
-    folder = tmp_path_factory.mktemp("open-clip")
-    config = {"model_cfg": SMALL, "preprocess_cfg": {"mean": MEAN, "std": STD}}
-    (folder / "open_clip_config.json").write_text(json.dumps(config))
-    torch.manual_seed(0)
-    torch.save(open_clip.CLIP(**SMALL).state_dict(), folder / "open_clip_pytorch_model.bin")
-    return folder
+    return open_clip_model(tmp_path_factory.mktemp("open-clip"))
 
 
 @pytest.fixture(scope="module")

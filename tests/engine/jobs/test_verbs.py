@@ -202,7 +202,9 @@ def compared_by_job(scene: Scene, folder: Path) -> dict[str, Any]:
 
 
 def named(scene: Scene, folder: Path) -> dict[str, Any]:
-    return read_json(folder_of(folder) / "names.json")
+    found = read_json(scene.run / "names.json")
+    (scene.run / "names.json").unlink()
+    return found
 
 
 def spread(scene: Scene, folder: Path) -> dict[str, Any]:
@@ -323,7 +325,7 @@ CASES: dict[str, Case] = {
         lambda s: {"models": ["descriptor"], "resolutions": [224], "settings": SWEEP},
         compared_by_job,
     ),
-    "names": Case(lambda s: ("names", s.run), of_run, named),
+    "name-clusters": Case(lambda s: ("name-clusters", s.run), of_run, named),
     "spread": Case(lambda s: ("spread", s.run), lambda s: of_run(s) | embedded(s), spread),
     "pseudo-label": Case(
         lambda s: ("pseudo-label", s.run, "--k-samples", 3),

@@ -139,3 +139,12 @@ def test_what_cannot_be_counted_is_refused(embeddings, options, match):
 def test_every_number_has_bounds_for_a_slider():
     for control in controls(ClusterCountSettings):
         assert control.minimum is not None and control.maximum is not None and control.help
+
+
+def test_the_curve_of_a_cpp_that_was_started_from_a_number_is_shown_and_does_not_count(rng):
+    ks = np.arange(5, 17)
+    curve = (ks, np.abs(ks - 10.0))
+    counted = cluster_count(planted(rng)[0], FAST, cpp_curve=curve).evidence[-1]
+    assert counted.clear and counted.best == 10
+    shown = cluster_count(planted(rng)[0], FAST, cpp_curve=curve, cpp_start=10).evidence[-1]
+    assert not shown.clear and shown.best == 10 and "started from 10 clusters" in shown.sentence
