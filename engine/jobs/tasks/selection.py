@@ -32,6 +32,7 @@ from engine.runs.rows import Rows, graph_of, truth_codes
 from engine.runs.run import Run, make_parent
 from engine.selection.count.count import ClusterCount, ClusterCountSettings, cluster_count
 from engine.selection.count.curves import k_grid
+from engine.selection.search.space import parse_space
 from engine.selection.sweep.report import SweepResult
 from engine.selection.sweep.runner import Sweep
 from engine.selection.sweep.settings import SweepSettings
@@ -214,6 +215,9 @@ class SearchRequest(EmbeddedRequest):
     how: Literal["random", "grid", "bayesian"] = setting("random", "How the trials are chosen.", aliases=("method",))
     trials: int = setting(20, "How many settings are tried, at most.")
     epochs: int = setting(50, "Epochs of a deep method's trials.", label="Epochs each")
+    space: dict[str, str] = setting(
+        {}, 'What is searched: setting -> a range "2..20" or choices "none, pca-32"; the method\'s own when empty.'
+    )
     metric: Literal["accuracy", "nmi", "ari", "silhouette"] | None = setting(
         None, "What is best; accuracy where the truth is known and silhouette elsewhere when empty."
     )
@@ -263,6 +267,7 @@ def search_settings(workspace: Workspace, request: SearchRequest, progress: Prog
         data,
         None if request.metric == "silhouette" else truth_codes(fitted_on.truth),
         vectors=fitted_on.vectors,
+        space=parse_space(type(settings), request.space) or None,
         method=request.how,
         n_trials=request.trials,
         n_epochs=request.epochs,
@@ -274,6 +279,7 @@ def search_settings(workspace: Workspace, request: SearchRequest, progress: Prog
         folder / "trials.json",
         {
             "metric": known["metric"],
+            "combinations": search.combinations_,
             "best_score": search.best_score_,
             "best_params": search.best_params_,
             "best_settings": search.best_settings_.given(),

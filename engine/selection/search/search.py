@@ -24,7 +24,7 @@ from engine.core.labels import encode
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import Settings
 from engine.geometry.neighbors import NeighborGraph, build_graph
-from engine.selection.search.space import Dimension, Space, check_space, default_space, grid_of
+from engine.selection.search.space import Dimension, Space, check_space, default_space, grid_size
 from engine.selection.search.study import (
     Sampler,
     Study,
@@ -33,6 +33,7 @@ from engine.selection.search.study import (
     importances,
     open_study,
     trial_row,
+    write_study,
 )
 from engine.selection.search.trial import Metric, TrialListener, TrialScorer
 
@@ -67,6 +68,8 @@ class HyperparameterSearch:
     trials_ : list of dict
         One row per trial: number, state, score, seconds, balance, n_clusters, noise_share, error and every
         searched setting; in the order they were run.
+    combinations_ : int or None
+        How many combinations the grid has, of which at most `n_trials` are tried; None for other ways of searching.
     study_ : optuna.Study
         For plots.
     """
@@ -76,6 +79,7 @@ class HyperparameterSearch:
     best_score_: float
     best_settings_: Settings
     trials_: list[dict[str, Any]]
+    combinations_: int | None = None
     study_: Study
 
     def __init__(
@@ -167,15 +171,15 @@ class HyperparameterSearch:
             dimensions,
             method,
             self.random_state,
+            n_trials,
         )
         if done := len(finished_trials(self.study_)):
             progress.say(f"Resumed a search of {done} finished trials.")
         total = n_trials
         if method == "grid":
-            combinations = len(grid_of(dimensions))
-            total = min(n_trials, combinations)
-            if combinations > n_trials:
-                progress.say(f"The grid has {combinations:,} combinations; {n_trials:,} of them are tried.")
+            self.combinations_ = grid_size(dimensions)
+            total = min(n_trials, self.combinations_)
+            progress.say(grid_sentence(self.combinations_, n_trials))
         scorer = TrialScorer(
             self.metric_,
             vectors if takes_images else data,
@@ -260,8 +264,9 @@ class HyperparameterSearch:
         write_json(folder / "best_hyperparameters.json", summary)
         write_json(
             folder / "hyperparam_search" / f"{self.method.name}_search_final_{stamp}.json",
-            summary | {"importances": self.importances(), "trials": self.trials_},
+            summary | {"importances": self.importances(), "combinations": self.combinations_, "trials": self.trials_},
         )
+        write_study(self.study_, folder / "hyperparam_search" / "optuna_study.json")
 
     def importances(self) -> dict[str, float]:
         """Return each searched setting's share of the score's variance, largest first; empty below five trials."""
@@ -274,6 +279,8 @@ class HyperparameterSearch:
             f"{self.method.title}: {len(self.trials_)} trials, {len(complete)} complete.",
             f"Best score {self.best_score_:.4f} with {_text(self.best_params_)}.",
         ]
+        if self.combinations_ is not None:
+            lines.insert(1, grid_sentence(self.combinations_, len(self.trials_)))
         for row in sorted(complete, key=lambda row: -row["score"])[:5]:
             lines.append(
                 f"  trial {row['number']:>3}  {row['score']:.4f}  {row['seconds']:.1f} s  {_text(row['params'])}"
@@ -282,6 +289,17 @@ class HyperparameterSearch:
         if shares:
             lines.append("Importance: " + ", ".join(f"{name} {share:.0%}" for name, share in shares.items()) + ".")
         return "\n".join(lines)
+
+
+def grid_sentence(combinations: int, n_trials: int) -> str:
+    """Return what a grid has and how much of it is tried."""
+    if combinations <= n_trials:
+        return f"The grid has {combinations:,} combinations; all are tried."
+    left = combinations - n_trials
+    return (
+        f"The grid has {combinations:,} combinations; {n_trials:,} of them, drawn at random, are tried and "
+        f"{left:,} are left out."
+    )
 
 
 def _check_data(

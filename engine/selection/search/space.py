@@ -1,13 +1,14 @@
 """The space of a hyper-parameter search: a method's own, or what a person gives in its place, checked.
 
 In a space a list is choices and a tuple (low, high) is a range, on a logarithmic scale where the setting says so.
+People write a range as "2..20" and choices as "none, pca-32".
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from engine.core.settings import Control, Settings, controls
 
 Space = Mapping[str, Sequence[Any] | tuple[float, float]]
 GRID_POINTS = 4
+LARGEST_GRID = 1_000_000
+AUTOMATIC = "automatic"
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,61 @@ def default_space(model: type[Settings], n: int) -> dict[str, Sequence[Any] | tu
     return space
 
 
+def parse_space(model: type[Settings], written: Mapping[str, str]) -> dict[str, Sequence[Any] | tuple[float, float]]:
+    """Return the space that a person wrote, setting -> "2..20" or "1, 5, 10"; "automatic" is a setting left empty.
+
+    Raises
+    ------
+    InputError
+        An unknown setting, or values that are not of its kind.
+    """
+    known = {control.name: control for control in controls(model)}
+    space: dict[str, Sequence[Any] | tuple[float, float]] = {}
+    for name, text in written.items():
+        if name not in known:
+            raise InputError(f"There is no setting {name!r} to search.", f"Known: {', '.join(known)}.")
+        ends = [part.strip() for part in text.split("..")]
+        if len(ends) == 2 and all(ends):
+            low, high = (_value(known[name], end) for end in ends)
+            space[name] = (low, high)
+        else:
+            space[name] = [_value(known[name], part.strip()) for part in text.split(",") if part.strip()]
+    return space
+
+
+def _value(control: Control, text: str) -> Any:  # noqa: ANN401 - a setting's value
+    """Return one written value as the setting has it."""
+    if control.optional and text == AUTOMATIC:
+        return None
+    if control.kind == "bool":
+        if text.lower() not in ("true", "false", "yes", "no", "on", "off"):
+            raise InputError(f"{control.name}: {text!r} is neither true nor false.")
+        return text.lower() in ("true", "yes", "on")
+    if control.kind == "list":
+        raise InputError(f"{control.name} is a list and cannot be searched.", "Leave it out of the space.")
+    try:
+        if control.kind == "int":
+            return int(text)
+        if control.kind == "float":
+            return float(text)
+    except ValueError as error:
+        raise InputError(
+            f"{control.name}: {text!r} is not a{' whole' if control.kind == 'int' else ''} number.",
+            'Write a range as "2..20" or choices as "2, 5, 10".',
+        ) from error
+    return next((choice for choice in control.choices if str(choice) == text), text)
+
+
+def written_space(space: Space) -> dict[str, str]:
+    """Return a space as people write it; `parse_space` reads it back."""
+    return {
+        name: "..".join(str(end) for end in wanted)
+        if isinstance(wanted, tuple)
+        else ", ".join(AUTOMATIC if value is None else str(value) for value in wanted)
+        for name, wanted in space.items()
+    }
+
+
 def check_space(base: Settings, space: Space) -> list[Dimension]:
     """Return the dimensions of a space, checked against the settings that every trial starts from.
 
@@ -111,8 +169,37 @@ def _check(base: Settings, name: str, values: Sequence[Any]) -> None:
         base.changed(**{name: value})
 
 
-def grid_of(dimensions: Sequence[Dimension]) -> list[dict[str, Any]]:
-    """Return every combination of the dimensions' grids."""
-    names = [dimension.name for dimension in dimensions]
+def grid_size(dimensions: Sequence[Dimension]) -> int:
+    """Return how many combinations the dimensions' grids have."""
+    return prod(len(dimension.grid()) for dimension in dimensions)
+
+
+def grid_of(
+    dimensions: Sequence[Dimension], *, most: int | None = None, random_state: int | None = None
+) -> list[dict[str, Any]]:
+    """Return the combinations of the dimensions' grids.
+
+    Parameters
+    ----------
+    most : int, optional
+        Return so many at most; of the same order, so a larger number adds to a smaller one.
+    random_state : int, optional
+        Seed of the order; the grid's own order without one.
+
+    Raises
+    ------
+    InputError
+        More than a million combinations.
+    """
+    count = grid_size(dimensions)
+    if count > LARGEST_GRID:
+        raise InputError(
+            f"The grid has {count:,} combinations.", "Search fewer settings or values, or search at random."
+        )
+    order = np.arange(count) if random_state is None else np.random.default_rng(random_state).permutation(count)
     grids = [dimension.grid() for dimension in dimensions]
-    return [dict(zip(names, values, strict=True)) for values in product(*grids)]
+    places = np.unravel_index(order[:most], [len(grid) for grid in grids])
+    return [
+        {dimension.name: grid[at] for dimension, grid, at in zip(dimensions, grids, row, strict=True)}
+        for row in zip(*(place.tolist() for place in places), strict=True)
+    ]

@@ -10,10 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from engine.core.errors import CheckpointError
-from engine.core.files import storage_errors
+from engine.core.files import storage_errors, write_json
 from engine.selection.search.space import Dimension, grid_of
 
 Sampler = Literal["grid", "random", "bayesian"]
@@ -28,11 +26,12 @@ def open_study(
     dimensions: list[Dimension],
     sampler: Sampler,
     random_state: int,
+    n_trials: int,
 ) -> Study:
     """Create the study, or open the one that `folder` holds.
 
-    Trials that a crash left running become failed. For a grid every combination that was not tried is queued, in an
-    order that only `random_state` decides.
+    Trials that a crash left running become failed. For a grid the first `n_trials` combinations that were not tried
+    are queued, in an order that only `random_state` decides.
 
     Parameters
     ----------
@@ -64,9 +63,8 @@ def open_study(
     else:
         study.sampler = optuna.samplers.RandomSampler(seed=seed)
     if sampler == "grid":
-        combinations = grid_of(dimensions)
-        for place in np.random.default_rng(random_state).permutation(len(combinations)):
-            study.enqueue_trial(combinations[place], skip_if_exists=True)
+        for combination in grid_of(dimensions, most=n_trials, random_state=random_state):
+            study.enqueue_trial(combination, skip_if_exists=True)
     return study
 
 
@@ -125,3 +123,29 @@ def importances(study: Study, random_state: int) -> dict[str, float]:
     evaluator = optuna.importance.FanovaImportanceEvaluator(seed=random_state)
     shares = optuna.importance.get_param_importances(study, evaluator=evaluator)
     return {name: float(value) for name, value in shares.items()}
+
+
+def write_study(study: Study, path: Path) -> None:
+    """Write a study as JSON, for those who read it without Optuna: what was searched and every trial as it ran."""
+    write_json(
+        path,
+        {
+            "study_name": study.study_name,
+            "direction": study.direction.name.lower(),
+            "searched": dict(study.user_attrs),
+            "trials": [
+                {
+                    "number": trial.number,
+                    "state": trial.state.name.lower(),
+                    "value": trial.value,
+                    "params": trial.params,
+                    "distributions": {name: str(kind) for name, kind in trial.distributions.items()},
+                    "intermediate_values": {str(step): value for step, value in trial.intermediate_values.items()},
+                    "attributes": trial.user_attrs,
+                    "started": None if trial.datetime_start is None else trial.datetime_start.isoformat(),
+                    "completed": None if trial.datetime_complete is None else trial.datetime_complete.isoformat(),
+                }
+                for trial in finished_trials(study)
+            ],
+        },
+    )

@@ -147,6 +147,50 @@ def test_search_writes_the_best_and_goes_on_where_it_was(engine, vectors, tmp_pa
     assert json.loads(Path(again.last).read_text())["best_score"] >= best["best_score"]
 
 
+def test_search_tries_the_space_that_is_given_and_keeps_the_rest_fixed(engine, refused, vectors, tmp_path):
+    words = (
+        "search",
+        "--vectors",
+        vectors,
+        "--results-dir",
+        tmp_path / "s",
+        "--max-iter",
+        9,
+        "--search-method",
+        "grid",
+    )
+    ended = engine(*words, "--search-trials", 3, "--search-space", "n-clusters=2..5", "n_init=1,2")
+    assert ended.status == 0, ended.err
+    assert "The grid has 8 combinations; 3 of them, drawn at random, are tried and 5 are left out." in ended.err
+    kept = json.loads((tmp_path / "s" / "trials.json").read_text())
+    assert kept["combinations"] == 8 and set(kept["best_params"]) == {"n_clusters", "n_init"}
+    assert kept["best_settings"]["max_iter"] == 9
+    study = json.loads((tmp_path / "s" / "hyperparam_search" / "optuna_study.json").read_text())
+    assert len(study["trials"]) == 3
+    assert "SETTING=VALUES" in refused(*words, "--search-space", "n_clusters")
+    assert "'x' is not a whole number" in refused(*words, "--search-space", "n_clusters=x")
+
+
+def test_search_gives_hadis_the_images(engine, tmp_path, monkeypatch):
+    from engine.clustering.deep.hadis.estimator import HaDis
+    from tests.seed import coloured_pictures
+
+    given, whole = [], HaDis.fit
+
+    def fit(self, images, *rest, **options):
+        given.append(images.shape)
+        return whole(self, images, *rest, **options)
+
+    monkeypatch.setattr(HaDis, "fit", fit)
+    small = "--backbone resnet_small --projector-width 16 --image-size 8 --batch-size 30 --num-clusters 3 --device cpu"
+    words = ("search", "--method", "hadis", "--folder", coloured_pictures(tmp_path / "pictures"), *small.split())
+    ended = engine(*words, "--search-trials", 2, "--search-epochs", 1, "--results-dir", tmp_path / "s")
+    assert ended.status == 0, ended.err
+    assert given == [(30, 8, 8, 3)] * 2
+    kept = json.loads((tmp_path / "s" / "trials.json").read_text())
+    assert [trial["state"] for trial in kept["trials"]] == ["complete"] * 2 and kept["metric"] == "silhouette"
+
+
 def test_search_without_truth_takes_the_silhouette_and_refuses_accuracy(engine, refused, tmp_path):
     np.save(tmp_path / "v.npy", blobs(60)[0])
     words = ("search", "--vectors", tmp_path / "v.npy", "--search-trials", 1, "--results-dir", tmp_path / "s")

@@ -14,7 +14,7 @@ from engine.clustering.kmeans import KMeansSettings
 from engine.clustering.registry import METHODS
 from engine.core.errors import CheckpointError, InputError, TrainingError
 from engine.selection.search.search import HyperparameterSearch
-from engine.selection.search.space import check_space, default_space, grid_of
+from engine.selection.search.space import check_space, default_space, grid_of, grid_size, parse_space, written_space
 from engine.selection.search.trial import WORST, TrialScorer
 from tests.engine.clustering.deep.common import Listener, groups
 
@@ -39,7 +39,16 @@ def test_the_grid_tries_every_combination_once_and_a_part_of_it_when_it_is_too_l
     listener = Listener()
     part = HyperparameterSearch("kmeans").search(FIVE, TRUTH, space=space, method="grid", n_trials=3, progress=listener)
     assert len(part.trials_) == 3
-    assert "The grid has 8 combinations; 3 of them are tried." in listener.said
+    said = "The grid has 8 combinations; 3 of them, drawn at random, are tried and 5 are left out."
+    assert said in listener.said and said in part.summary()
+    assert "The grid has 8 combinations; all are tried." in full.summary()
+
+
+def test_a_grid_that_nobody_can_try_is_refused_before_it_is_laid_out():
+    wide = {"n_clusters": list(range(2, 150)), "random_state": list(range(9000))}
+    assert grid_size(check_space(KMeansSettings(), wide)) > 1_000_000
+    with pytest.raises(InputError, match="at random"):
+        HyperparameterSearch("kmeans").search(FIVE, TRUTH, space=wide, method="grid", n_trials=3)
 
 
 def test_ranges_stay_in_bounds_and_are_whole_where_the_setting_is():
@@ -70,6 +79,30 @@ def test_every_registered_method_has_a_space_whose_values_it_accepts(name):
     assert space
     for values in grid_of(check_space(model(), space))[:50]:
         model().changed(**values)
+
+
+@pytest.mark.parametrize("name", sorted(METHODS))
+def test_a_space_reads_back_as_it_was_written(name):
+    model = METHODS[name].settings_class
+    space = default_space(model, 1000)
+    again = parse_space(model, written_space(space))
+    assert check_space(model(), again) == check_space(model(), space)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "sentence"),
+    [
+        ("colour", "1", "no setting 'colour'"),
+        ("n_clusters", "2..many", "'many' is not a whole number"),
+        ("n_clusters", "1.5, 2", "'1.5' is not a whole number"),
+        ("n_clusters", "20..2", "pair"),
+        ("n_clusters", " , ", "no choice"),
+        ("reduce", "umap-10, nowhere", "nowhere"),
+    ],
+)
+def test_a_space_that_cannot_be_is_refused_in_a_sentence(name, text, sentence):
+    with pytest.raises(InputError, match=sentence):
+        check_space(KMeansSettings(), parse_space(KMeansSettings, {name: text}))
 
 
 @pytest.mark.parametrize(
@@ -132,6 +165,11 @@ def test_a_search_writes_its_files_and_resumes_without_repeating_trials(tmp_path
     assert KMeansSettings.parse(best["settings"]) == second.best_settings_
     newest = sorted((tmp_path / "hyperparam_search").glob("kmeans_search_final_*.json"))[-1]
     assert len(json.loads(newest.read_text())["trials"]) == 8
+    study = json.loads((tmp_path / "hyperparam_search" / "optuna_study.json").read_text())
+    assert (tmp_path / "hyperparam_search" / "study.sqlite").exists()
+    assert [trial["params"] for trial in study["trials"]] == [row["params"] for row in second.trials_]
+    assert [trial["value"] for trial in study["trials"]] == [row["score"] for row in second.trials_]
+    assert (study["direction"], study["searched"]["search_method"]) == ("maximize", "random")
     with pytest.raises(CheckpointError, match="its space differs"):
         HyperparameterSearch("kmeans", folder=tmp_path).search(FIVE, TRUTH, space={"n_clusters": [2]})
     with pytest.raises(CheckpointError, match="its data differs"):
