@@ -24,4 +24,6 @@ def main(arguments: argparse.Namespace) -> int:
     result = spread_labels(Workspace.open(arguments.workspace), request, progress)
     counts = spread_labels_summary(result)
     progress.say(f"{counts['labelled']:,} images have a label; {counts['proposed']:,} are proposed one.")
+    if counts["checked"]:
+        progress.say(f"Of {counts['checked']:,} labelled images, each hidden once, {counts['right']:,} come out right.")
     return finish(Path(request.folder or arguments.run) / "spread.npz")

@@ -20,10 +20,11 @@ from engine.core.files import save_arrays
 from engine.core.ids import Ids, positions
 from engine.core.progress import SILENT, Progress
 from engine.geometry.neighbors import NeighborGraph
+from engine.labels.calibration import calibrate
 from engine.labels.propagation import PropagationSettings, propagate
 from engine.labels.state import ACCEPTED_GUESS, BY_YOU, CLUSTER_NAME, LOCKED, LabelState
 
-QUICK = 1_000_000  # images times labels that spread in about a second on two cores
+QUICK = 200_000  # images times labels that spread, with the check of their chances, in about a second on two cores
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ class Spread:
     labels : (n,) int32
         Index into `names`: the label that spread where `given`, else the proposed one, -1 where there is none.
     confidence, margin : (n,) float32
-        Chance of the label in [0, 1], and its lead over the second.
+        Chance in [0, 1] that the label is right, and the lead over the second of the walks that end there. Where
+        nothing could be checked, the share of the walks in place of the chance.
     given : (n,) bool
         Where the label is one of those that spread; empty where an older Kindred did not write it down.
     presumed : (n,) int32
@@ -47,6 +49,9 @@ class Spread:
         `EventLog.version` of the labels that were spread; -1 where it is not known.
     run : str
         The clustering that they were read on.
+    checked, right : int
+        Images with a label of a person's that were hidden to check the chances, and how many of them were proposed
+        that label; 0 where there were too few.
     """
 
     contents: Ids
@@ -58,6 +63,8 @@ class Spread:
     presumed: NDArray[np.int32]
     version: int = -1
     run: str = ""
+    checked: int = 0
+    right: int = 0
 
     def save(self, path: Path) -> None:
         """Write the file, atomically."""
@@ -69,7 +76,7 @@ class Spread:
         """Read what `save` wrote, or an older spread.npz, which is stale."""
         with np.load(path, allow_pickle=False) as file:
             found: dict[str, Any] = {name: file[name] for name in file.files}
-        for name in ("version", "run"):
+        for name in ("version", "run", "checked", "right"):
             if name in found:
                 found[name] = found[name].item()
         found.setdefault("given", np.empty(0, bool))
@@ -98,6 +105,8 @@ class Proposals:
         Version of the state that they were opened with.
     stale : bool
         The labels that they were made from have changed.
+    checked, right : int
+        Hidden images that the chances were checked on, and those that came out right; 0 where nothing was checked.
     """
 
     rows: NDArray[np.int64]
@@ -108,6 +117,8 @@ class Proposals:
     version: int
     seen: int
     stale: bool = False
+    checked: int = 0
+    right: int = 0
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -128,6 +139,16 @@ def seeds(state: LabelState) -> NDArray[np.int32]:
 def presumed(state: LabelState) -> NDArray[np.int32]:
     """Return (n,) the cluster's name for the images that nobody looked at, -1 elsewhere: it spreads less far."""
     return np.where(state.source == CLUSTER_NAME, state.codes, -1).astype(np.int32)
+
+
+def _presumed_unseen(state: LabelState) -> NDArray[np.int32]:
+    """Return (n,) the cluster's name for every image, as if nobody had looked at it; -1 where there is none."""
+    codes = {name: code for code, name in enumerate(state.label_names)}
+    named = {item.id: codes[item.name] for item in state.clusters if item.name in codes}
+    table = np.full(int(state.cluster.max(initial=-1)) + 2, -1, np.int32)  # the last is for what is in no cluster
+    for cluster, code in named.items():
+        table[cluster] = code
+    return np.where(state.source == BY_YOU, table[state.cluster], presumed(state)).astype(np.int32)
 
 
 def clusters_digest(state: LabelState) -> str:
@@ -151,18 +172,24 @@ def spread(
     InputError
         No image has a label, or the graph is of other images.
     """
-    likely = presumed(state)
-    found = propagate(graph, seeds(state), presumed=likely, settings=settings, progress=progress)
+    likely, yours = presumed(state), seeds(state)
+    found = propagate(graph, yours, presumed=likely, settings=settings, progress=progress)
+    chance = calibrate(graph, yours, presumed=_presumed_unseen(state), settings=settings, progress=progress)
+    confidence = found.confidence
+    if chance is not None:
+        confidence = np.where(found.given | (found.labels < 0), confidence, chance(found.margin))
     return Spread(
         state.contents,
         found.labels,
-        found.confidence,
+        confidence,
         found.margin,
         state.label_names,
         found.given,
         likely,
         state.version,
         state.run,
+        0 if chance is None else chance.checked,
+        0 if chance is None else chance.right,
     )
 
 
@@ -214,5 +241,15 @@ def open_proposals(state: LabelState, made: Spread) -> Proposals:
         rows = rows[(proposed >= 0) & (proposed != has)]
         at = place[rows]
     names = [made.names[code] for code in made.labels[at].tolist()]
-    seen = state.version
-    return Proposals(rows, names, made.confidence[at], made.margin[at], "propagation", made.version, seen, stale)
+    return Proposals(
+        rows,
+        names,
+        made.confidence[at],
+        made.margin[at],
+        "propagation",
+        made.version,
+        state.version,
+        stale,
+        made.checked,
+        made.right,
+    )

@@ -15,6 +15,7 @@ from streamlit.delta_generator import DeltaGenerator
 from components.actions import DEFAULT_KEYS, Action
 from components.gallery.face import gallery, gallery_order
 from engine.images.sources import shown as readable
+from engine.labels.calibration import FEWEST
 from engine.labels.proposals import Proposals, Spread, is_stale, open_proposals, spread, spreads_quickly
 from pages.shared.actions import do, pressed
 from pages.shared.board import Board, graph_for
@@ -71,6 +72,8 @@ def _queue(board: Board, folder: Path, places: DeltaGenerator) -> None:
         st.info("The labels have changed since these proposals were made. Spread them again.")
     with places:
         _accept(board, found)
+    if not found.stale:
+        st.caption(_how_checked(found))
     order = gallery_order(GALLERY, "unsure")
     certain = np.lexsort((found.probability, found.margin))
     fresh = found.rows[certain if order == "unsure" else certain[::-1]]
@@ -185,6 +188,19 @@ def _accept(board: Board, found: Proposals) -> None:
         on_click=_agree,
         args=(board, found, sure),
         kwargs={"looked_at": False},
+    )
+
+
+def _how_checked(found: Proposals) -> str:
+    """Say what the chances rest on."""
+    if found.checked:
+        return (
+            f"The chances are checked on {count(found.checked, 'image')} that you labelled: each was hidden once, and "
+            f"{found.right:,} of them were proposed your label."
+        )
+    return (
+        f"The chances are not checked yet and are mostly too low. Label {FEWEST} images one by one; then they are "
+        "checked against your labels."
     )
 
 

@@ -77,6 +77,7 @@ def test_where_no_image_is_so_sure_the_reason_is_said_and_no_button_offers_nothi
     state = history.state(rows.contents, run.assignments, run=run.folder.name)
     history.label(state, np.array([int(state.rows(cluster)[0]) for cluster in range(3)]), ["red", "green", "blue"])
     reviewed(app, workspace)
+    assert any("not checked yet" in item.value for item in app.caption)
     app.slider(key="review_least").set_value(100).run()
     assert not any(button.key == "review_accept" for button in app.button)
     state = history.state(rows.contents, run.assignments, run=run.folder.name)
@@ -105,3 +106,21 @@ def test_all_agreed_with_at_once_are_guesses_and_a_picked_one_is_by_the_person(c
     assert not app.exception
     assert state.source_counts["by you"] == 4
     assert state.source_counts["accepted guess"] > 10
+
+
+def test_the_page_says_what_the_chances_were_checked_on(workspace, tmp_path, app, held):
+    rows, run = clustered_pictures(workspace, coloured_pictures(tmp_path / "pictures", 150))
+    history = LabelHistory(workspace, rows.dataset.id)
+    state = history.state(rows.contents, run.assignments, run=run.folder.name)
+    for cluster, label in enumerate(["red", "green", "blue"]):
+        history.label(state, state.rows(cluster)[:12], label)
+        state = history.state(rows.contents, run.assignments, run=run.folder.name)
+    reviewed(app, workspace)
+    assert not app.exception
+    made = spread(graph_of(workspace, rows), state)
+    said = f"checked on 36 images that you labelled: each was hidden once, and {made.right} of them were proposed"
+    assert any(said in item.value for item in app.caption)
+    assert app.slider(key="review_least").value == 90
+    sure = open_proposals(state, made).at_least(0.9)
+    offers = [button.label for button in app.button if button.key == "review_accept"]
+    assert offers == ([f"Label {len(sure)} images"] if len(sure) else [])

@@ -117,9 +117,14 @@ def spread_labels(workspace: Workspace, request: SpreadRequest, progress: Progre
 
 
 def spread_labels_summary(result: Spread) -> dict[str, Any]:
-    """Return how many images had a label and how many were proposed one."""
+    """Return how many images had a label, how many were proposed one, and what their chances were checked on."""
     labelled = int(result.given.sum())
-    return {"labelled": labelled, "proposed": int((result.labels >= 0).sum()) - labelled}
+    return {
+        "labelled": labelled,
+        "proposed": int((result.labels >= 0).sum()) - labelled,
+        "checked": result.checked,
+        "right": result.right,
+    }
 
 
 class PseudoLabelRequest(RunRequest):
