@@ -15,6 +15,7 @@ from typing import Protocol
 
 from engine.core.errors import InputError
 from engine.core.progress import SILENT, Progress
+from engine.images.wordnet import class_words
 
 SUFFIXES = frozenset(
     b".jpg .jpeg .jpe .jfif .png .webp .bmp .dib .gif .tif .tiff .heic .heif .hif .avif".split()
@@ -121,8 +122,11 @@ class FolderSource:
             yield from self._walk()
             return
         entries = list(self._walk())
-        for entry, (truth, split) in zip(entries, folder_truth([entry.name for entry in entries]), strict=True):
-            yield replace(entry, truth=truth, split=split)
+        found = folder_truth([entry.name for entry in entries])
+        names = sorted({truth for truth, _ in found if truth is not None})
+        words = dict(zip(names, class_words(names), strict=True))  # of class folders named by WordNet ids
+        for entry, (truth, split) in zip(entries, found, strict=True):
+            yield replace(entry, truth=None if truth is None else words[truth], split=split)
 
     def _walk(self) -> Iterator[Entry]:
         pending = [b""]

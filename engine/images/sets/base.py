@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import threading
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,12 +32,6 @@ def find_folder(root: Path, names: Sequence[str]) -> Path | None:
         if (root / name).is_dir():
             return root / name
     return root if root.name in names and root.is_dir() else None
-
-
-def distinct(names: Sequence[str]) -> list[str]:
-    """Return class names made distinct: ImageNet has two cranes and two maillots."""
-    counts = Counter(names)
-    return [name if counts[name] == 1 else f"{name} ({at})" for at, name in enumerate(names)]
 
 
 @dataclass(frozen=True)

@@ -49,16 +49,21 @@ class Cifar(ArraySet):
         super().__init__(root)
         self.title, self.folder, self.labels, self.names = title, folder, labels, names
 
+    @property
+    def _forms(self) -> str:
+        return f"the folder {self.folder} or {ARCHIVES[self.folder][0]}"
+
     def _fetch(self, progress: Progress) -> None:
         if find_folder(self.root, [self.folder]) is None:
             archive, expected = ARCHIVES[self.folder]
-            fetch(URL + archive, self.root / archive, expected, title=self.title, progress=progress)
+            path = self.root / archive
+            fetch(URL + archive, path, expected, title=self.title, progress=progress, forms=self._forms)
             unpack(self.root / archive, self.folder, self.root / self.folder, progress=progress)
 
     def _load(self) -> tuple[list[Part], list[str]]:
         folder = find_folder(self.root, [self.folder])
         if folder is None:
-            raise missing(self.title, ARCHIVES[self.folder][0], self.root, "it was not downloaded yet")
+            raise missing(self.title, self._forms, self.root, "it was not downloaded yet")
         files = {name: self._file(folder / name, digest) for name, digest in CHECKSUMS[self.folder].items()}
         meta = next(found for name, found in files.items() if "meta" in name)
         train = [found for name, found in files.items() if name.startswith(("data_batch", "train"))]

@@ -12,10 +12,12 @@ import shutil
 import tarfile
 import urllib.error
 import urllib.request
+import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from http.client import HTTPException
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from engine.core.errors import InputError
 from engine.core.files import storage_errors
@@ -76,6 +78,7 @@ def fetch(
     headers: Mapping[str, str] | None = None,
     before: int = 0,
     total: int = 0,
+    forms: str = "",
 ) -> None:
     """Download `url` to `path` unless it is there; an interrupted download goes on where it stopped.
 
@@ -87,6 +90,8 @@ def fetch(
         Sent with the request.
     before, total : int
         Bytes of other files of the same set, for progress over all of them.
+    forms : str
+        What a person may put there instead, in words; the file's name when empty.
 
     Raises
     ------
@@ -119,10 +124,10 @@ def fetch(
         if error.code == 416:  # all of it was there
             error.close()
         else:
-            raise missing(title, path.name, path.parent, _refusal(error.code)) from error
+            raise missing(title, forms or path.name, path.parent, _refusal(error.code)) from error
     except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError, EOFError) as error:
         why = getattr(error, "reason", error)
-        raise missing(title, path.name, path.parent, f"no answer from the network ({why})") from error
+        raise missing(title, forms or path.name, path.parent, f"no answer from the network ({why})") from error
     try:
         verify(part, expected, progress)
     except InputError:
@@ -154,7 +159,7 @@ def _receive(request: urllib.request.Request, part: Path, have: int, heard: Call
 def unpack(
     archive: Path, folder: str, target: Path, *, skip: tuple[str, ...] = (), progress: Progress = SILENT
 ) -> None:
-    """Unpack `folder` of a .tar.gz into `target`: plain files only, none outside of it; the rename is the commit.
+    """Unpack `folder` of a .tar.gz or .zip into `target`: plain files only, none outside of it; renamed when whole.
 
     Raises
     ------
@@ -165,23 +170,44 @@ def unpack(
     """
     working = target.with_name(f".{target.name}.{os.getpid()}.partial")
     size = max(1, archive.stat().st_size)
+    members = _members_of_zip if archive.suffix == ".zip" else _members_of_tar
     try:
-        with archive.open("rb") as file, tarfile.open(fileobj=file, mode="r:gz") as tar, storage_errors(target):
-            for member in tar:
-                name = PurePosixPath(member.name)
+        with storage_errors(target):
+            for named, done, stream in members(archive):
+                name = PurePosixPath(named)
                 inside = name.relative_to(folder) if name.is_relative_to(folder) else None
-                stream = tar.extractfile(member) if member.isfile() else None
-                if inside is None or stream is None or ".." in inside.parts or name.name in skip:
+                if inside is None or ".." in inside.parts or name.name in skip:
                     continue
                 path = working / inside
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with path.open("wb") as out:
                     shutil.copyfileobj(stream, out, BLOCK)
-                progress.update(file.tell(), size, phase=f"Unpacking {archive.name}", unit="bytes")
+                progress.update(done, size, phase=f"Unpacking {archive.name}", unit="bytes")
         os.replace(working, target)
-    except (tarfile.TarError, EOFError, zlib.error, FileNotFoundError) as error:
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, FileNotFoundError) as error:
         raise InputError(
             f"{archive.name} cannot be unpacked: it is damaged.", f"Delete {archive} and try again."
         ) from error
     finally:
         shutil.rmtree(working, ignore_errors=True)
+
+
+def _members_of_tar(archive: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
+    """Yield name, bytes read so far and content of each plain file of a .tar.gz."""
+    with archive.open("rb") as file, tarfile.open(fileobj=file, mode="r:gz") as tar:
+        for member in tar:
+            stream = tar.extractfile(member) if member.isfile() else None
+            if stream is not None:
+                yield member.name, file.tell(), stream
+
+
+def _members_of_zip(archive: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
+    """Yield name, bytes read so far and content of each plain file of a .zip."""
+    done = 0
+    with zipfile.ZipFile(archive) as found:
+        for member in found.infolist():
+            done += member.compress_size
+            link = (member.external_attr >> 16) & 0o170000 == 0o120000
+            if not member.is_dir() and not link:
+                with found.open(member) as stream:
+                    yield member.filename, done, stream

@@ -26,6 +26,7 @@ FILES = {
     "t10k-images-idx3-ubyte": "md5:bef4ecab320f06d8554ea6380940ec79",
     "t10k-labels-idx1-ubyte": "md5:bb300cfdad3c16e7a12a480ee83cd310",
 }
+FORMS = f"the files {', '.join(FILES)}, as they are or as .gz"
 CLASSES = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
 
 
@@ -40,7 +41,7 @@ class FashionMnist(ArraySet):
         for name, expected in FILES.items():
             if self._find(name) is None:
                 path = self.root / FOLDERS[0] / f"{name}.gz"
-                fetch(f"{URL}{name}.gz", path, expected, title="Fashion-MNIST", progress=progress)
+                fetch(f"{URL}{name}.gz", path, expected, title="Fashion-MNIST", progress=progress, forms=FORMS)
 
     def _load(self) -> tuple[list[Part], list[str]]:
         parts = []
@@ -55,7 +56,7 @@ class FashionMnist(ArraySet):
     def _array(self, name: str, dimensions: int) -> NDArray[np.uint8]:
         path = self._find(name)
         if path is None:
-            raise missing("Fashion-MNIST", f"{name}.gz", self.root / FOLDERS[0], "it was not downloaded yet")
+            raise missing("Fashion-MNIST", FORMS, self.root / FOLDERS[0], "it was not downloaded yet")
         try:
             data = path.read_bytes()
             if path.suffix == ".gz":

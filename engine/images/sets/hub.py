@@ -18,9 +18,10 @@ import numpy as np
 
 from engine.core.errors import InputError
 from engine.core.progress import SILENT, Progress
-from engine.images.sets.base import default_root, distinct, find_folder
+from engine.images.sets.base import default_root, find_folder
 from engine.images.sets.download import fetch, missing
 from engine.images.sources import Entry, ReadError
+from engine.images.wordnet import class_words
 
 _SHARD = re.compile(r"(train|valid|validation|val)-(\d+)-of-(\d+)(-[0-9a-f]+)?\.parquet")
 _KEPT_GROUPS = 8
@@ -36,10 +37,13 @@ class HubSet:
     title : str
     repository : str
         "owner/name" on the hub.
+    forms : str
+        What may lie on disk instead, in words; the shards when empty.
     """
 
-    def __init__(self, root: Path | None, title: str, repository: str) -> None:
+    def __init__(self, root: Path | None, title: str, repository: str, *, forms: str = "") -> None:
         self.root = root or default_root()
+        self.forms = forms or f"the Parquet shards of huggingface.co/datasets/{repository}"
         self.title, self.repository = title, repository
         self.folder = repository.rpartition("/")[2]
         self.problems: list[tuple[bytes, str]] = []
@@ -87,14 +91,13 @@ class HubSet:
         import huggingface_hub as hub
         from huggingface_hub import constants
 
-        what = f"its Parquet shards (huggingface.co/datasets/{self.repository})"
         if constants.HF_HUB_OFFLINE:
-            raise missing(self.title, what, self.root / self.folder, "working offline")
+            raise missing(self.title, self.forms, self.root, "working offline")
         try:
             info = hub.HfApi().dataset_info(self.repository, files_metadata=True)
         except Exception as error:  # the client raises its transport's errors as well as its own
             why = _why(error, self.repository)
-            raise missing(self.title, what, self.root / self.folder, why) from error
+            raise missing(self.title, self.forms, self.root, why) from error
         shards = []
         for sibling in info.siblings or []:
             lfs = sibling.lfs
@@ -102,7 +105,7 @@ class HubSet:
                 url = hub.hf_hub_url(self.repository, sibling.rfilename, repo_type="dataset", revision=info.sha)
                 shards.append((sibling.rfilename, url, int(lfs.size), str(lfs.sha256)))
         if not shards:
-            raise missing(self.title, what, self.root / self.folder, "its source lists no shards")
+            raise missing(self.title, self.forms, self.root, "its source lists no shards")
         return sorted(shards)
 
     def entries(self) -> Iterator[Entry]:
@@ -111,7 +114,7 @@ class HubSet:
 
         shards = self._shards()
         if not shards:
-            raise missing(self.title, "its Parquet shards", self.root / self.folder, "it was not downloaded yet")
+            raise missing(self.title, self.forms, self.root, "it was not downloaded yet")
         try:
             names = self._class_names(shards[0])
             for path in shards:
@@ -130,7 +133,7 @@ class HubSet:
 
         metadata = pq.read_schema(shard).metadata or {}
         features = json.loads(metadata[b"huggingface"])["info"]["features"]
-        return distinct([str(name) for name in features["label"]["names"]])
+        return class_words([str(name) for name in features["label"]["names"]])
 
     def read(self, name: bytes) -> bytes:
         """Return the encoded bytes of one image."""
@@ -188,8 +191,3 @@ def _why(error: Exception, repository: str) -> str:
     if "NotFound" in name:
         return "its source does not have it"
     return "no answer from the network"
-
-
-def imagenet128(root: Path | None) -> HubSet:
-    """Build ImageNet-1k in 128 x 128 pixels."""
-    return HubSet(root, "ImageNet-1k (128 px)", "benjamin-paine/imagenet-1k-128x128")

@@ -15,6 +15,7 @@ from engine.images.sets.download import fetch, missing, unpack
 
 FOLDERS = ("imagenette2-320", "imagenette2", "imagenette2-160")
 ARCHIVE = "imagenette2-320.tgz"
+FORMS = f"one of the folders {', '.join(FOLDERS)}, or one of them as .tgz"
 URL = "https://s3.amazonaws.com/fast-ai-imageclas/"
 CHECKSUM = "md5:3df6f0d01a2c9592104656642f5e78a3"
 CLASSES = {
@@ -36,13 +37,16 @@ class Imagenette(FolderSet):
 
     def _fetch(self, progress: Progress) -> None:
         if find_folder(self.root, FOLDERS) is None:
-            fetch(URL + ARCHIVE, self.root / ARCHIVE, CHECKSUM, title="Imagenette", progress=progress)
-            unpack(self.root / ARCHIVE, FOLDERS[0], self.root / FOLDERS[0], progress=progress)
+            here = [folder for folder in FOLDERS if (self.root / f"{folder}.tgz").is_file()]
+            folder = here[0] if here else FOLDERS[0]
+            if folder == FOLDERS[0]:
+                fetch(URL + ARCHIVE, self.root / ARCHIVE, CHECKSUM, title="Imagenette", progress=progress, forms=FORMS)
+            unpack(self.root / f"{folder}.tgz", folder, self.root / folder, progress=progress)
 
     def _folder(self) -> Path:
         folder = find_folder(self.root, FOLDERS)
         if folder is None:
-            raise missing("Imagenette", ARCHIVE, self.root, "it was not downloaded yet")
+            raise missing("Imagenette", FORMS, self.root, "it was not downloaded yet")
         return folder
 
     def _describe(self, names: Sequence[bytes]) -> Iterator[tuple[str, str] | None]:

@@ -146,10 +146,10 @@ _ALL = (
     ),
     Benchmark(
         "imagenet-1k",
-        "ImageNet-1k (128 px)",
-        "1.33 million photographs of a thousand classes, 128 px.",
+        "ImageNet-1k",
+        "1.33 million photographs of a thousand classes; 128 px, or in full from folders or tar files on this disk.",
         1000,
-        _lazy("engine.images.sets.hub", "imagenet128"),
+        _lazy("engine.images.sets.imagenet", "imagenet"),
     ),
     Benchmark(
         "fashion-mnist",
@@ -179,5 +179,9 @@ def find_benchmark(name: str) -> Benchmark:
 
 @lru_cache(maxsize=4)
 def open_benchmark(name: str, data_root: str | None) -> Source:
-    """Open a benchmark set from `data_root`, or from the default place; kept open, as it is read image by image."""
-    return find_benchmark(name).build(Path(data_root).expanduser() if data_root else None)
+    """Open a benchmark set from `data_root`, or from the default place; kept open, as it is read image by image.
+
+    A `data_root` that is a file, such as the set's archive, stands for the folder that it lies in.
+    """
+    root = Path(data_root).expanduser() if data_root else None
+    return find_benchmark(name).build(root.parent if root is not None and root.is_file() else root)

@@ -18,6 +18,7 @@ FOLDER = "stl10_binary"
 ARCHIVE = "stl10_binary.tar.gz"
 URL = "http://ai.stanford.edu/~acoates/stl10/"
 CHECKSUM = "md5:91f7769df0f17e558f3565bffb0c7dfb"
+FORMS = f"the folder {FOLDER} or {ARCHIVE}"
 SIDE = 96
 _BYTES = 3 * SIDE * SIDE
 
@@ -27,13 +28,13 @@ class Stl10(ArraySet):
 
     def _fetch(self, progress: Progress) -> None:
         if find_folder(self.root, [FOLDER]) is None:
-            fetch(URL + ARCHIVE, self.root / ARCHIVE, CHECKSUM, title="STL-10", progress=progress)
+            fetch(URL + ARCHIVE, self.root / ARCHIVE, CHECKSUM, title="STL-10", progress=progress, forms=FORMS)
             unpack(self.root / ARCHIVE, FOLDER, self.root / FOLDER, skip=("unlabeled_X.bin",), progress=progress)
 
     def _load(self) -> tuple[list[Part], list[str]]:
         folder = find_folder(self.root, [FOLDER])
         if folder is None:
-            raise missing("STL-10", ARCHIVE, self.root, "it was not downloaded yet")
+            raise missing("STL-10", FORMS, self.root, "it was not downloaded yet")
         try:
             names = (folder / "class_names.txt").read_text("ascii").split()
             return [self._part(folder, split, len(names)) for split in ("train", "test")], names

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import json
+import shutil
 import struct
 import tarfile
 from pathlib import Path
@@ -159,3 +160,50 @@ def archive(folder: Path, path: Path, extra: dict[str, bytes] | None = None) -> 
             member.size = len(data)
             tar.addfile(member, io.BytesIO(data))
     return path
+
+
+TRAINED = {"n01440764": "tench, Tinca tinca", "n02012849": "crane", "n03126707": "crane"}
+
+
+def imagenet_folders(root: Path, *, flat: bool = False) -> None:
+    """train/ and val/ of class folders; with `flat` the validation images lie directly in val/."""
+    for at, wnid in enumerate(TRAINED):
+        write(root / "train" / wnid / f"{wnid}_{at}.JPEG", noise(at), "JPEG")
+        place = root / "val" if flat else root / "val" / wnid
+        write(place / f"ILSVRC2012_val_{at + 1:08}.JPEG", noise(at + 10), "JPEG")
+
+
+def kaggle(root: Path) -> None:
+    """ILSVRC/Data/CLS-LOC with Kaggle's two lists beside ILSVRC."""
+    imagenet_folders(root / "ILSVRC" / "Data" / "CLS-LOC", flat=True)
+    write(root / "ILSVRC" / "Data" / "CLS-LOC" / "test" / "ILSVRC2012_test_00000001.JPEG", noise(30), "JPEG")
+    rows = [f"ILSVRC2012_val_{at + 1:08},{wnid} 1 2 3 4 {wnid} 5 6 7 8 " for at, wnid in enumerate(TRAINED)]
+    write(root / "LOC_val_solution.csv", "\n".join(["ImageId,PredictionString", *rows]).encode())
+    write(root / "LOC_synset_mapping.txt", "\n".join(f"{wnid} {words}" for wnid, words in TRAINED.items()).encode())
+
+
+def imagenet_archives(root: Path) -> None:
+    """The two tar files and the development kit as image-net.org publishes them."""
+    from scipy.io import savemat
+
+    imagenet_folders(root / "unpacked", flat=True)
+    inner = root / "inner"
+    inner.mkdir()
+    with tarfile.open(root / "ILSVRC2012_img_train.tar", "w") as train:
+        for wnid in TRAINED:
+            with tarfile.open(inner / f"{wnid}.tar", "w") as one:
+                for path in sorted((root / "unpacked" / "train" / wnid).iterdir()):
+                    one.add(path, path.name)
+            train.add(inner / f"{wnid}.tar", f"{wnid}.tar")
+    with tarfile.open(root / "ILSVRC2012_img_val.tar", "w") as validation:
+        for path in sorted((root / "unpacked" / "val").iterdir()):
+            validation.add(path, path.name)
+    kit = root / "ILSVRC2012_devkit_t12"
+    kinds = [(name, object) for name in ("ILSVRC2012_ID", "WNID", "words", "gloss", "num_children")]
+    leaves = [(at + 1, wnid, words, "", 0) for at, (wnid, words) in enumerate(TRAINED.items())]
+    (kit / "data").mkdir(parents=True)
+    savemat(kit / "data" / "meta.mat", {"synsets": np.array([*leaves, (4, "n00001740", "entity", "", 3)], dtype=kinds)})
+    write(kit / "data" / "ILSVRC2012_validation_ground_truth.txt", b"1\n2\n3\n")
+    archive(kit, root / "ILSVRC2012_devkit_t12.tar.gz")
+    for path in (inner, kit, root / "unpacked"):
+        shutil.rmtree(path)

@@ -15,12 +15,12 @@ from engine.images.datasets import add_benchmark
 from engine.images.decode import decode_rgb
 from engine.images.scan import scan
 from engine.images.sets import cifar
-from engine.images.sets.base import distinct
 from engine.images.sets.download import Missing
 from engine.images.sets.pickles import load_arrays
 from engine.images.sets.registry import BENCHMARKS, open_benchmark
 from engine.images.sources import ReadError
 from engine.images.tables import load_images
+from engine.images.wordnet import distinct
 from tests.engine.images.sets import files
 
 
@@ -220,6 +220,15 @@ def test_what_is_not_here_says_what_to_put_where(workspace, tmp_path, name):
         list(source.entries())
     assert "not on this machine" in caught.value.sentence
     assert str(tmp_path) in caught.value.hint
+    named = {
+        "cifar10": ["cifar-10-batches-py", "cifar-10-python.tar.gz"],
+        "stl10": ["stl10_binary", "stl10_binary.tar.gz"],
+        "imagenette": ["imagenette2-320", "imagenette2-160", ".tgz"],
+        "tiny-imagenet": ["tiny-imagenet-200", "tiny-imagenet-200.zip", "zh-plus/tiny-imagenet"],
+        "imagenet-1k": ["train and val", "ILSVRC2012_img_train.tar", "ILSVRC2012_devkit_t12.tar.gz", "Parquet"],
+        "fashion-mnist": ["t10k-labels-idx1-ubyte", ".gz"],
+    }
+    assert all(form in caught.value.hint for form in named.get(name, []))
 
 
 def test_a_set_goes_the_whole_way_into_the_catalog(workspace, tmp_path, rng, known):
