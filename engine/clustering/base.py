@@ -63,6 +63,7 @@ class ClusterEstimator:
     """
 
     settings_class: ClassVar[type[Settings]]
+    citation: ClassVar[str] = ""
     cut_settings: ClassVar[tuple[str, ...]] = ()
     """Settings that `recut` can change after `fit`, from what was kept."""
 

@@ -80,6 +80,11 @@ class Method:
         return self.estimator_class.settings_class
 
     @property
+    def citation(self) -> str:
+        """Return what to cite, as BibTeX; empty where the method is nobody's in particular."""
+        return self.estimator_class.citation
+
+    @property
     def cut_settings(self) -> tuple[str, ...]:
         """Settings that a fitted estimator's `recut` changes at once, without another fit."""
         return self.estimator_class.cut_settings

@@ -53,7 +53,8 @@ def setting(
     search : list or (low, high), optional
         What hyper-parameter search tries: a list is choices, a tuple a range.
     choices : collection of str
-        The values that a text may take, such as the names of a registry; looked up whenever they are needed.
+        The values that a text, or each of a list, may take, such as the names of a registry; looked up whenever they
+        are needed.
     label : str
         What the control is called; from the name when empty.
     advanced : bool
@@ -95,8 +96,8 @@ class Settings(BaseModel):
     @model_validator(mode="after")
     def _known_choices(self) -> Self:
         for name, field in type(self).model_fields.items():
-            choices = _extra(field).get("choices")
-            if choices and getattr(self, name) not in choices:
+            choices, value = _extra(field).get("choices"), getattr(self, name)
+            if choices and any(one not in choices for one in (value if isinstance(value, tuple) else (value,))):
                 raise ValueError(f"{name} is one of {', '.join(choices)}")
         return self
 
@@ -167,7 +168,8 @@ def _shape(annotation: Any) -> tuple[Kind, tuple[Any, ...], bool]:  # noqa: ANN4
     if get_origin(annotation) is Literal:
         return "choice", get_args(annotation), optional
     if get_origin(annotation) in (tuple, list):
-        return "list", (), optional
+        inner = get_args(annotation)[0] if get_args(annotation) else None
+        return "list", get_args(inner) if get_origin(inner) is Literal else (), optional
     kinds: dict[Any, Kind] = {bool: "bool", int: "int", float: "float"}
     return kinds.get(annotation, "text"), (), optional
 
@@ -207,7 +209,7 @@ def controls(model: type[Settings]) -> list[Control]:
         extra = _extra(field)
         kind, choices, optional = _shape(field.annotation)
         if extra.get("choices"):
-            kind, choices = "choice", tuple(extra["choices"])
+            kind, choices = kind if kind == "list" else "choice", tuple(extra["choices"])
         bounds = {type(item).__name__: item for item in field.metadata}
         found.append(
             Control(

@@ -6,6 +6,7 @@ the images spread over the clusters and, in detail, every class and cluster. ana
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -71,7 +72,8 @@ def analyze(run: Run, rows: Rows | None = None, *, detailed: bool = False) -> di
     rows : Rows, optional
         The images with their vectors; without them there is no silhouette, and the result says so.
     detailed : bool
-        Also every class, every cluster and the contingency table.
+        Also every class, every cluster and the contingency table: those of the train part at the top, those of the
+        test part, where its truth is known, under "test_details".
 
     Raises
     ------
@@ -105,16 +107,23 @@ def analyze(run: Run, rows: Rows | None = None, *, detailed: bool = False) -> di
     else:
         _add_silhouettes(result, run, rows, parts)
     if detailed and names:
-        chosen = parts["train"] & (truth >= 0)
-        result["per_class"] = [
-            {**row, "class": names[int(row["class"])]} for row in per_class(truth[chosen], labels[chosen])
-        ]
-        result["per_cluster"] = [
-            {**row, "class": names[int(row["class"])] if row["class"] >= 0 else None}
-            for row in per_cluster(truth[chosen], labels[chosen])
-        ]
-        result["contingency"] = contingency(truth[chosen], labels[chosen])
+        result |= _details(labels, truth, names, parts["train"] & (truth >= 0))
+        tested = parts["test"] & (truth >= 0)
+        if tested.any():
+            result["test_details"] = _details(labels, truth, names, tested)
     return result
+
+
+def _details(
+    labels: NDArray[np.int32], truth: NDArray[np.int32], names: Sequence[str], chosen: NDArray[np.bool_]
+) -> dict[str, Any]:
+    """Return every class, every cluster and the contingency table of the chosen images."""
+    labels, truth = labels[chosen], truth[chosen]
+    classes = [{**row, "class": names[int(row["class"])]} for row in per_class(truth, labels)]
+    clusters = [
+        {**row, "class": names[int(row["class"])] if row["class"] >= 0 else None} for row in per_cluster(truth, labels)
+    ]
+    return {"per_class": classes, "per_cluster": clusters, "contingency": contingency(truth, labels)}
 
 
 def _add_silhouettes(result: dict[str, Any], run: Run, rows: Rows, parts: dict[str, NDArray[np.bool_]]) -> None:

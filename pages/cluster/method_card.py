@@ -23,7 +23,7 @@ from engine.core.workspace import Workspace
 from engine.evaluation.scores import scores
 from engine.jobs.tasks.clustering import ClusterRequest, cluster_images
 from engine.runs.fit import fit, planned
-from engine.runs.rows import Rows, truth_codes, with_spaces
+from engine.runs.rows import Rows, truth_codes, with_spaces, with_test_fraction
 from engine.runs.run import Run, open_run
 from engine.runs.training import training_table
 from pages.cluster.search_panel import search_panel
@@ -52,7 +52,13 @@ class Answer:
 
 @st.cache_resource(show_spinner="Clustering", max_entries=64)
 def _answer(
-    _workspace: Workspace, _rows: Rows, _settings: Settings, key: str, method: str, settings_key: str
+    _workspace: Workspace,
+    _rows: Rows,
+    _settings: Settings,
+    key: str,
+    method: str,
+    settings_key: str,
+    test_fraction: float | None,
 ) -> Answer:
     estimator, labels, _ = fit(find_method(method), _settings, _rows, _workspace)
     truth = truth_codes(_rows.truth)
@@ -87,12 +93,39 @@ def method_card(now: Current) -> None:
         except KindredError as error:
             show_error(error)
             return
+        fraction = _test_part(rows)
+        try:
+            parted = rows if fraction is None else with_test_fraction(rows, fraction)
+        except KindredError as error:
+            show_error(error)
+            return
         if is_live(method, settings, rows):
-            _live(now, rows, method, settings)
+            _live(now, parted, method, settings, fraction)
         else:
-            _in_a_job(now, rows, method, settings)
+            _in_a_job(now, parted, method, settings, fraction)
+        if method.citation:
+            with st.popover("Cite", icon=":material/format_quote:"):
+                st.code(method.citation, language="bibtex", wrap_lines=True)
         with st.expander("Search for the best settings", icon=":material/manage_search:"):
             search_panel(now, method, settings)
+
+
+def _test_part(rows: Rows) -> float | None:
+    """Let the person set a share aside as the test part, where the data have none of their own."""
+    if len(rows.test):
+        return None
+    percent = st.number_input(
+        "Set aside for testing, %",
+        0,
+        90,
+        0,
+        step=5,
+        key="test_part",
+        help="These images do not take part in the clustering; they are labelled by it and measured apart.",
+        persist_state="session",
+        width=220,
+    )
+    return percent / 100 if percent else None
 
 
 def _draw_settings(
@@ -136,9 +169,9 @@ def is_live(method: Method, settings: Settings, rows: Rows) -> bool:
     return method.kind == "fast" and len(rows) <= (3_000 if reduces else _LIVE_IMAGES)
 
 
-def _live(now: Current, rows: Rows, method: Method, settings: Settings) -> None:
+def _live(now: Current, rows: Rows, method: Method, settings: Settings, test_fraction: float | None) -> None:
     try:
-        answer = _answer(now.workspace, rows, settings, rows.embedding.key, method.name, settings.key())
+        answer = _answer(now.workspace, rows, settings, rows.embedding.key, method.name, settings.key(), test_fraction)
     except KindredError as error:
         show_error(error)
         return
@@ -146,13 +179,13 @@ def _live(now: Current, rows: Rows, method: Method, settings: Settings) -> None:
     for sentence in answer.notes:
         st.caption(escape(sentence))
     if pressed("Keep this clustering", icon=":material/bookmark_add:"):
-        run = keep(now, rows, method, settings)
+        run = keep(now, rows, method, settings, test_fraction)
         choose(run=run.folder.name)
         say("Kept. See it on Explore.")
         st.rerun()
 
 
-def keep(now: Current, rows: Rows, method: Method, settings: Settings) -> Run:
+def keep(now: Current, rows: Rows, method: Method, settings: Settings, test_fraction: float | None = None) -> Run:
     """Write the clustering as a run of the library; what it is worth is measured at once, or by a job."""
     at_once = len(rows) <= _JUDGED_AT_ONCE
     run = cluster_images(
@@ -162,6 +195,7 @@ def keep(now: Current, rows: Rows, method: Method, settings: Settings) -> Run:
             config_key=rows.embedding.config_key,
             method=method.name,
             settings=settings.given(),
+            test_fraction=test_fraction,
             judge=at_once,
         ),
     )
@@ -183,7 +217,7 @@ def show_answer(rows: Rows, labels: NDArray[np.int32], found: dict[str, Any]) ->
             largest_clusters(rows, labels)
 
 
-def _in_a_job(now: Current, rows: Rows, method: Method, settings: Settings) -> None:
+def _in_a_job(now: Current, rows: Rows, method: Method, settings: Settings, test_fraction: float | None) -> None:
     assert now.dataset is not None and now.configuration is not None
     job = newest(now.workspace, "cluster", now.dataset, method=method.name)
     if job is not None and job.active:
@@ -201,7 +235,14 @@ def _in_a_job(now: Current, rows: Rows, method: Method, settings: Settings) -> N
     also = _further_embeddings(now, rows, method)
     if pressed(f"Start {method.title}", icon=":material/play_arrow:", disabled=start_run is None):
         start_clustering(
-            now.workspace, now.dataset, now.configuration.key, method, settings, start_run=start_run or "", also=also
+            now.workspace,
+            now.dataset,
+            now.configuration.key,
+            method,
+            settings,
+            start_run=start_run or "",
+            also=also,
+            test_fraction=test_fraction,
         )
         st.rerun()
     if job is not None and job.state == "done":

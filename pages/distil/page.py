@@ -120,7 +120,7 @@ def page() -> None:
         return
     with st.container(border=True):
         try:
-            settings = forms.draw(DistilSettings, key="distil", columns=3, skip={"methods", "device"})
+            settings = forms.draw(DistilSettings, key="distil", columns=3, skip={"device"})
         except KindredError as error:
             show_error(error)
             return

@@ -181,6 +181,11 @@ def _draw_one(control: Control, key: str, value: Any, *, held: bool = False) -> 
         )
     if control.kind in ("int", "float"):
         return _number(control, key, value, held=held)
+    if control.kind == "list" and control.choices:
+        names = {choice: str(choice).replace("_", " ") for choice in control.choices}
+        return tuple(
+            st.multiselect(control.label, list(names), default=list(value or ()), format_func=names.get, **common)
+        )
     if control.kind == "list":
         text = st.text_input(
             control.label,

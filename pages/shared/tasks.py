@@ -75,10 +75,12 @@ def start_clustering(
     *,
     start_run: str = "",
     also: Sequence[str] = (),
+    test_fraction: float | None = None,
 ) -> jobs.JobStatus:
     """Cluster in a job; its folder becomes the run.
 
-    `start_run` is the run that `warm_start="run"` starts from, `also` the keys of further embeddings to read.
+    `start_run` is the run that `warm_start="run"` starts from, `also` the keys of further embeddings to read, and
+    `test_fraction` the share that is set aside as the test part.
     """
     title = f"{method.title}, {dataset.name}"
     config = request_config(
@@ -89,6 +91,7 @@ def start_clustering(
         settings=settings.given(),
         start_run=start_run,
         also=list(also),
+        test_fraction=test_fraction,
         title=title,
     )
     count = method.n_clusters(settings)

@@ -95,6 +95,45 @@ def test_training_starts_from_the_run_that_was_chosen(cluster_page):
     assert (config["start_run"], config["settings"]["warm_start"]) == (str(run.folder), "run")
 
 
+def test_a_test_part_is_set_aside_and_what_to_cite_can_be_copied(cluster_page):
+    workspace, run, app = cluster_page
+    app.number_input(key="test_part").set_value(20).run()
+    press(app, "Keep this clustering")
+    kept = max(workspace.runs.iterdir(), key=lambda path: path.stat().st_mtime_ns)
+    config = json.loads((kept / "config.json").read_text())
+    assert kept != run.folder and config["test_fraction"] == 0.2
+    assert json.loads((kept / "results.json").read_text())["test"] is not None
+    assert not app.code
+    app.session_state["method"] = "turtle"
+    app.run()
+    assert any("Let Go of Your Labels" in code.value for code in app.code)
+    press(app, "Start TURTLE")
+    assert started(workspace, "cluster")["test_fraction"] == 0.2
+
+
+def test_the_sweep_takes_what_the_command_line_takes(cluster_page):
+    workspace, _, app = cluster_page
+    app.multiselect(key="sweep_algorithms").set_value(["kmeans", "hdbscan"]).run()
+    app.toggle(key="sweep_max_combinations_auto").set_value(False).run()
+    app.slider(key="sweep_max_combinations").set_value(12).run()
+    app.slider(key="sweep_top_results").set_value(4).run()
+    app.toggle(key="sweep_stability").set_value(False).run()
+    app.slider(key="sweep_n_jobs").set_value(2).run()
+    app.toggle(key="sweep_no_gpu").set_value(True).run()
+    press(app, "Find good clusters")
+    found = started(workspace, "sweep")["settings"]
+    wanted = {"max_combinations": 12, "top_results": 4, "stability": False, "n_jobs": 2, "no_gpu": True}
+    assert found["algorithms"] == ["kmeans", "hdbscan"] and wanted.items() <= found.items()
+
+
+def test_the_methods_of_a_distillation_are_chosen(cluster_page):
+    workspace, _, app = cluster_page
+    app.switch_page("pages/distil/page.py").run()
+    app.multiselect(key="distil_methods").set_value(["lgm"]).run()
+    press(app, "Distil")
+    assert started(workspace, "distil")["settings"]["methods"] == ["lgm"]
+
+
 def test_counting_asks_the_trained_run_in_use_and_shows_its_answer_when_it_is_opened_again(cluster_page):
     workspace, run, app = cluster_page
     press(app, "How many clusters?")

@@ -57,7 +57,6 @@ class DeepEstimator(ClusterEstimator):
     """
 
     name: ClassVar[str]
-    citation: ClassVar[str] = ""
     generalisation: Callable[[Labels], float] | None = None
     """Set by the caller before `fit`: how well a clustering of its rows can be learned; chooses among several heads."""
     least_change: ClassVar[float] = 0.25

@@ -46,7 +46,7 @@ class SweepSettings(CompositeSettings):
         le=100_000,
         label="Groups of about so many images",
     )
-    algorithms: tuple[str, ...] = setting(ALGORITHMS, "Methods to try.")
+    algorithms: tuple[str, ...] = setting(ALGORITHMS, "Methods to try.", choices=ALGORITHMS)
     min_clusters: int | None = setting(None, "Fewest clusters to try; 2 when empty.", ge=2, le=2000)
     max_clusters: int | None = setting(None, "Most clusters to try; 300 when empty.", ge=2, le=2000)
     max_combinations: int | None = setting(None, "At most so many candidates, taken evenly.", ge=1, le=1000)
@@ -126,8 +126,7 @@ class SweepSettings(CompositeSettings):
     @field_validator("algorithms")
     @classmethod
     def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        unknown = [name for name in value if name not in ALGORITHMS]
-        if unknown or not value:
+        if not value:
             raise ValueError(f"must be some of {', '.join(ALGORITHMS)}")
         return value
 

@@ -100,3 +100,21 @@ def test_naming_says_what_is_wrong_with_the_vocabulary_or_the_encoder(engine, re
     assert "at least two" in refused("name-clusters", run, "--vocabulary", tmp_path / "one.txt")
     plain = engine("run", "--vectors", six, "--num-clusters", 3).last
     assert "words cannot be turned" in refused("name-clusters", plain)
+
+
+def test_detailed_prints_every_class_and_cluster_of_train_and_test(engine, vectors):
+    run = engine("run", "--vectors", vectors, "--test-fraction", 0.25).last
+    plain, whole = engine("analyze", run), engine("analyze", run, "--detailed")
+    assert "each class" not in plain.err
+    lines = whole.err.splitlines()
+    results = json.loads((Path(run) / "results.json").read_text())
+    assert results["test"] is not None
+    total = 0
+    for part in ("train", "test"):
+        at = lines.index(f"{part}, each class: images, its cluster, share of its images there")
+        assert [line.split()[0] for line in lines[at + 1 : at + 5]] == ["c0", "c1", "c2", "c3"]
+        total += sum(int(line.split()[1]) for line in lines[at + 1 : at + 5])
+        assert all(line.endswith("100.0%") for line in lines[at + 1 : at + 5])
+        at = lines.index(f"{part}, each cluster: images, its most frequent class, share of that class")
+        assert sorted(line.split()[3] for line in lines[at + 1 : at + 5]) == ["c0", "c1", "c2", "c3"]
+    assert total == 120

@@ -94,6 +94,13 @@ def test_details_count_every_class_and_cluster(run, rows):
         assert row["purity"] == pytest.approx(max(np.unique(own, return_counts=True)[1]) / len(own))
 
 
+def test_the_details_of_the_test_part_are_those_of_its_images(run, rows):
+    found = analyze(run, rows, detailed=True)
+    tested = found["test_details"]
+    assert sum(row["size"] for row in tested["per_class"]) == len(rows.test)
+    assert np.sum(tested["contingency"]) + np.sum(found["contingency"]) == len(rows)
+
+
 def test_a_folder_that_may_not_be_written_is_analysed_all_the_same(run, rows, monkeypatch):
     def refuse(path, value):
         raise StorageError(f"No permission to write {path}.")

@@ -58,6 +58,10 @@ class HaDis(ClusterEstimator):
     """
 
     settings_class = HaDisSettings
+    citation = (
+        "@article{zhang2024deep, title={Deep Clustering with Diffused Sampling and Hardness-aware Self-distillation}, "
+        "author={Zhang, Hai-Xin and Huang, Dong}, journal={arXiv preprint arXiv:2401.14038}, year={2024}}"
+    )
     settings: HaDisSettings
     resolved_: HaDisSettings
     embeddings_: Vectors
