@@ -25,13 +25,14 @@ from engine.runs.rows import Rows, align, graph_of, rows_of_run
 from engine.runs.run import Run, folder_name, new_folder, save_run
 
 _TOLD = 8  # members that a run's notes name
+TOO_FEW = "A consensus needs at least two runs, or one of TEMI or TURTLE with several heads."
 
 
 class ConsensusRequest(Request):
     """Combine several runs of the same images into one."""
 
     runs: tuple[str, ...] = setting(
-        ..., "The runs: their folders, or their names in the library. One of TEMI is enough: then its heads vote."
+        ..., "The runs: their folders, or their names in the library. One of TEMI or TURTLE is enough: then its heads vote."
     )
     n_clusters: int | None = setting(
         None,
@@ -46,7 +47,7 @@ class ConsensusRequest(Request):
 def combine_runs(workspace: Workspace, request: ConsensusRequest, progress: Progress = SILENT) -> Run:
     """Let the runs vote on each image, weighted by how well a classifier learns them, and keep the result as a run.
 
-    One run alone votes by the clusterings that it kept beside its own, such as those of TEMI's heads.
+    One run alone votes by the clusterings that it kept beside its own, such as those of the heads of TEMI and TURTLE.
 
     The confidence is the share of the weight that voted for the cluster. The embeddings are those of the first run.
     predictions.npz also tells which images are settled: noise in no run, and their near neighbours sorted alike by all.
@@ -59,7 +60,7 @@ def combine_runs(workspace: Workspace, request: ConsensusRequest, progress: Prog
     began = time.perf_counter()
     runs = [named_run(workspace, name) for name in dict.fromkeys(request.runs)]
     if not runs:
-        raise InputError("A consensus needs at least two runs, or one of TEMI with several heads.", "Name the runs.")
+        raise InputError(TOO_FEW, "Name the runs.")
     if len({run.dataset for run in runs}) > 1:
         raise InputError("The runs are of different data sets.", "Choose runs on the same images.")
     rows = rows_of_run(workspace, runs[0])
@@ -126,9 +127,7 @@ def _members(runs: list[Run], rows: Rows) -> tuple[list[Labels], list[str]]:
         return [align(run, rows)[0] for run in runs], [run.name for run in runs]
     kept = runs[0].predictions.get("members")
     if kept is None or kept.ndim != 2 or kept.shape[1] < 2:
-        raise InputError(
-            "A consensus needs at least two runs, or one of TEMI with several heads.", "Choose another run."
-        )
+        raise InputError(TOO_FEW, "Choose another run.")
     whole = np.append(np.nan_to_num(kept, nan=-1).astype(np.int32), np.full((1, kept.shape[1]), -1, np.int32), axis=0)
     columns = whole[positions(runs[0].contents, rows.contents)]
     return [np.ascontiguousarray(column) for column in columns.T], [f"head {at + 1}" for at in range(kept.shape[1])]

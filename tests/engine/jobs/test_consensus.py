@@ -40,10 +40,13 @@ def test_a_run_is_made_that_says_who_voted_and_how_sure_it_is(workspace, tmp_pat
     assert (made.folder / "labels.csv").exists()
 
 
-def test_the_heads_of_one_temi_run_vote(workspace, tmp_path):
+@pytest.mark.parametrize(
+    ("method", "values"),
+    [("temi", {"n_epochs": 2, "hidden_dim": 16, "batch_size": 32}), ("turtle", {"n_epochs": 150})],
+)
+def test_the_heads_of_one_run_vote(workspace, tmp_path, method, values):
     rows = rows_in(workspace, tmp_path)
-    values = {"n_clusters": 3, "n_heads": 4, "n_epochs": 2, "hidden_dim": 16, "batch_size": 32, "device": "cpu"}
-    run = run_of(workspace, rows, "temi", **values)
+    run = run_of(workspace, rows, method, n_clusters=3, n_heads=4, device="cpu", **values)
     heads = run.predictions["members"]
     assert heads.shape == (90, run.config["resolved"]["n_heads"]) and heads.shape[1] > 1
     assert any(ari(heads[:, at], run.assignments) == 1 for at in range(heads.shape[1]))
@@ -85,3 +88,14 @@ def test_the_vote_of_a_board_is_kept_as_a_run(workspace, tmp_path):
     run = keep_rank(workspace, KeepRankRequest(board=str(board), rank=rank))
     assert run.method == "consensus" and run.config["settings"] == vote.parameters
     assert "Consensus" in run.name and len(np.unique(run.assignments)) == vote.n_clusters
+
+
+def test_turtles_from_several_seeds_vote(workspace, tmp_path):
+    rows = rows_in(workspace, tmp_path)
+    runs = [
+        run_of(workspace, rows, "turtle", n_clusters=3, n_epochs=150, random_state=seed, device="cpu")
+        for seed in range(3)
+    ]
+    made = combined(workspace, *runs)
+    assert made.config["labels_from"]["runs"] == [run.folder.name for run in runs]
+    assert ari(truth_codes(rows.truth), made.assignments) == 1

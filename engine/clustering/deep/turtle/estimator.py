@@ -44,6 +44,8 @@ class TURTLE(DeepEstimator):
         0..K-1 in falling size, no noise.
     confidence_ : (n,) float32
         The chosen head's probability of the label, averaged over the spaces.
+    extra_ : dict
+        "members": (n, heads) int16, the labels of all heads, which a consensus can be made of.
     head_ : int
         The chosen head: the clusters that a classifier learns best where the caller set `generalisation`, else the
         lowest outer loss over the last steps.
@@ -185,7 +187,8 @@ class TURTLE(DeepEstimator):
         from engine.clustering.deep.turtle.task import label_heads
 
         labels, confidence = label_heads(self._model, features)
-        return Inference(labels[self.head_].numpy().astype(np.int32), confidence[self.head_].numpy())
+        every = labels.numpy().T.astype(np.int16)
+        return Inference(every[:, self.head_].astype(np.int32), confidence[self.head_].numpy(), {"members": every})
 
     def _rule_state(self) -> dict[str, Any]:
         scalings = [scaling.state() for scaling in self._scalings]
