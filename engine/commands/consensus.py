@@ -16,7 +16,10 @@ def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None
     """Declare the workspace, the runs and the fields of the request."""
     parser.add_argument("--workspace", type=Path, help="where cache/ and library/ live")
     parser.add_argument(
-        "--runs", nargs="+", required=True, help="runs: folders, or names in the library; one of TEMI or TURTLE, or several"
+        "--runs",
+        nargs="+",
+        required=True,
+        help="runs: folders, or names in the library; one of TEMI or TURTLE, or several",
     )
     add_request_flags(parser, ConsensusRequest, skip=("runs",))
 

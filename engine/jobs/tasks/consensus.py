@@ -32,7 +32,8 @@ class ConsensusRequest(Request):
     """Combine several runs of the same images into one."""
 
     runs: tuple[str, ...] = setting(
-        ..., "The runs: their folders, or their names in the library. One of TEMI or TURTLE is enough: then its heads vote."
+        ...,
+        "The runs: their folders, or their names in the library. One of TEMI or TURTLE is enough: then its heads vote.",
     )
     n_clusters: int | None = setting(
         None,
