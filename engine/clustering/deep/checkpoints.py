@@ -96,8 +96,18 @@ def save_checkpoint(folder: Path, epoch: int, payload: Mapping[str, Any]) -> Pat
     return path
 
 
-def refuse_other(path: Path, loaded: Mapping[str, Any], *, method: str, settings: Mapping[str, Any], data: str) -> None:
+def refuse_other(
+    path: Path,
+    loaded: Mapping[str, Any],
+    *,
+    method: str,
+    settings: Mapping[str, Any],
+    data: str,
+    defaults: Mapping[str, Any],
+) -> None:
     """Refuse a checkpoint of another method, configuration or table; more epochs than it was made for go on from it.
+
+    A setting that the checkpoint does not know, because it was added later, had its default then.
 
     Raises
     ------
@@ -110,7 +120,7 @@ def refuse_other(path: Path, loaded: Mapping[str, Any], *, method: str, settings
     stored: dict[str, Any] = json.loads(loaded["settings"])
     longer = settings.get("n_epochs", 0) > stored.get("n_epochs", 0)
     for name in [*settings, *(name for name in stored if name not in settings)]:
-        before, now = stored.get(name), settings.get(name)
+        before, now = stored.get(name, defaults.get(name)), settings.get(name)
         if before != now and not (longer and name in LENGTH):
             raise CheckpointError(
                 f"{path.name} was made with another configuration: {name} was {before!r}, now it is {now!r}.", hint
@@ -122,7 +132,7 @@ def refuse_other(path: Path, loaded: Mapping[str, Any], *, method: str, settings
 
 
 def load_newest(
-    folder: Path, *, method: str, settings: Mapping[str, Any], data: str
+    folder: Path, *, method: str, settings: Mapping[str, Any], data: str, defaults: Mapping[str, Any]
 ) -> tuple[dict[str, Any] | None, list[str]]:
     """Return the newest readable checkpoint of this configuration and what to tell about damaged ones.
 
@@ -140,7 +150,7 @@ def load_newest(
             told.append(f"{error.sentence} The one before it is used.")
             damaged = error
             continue
-        refuse_other(path, loaded, method=method, settings=settings, data=data)
+        refuse_other(path, loaded, method=method, settings=settings, data=data, defaults=defaults)
         return loaded, told
     if damaged is not None:
         raise CheckpointError(damaged.sentence, "No other checkpoint is left: delete it and train again.")

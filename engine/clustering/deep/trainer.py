@@ -169,6 +169,7 @@ class Trainer:
     ) -> None:
         self.task, self.plan, self.device = task, plan, device
         self.method, self.settings, self.data = method, comparable(settings), data
+        self.defaults = comparable(type(settings)())
         self.progress, self.folder = progress, checkpoints
         self.model = task.model.to(device)
         self.teacher = self._frozen_copy() if plan.ema is not None else None
@@ -430,7 +431,9 @@ class Trainer:
     def _resume(self) -> bool:
         if self.folder is None or not self.folder.is_dir():
             return False
-        loaded, told = load_newest(self.folder, method=self.method, settings=self.settings, data=self.data)
+        loaded, told = load_newest(
+            self.folder, method=self.method, settings=self.settings, data=self.data, defaults=self.defaults
+        )
         for sentence in told:
             self._tell(sentence)
         if loaded is None:

@@ -20,6 +20,7 @@ from engine.clustering.deep.presets import DeepSettings
 from engine.clustering.deep.trainer import Trainer, TrainingTask, training_device
 from engine.clustering.deep.warm_start import fit_to_labels
 from engine.core.errors import CheckpointError, InputError, StorageError, TrainingError
+from engine.core.settings import setting
 from tests.engine.clustering.deep.common import Listener
 
 CPU = torch.device("cpu")
@@ -145,6 +146,16 @@ def test_a_checkpoint_of_another_configuration_is_refused_naming_the_field(tmp_p
     trained(folder=tmp_path, n_epochs=2)
     with pytest.raises(CheckpointError, match=named):
         trainer(folder=tmp_path, **change)
+
+
+def test_a_checkpoint_from_before_a_setting_was_added_had_its_default(tmp_path):
+    class Later(DeepSettings):
+        added: int = setting(5, "A setting of a later version.", ge=1, le=9)
+
+    trained(folder=tmp_path, n_epochs=2)
+    assert trainer(folder=tmp_path, settings=Later()).resumed
+    with pytest.raises(CheckpointError, match="added was 5, now it is 6"):
+        trainer(folder=tmp_path, settings=Later(added=6))
 
 
 def test_a_runtime_setting_may_differ_on_resume(tmp_path):
