@@ -63,11 +63,14 @@ class TEMI(DeepEstimator):
         )
 
     def _task(self, features: Features, graph: NeighborGraph | None) -> TemiTask:
+        from engine.clustering.deep.temi.partners import partners_of
         from engine.clustering.deep.temi.task import TemiTask
 
         assert graph is not None
-        partners = graph.indices[:, : self.resolved_.n_neighbors]
-        return TemiTask(self._network(features.dimension), features, partners, self.resolved_)
+        settings = self.resolved_
+        partners, counts = partners_of(graph, settings.n_neighbors, settings.partners)
+        chosen = None if settings.partners == "fixed" else counts
+        return TemiTask(self._network(features.dimension), features, partners, settings, chosen)
 
     def _label(self, task: TemiTask, progress: Progress) -> Inference:  # type: ignore[override]
         self.head_ = int(task.head_losses().argmin())

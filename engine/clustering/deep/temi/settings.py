@@ -38,6 +38,12 @@ class TEMISettings(WarmStartSettings):
         0.6, "Below 1 balances cluster sizes; lower balances more.", ge=0.1, le=1.0, step=0.05, search=(0.5, 1.0)
     )
     n_neighbors: int = setting(50, "Neighbours of an image that may be its partner.", ge=1, le=500, search=(5, 50))
+    partners: Literal["fixed", "mutual", "gap"] = setting(
+        "fixed",
+        "Which of them: all; only those that have the image among theirs; or only those before the largest fall in "
+        "similarity. At least five.",
+        advanced=True,
+    )
     n_heads: int = setting(50, "Heads trained side by side; the one with the lowest loss is used.", ge=1, le=200)
     n_epochs: int = setting(200, "Passes over the images.", ge=1, le=100_000)
     min_steps: int = setting(

@@ -38,15 +38,23 @@ class TemiTask(EmbeddingTask):
         Partners to draw from, each row's own number excluded.
     settings : TEMISettings
         Resolved.
+    counts : (n,) int, optional
+        How many of each row's partners are drawn from, the first ones; all when absent.
     """
 
     model: StackedHeads
 
     def __init__(
-        self, model: StackedHeads, features: Features, neighbors: NDArray[np.integer[Any]], settings: TEMISettings
+        self,
+        model: StackedHeads,
+        features: Features,
+        neighbors: NDArray[np.integer[Any]],
+        settings: TEMISettings,
+        counts: NDArray[np.integer[Any]] | None = None,
     ) -> None:
         self.model, self.features, self.settings = model, features, settings
         self.neighbors = torch.from_numpy(np.ascontiguousarray(neighbors, dtype=np.int64))
+        self.counts = None if counts is None else torch.from_numpy(np.asarray(counts, dtype=np.int64))
         # Heads with random weights leave their last layer alone for one epoch.
         self.frozen_epochs = 1 if settings.warm_start == "none" else 0
         self._recent: list[Tensor] = []
@@ -70,7 +78,10 @@ class TemiTask(EmbeddingTask):
 
     def loss(self, rows: Tensor, run: Trainer) -> Terms:
         """Draw one neighbour of each row and return the loss of the pairs."""
-        column = torch.randint(self.neighbors.shape[1], (len(rows),), generator=run.generator)
+        if self.counts is None:
+            column = torch.randint(self.neighbors.shape[1], (len(rows),), generator=run.generator)
+        else:
+            column = (torch.rand(len(rows), generator=run.generator) * self.counts[rows]).long()
         both = self.features[torch.cat([rows, self.neighbors[rows, column]])]
         if self.settings.feature_noise > 0:
             both = both + self.settings.feature_noise * torch.randn(both.shape, generator=run.generator).to(both.device)

@@ -15,6 +15,7 @@ from engine.clustering.deep.presets import batch_for, epochs_for, neighbors_for,
 from engine.clustering.deep.start_labels import shared_neighbors, smoothed, starting_labels
 from engine.clustering.deep.temi.estimator import TEMI
 from engine.clustering.deep.temi.network import StackedHeads, temi_loss
+from engine.clustering.deep.temi.partners import partners_of
 from engine.clustering.deep.temi.settings import TEMISettings
 from engine.clustering.deep.temi.task import TemiTask
 from engine.clustering.deep.trainer import Trainer
@@ -184,6 +185,58 @@ def test_partners_are_neighbours_and_never_the_image_itself_even_among_duplicate
     graph = task.neighbors
     assert all(set(partners[:, i].tolist()) <= set(graph[i].tolist()) for i in range(120))
     assert len({tuple(row) for row in partners.tolist()}) > 1
+
+
+def slow_partners(graph, k, rule):
+    """Return each row's set of partners by the rules as they are written."""
+    found = []
+    for row in range(len(graph)):
+        near, similar = graph.indices[row, :k].tolist(), graph.similarities[row, :k].tolist()
+        if rule == "mutual":
+            kept = [other for other in near if row in graph.indices[other, :k]]
+            kept += [other for other in near if other not in kept][: max(0, 5 - len(kept))]
+        else:
+            falls = {size: similar[size - 1] - similar[size] for size in range(5, k)}
+            kept = near[: max(falls, key=falls.get)]
+        found.append(set(kept))
+    return found
+
+
+@pytest.mark.parametrize("rule", ["mutual", "gap"])
+def test_partners_by_their_rule_are_those_of_a_slow_reference_and_alone_are_drawn(rule):
+    table, _ = groups(90, spread=0.9)
+    graph = build_graph(table, k=12)
+    partners, counts = partners_of(graph, 12, rule)
+    expected = slow_partners(graph, 12, rule)
+    assert [set(row[:count].tolist()) for row, count in zip(partners, counts, strict=True)] == expected
+    assert counts.min() >= 5 and len(set(counts.tolist())) > 2 and counts.max() <= 12
+    assert all(set(row) == set(near) for row, near in zip(partners.tolist(), graph.indices.tolist(), strict=True))
+
+    model = StackedHeads(n_heads=1, n_in=table.shape[1], n_hidden=8, n_bottleneck=8, n_clusters=3)
+    task = TemiTask(model, Features(table, CPU), partners, TEMISettings(**SMALL), counts)
+    drawn = [set() for _ in range(90)]
+    real = task.features
+    task.features = type("Spy", (), {"__getitem__": lambda _, rows: (asked.append(rows), real[rows])[1]})()
+    run, asked = run_on(task, 90), []
+    for _ in range(120):
+        task.loss(torch.arange(90), run)
+    for rows in asked:
+        for row, partner in enumerate(rows[90:].tolist()):
+            drawn[row].add(partner)
+    assert all(seen <= wanted for seen, wanted in zip(drawn, expected, strict=True))
+    assert sum(map(len, drawn)) > 0.95 * counts.sum()
+
+
+def test_fixed_partners_are_all_and_few_neighbours_are_never_cut():
+    graph = build_graph(groups(40)[0], k=8)
+    for rule, k in (("fixed", 8), ("mutual", 5), ("gap", 4)):
+        partners, counts = partners_of(graph, k, rule)
+        assert np.array_equal(partners, graph.indices[:, :k]) and (counts == k).all()
+
+
+def test_equal_similarities_have_no_gap():
+    graph = build_graph(np.repeat(groups(6)[0], 20, axis=0), k=10)
+    assert (partners_of(graph, 10, "gap")[1] == 10).all()
 
 
 @pytest.fixture(scope="module")
