@@ -205,7 +205,8 @@ _ALL = (
     Method(
         "turtle",
         "TURTLE",
-        "Looks for the groups that a linear classifier learns best, in the embeddings of one encoder or of several.",
+        "Groups that a linear classifier learns best, in one encoder's embeddings or in several; above k-means where "
+        "it was measured, at or below UMAP-10 + k-means.",
         "engine.clustering.deep.turtle.estimator",
         "TURTLE",
         kind="deep",

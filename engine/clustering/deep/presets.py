@@ -58,12 +58,13 @@ class DeepSettings(Settings):
 class WarmStartSettings(DeepSettings):
     """What methods ask that train on embeddings and may be fitted to a first clustering before.
 
-    A method's model overrides these fields with its own defaults and says in `for_data` and `for_cpu` what the
-    preset "data" puts in the place of published values, everywhere and on a CPU.
+    A method's model overrides these fields with its own defaults and says in `for_data`, `for_cpu` and `for_cold` what
+    the preset "data" puts in the place of published values: everywhere, on a CPU, and without a warm start.
     """
 
     for_data: ClassVar[dict[str, Any]] = {}
     for_cpu: ClassVar[dict[str, Any]] = {}
+    for_cold: ClassVar[dict[str, Any]] = {}
 
     warm_start: WarmStart = setting(
         "graph",
@@ -129,6 +130,7 @@ class WarmStartSettings(DeepSettings):
         fitted, given = self, self.model_fields_set
         if self.preset == "data":
             wanted = self.for_data | (self.for_cpu if device == "cpu" else {})
+            wanted |= self.for_cold if self.start == "none" else {}
             fitted = self.changed(**{name: value for name, value in wanted.items() if name not in given})
         batch = batch_for(
             self.preset,

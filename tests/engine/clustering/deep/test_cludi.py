@@ -188,7 +188,7 @@ def test_nan_stops_names_the_term_and_keeps_the_last_good_checkpoint(tmp_path, m
     model = CLUDI(CLUDISettings(**SMALL))
     model.fit(table, progress=Listener(6), checkpoints=tmp_path)
     kept = sorted(path.name for path in tmp_path.glob("*.pt"))
-    monkeypatch.setattr(cludi_task, "symmetric_cross_entropy", lambda *_: torch.tensor(float("nan")))
+    monkeypatch.setattr(cludi_task, "symmetric_cross_entropy", lambda *_, **__: torch.tensor(float("nan")))
     with pytest.raises(TrainingError, match="'cross_entropy' became NaN"):
         CLUDI(CLUDISettings(**SMALL)).fit(table, checkpoints=tmp_path)
     assert kept and sorted(path.name for path in tmp_path.glob("*.pt")) == kept
@@ -238,7 +238,13 @@ def test_the_preset_fits_published_values_and_keeps_what_a_person_changed():
     assert CLUDISettings(n_clusters=100).resolved(2000, "cpu").batch_size == 400
     kept = CLUDISettings(n_clusters=10, batch_diffusion=4, n_epochs=7).resolved(2000, "cpu")
     assert (kept.batch_diffusion, kept.n_epochs) == (4, 7)
+    cold = CLUDISettings(n_clusters=10, warm_start="none").resolved(2000, "cpu")
+    assert cold.learning_rate == 1e-3 and cold.n_epochs * (2000 // cold.batch_size) >= 1000
+    assert resolved.learning_rate == 1e-4 and resolved.n_epochs < cold.n_epochs
+    slow = CLUDISettings(n_clusters=10, warm_start="none", learning_rate=1e-4, n_epochs=7).resolved(2000, "cpu")
+    assert (slow.learning_rate, slow.n_epochs) == (1e-4, 7)
     paper = CLUDISettings(n_clusters=10, preset="paper").resolved(2000, "cpu")
+    assert paper.learning_rate == 1e-4 and paper.n_epochs == 100
     assert paper.use_v_prediction and paper.batch_diffusion == 8 and paper.normalise == "l2"
 
 

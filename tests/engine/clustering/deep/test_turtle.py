@@ -227,6 +227,17 @@ def test_too_few_images_are_refused():
         TURTLE(n_clusters=2).fit(table[:2])
 
 
+@pytest.mark.parametrize("preset", ["data", "paper"])
+def test_uneven_groups_are_expected_where_a_person_says_so(preset):
+    """In both presets; a gamma that was given is kept, and even groups are expected when nothing is said."""
+
+    def gamma(**given):
+        return TURTLESettings(n_clusters=3, preset=preset, **given).resolved(5000, "cpu").gamma
+
+    assert gamma() == gamma(sizes="even") == (2.0 if preset == "data" else 10.0)
+    assert gamma(sizes="uneven") == 0.5 and gamma(sizes="uneven", gamma=3.0) == 3.0
+
+
 def test_batches_are_drawn_where_there_are_more_images_than_one_holds():
     table, truth = groups(300)
     model = TURTLE(n_clusters=3, batch_size=100, device="cpu").fit(table)
