@@ -6,6 +6,7 @@ The same UMAP, with more dimensions and no minimal distance, is the reduction th
 
 from __future__ import annotations
 
+import os
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.core.device import threads
-from engine.core.errors import StorageError
+from engine.core.errors import InputError, StorageError
 from engine.core.files import load_array, save_array
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import Settings, setting
@@ -172,6 +173,21 @@ def umap_layout(
     scale = 10 / max(float(np.abs(start).max()), 1e-12)
     start = (start * scale + rng.normal(scale=1e-4, size=start.shape)).astype(np.float32)
     progress.update(0, 1, phase="umap")
+    layout = (_cuml_layout if uses_cuml() else _umap_learn_layout)(start, weights, min_dist, rng)
+    progress.update(1, 1, phase="umap")
+    if not np.isfinite(layout).all():
+        lost = ~np.isfinite(layout).all(axis=1)
+        layout[lost] = np.nanmean(np.where(np.isfinite(layout), layout, np.nan), axis=0)
+    return layout
+
+
+def uses_cuml() -> bool:
+    """Return whether UMAP is laid out by cuML: KINDRED_CUML=1 asks for it, unless the GPUs are hidden."""
+    return os.environ.get("KINDRED_CUML") == "1" and os.environ.get("CUDA_VISIBLE_DEVICES") not in ("", "-1")
+
+
+def _umap_learn_layout(start: Vectors, weights: Any, min_dist: float, rng: np.random.RandomState) -> Vectors:  # noqa: ANN401
+    """Return the (n, c) layout of the fuzzy graph by umap-learn, on the CPU."""
     from umap.umap_ import find_ab_params, simplicial_set_embedding
 
     a, b = find_ab_params(1.0, min_dist)
@@ -180,7 +196,7 @@ def umap_layout(
         layout, _ = simplicial_set_embedding(
             start,
             weights,
-            n_components,
+            start.shape[1],
             1.0,
             a,
             b,
@@ -195,12 +211,35 @@ def umap_layout(
             {},
             False,
         )
-    layout = np.asarray(layout, dtype=np.float32)
-    progress.update(1, 1, phase="umap")
-    if not np.isfinite(layout).all():
-        lost = ~np.isfinite(layout).all(axis=1)
-        layout[lost] = np.nanmean(np.where(np.isfinite(layout), layout, np.nan), axis=0)
-    return layout
+    return np.asarray(layout, dtype=np.float32)
+
+
+def _cuml_layout(start: Vectors, weights: Any, min_dist: float, rng: np.random.RandomState) -> Vectors:  # noqa: ANN401
+    """Return the (n, c) layout of the same fuzzy graph by cuML, on the GPU; other numbers than umap-learn's.
+
+    Raises
+    ------
+    InputError
+        cuML is not installed.
+    """
+    from scipy.sparse import coo_matrix
+    from umap.umap_ import find_ab_params
+
+    try:
+        from cuml.manifold.umap import simplicial_set_embedding  # type: ignore[import-not-found, unused-ignore]
+    except ImportError as error:
+        raise InputError("KINDRED_CUML is set, but cuML is not installed.", "Install cuml, or unset it.") from error
+    a, b = find_ab_params(1.0, min_dist)
+    layout = simplicial_set_embedding(
+        start,
+        coo_matrix(weights),
+        n_components=start.shape[1],
+        a=float(a),
+        b=float(b),
+        init=start,
+        random_state=int(rng.randint(2**31 - 1)),
+    )
+    return np.asarray(layout.get() if hasattr(layout, "get") else layout, dtype=np.float32)
 
 
 def _tsne(embeddings: NDArray[Any], settings: ProjectionSettings, progress: Progress) -> Vectors:

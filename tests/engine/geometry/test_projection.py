@@ -1,7 +1,11 @@
 """Maps: PCA beside scikit-learn's, UMAP's graph by its own equation, groups that stay together, the cache."""
 
+import sys
+import types
+
 import numpy as np
 import pytest
+import scipy.sparse
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
@@ -107,3 +111,70 @@ def test_the_cache_answers_the_second_time_and_mends_itself(workspace, rng, monk
         np.testing.assert_array_equal(cached_projection(workspace, "m", x, None, settings), first)
     (workspace.projection("m") / "xy.npy").write_bytes(b"torn")
     np.testing.assert_array_equal(cached_projection(workspace, "m", x, None, settings), first)
+
+
+@pytest.fixture
+def cuml(monkeypatch):
+    """A stand-in of cuML's interface: its arguments by name, an array that lies on the GPU as the answer."""
+    seen = {}
+
+    class OnGpu:
+        def __init__(self, array):
+            self.array = array
+
+        def get(self):
+            return self.array
+
+    def simplicial_set_embedding(
+        data,
+        graph,
+        n_components=2,
+        initial_alpha=1.0,
+        a=None,
+        b=None,
+        gamma=1.0,
+        negative_sample_rate=5,
+        n_epochs=None,
+        init="spectral",
+        random_state=None,
+    ):
+        seen.update(graph=graph, components=n_components, a=a, b=b, init=init, seed=random_state)
+        return OnGpu(np.asarray(init, dtype=np.float64) + 1)
+
+    module = types.SimpleNamespace(simplicial_set_embedding=simplicial_set_embedding)
+    monkeypatch.setitem(sys.modules, "cuml", types.ModuleType("cuml"))
+    monkeypatch.setitem(sys.modules, "cuml.manifold", types.ModuleType("cuml.manifold"))
+    monkeypatch.setitem(sys.modules, "cuml.manifold.umap", module)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setenv("KINDRED_CUML", "1")
+    return seen
+
+
+def test_cuml_lays_out_the_same_graph_where_it_is_switched_on(rng, cuml, monkeypatch):
+    x, _ = groups(rng)
+    graph = build_graph(x, k=15)
+    layout = umap_layout(x, graph, n_components=3)
+    assert layout.dtype == np.float32 and layout.shape == (200, 3)
+    np.testing.assert_allclose(layout, cuml["init"] + 1)
+    assert scipy.sparse.isspmatrix_coo(cuml["graph"]) and cuml["components"] == 3
+    np.testing.assert_allclose(cuml["graph"].toarray(), fuzzy_graph(graph).toarray())
+    assert cuml["a"] == pytest.approx(1.577, abs=0.01) and isinstance(cuml["seed"], int)
+    first = cuml["seed"]
+    umap_layout(x, graph, n_components=3)
+    assert cuml["seed"] == first
+    cuml.clear()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")  # --no-gpu hides them from a sweep's workers
+    umap_layout(x, graph)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    monkeypatch.delenv("KINDRED_CUML")
+    umap_layout(x, graph)
+    assert not cuml
+
+
+def test_cuml_that_is_asked_for_and_not_installed_is_said(rng, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cuml", None)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setenv("KINDRED_CUML", "1")
+    x, _ = groups(rng)
+    with pytest.raises(InputError, match="cuML is not installed"):
+        umap_layout(x, build_graph(x, k=15))

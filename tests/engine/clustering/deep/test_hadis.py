@@ -370,6 +370,29 @@ def test_losses_go_to_tensorboard_where_that_is_asked_for(monkeypatch, tmp_path)
     assert len(listener.metrics) == 3  # and the page hears everything still
 
 
+def test_losses_go_to_weights_and_biases_where_that_is_asked_for(monkeypatch, tmp_path):
+    told = []
+
+    class Run:
+        def log(self, values, *, step):
+            told.append((step, {*values}))
+
+        def finish(self):
+            told.append("finished")
+
+    def init(*, project, name, dir):
+        told.append((project, name, dir))
+        return Run()
+
+    monkeypatch.setitem(sys.modules, "wandb", types.SimpleNamespace(init=init))
+    folder = tmp_path / "my run"
+    settings = HaDisSettings(**(TOY | {"n_epochs": 1, "tracking": "wandb"}))
+    HaDis(settings).fit(shapes(), progress=Stopper(), checkpoints=folder / "checkpoints")
+    assert told[0] == ("kindred", "my run", str(folder)) and told[-1] == "finished"
+    assert [step for step, _ in told[1:-1]] == [1, 2, 3]
+    assert all({"loss", "dsa", "hsd", "pcl", "learning_rate"} <= values for _, values in told[1:-1])
+
+
 @pytest.mark.parametrize(("kind", "module"), [("tensorboard", "tensorboard"), ("wandb", "wandb")])
 def test_a_tracker_that_is_not_installed_is_said(monkeypatch, kind, module):
     for name in [name for name in sys.modules if name.startswith("torch.utils.tensorboard")]:
