@@ -1,7 +1,8 @@
 """The screens in a real Chromium: seconds from a key or a click to what is seen of it, medians and 95th percentiles.
 
 2,500 and 100,000 images in 13 clusters: clustered vectors, and small generated pictures that repeat. Beside each figure
-stands its bound. Seconds mean something on a quiet machine only.
+stands its bound, and the processor seconds that the server and the browser spend until the page rests. Seconds mean
+something on a quiet machine only; processor seconds change little with what else it does.
 
     python -m benchmarks.bench_screens [--images 2500 100000] [--repeats 15] [--parts names labels]
 """
@@ -14,12 +15,14 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import psutil
 from PIL import Image
 
 from engine.clustering.registry import find_method
@@ -180,11 +183,32 @@ def _ranked(
     return replace(leaderboard_row(result, work / "one.npy", CompositeSettings()), rank=1, stability=0.9)
 
 
-def told(name: str, seconds: Sequence[float], bound: float) -> None:
+@dataclass(frozen=True)
+class Cost:
+    """What one action took: seconds until it is seen, processor seconds until the page rests."""
+
+    seconds: float
+    server: float = np.nan
+    browser: float = np.nan
+
+
+def told(name: str, costs: Sequence[Cost], bound: float) -> None:
     """Print one line."""
-    middle, high = np.percentile(seconds, [50, 95])
+    middle, high = np.percentile([cost.seconds for cost in costs], [50, 95])
+    server, browser = (np.median([getattr(cost, part) for cost in costs]) for part in ("server", "browser"))
+    spent = "" if np.isnan(server) else f"   processor: server {server:5.2f} s, browser {browser:5.2f} s"
     verdict = "" if middle < bound else "  SLOWER"
-    print(f"  {name:34s} median {middle:6.3f} s   p95 {high:6.3f} s   bound {bound:g} s{verdict}", flush=True)
+    print(f"  {name:27s} median {middle:6.3f} s   p95 {high:6.3f} s   bound {bound:g} s{spent}{verdict}", flush=True)
+
+
+def _spent(processes: Sequence[psutil.Process]) -> float:
+    """Return the processor seconds that processes have spent so far."""
+    total = 0.0
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            total += times.user + times.system
+    return total
 
 
 def _number(value: int) -> re.Pattern[str]:
@@ -199,13 +223,21 @@ class Screens:
     page: Page
     url: str
     repeats: int
+    server: psutil.Process
 
-    def timed(self, act: Callable[[], object], shown: str) -> float:
-        """Return the seconds from an action until a selector is visible."""
-        start = time.perf_counter()
-        act()
-        self.page.locator(shown).first.wait_for(timeout=LONG)
-        return time.perf_counter() - start
+    @contextmanager
+    def measuring(self, costs: list[Cost]) -> Iterator[None]:
+        """Add the cost of an action: its seconds end with the block, its processor seconds when the page rests."""
+        own = [child for child in psutil.Process().children(recursive=True) if child.name().startswith("chrom")]
+        server, browser, start = _spent([self.server]), _spent(own), time.perf_counter()
+        yield
+        seconds = time.perf_counter() - start
+        settled(self.page)
+        costs.append(Cost(seconds, _spent([self.server]) - server, _spent(own) - browser))
+
+    def shown(self, selector: str) -> None:
+        """Wait until a selector is visible."""
+        self.page.locator(selector).first.wait_for(timeout=LONG)
 
     def go(self, screen: str) -> None:
         """Press a screen's link in the sidebar."""
@@ -220,44 +252,46 @@ class Screens:
 
     def first_page(self) -> None:
         """Open the app by its address."""
-        told("first page, cold", [self.timed(lambda: self.page.goto(self.url), SCREENS["Images"])], 4)
-        settled(self.page)
+        costs: list[Cost] = []
+        with self.measuring(costs):
+            self.page.goto(self.url)
+            self.shown(SCREENS["Images"])
+        told("first page, cold", costs, 4)
 
     def pages(self) -> None:
         """Change from Distil, a page without pictures, to each of the others."""
         for screen, shown in SCREENS.items():
             self.visit(screen)
-            found = []
+            found: list[Cost] = []
             for _ in range(max(3, self.repeats // 3)):
                 self.go("Distil")
                 self.page.get_by_role("heading", name="Distil", exact=True).wait_for(timeout=LONG)
                 settled(self.page)
-                found.append(self.timed(lambda screen=screen: self.go(screen), shown))  # type: ignore[misc]
-                settled(self.page)
+                with self.measuring(found):
+                    self.go(screen)
+                    self.shown(shown)
             told(f"page change to {screen}", found, 1)
 
     def names(self) -> None:
         """Name clusters, take the names back."""
         self.visit("Label")
         field = self.page.get_by_role("combobox", name="Name")
-        following, undone = [], []
+        following: list[Cost] = []
+        undone: list[Cost] = []
         many = min(9, GROUPS - 1, self.repeats)
         for number in range(many):
             before = self.page.url
             field.fill(f"name {number}")
-            start = time.perf_counter()
-            field.press("Enter")
-            self.page.wait_for_function("before => location.href !== before", arg=before, timeout=LONG)
-            self.page.get_by_text(re.compile(f"^{number + 1} of {GROUPS} clusters named")).wait_for(timeout=LONG)
-            following.append(time.perf_counter() - start)
-            settled(self.page)
+            with self.measuring(following):
+                field.press("Enter")
+                self.page.wait_for_function("before => location.href !== before", arg=before, timeout=LONG)
+                self.page.get_by_text(re.compile(f"^{number + 1} of {GROUPS} clusters named")).wait_for(timeout=LONG)
         told("name -> next cluster", following, 0.5)
         for number in range(many - 1):  # one name stays, for the key 1
-            start = time.perf_counter()
-            self.page.get_by_role("button", name="Undo").first.click()
-            self.page.get_by_text(re.compile(f"^{many - number - 1} of {GROUPS} clusters named")).wait_for(timeout=LONG)
-            undone.append(time.perf_counter() - start)
-            settled(self.page)
+            left = re.compile(f"^{many - number - 1} of {GROUPS} clusters named")
+            with self.measuring(undone):
+                self.page.get_by_role("button", name="Undo").first.click()
+                self.page.get_by_text(left).wait_for(timeout=LONG)
         if undone:
             told("undo of a name", undone, 0.5)
 
@@ -266,29 +300,28 @@ class Screens:
         self.visit("Label", ".k-gallery .cell")
         gallery = self.page.locator(".k-gallery .list")
         chips = self.page.locator(".k-gallery .chips .word").count()
-        seen, confirmed = [], []
+        seen: list[Cost] = []
+        confirmed: list[Cost] = []
         for number in range(self.repeats):
             gallery.evaluate(PICK, 1 + number % 12)
             settled(self.page)
-            one, other = gallery.evaluate(PRESS, str(1 + (number + number // 12) % chips))
-            seen.append(one / 1000)
-            confirmed.append(other / 1000)
-            settled(self.page)
+            with self.measuring(confirmed):
+                one, other = gallery.evaluate(PRESS, str(1 + (number + number // 12) % chips))
+            seen.append(Cost(one / 1000))
+            confirmed[-1] = replace(confirmed[-1], seconds=other / 1000)
         told("label key -> seen", seen, 0.1)
         told("label key -> confirmed", confirmed, 0.5)
 
     def rank(self) -> None:
         """Keep the board's first rank."""
-        found = []
+        found: list[Cost] = []
         for _ in range(max(2, self.repeats // 3)):
             self.visit("Cluster", "button:has-text('Use rank 1')")
             button = self.page.get_by_role("button", name="Use rank 1")
-            start = time.perf_counter()
-            button.click()
-            self.page.get_by_role("heading", name="Explore", exact=True).wait_for(timeout=LONG)
-            found.append(time.perf_counter() - start)
-            self.page.locator(SCREENS["Explore"]).first.wait_for(timeout=LONG)
-            settled(self.page)
+            with self.measuring(found):
+                button.click()
+                self.page.get_by_role("heading", name="Explore", exact=True).wait_for(timeout=LONG)
+            self.shown(SCREENS["Explore"])
         told("Use rank 1", found, 1)
 
     def live(self) -> None:
@@ -301,19 +334,18 @@ class Screens:
         metric = self.page.get_by_test_id("stMetric").filter(has_text="Clusters")
         metric.filter(has_text=_number(most)).wait_for(timeout=LONG)
         settled(self.page)
-        found = []
+        found: list[Cost] = []
         for number in range(1, 1 + min(self.repeats, most // 2)):
             thumb.focus()
-            start = time.perf_counter()
-            thumb.press("ArrowLeft")
-            metric.filter(has_text=_number(most - number)).wait_for(timeout=LONG)
-            found.append(time.perf_counter() - start)
-            settled(self.page)
+            with self.measuring(found):
+                thumb.press("ArrowLeft")
+                metric.filter(has_text=_number(most - number)).wait_for(timeout=LONG)
         told(f"live k-means near K = {most}", found, 1)
 
     def export(self, n: int, folder: Path) -> None:
         """Write the named images into class folders and take them back."""
-        written, undone = [], []
+        written: list[Cost] = []
+        undone: list[Cost] = []
         for number in range(max(2, self.repeats // 5)):
             self.visit("Export")
             self.page.get_by_text("Include unlabelled").click()
@@ -321,16 +353,12 @@ class Screens:
             self.page.get_by_label("Into this folder (new or empty)").fill(str(folder / f"export-{number}"))
             self.page.keyboard.press("Tab")
             settled(self.page)
-            start = time.perf_counter()
-            self.page.get_by_role("button", name="Write").click()
-            self.page.get_by_text(re.compile(rf"^{n:,} images written")).wait_for(timeout=LONG)
-            written.append(time.perf_counter() - start)
-            settled(self.page)
-            start = time.perf_counter()
-            self.page.get_by_role("button", name="Undo this export").click()
-            self.page.get_by_text(re.compile(r"[\d,]+ files removed")).wait_for(timeout=LONG)
-            undone.append(time.perf_counter() - start)
-            settled(self.page)
+            with self.measuring(written):
+                self.page.get_by_role("button", name="Write").click()
+                self.page.get_by_text(re.compile(rf"^{n:,} images written")).wait_for(timeout=LONG)
+            with self.measuring(undone):
+                self.page.get_by_role("button", name="Undo this export").click()
+                self.page.get_by_text(re.compile(r"[\d,]+ files removed")).wait_for(timeout=LONG)
             self.page.get_by_text("Include unlabelled").click()
             settled(self.page)
         told(f"export of {n:,} images", written, 3)
@@ -345,7 +373,7 @@ def measure(browser: Browser, serve: Served, folder: Path, n: int, repeats: int,
     url = serve(APP, env={"KINDRED_WORKSPACE": str(workspace.root)}, fresh=True)
     page = browser.new_page(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
     page.set_default_timeout(LONG)
-    screens = Screens(page, url, repeats)
+    screens = Screens(page, url, repeats, psutil.Process(serve.process(url).pid))
     try:
         screens.first_page()
         for part in parts:

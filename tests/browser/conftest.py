@@ -104,6 +104,10 @@ class Served:
         self.wait(port, process, log)
         return f"http://127.0.0.1:{port}"
 
+    def process(self, url: str) -> subprocess.Popen[bytes]:
+        """Return the server at a URL."""
+        return next(process for process, served in self.running.values() if served == url)
+
     @staticmethod
     def wait(port: int, process: subprocess.Popen[bytes], log: Path, seconds: float = 60) -> None:
         """Return once the server answers; raise with its log if it does not."""
