@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from engine.clustering.base import SpaceEstimator
 from engine.clustering.sweep_scope import SweepScope
-from engine.core.device import gpu_count, threads
+from engine.core.device import gpu_count, threads_for
 from engine.core.labels import Labels, compact
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import Settings, setting
@@ -130,7 +130,6 @@ def train_kmeans(
     """
     import faiss
 
-    faiss.omp_set_num_threads(threads())
     rng = np.random.default_rng(random_state)
     wanted = max(points_per_cluster * n_clusters, TRAIN_ROWS)
     rows = vectors
@@ -156,8 +155,10 @@ def train_kmeans(
         model = faiss.Kmeans(rows.shape[1], n_clusters, **options)
         if hasattr(model.cp, "early_stop_threshold"):  # FAISS 1.15
             model.cp.early_stop_threshold = 1e-5
-        start = rows[sample[seeds(flat, n_clusters, rng)]]
-        model.train(rows, init_centroids=unit(start) if spherical else start)
+        with threads_for(_trials(n_clusters) * flat.size):
+            start = rows[sample[seeds(flat, n_clusters, rng)]]
+        with threads_for(n_clusters * rows.size):
+            model.train(rows, init_centroids=unit(start) if spherical else start)
         value = float(np.asarray(model.obj)[-1]) * (-1 if spherical else 1)
         if value < lowest:
             best, lowest = np.asarray(model.centroids, dtype=np.float32).copy(), value

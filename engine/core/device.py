@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 
 from engine.core.errors import InputError
@@ -79,6 +81,10 @@ def device_name(wanted: str = "auto") -> str:
     return "cuda:0" if name == "cuda" else name
 
 
+# Multiplications that take one core about 5 ms.
+_SMALL_STEP = 1e8
+
+
 def gpu_count() -> int:
     """Return the number of GPUs that FAISS can use; faiss-gpu also imports where there is none."""
     import faiss
@@ -92,3 +98,28 @@ def threads() -> int:
     if given.isdigit() and int(given) > 0:
         return int(given)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def threads_for(multiplications: float) -> Iterator[int]:
+    """Give a computation of many short steps one thread where each step is small, else all; yields how many.
+
+    The threads of BLAS and FAISS wait for one another at the end of every step. On a machine that does other things
+    too, k-means of 2,500 x 64 in 60 clusters took 2.5 s of processor with two threads and 0.1 s with one.
+
+    Parameters
+    ----------
+    multiplications : float
+        How many one step does.
+    """
+    import faiss
+    from threadpoolctl import threadpool_limits
+
+    small = multiplications < _SMALL_STEP
+    number = 1 if small else threads()
+    with threadpool_limits(1 if small else None):
+        faiss.omp_set_num_threads(number)
+        try:
+            yield number
+        finally:
+            faiss.omp_set_num_threads(threads())

@@ -6,9 +6,11 @@ import platform
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
-from engine.core.device import choose_device
+from engine.core.device import choose_device, threads, threads_for
 from engine.core.errors import InputError
 
 PAGES_OF_A_BLOCK = """
@@ -43,3 +45,21 @@ def test_freed_memory_serves_the_next_block():
 def test_a_device_that_is_not_here_is_never_replaced_silently():
     with pytest.raises(InputError, match="is not available here"):
         choose_device("tpu")
+
+
+def _numbers():
+    return {pool["filepath"]: pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+
+def test_small_steps_get_one_thread_and_large_ones_what_there_was():
+    import faiss
+
+    np.ones((2, 2)) @ np.ones((2, 2))
+    before = _numbers()
+    with threads_for(10) as number:
+        assert number == 1 == faiss.omp_get_max_threads()
+        assert set(_numbers().values()) == {1}
+    assert _numbers() == before
+    with threads_for(1e12) as number:
+        assert number == threads() == faiss.omp_get_max_threads()
+        assert _numbers() == before
