@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import streamlit as st
-from streamlit.runtime.scriptrunner import RerunException, get_script_run_ctx
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from engine.core.errors import KindredError
 from engine.core.workspace import Workspace
@@ -114,22 +114,24 @@ def _asked(name: str) -> str:
 
 
 def settle(step: Callable[[], Value]) -> Value:
-    """Look into the session or change it although a message of a component would end the run here.
+    """Look into the session or change it although a message of the browser would end the run here.
 
-    The message is handed back to Streamlit and ends the run at the next chance; `step` may be done twice.
+    Meanwhile Streamlit's queue gives out nothing, so that `step` is done once and messages keep their order: one that
+    was taken out and handed back would overrule the newer ones that came in between.
     """
-    messages = []
-    while True:
-        try:
-            found = step()
-            break
-        except RerunException as message:
-            messages.append(message)
     context = get_script_run_ctx()
-    for held in messages:
-        assert context is not None and context.script_requests is not None  # a message came from this very run
-        context.script_requests.request_rerun(held.rerun_data)
-    return found
+    requests = context.script_requests if context is not None else None
+    if requests is None or "on_scriptrunner_yield" in vars(requests):
+        return step()
+    requests.on_scriptrunner_yield = _nothing_asked  # type: ignore[method-assign]
+    try:
+        return step()
+    finally:
+        del requests.on_scriptrunner_yield
+
+
+def _nothing_asked() -> None:
+    """Answer Streamlit's question for the next message; what has come waits for the next chance."""
 
 
 def choose(**values: str | None) -> None:
