@@ -63,7 +63,7 @@ def _pick(board: Board) -> Cluster | None:
         format_func=titles.__getitem__,
         key=key,
         on_change=_picked,
-        args=(key,),
+        args=(key, ids[at]),
     )
     for place, step, icon, shortcut, words in (
         (previous, at - 1, ":material/chevron_left:", "Alt+Left", "Previous cluster"),
@@ -87,10 +87,14 @@ def _pick(board: Board) -> Cluster | None:
     return board.state.find(ids[at])
 
 
-def _picked(key: str) -> None:
-    """Go to the cluster that was chosen in the menu."""
+def _picked(key: str, drawn: int) -> None:
+    """Go to the cluster that was chosen in the menu.
+
+    A late message repeats what stood in a menu that is gone by now, which counts as a change: it says the cluster that
+    this menu was drawn with.
+    """
     cluster = settle(lambda: st.session_state.get(key))
-    if cluster is not None:
+    if cluster is not None and cluster != drawn:
         choose(cluster=str(cluster))
 
 

@@ -19,6 +19,8 @@ from pages.shared.board import Board
 from pages.shared.follow import follow
 from pages.shared.state import escape, settle
 
+_CARRIED_OUT = "carried_out"  # the menu that was chosen in last, and what was chosen
+
 
 def carry_out(
     action: Callable[..., Event],
@@ -60,10 +62,12 @@ def do_with(key: str, action: Callable[[Any], Event], *, then: Callable[[Event],
     """Carry out an action on what was chosen in the menu `key`, as its `on_change`.
 
     The key holds the version of the labels, so that the menu is a new, empty one after each action. Emptying it would
-    not do: the browser repeats the choice with the next message of a component, and the action would be done twice.
+    not do: the browser repeats the choice with the next message of a component, and the action would be done twice. A
+    message that was under way when the menu went repeats it too, so what was chosen last in it is remembered.
     """
     chosen = settle(lambda: st.session_state.get(key))
-    if chosen is not None:
+    if chosen is not None and settle(lambda: st.session_state.get(_CARRIED_OUT)) != (key, chosen):
+        settle(lambda: st.session_state.update({_CARRIED_OUT: (key, chosen)}))
         do(action, chosen, then=then)
 
 

@@ -51,15 +51,18 @@ def source_filter(board: Board) -> str:
         format_func=lambda name: f"{_words(name)} ({counts[name]:,})" if name else "any source",
         key=key,
         on_change=_choose_source,
-        args=(key,),
+        args=(key, asked),
         label_visibility="collapsed",
         width=210,
     )
     return asked
 
 
-def _choose_source(key: str) -> None:
-    choose(source=settle(lambda: st.session_state.get(key)) or None)
+def _choose_source(key: str, drawn: str) -> None:
+    """Look at the source that was chosen; a late message repeats the one that a menu which is gone was drawn with."""
+    source = settle(lambda: st.session_state.get(key)) or ""
+    if source != drawn:
+        choose(source=source or None)
 
 
 def _words(source: str) -> str:

@@ -252,6 +252,11 @@ def test_a_name_typed_right_after_enter_is_the_next_clusters_on_a_slow_page(seed
     seeded.wait_for("rename", "rename")
     settled(page)
     assert [seeded.state().find(cluster.id).name for cluster in largest] == ["one", "two", None]
+    eventually(lambda: page.url, lambda url: f"cluster={largest[2].id}" in url)
+    settled(page)
+    page.wait_for_timeout(2000)
+    assert f"cluster={largest[2].id}" in page.url
+    assert field.input_value() == ""
 
 
 def test_number_keys_stay_until_the_person_moves_them(seeded, visit):

@@ -1,13 +1,17 @@
 """No click is lost: a message of a component that ends the page's run early leaves each click with its one effect."""
 
+from types import SimpleNamespace
+
 import pytest
-from streamlit.proto.WidgetStates_pb2 import WidgetStates
+from streamlit.proto.WidgetStates_pb2 import WidgetState, WidgetStates
 from streamlit.runtime.scriptrunner import RerunData, RerunException, get_script_run_ctx
+from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequests
 
 from engine.images.sampling import kept_sample
 from engine.jobs import job as jobs
 from engine.labels.events import LabelHistory
 from pages.shared import actions
+from pages.shared.state import settle
 from tests.seed import clustered_pictures, coloured_pictures
 
 
@@ -99,6 +103,30 @@ def test_a_choice_in_a_menu_is_one_event_although_a_message_arrives(clustered, a
     assert not app.exception
     app.run()
     assert [event.kind for event in history.events()] == ["move"]
+
+
+def test_a_late_message_that_repeats_a_choice_does_nothing_again(clustered, app):
+    history = clustered[3]
+    opened(app, "label")
+    select(app)
+    app.selectbox(key="label_bar_move_0").set_value(1)
+    late = app._tree.get_widget_states()
+    app.run()
+    app._run(late)
+    assert not app.exception
+    assert [event.kind for event in history.events()] == ["move"]
+
+
+def test_a_late_message_does_not_lead_back_to_what_a_menu_was_drawn_with(clustered, app):
+    opened(app, "label")
+    late = app._tree.get_widget_states()
+    next(button for button in app.button if button.help == "Next cluster").click().run()
+    app.selectbox(key="source_").set_value("none").run()
+    cluster = app.session_state["current_cluster"]
+    app._run(late)
+    assert not app.exception
+    assert cluster != "0" and app.session_state["current_cluster"] == cluster
+    assert app.session_state["current_source"] == "none"
 
 
 def test_an_audit_and_the_way_back_are_not_lost(clustered, app, message):
@@ -208,3 +236,46 @@ def test_a_click_is_carried_out_although_the_next_message_is_there_already(monke
     keep_messages_whole()
     SafeSessionState(SessionState(), next_message).on_script_will_rerun(clicked)
     assert seen == [clicked]
+
+
+def _widget(name, value, trigger=False):
+    return WidgetState(id=name, **({"trigger_value": value} if trigger else {"string_value": value}))
+
+
+def test_the_newer_of_two_messages_wins_and_no_click_is_lost_while_the_session_is_looked_into(monkeypatch):
+    requests = ScriptRequests()
+    monkeypatch.setattr("pages.shared.state.get_script_run_ctx", lambda: SimpleNamespace(script_requests=requests))
+
+    def message(address, *widgets):
+        requests.request_rerun(RerunData(query_string=address, widget_states=WidgetStates(widgets=widgets)))
+
+    def look():
+        """As the session does at each look: Streamlit takes a message off its queue and ends the run."""
+        if (request := requests.on_scriptrunner_yield()) is not None:
+            raise RerunException(request.rerun_data)
+
+    def step():
+        looks.append(look())
+        message("cluster=2", _widget("name", "new"), _widget("other", True, trigger=True))
+        looks.append(settle(look))
+        return "found"
+
+    looks = []
+    message("cluster=1", _widget("name", "old"), _widget("undo", True, trigger=True))
+    assert settle(step) == "found"
+    assert looks == [None, None], "done once, and to its end"
+    data = requests.on_scriptrunner_yield().rerun_data
+    assert data.query_string == "cluster=2"
+    states = {state.id: state for state in data.widget_states.widgets}
+    assert states["name"].string_value == "new"
+    assert states["undo"].trigger_value and states["other"].trigger_value
+    assert requests.on_scriptrunner_yield() is None
+
+
+def test_a_step_that_fails_leaves_the_next_message_to_be_heard(monkeypatch):
+    requests = ScriptRequests()
+    monkeypatch.setattr("pages.shared.state.get_script_run_ctx", lambda: SimpleNamespace(script_requests=requests))
+    requests.request_rerun(RerunData())
+    with pytest.raises(ZeroDivisionError):
+        settle(lambda: 1 / 0)
+    assert requests.on_scriptrunner_yield() is not None
