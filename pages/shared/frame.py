@@ -25,6 +25,7 @@ _STYLE = """<style>
 [data-testid="stMainBlockContainer"] { padding: 2.2rem 1.5rem 3rem; max-width: none; }
 [data-testid="stSidebarHeader"] { height: 2.2rem; margin: 0; padding-block: 0; }
 [data-testid="stSidebarUserContent"] { padding-top: 0; }
+.st-key-label_watch { position: absolute; } /* it draws nothing and takes no room */
 [data-testid="stToastContainer"] {
   top: 4px !important; bottom: auto !important; left: 50% !important; right: auto !important;
   transform: translateX(-50%); align-items: center; pointer-events: none;
