@@ -129,6 +129,12 @@ def newest_configuration(
         for kept in list_configurations(workspace, dataset.id)
         if kept.state == "complete" or (kept.state == "partial" and holds_sample(workspace, dataset, kept.key, sample))
     ]
+    if not complete and among is not None:
+        raise InputError(
+            f"The embeddings of {among[0].name} that are there do not hold every image that is asked for, or there are "
+            "none.",
+            "Leave --skip-embeddings out, or run `embed` first.",
+        )
     if not complete:
         raise InputError("There are no complete embeddings in the cache.", "Name the data, or embed it first.")
     _, dataset, key, encoder = max(complete, key=lambda item: item[0])

@@ -123,7 +123,9 @@ def starting_labels(
 
 def _checked(given: Labels | None, n: int, n_clusters: int) -> Labels:
     if given is None:
-        raise InputError('The warm start "run" needs the labels of a run.', "Choose a run, or another warm start.")
+        raise InputError(
+            'The warm start "run" needs the labels of a run.', "Choose a run (--start-run), or another warm start."
+        )
     if len(given) != n:
         raise InputError(
             f"The chosen run labels {len(given):,} images, these are {n:,}.",

@@ -40,6 +40,8 @@ from engine.selection.sweep.settings import SweepSettings
 if TYPE_CHECKING:
     from engine.selection.search.search import HyperparameterSearch
 
+LEAST_IMAGES = 10
+
 
 class SweepRequest(SampledRequest):
     """Find good clusters without knowing any parameter: of embedded images, or of vectors in a file."""
@@ -73,6 +75,11 @@ def sweep(workspace: Workspace, request: SweepRequest, progress: Progress = SILE
     else:
         sample = request.chosen_sample(workspace) or draw_sample(workspace, request.dataset, SampleSettings())
         rows = training_rows(workspace, request.dataset, request.config_key, sample.contents)
+    if len(rows) < LEAST_IMAGES <= sample.total:
+        raise InputError(
+            f"The sample holds {len(rows)} of {sample.total:,} images; a sweep needs at least {LEAST_IMAGES}.",
+            "Take a larger sample.",
+        )
     for sentence in sample.warnings:
         progress.say(sentence)
     folder = Path(request.folder or workspace.library / "sweeps" / f"{rows.dataset.id}_{request.settings.tried}")

@@ -86,6 +86,8 @@ def parse_space(model: type[Settings], written: Mapping[str, str]) -> dict[str, 
             raise InputError(f"There is no setting {name!r} to search.", f"Known: {', '.join(known)}.")
         ends = [part.strip() for part in text.split("..")]
         if len(ends) == 2 and all(ends):
+            if known[name].kind not in ("int", "float"):
+                raise InputError(f"{name} has no range.", f"Write choices: {name}=A,B.")
             low, high = (_value(known[name], end) for end in ends)
             space[name] = (low, high)
         else:

@@ -294,6 +294,13 @@ def test_sweep_samples_by_name_and_keeps_what_it_is_asked_about(given, exported,
     assert len(few) in (12, 13)  # the target may come on top
 
 
+def test_sweep_says_what_is_wrong_with_a_sample(refused, engine, vectors, tmp_path):
+    words = ("sweep", "--vectors", vectors, "--output-dir", tmp_path / "OUT")
+    assert "do not hold every image" in refused(*words, "--skip-embeddings")
+    assert engine("embed", "--vectors", vectors).status == 0
+    assert "larger sample" in refused(*words, "--skip-embeddings", "--sample-count", 5)
+
+
 def test_sweep_of_vectors_then_of_whatever_is_embedded(given, engine, vectors, tmp_path):
     rows, options = given("--vectors", vectors, "--output-dir", tmp_path / "OUT")
     assert options["graph"].indices.shape[0] == len(rows) == 120

@@ -98,6 +98,7 @@ def test_a_space_reads_back_as_it_was_written(name):
         ("n_clusters", "20..2", "pair"),
         ("n_clusters", " , ", "no choice"),
         ("reduce", "umap-10, nowhere", "nowhere"),
+        ("reduce", "2..5", "reduce has no range"),
     ],
 )
 def test_a_space_that_cannot_be_is_refused_in_a_sentence(name, text, sentence):
