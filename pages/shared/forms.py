@@ -184,7 +184,9 @@ def _draw_one(control: Control, key: str, value: Any, *, held: bool = False) -> 
     if control.kind == "list" and control.choices:
         names = {choice: str(choice).replace("_", " ") for choice in control.choices}
         return tuple(
-            st.multiselect(control.label, list(names), default=list(value or ()), format_func=names.get, **common)
+            st.multiselect(
+                control.label, list(names), default=list(value or ()), format_func=names.__getitem__, **common
+            )
         )
     if control.kind == "list":
         text = st.text_input(

@@ -94,7 +94,8 @@ class Lists:
             return {}
         from scipy.io import loadmat
 
-        rows = np.atleast_1d(loadmat(io.BytesIO(data), squeeze_me=True)["synsets"])
+        file: Any = io.BytesIO(data)  # SciPy's types know paths only
+        rows = np.atleast_1d(loadmat(file, squeeze_me=True)["synsets"])
         leaves: list[Any] = [row for row in rows if int(row["num_children"]) == 0]
         return {int(row["ILSVRC2012_ID"]): (str(row["WNID"]), str(row["words"])) for row in leaves}
 
