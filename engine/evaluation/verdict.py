@@ -69,7 +69,8 @@ def verdict(
     generalisation : float, optional
         `Generalisation.score`.
     agreement : float, optional
-        Mean ARI with what other methods found; left out of the judgement where unknown.
+        Mean ARI with what other ways to cluster found, another method or another reduction before it; left out of the
+        judgement and its sentence where unknown.
     """
     if not structured:
         return Verdict("weak", "the groups are no more alike inside than groups drawn at random.", _ANOTHER)
@@ -79,14 +80,15 @@ def verdict(
     if sure < USABLE or (agreement is not None and agreement < USABLE_AGREEMENT):
         return Verdict("weak", "the groups are hardly more alike inside than outside.", _ANOTHER)
     if sure >= GOOD and (agreement is None or agreement >= GOOD_AGREEMENT):
+        confirmed = "" if agreement is None else ", and other ways to cluster find nearly the same"
         return Verdict(
             "good",
-            "the same groups come back on other parts of the images, and other methods find nearly the same. "
+            f"the same groups come back on other parts of the images{confirmed}. "
             "That they hold together does not tell whether each holds only one kind.",
             "Name them on Label; an audit there proves how pure they are.",
         )
     why = (
-        "other methods draw some of the groups differently."
+        "other ways to cluster draw some of the groups differently."
         if agreement is not None and agreement < GOOD_AGREEMENT
         else "some of the groups change with the images that are looked at."
     )

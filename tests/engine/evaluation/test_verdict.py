@@ -28,7 +28,9 @@ def test_nothing_without_structure_is_better_than_weak():
 
 def test_what_was_not_measured_is_not_judged():
     assert judged(None, 0.9, 0.9) is None and judged(0.9, None, 0.9) is None
-    assert judged(0.97, 0.95, None).word == "good"
+    alone = judged(0.97, 0.95, None)
+    assert alone.word == "good" and "other ways" not in alone.sentence
+    assert "other ways to cluster find nearly the same" in judged(0.97, 0.95, 0.8).sentence
 
 
 @pytest.mark.parametrize("name", range(3))
