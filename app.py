@@ -9,11 +9,13 @@ import streamlit as st
 if __name__ == "__main__":
     from engine.jobs.job import prepare_worker
     from pages.registry import SCREENS
+    from pages.runs import begin_at_the_top
     from pages.shared.actions import forget_presses, tell
     from pages.shared.frame import sidebar
     from pages.shared.held import forget_orders
     from pages.shared.state import current, guarded
 
+    begin_at_the_top()
     st.set_page_config(
         page_title="Kindred", page_icon=Path(__file__).with_name("pages") / "shared" / "icon.png", layout="wide"
     )
@@ -41,7 +43,7 @@ else:
 
     from pages.base_address import BaseAddress
     from pages.shared import downloads, follow, pictures
-    from pages.whole_messages import keep_messages_whole
+    from pages.runs import keep_messages_whole
 
     # Until `st.navigation` has run once, Streamlit would open a deep link to /explore as a bare script of pages/.
     PagesManager.uses_pages_directory = False

@@ -220,7 +220,7 @@ def test_a_click_is_carried_out_although_the_next_message_is_there_already(monke
     from streamlit.runtime.state.safe_session_state import SafeSessionState
     from streamlit.runtime.state.session_state import SessionState
 
-    from pages.whole_messages import keep_messages_whole
+    from pages.runs import keep_messages_whole
 
     seen = []
     monkeypatch.setattr(SafeSessionState, "on_script_will_rerun", SafeSessionState.on_script_will_rerun)
@@ -232,7 +232,7 @@ def test_a_click_is_carried_out_although_the_next_message_is_there_already(monke
     clicked = WidgetStates()
     with pytest.raises(RerunException):
         SafeSessionState(SessionState(), next_message).on_script_will_rerun(clicked)
-    assert seen == [], "Streamlit still loses it: without that, pages/whole_messages.py can go"
+    assert seen == [], "Streamlit still loses it: without that, pages/runs.py can do without it"
     keep_messages_whole()
     SafeSessionState(SessionState(), next_message).on_script_will_rerun(clicked)
     assert seen == [clicked]
