@@ -42,8 +42,8 @@ else:
     from streamlit.runtime.pages_manager import PagesManager
 
     from pages.base_address import BaseAddress
-    from pages.shared import downloads, follow, pictures
     from pages.runs import keep_messages_whole
+    from pages.shared import downloads, follow, pictures
 
     # Until `st.navigation` has run once, Streamlit would open a deep link to /explore as a bare script of pages/.
     PagesManager.uses_pages_directory = False

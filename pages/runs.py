@@ -1,4 +1,4 @@
-"""What Streamlit's runs need where `runner.fastReruns` is off, as it is here: two things that it does only where it is on.
+"""What runs of Streamlit need with `runner.fastReruns` off, as it is here; with it on they have it by themselves.
 
 With it, each message that ends a run starts the next one in a new thread; without it, one thread goes on.
 """
