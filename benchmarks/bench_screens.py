@@ -46,7 +46,7 @@ from engine.jobs.tasks.boards import KeepRankRequest, keep_rank
 from engine.runs.rows import Rows, load_rows, map_of
 from engine.selection.sweep.ranking import LeaderboardRow, leaderboard_row
 from engine.selection.sweep.report import write_report
-from tests.browser.conftest import CHROMIUM_FLAGS, Served, chromium_path, settled
+from tests.browser.conftest import Served, chromium_path, settled
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -56,6 +56,8 @@ GROUPS, DIMENSION, LOOKS = 13, 64, 20
 ON_DISK = 5_000  # up to so many images are files that can be exported
 LIVE = 12_000  # up to so many images k-means answers while a slider is dragged
 LONG = 180_000
+# As Chromium draws where there is no graphics card: pages by its own painter, only the map by software WebGL.
+FLAGS = ["--no-sandbox", "--disable-gpu", "--enable-unsafe-swiftshader"]
 PARTS = ("pages", "names", "labels", "rank", "live", "export")  # labels are given by the keys that names have taken
 # Presses a key in the gallery; resolves to the milliseconds until it is seen, and until Python has answered.
 PRESS = """(list, key) => new Promise((resolve) => {
@@ -402,7 +404,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
         serve = Served(Path(name))
-        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         try:
             for n in arguments.images:
                 measure(browser, serve, Path(name) / str(n), n, arguments.repeats, arguments.parts)
