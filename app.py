@@ -41,6 +41,7 @@ else:
     from starlette.middleware.trustedhost import TrustedHostMiddleware
     from streamlit.runtime.pages_manager import PagesManager
 
+    from pages.ahead import import_ahead
     from pages.base_address import BaseAddress
     from pages.runs import keep_messages_whole
     from pages.shared import downloads, follow, pictures
@@ -48,6 +49,7 @@ else:
     # Until `st.navigation` has run once, Streamlit would open a deep link to /explore as a bare script of pages/.
     PagesManager.uses_pages_directory = False
     keep_messages_whole()
+    import_ahead()
     app = st.App(
         __file__,
         routes=[*pictures.ROUTES, *downloads.ROUTES, *follow.ROUTES],

@@ -14,6 +14,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ from engine.jobs.tasks.registry import verb_name
 
 State = Literal["starting", "waiting", "running", "done", "failed", "cancelled", "interrupted"]
 ACTIVE: tuple[State, ...] = ("starting", "waiting", "running")
+_SOON = 5.0  # seconds until the app starts the worker that waits for a job
 _GRACE = 20.0  # seconds a new process has to take its lock before it counts as dead
 
 
@@ -129,10 +131,22 @@ class _Spare:
     def __init__(self) -> None:
         self.process: subprocess.Popen[bytes] | None = None
         self.root: Path | None = None
+        self.timer: threading.Timer | None = None
+
+    def _waits(self, workspace: Workspace) -> bool:
+        return self.process is not None and self.process.poll() is None and self.root == workspace.root
+
+    def prepare_soon(self, workspace: Workspace) -> None:
+        """Start a waiting worker in some seconds: its imports would take a processor from what is being opened now."""
+        if self._waits(workspace) or (self.timer is not None and self.timer.is_alive()):
+            return
+        self.timer = threading.Timer(_SOON, self.prepare, (workspace,))
+        self.timer.daemon = True
+        self.timer.start()
 
     def prepare(self, workspace: Workspace) -> None:
         """Start a waiting worker unless one waits already; it ends when this process ends."""
-        if self.process is not None and self.process.poll() is None and self.root == workspace.root:
+        if self._waits(workspace):
             return
         self.process = _spawn(workspace, ["--wait"], workspace.jobs / "warm-worker.log", stdin=subprocess.PIPE)
         self.root = workspace.root
@@ -152,7 +166,7 @@ class _Spare:
 
 
 _SPARE = _Spare()
-prepare_worker = _SPARE.prepare
+prepare_worker = _SPARE.prepare_soon
 
 
 def is_locked(folder: Path) -> bool:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from engine.core.errors import InputError, KindredError
@@ -126,15 +127,24 @@ def _numbers(found: ScanReport) -> None:
             st.metric(title, value, help=meaning, width=132)
 
 
+def _folded(what: str, title: str, icon: str, draw: Callable[[], None]) -> None:
+    """Fold something away that is drawn when it is opened: the browser reads the code of tables only then."""
+    box = st.expander(title, icon=icon, key=f"images_{what}", on_change="rerun")
+    if box.open:
+        with box:
+            draw()
+
+
+def _table(columns: dict[str, Sequence[Any]]) -> None:
+    import pandas as pd
+
+    st.dataframe(pd.DataFrame(columns), hide_index=True, width="stretch")
+
+
 def _details(now: Current, dataset: Dataset, found: ScanReport) -> None:
     if found.formats and dataset.kind != "vectors":
-        with st.expander(f"Formats and sizes: {', '.join(found.formats)}", icon=":material/straighten:"):
-            left, right = st.columns(2, gap="medium")
-            formats = pd.DataFrame({"format": list(found.formats), "images": list(found.formats.values())})
-            left.dataframe(formats, hide_index=True, width="stretch")
-            shapes = [(name, found.sizes[name]) for name in ("smallest", "median", "largest") if name in found.sizes]
-            rows = [{"pixels": name, "width": shape[0], "height": shape[1]} for name, shape in shapes]  # type: ignore[index]
-            right.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
+        title = f"Formats and sizes: {', '.join(found.formats)}"
+        _folded("formats", title, ":material/straighten:", lambda: _formats(found))
     if found.depths:
         with st.expander(found.depth_sentence, icon=":material/exposure:"):
             st.caption(
@@ -145,31 +155,45 @@ def _details(now: Current, dataset: Dataset, found: ScanReport) -> None:
                 start_scan(now.workspace, dataset, measure_again=True)
                 st.rerun()
     if found.notes:
-        with st.expander(f"{count(len(found.notes), 'image')} with a note", icon=":material/info:"):
-            noted = [(shown(path), note) for path, note in found.notes]
-            st.dataframe(pd.DataFrame(noted, columns=["file", "note"]), hide_index=True, width="stretch")
+        title = f"{count(len(found.notes), 'image')} with a note"
+        _folded("notes", title, ":material/info:", lambda: _files(found.notes, "note"))
     if found.failed:
-        with st.expander(f"{count(len(found.failed), 'image')} could not be read", icon=":material/broken_image:"):
-            failed = [(shown(path), reason) for path, reason in found.failed]
-            st.dataframe(pd.DataFrame(failed, columns=["file", "reason"]), hide_index=True, width="stretch")
+        title = f"{count(len(found.failed), 'image')} could not be read"
+        _folded("failed", title, ":material/broken_image:", lambda: _files(found.failed, "reason"))
     if found.duplicates:
         copies = sum(len(group) - 1 for group in found.duplicates)
-        with st.expander(f"{count(copies, 'exact duplicate')}", icon=":material/content_copy:"):
-            st.caption("The same bytes under several names. They are embedded once and share their label.")
-            st.dataframe(
-                pd.DataFrame(
-                    [{"copies": len(group), "files": ", ".join(map(shown, group))} for group in found.duplicates[:500]]
-                ),
-                hide_index=True,
-                width="stretch",
-            )
+        title = count(copies, "exact duplicate")
+        _folded("duplicates", title, ":material/content_copy:", lambda: _duplicates(found))
     if found.classes and (dataset.kind != "folder" or dataset.options.get("truth_from_folders")):
-        with st.expander(f"{count(len(found.classes), 'class', 'classes')}", icon=":material/category:"):
-            st.dataframe(
-                pd.DataFrame({"class": list(found.classes), "images": list(found.classes.values())}),
-                hide_index=True,
-                width="stretch",
-            )
+        title = count(len(found.classes), "class", "classes")
+        columns: dict[str, Sequence[Any]] = {
+            "class": list(found.classes),
+            "images": list(found.classes.values()),
+        }
+        _folded("classes", title, ":material/category:", lambda: _table(columns))
+
+
+def _formats(found: ScanReport) -> None:
+    left, right = st.columns(2, gap="medium")
+    with left:
+        _table({"format": list(found.formats), "images": list(found.formats.values())})
+    names = [name for name in ("smallest", "median", "largest") if name in found.sizes]
+    shapes = [found.sizes[name] for name in names]  # type: ignore[literal-required]
+    with right:
+        _table(
+            {"pixels": names, "width": [shape[0] for shape in shapes], "height": [shape[1] for shape in shapes]},
+        )
+
+
+def _files(said: Sequence[tuple[bytes, str]], what: str) -> None:
+    _table({"file": [shown(path) for path, _ in said], what: [sentence for _, sentence in said]})
+
+
+def _duplicates(found: ScanReport) -> None:
+    st.caption("The same bytes under several names. They are embedded once and share their label.")
+    groups = found.duplicates[:500]
+    files = [", ".join(map(shown, group)) for group in groups]
+    _table({"copies": [len(group) for group in groups], "files": files})
 
 
 def _folder_actions(now: Current, dataset: Dataset, found: ScanReport) -> None:

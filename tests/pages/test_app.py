@@ -50,6 +50,15 @@ def test_every_page_draws_a_clustered_folder(clustered, app, path):
     assert not app.error
 
 
+def test_tables_of_the_first_page_are_drawn_when_they_are_opened(clustered, app):
+    app.run()
+    assert not app.dataframe
+    app.session_state["images_formats"] = True
+    app.run()
+    assert not app.exception
+    assert [list(table.value) for table in app.dataframe] == [["format", "images"], ["pixels", "width", "height"]]
+
+
 def test_one_click_opens_the_digits_demo(app):
     from engine.core.workspace import Workspace
 

@@ -142,6 +142,17 @@ def test_a_folder_without_a_job_is_told(tmp_path):
         jobs.status(tmp_path)
 
 
+def test_the_warm_worker_is_started_once_and_a_while_after_it_was_asked_for(workspace, monkeypatch):
+    spare, started = jobs._Spare(), []
+    monkeypatch.setattr(jobs, "_SOON", 0.2)
+    monkeypatch.setattr(spare, "prepare", started.append)
+    spare.prepare_soon(workspace)
+    spare.prepare_soon(workspace)
+    assert started == []
+    spare.timer.join(timeout=60)
+    assert started == [workspace]
+
+
 def test_the_warm_worker_takes_the_next_job(workspace, photos):
     _, folder = scan_job(workspace, photos)
     spare = jobs._Spare()
