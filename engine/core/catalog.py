@@ -7,9 +7,12 @@ rolls back on an error. WAL lets pages read while a job writes. A backup is kept
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from engine.core.errors import StorageError
@@ -156,6 +159,42 @@ def open_catalog(path: Path, *, write: bool = False) -> Iterator[sqlite3.Connect
         raise
     finally:
         db.close()
+
+
+@dataclass
+class _Watch:
+    """A connection that only asks whether others have written, and the file that it has open."""
+
+    db: sqlite3.Connection
+    file: tuple[int, int]
+    number: int
+
+
+_WATCHED = 4  # catalogs; a process works on one
+_watches: dict[Path, _Watch] = {}
+_numbers = count()
+_watching = threading.Lock()
+
+
+def changes(path: Path) -> tuple[int, int] | None:
+    """Return what changes whenever anyone commits to the catalog at `path`; None where that cannot be told.
+
+    It costs microseconds however large the catalog is: what was read under an equal answer still holds. Ask before
+    reading, so that a commit in between is noticed the next time.
+    """
+    try:
+        found = path.stat()
+        with _watching:
+            watch = _watches.get(path)
+            if watch is None or watch.file != (found.st_dev, found.st_ino):
+                for old in [path, *list(_watches)[: 1 - _WATCHED]]:
+                    if old in _watches:
+                        _watches.pop(old).db.close()
+                db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+                watch = _watches[path] = _Watch(db, (found.st_dev, found.st_ino), next(_numbers))
+            return watch.number, int(watch.db.execute("PRAGMA data_version").fetchone()[0])
+    except (OSError, sqlite3.Error):
+        return None
 
 
 def catalog_error(error: sqlite3.Error, path: Path) -> StorageError:

@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from engine.core.errors import InputError, KindredError, StorageError, WeightsError
 from engine.core.ids import Ids, to_bytes
 from engine.core.settings import Settings
@@ -137,10 +135,9 @@ def list_configurations(workspace: Workspace, dataset_id: str) -> list[Configura
 
     What a store holds is counted once and remembered until one of its files changes, so that pages may ask often.
     """
-    contents = load_images(workspace, dataset_id).contents
-    digest = hashlib.blake2b(np.ascontiguousarray(contents).tobytes(), digest_size=16).digest()
+    table = load_images(workspace, dataset_id)
     ranges = load_ranges(workspace, dataset_id)
-    found = [_configuration(path, contents, digest, ranges) for path in _folders(workspace)]
+    found = [_configuration(path, table.contents, table.digest, ranges) for path in _folders(workspace)]
     return sorted((item for item in found if item is not None), key=lambda item: -item.made)
 
 

@@ -6,10 +6,12 @@ duplicates and failures included, for export and the Images page.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -57,6 +59,11 @@ class ImageTable:
 
     def __len__(self) -> int:
         return len(self.paths)
+
+    @cached_property
+    def digest(self) -> bytes:
+        """Names the contents in their order."""
+        return hashlib.blake2b(np.ascontiguousarray(self.contents).tobytes(), digest_size=16).digest()
 
     def rows(self, chosen: NDArray[np.int64] | NDArray[np.bool_] | Sequence[int]) -> ImageTable:
         """Return the table of some rows, given by index or mask."""

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.core import ids
-from engine.core.catalog import open_catalog
+from engine.core.catalog import changes, open_catalog
 from engine.core.errors import InputError
 from engine.core.workspace import Workspace
 
@@ -156,6 +156,7 @@ class EventLog:
         self.dataset = dataset_id
         self._lock = threading.RLock()
         self._memory = _Memory([], {}, [])
+        self._seen: tuple[int, int] | None = None  # the state of the catalog that the memory was read in
 
     def version(self) -> int:
         """Return the id of the data set's last event, 0 for none; changes whenever any window writes."""
@@ -302,9 +303,13 @@ class EventLog:
             return found
 
     def _refresh(self) -> None:
-        """Read what was appended since the last look."""
+        """Read what was appended since the last look; does not open a catalog that nobody has written to since."""
+        now = changes(self.catalog)
+        if now is not None and now == self._seen:
+            return
         with open_catalog(self.catalog) as db:
             self._read(db)
+        self._seen = now
 
     def _read(self, db: sqlite3.Connection) -> None:
         memory = self._memory

@@ -1,11 +1,13 @@
 """The catalog opens at the current schema, keeps a backup before it changes an old one, and tells what it cannot do."""
 
 import sqlite3
+import subprocess
+import sys
 
 import pytest
 
 from engine.core import catalog
-from engine.core.catalog import MIGRATIONS, connect, open_catalog
+from engine.core.catalog import MIGRATIONS, changes, connect, open_catalog
 from engine.core.errors import StorageError
 
 
@@ -131,3 +133,46 @@ def test_a_file_that_is_no_catalog_is_told(path):
 )
 def test_every_refusal_of_sqlite_is_a_sentence(path, words, sentence):
     assert sentence in catalog.catalog_error(sqlite3.OperationalError(words), path).sentence
+
+
+def test_changes_tells_each_commit_and_no_look(path):
+    assert changes(path) is None
+    with open_catalog(path, write=True) as db:
+        add(db)
+    first = changes(path)
+    with open_catalog(path) as db:
+        assert db.execute("SELECT count(*) FROM dataset").fetchone()[0] == 1
+    assert first is not None and changes(path) == first
+    with pytest.raises(ZeroDivisionError), open_catalog(path, write=True) as db:
+        add(db, "other")
+        raise ZeroDivisionError
+    assert changes(path) == first
+    with open_catalog(path, write=True) as db:
+        add(db, "other")
+    assert changes(path) != first
+
+
+def test_changes_tells_what_another_process_writes(path):
+    with open_catalog(path, write=True) as db:
+        add(db)
+    first = changes(path)
+    code = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); db.execute('DELETE FROM dataset'); db.commit()"
+    subprocess.run([sys.executable, "-c", code, str(path)], check=True)
+    assert changes(path) != first
+
+
+def test_changes_tells_another_file_in_the_same_place_and_keeps_few_open(tmp_path):
+    paths = [tmp_path / str(number) / "catalog.sqlite" for number in range(9)]
+    seen = []
+    for path in paths:
+        with open_catalog(path, write=True) as db:
+            add(db)
+        seen.append(changes(path))
+    assert len(catalog._watches) == catalog._WATCHED
+    last = paths[-1]
+    assert changes(last) == seen[-1]
+    for file in last.parent.iterdir():
+        file.unlink()
+    with open_catalog(last, write=True) as db:
+        add(db)
+    assert changes(last) != seen[-1]
