@@ -93,6 +93,7 @@ def test_from_a_folder_to_a_csv(serve, visit, patches, tmp_path):
 
     page.get_by_role("link", name="Images").click()
     page.get_by_text("1 image could not be read").click()
+    page.get_by_test_id("stDataFrame").wait_for(timeout=60_000)
     assert page.locator("b", has_text="bold").count() == 0
 
 
