@@ -44,8 +44,8 @@ def check_embeddings(embeddings: NDArray[Any], n_clusters: int | None = None) ->
         )
     if n_clusters is not None and n_clusters > len(array):
         raise InputError(
-            f"Cannot make {n_clusters:,} clusters from {len(array):,} images.",
-            "Ask for fewer clusters than there are images.",
+            f"Cannot make {n_clusters:,} clusters from {len(array):,} image{'' if len(array) == 1 else 's'}.",
+            f"Ask for {len(array):,} clusters or fewer." if len(array) > 1 else "Add images first.",
         )
     return array
 

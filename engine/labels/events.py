@@ -29,7 +29,15 @@ from engine.labels.log import Event, EventLog, clean_label
 from engine.labels.probability import pack
 from engine.labels.proposals import Proposals, clusters_digest
 from engine.labels.replay import Replay, Rows
-from engine.labels.sentences import given, keep_theirs, leaves_audit, only_covers, unaudited
+from engine.labels.sentences import (
+    given,
+    guesses_other_than,
+    keep_theirs,
+    leaves_audit,
+    only_covers,
+    replace_guesses,
+    unaudited,
+)
 from engine.labels.state import BY_YOU, LOCKED, UNSORTED, LabelState
 
 ANCHORS = 1024
@@ -105,7 +113,8 @@ class LabelHistory(EventLog):
         rows = self._changeable(state, state.rows(cluster), "rename")
         text = None if label is None else clean_label(label)
         kept = 0 if include_yours else state.by_you(rows, text)
-        shown = given(len(rows) - kept, text) + keep_theirs(kept) + leaves_audit(state, rows, text)
+        shown = given(len(rows) - kept, text) + keep_theirs(kept)
+        shown += replace_guesses(guesses_other_than(state, rows, text)) + leaves_audit(state, rows, text)
         groups = [(text, len(rows))]
         return self._label(state, "rename", rows, groups, shown, clusters=[int(cluster)], keeps=not include_yours)
 
@@ -143,6 +152,7 @@ class LabelHistory(EventLog):
         kept = 0 if include_yours else sum(state.by_you(part, chosen[cluster]) for cluster, part in parts.items())
         shown = f"{len(parts):,} cluster{'' if len(parts) == 1 else 's'} named, {images(len(rows) - kept)}"
         shown += keep_theirs(kept)
+        shown += replace_guesses(sum(guesses_other_than(state, part, chosen[at]) for at, part in parts.items()))
         keeps = not include_yours
         return self._label(state, "name", rows, groups, shown, clusters=list(parts), source=source, keeps=keeps)
 
@@ -168,7 +178,8 @@ class LabelHistory(EventLog):
         text = clean_label(label) if label is not None else target.name or best.name
         kept = 0 if include_yours or text is None else state.by_you(rows, text)
         shown = f"{len(known):,} clusters merged: {images(len(rows) - kept)} -> {text or f'Cluster {target.id}'}"
-        shown += keep_theirs(kept) + leaves_audit(state, rows, text, target.id) + only_covers(state, target.id)
+        shown += keep_theirs(kept) + replace_guesses(0 if text is None else guesses_other_than(state, rows, text))
+        shown += leaves_audit(state, rows, text, target.id) + only_covers(state, target.id)
         detail = {"clusters": [cluster.id for cluster in known], "into": target.id, "label": text}
         detail["keeps"] = not include_yours
         return self._do(state, "merge", rows, detail, shown)

@@ -13,7 +13,7 @@ from engine.labels.state import SOURCE_NAMES
 
 _WORDS = {
     "by you": "labelled by you",
-    "cluster name": "by the name of their cluster, not looked at",
+    "cluster name": "by the name of their cluster, not looked at one by one",
     "accepted guess": "by accepted guesses",
     "none": "without a label",
 }

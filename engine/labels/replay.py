@@ -429,7 +429,7 @@ class Replay:
         mine = self.source[rows] == BY_YOU
         seen, others = rows[:0], rows[mine]
         if len(others):
-            named = exact and event.kind in ("rename", "name")
+            named = event.kind in ("rename", "name")
             own = self.own[rows]
             looked = (own == codes) | ((own < 0) & named)
             seen, others = rows[mine & looked], rows[mine & ~looked]

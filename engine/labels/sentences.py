@@ -6,7 +6,7 @@ import numpy as np
 
 from engine.labels.conflicts import images
 from engine.labels.replay import Rows
-from engine.labels.state import LabelState
+from engine.labels.state import ACCEPTED_GUESS, LOCKED, LabelState
 
 
 def given(count: int, label: str | None) -> str:
@@ -17,6 +17,18 @@ def given(count: int, label: str | None) -> str:
 def keep_theirs(count: int) -> str:
     """Say how many images a group action left as a person had labelled them."""
     return f"; {count:,} labelled by you {'keeps its' if count == 1 else 'keep their'} label" if count else ""
+
+
+def guesses_other_than(state: LabelState, rows: Rows, label: str | None) -> int:
+    """Return how many of the images have an accepted guess of another label, which a name for all takes away."""
+    code = state.label_names.index(label) if label in state.label_names else -1
+    guessed = (state.source[rows] == ACCEPTED_GUESS) & (state.status[rows] != LOCKED)
+    return int(np.count_nonzero(guessed & (state.given[rows] != code)))
+
+
+def replace_guesses(count: int) -> str:
+    """Say how many accepted guesses a name for a whole group takes the place of."""
+    return f"; {count:,} accepted {'guess is' if count == 1 else 'guesses are'} replaced" if count else ""
 
 
 def leaves_audit(state: LabelState, rows: Rows, label: str | None, cluster: int | None = None) -> str:

@@ -102,8 +102,10 @@ def sweep_board(now: Current) -> None:
             except KindredError as error:
                 show_error(error)
                 return
-        found = job is not None and (job.folder / "clustering_summary.json").exists()
-        kind: Literal["primary", "secondary"] = "secondary" if found else "primary"
+        done = newest(
+            now.workspace, "sweep", now.dataset, made="clustering_summary.json", config_key=now.configuration.key
+        )
+        kind: Literal["primary", "secondary"] = "secondary" if done else "primary"
         if pressed("Find good clusters", button=buttons.button, type=kind, icon=":material/auto_awesome:"):
             start_job(
                 now.workspace,
@@ -114,8 +116,9 @@ def sweep_board(now: Current) -> None:
                 settings=settings.changed(budget=budget).model_dump(mode="json"),
             )
             st.rerun()
-        if job is not None and found:
-            _board(now, rows_of(now, now.configuration).training(), _load(str(job.folder), job.folder.stat().st_mtime))
+        if done is not None:
+            result = _load(str(done.folder), done.folder.stat().st_mtime)
+            _board(now, rows_of(now, now.configuration).training(), result)
 
 
 def _so_far(rows: Rows, job: JobStatus) -> None:
@@ -179,7 +182,7 @@ def _board(now: Current, rows: Rows, result: SweepResult) -> None:
         key=f"board_{result.folder.name}",
         column_config={
             "looks": st.column_config.ImageColumn("", width=180, help="The most typical image of the largest clusters"),
-            "sizes": st.column_config.BarChartColumn("sizes", help="Cluster sizes, largest first"),
+            "sizes": st.column_config.BarChartColumn("sizes", y_min=0, help="Cluster sizes, largest first"),
             "evidence": st.column_config.NumberColumn(
                 format="%.2f", help="What ranks: stability x learnable x neighbours kept, for how much the clusters say"
             ),
@@ -189,6 +192,7 @@ def _board(now: Current, rows: Rows, result: SweepResult) -> None:
             "neighbours kept": st.column_config.NumberColumn(
                 format="%.2f", help="How far images and their nearest are in one cluster; 0 is chance"
             ),
+            "verdict": st.column_config.TextColumn(width=150),
             "silhouette": st.column_config.NumberColumn(format="%.3f"),
             "balance": st.column_config.NumberColumn(format="%.2f"),
             "stability": st.column_config.NumberColumn(

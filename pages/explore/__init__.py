@@ -11,7 +11,7 @@ from pages.shared.words import count
 def step(now: Current) -> Step:
     """Looking around is never done; the figure is what there is to look at."""
     clusters = figures_of(now.run).get("n_clusters") if now.run else None
-    return Step("not yet", count(clusters, "cluster")) if isinstance(clusters, int) else NOT_YET
+    return Step("not yet", f"{count(clusters, 'cluster')} found") if isinstance(clusters, int) else NOT_YET
 
 
 SCREEN = Screen("explore", "Explore", ":material/travel_explore:", step, tasks=("map",))

@@ -118,7 +118,7 @@ def _selected(now: Current, dataset: Dataset, sample: Sample | None, picked: lis
             "Watch",
             icon=":material/visibility:",
             disabled=not 1 <= len(picked) <= _MOST_NAMED,
-            help="The selected images are always in the sample, and each clustering found tells their company",
+            help="Always in the sample; after each clustering you see what is grouped with them",
         ):
             _take(now, dataset, settings, list(dict.fromkeys([*targets, *picked])), pairs)
         if pressed(

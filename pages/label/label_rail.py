@@ -24,7 +24,7 @@ _SHOWN = "history_shown"
 
 
 def twin_of(board: Board, cluster: Cluster) -> tuple[int, float] | None:
-    """Return the nearest other cluster that was not called different, and the cosine between the centres."""
+    """Return the nearest cluster that is not called different or otherwise, and the cosine between the centres."""
     found = board.prototypes
     at = int(np.searchsorted(found.clusters, cluster.id))
     if len(found.clusters) < 2 or at >= len(found.clusters):
@@ -33,7 +33,10 @@ def twin_of(board: Board, cluster: Cluster) -> tuple[int, float] | None:
     near[at] = -np.inf
     for other in np.argsort(-near)[:-1]:
         twin = int(found.clusters[other])
-        if (min(twin, cluster.id), max(twin, cluster.id)) not in board.state.apart:
+        told_apart = (min(twin, cluster.id), max(twin, cluster.id)) in board.state.apart
+        known = board.state.find(twin)
+        named_otherwise = cluster.name and known and known.name and known.name != cluster.name
+        if not told_apart and not named_otherwise:
             return twin, float(near[other])
     return None
 
@@ -151,8 +154,8 @@ def conflicts_panel(board: Board) -> None:
     """List where the labels and this clustering disagree."""
     if not board.state.conflicts:
         return
-    with st.expander(f"{count(len(board.state.conflicts), 'conflict')} with earlier labels", icon=":material/warning:"):
-        st.caption("Your labels were made on another clustering. Where the two disagree, your labels win.")
+    with st.expander(f"{count(len(board.state.conflicts), 'conflict')} with your labels", icon=":material/warning:"):
+        st.caption("Where your labels and this clustering disagree, your labels win.")
         for conflict in board.state.conflicts[:50]:
             st.markdown(escape(conflict.sentence))
             strip(board.rows.ids[conflict.rows[:10]], size=44)

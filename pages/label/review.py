@@ -48,8 +48,8 @@ def review(board: Board) -> None:
         st.info("No image has a label yet. Name a cluster or label a few images; then their labels can spread.")
         return
     st.markdown(
-        f":gray[{count(int((board.state.given >= 0).sum()), 'image')} with a label of their own propose it to their "
-        "neighbours. Look at the least certain first.]"
+        f":gray[The labels of {count(int((board.state.given >= 0).sum()), 'image')} spread to their neighbours. "
+        "Look at the least certain first.]"
     )
     done = job is not None and job.state == "done"
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -77,7 +77,7 @@ def _queue(board: Board, folder: Path, places: DeltaGenerator) -> None:
     order = gallery_order(GALLERY, "unsure")
     certain = np.lexsort((found.probability, found.margin))
     fresh = found.rows[certain if order == "unsure" else certain[::-1]]
-    view = f"{board.run.folder.name}-{board.rows.embedding.key}-{order}"
+    view = f"{board.run.folder.name}-{board.rows.embedding.key}-{folder.name}-{order}"
     rows, version, stale = hold(GALLERY, view, fresh)
     if not len(rows) and not found.stale:
         st.success("Every image near a labelled one has its label.", icon=":material/check:")
@@ -118,7 +118,7 @@ def _queue(board: Board, folder: Path, places: DeltaGenerator) -> None:
         keys=_KEYS,
         buttons={},
         height=560,
-        label="Images without a label",
+        label="Images with a proposal",
         on_actions=on_actions,
     )
     picked = at[chosen.selected]

@@ -101,10 +101,17 @@ def start_clustering(
     return jobs.status(folder)
 
 
-def newest(workspace: Workspace, verb: str, dataset: Dataset, **values: Any) -> jobs.JobStatus | None:  # noqa: ANN401
-    """Return the newest job of one verb on a data set whose configuration holds `values`."""
+def newest(
+    workspace: Workspace,
+    verb: str,
+    dataset: Dataset,
+    *,
+    made: str = "",
+    **values: Any,  # noqa: ANN401 - any request's fields
+) -> jobs.JobStatus | None:
+    """Return the newest job of one verb on a data set whose configuration holds `values` and that has `made` a file."""
     for job in jobs.list_jobs(workspace):
         if job.task == verb_name(verb) and job.config.get("dataset", {}).get("id") == dataset.id:
-            if all(job.config.get(name) == value for name, value in values.items()):
+            if all(job.config.get(name) == value for name, value in values.items()) and (job.folder / made).exists():
                 return job
     return None

@@ -175,7 +175,7 @@ def test_labels_spread_to_a_review_queue_and_are_agreed_with(seeded, visit):
     page = visit(f"{url}/label")
     page.get_by_text("Review", exact=True).click()
     page.get_by_role("button", name="Spread the labels").click()
-    page.get_by_text("24 images without a label").wait_for(timeout=LONG)
+    page.get_by_text("24 images with a proposal").wait_for(timeout=LONG)
     page.locator(".k-gallery .list").focus()
     page.keyboard.press("Control+a")
     page.get_by_role("button", name="Agree with 24 proposals").click()

@@ -194,7 +194,7 @@ def test_the_sidebar_ticks_only_what_was_done(clustered, app):
     found = steps(app)
     done = [title for title, label in found.items() if "check" in label]
     assert done == ["Images", "Embed", "Cluster"]
-    assert (found["Explore"], found["Label"]) == ("Explore :gray[3 clusters]", "Label")
+    assert (found["Explore"], found["Label"]) == ("Explore :gray[3 clusters found]", "Label")
     history = LabelHistory(workspace, rows.dataset.id)
     history.rename(history.state(rows.contents, run.assignments, run=run.folder.name), 0, "red")
     app.switch_page("pages/compare/page.py").run()

@@ -227,3 +227,13 @@ def test_names_given_by_one_step_are_followed_one_by_one(history, images, old, n
         ("cat", (0, 1), [8, 9]),
         ("owl", (3, 4), [36, 37, 38, 39]),
     ]
+
+
+def test_images_taken_one_by_one_and_named_afterwards_stay_by_you_on_another_clustering(history, old, new):
+    history.move(old(), np.array([40, 41]), 0)
+    history.rename(old(), 0, "hat")
+    history.rename(old(), 0, "cap")
+    assert [old().labels[row] for row in (39, 40, 41)] == [None, "hat", "hat"]
+    state = new([0] * 45 + [1] * 15)
+    assert [state.labels[row] for row in (40, 41)] == ["hat", "hat"]
+    assert state.source_counts["by you"] == old().source_counts["by you"] == 2

@@ -202,3 +202,14 @@ def test_names_proposed_for_other_clusters_are_refused(history, now):
     history.split(now(), np.array([0]))
     with pytest.raises(InputError, match="Suggest names again"):
         history.name(now(), {0: "cat"}, made_on=made_on)
+
+
+def test_a_name_for_all_says_how_many_accepted_guesses_it_replaces(history, now):
+    history.accept(now(), guesses(now(), [0, 1, 4], ["cat", "dog", "dog"]))
+    told = history.rename(now(), 0, "cat").sentence
+    assert "; 1 accepted guess is replaced" in told
+    assert now().labels[:2] == ["cat", "cat"]
+    history.undo()
+    assert "; 2 accepted guesses are replaced" in history.name(now(), {0: "cat", 1: "bird"}).sentence
+    history.undo()
+    assert "; 1 accepted guess is replaced" in history.merge(now(), [0, 1], label="dog").sentence
