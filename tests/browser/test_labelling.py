@@ -62,7 +62,11 @@ def view(page) -> dict:
     """What a person sees of the gallery: where it stands, which images in which order, which are selected, focus."""
     return page.locator(LIST).evaluate(
         """list => {
-          const cells = [...list.querySelectorAll(".cell")].sort((a, b) => a.dataset.position - b.dataset.position);
+          const box = list.getBoundingClientRect();
+          const cells = [...list.querySelectorAll(".cell")].filter(cell => {
+            const { top, bottom } = cell.getBoundingClientRect();
+            return bottom > box.top + 1 && top < box.bottom - 1;
+          }).sort((a, b) => a.dataset.position - b.dataset.position);
           return {
             top: list.scrollTop,
             ids: cells.map(cell => +cell.dataset.id),
