@@ -27,8 +27,9 @@ def how_many(now: Current) -> None:
     """Draw the panel."""
     assert now.dataset is not None and now.configuration is not None
     run = _trained(now)
-    about = {"config_key": now.configuration.key} | ({} if run is None else {"run": str(run.folder)})
-    job = newest(now.workspace, "count", now.dataset, **({"run": None} | about))
+    key = now.configuration.key
+    about = {"config_key": key} | ({} if run is None else {"run": str(run.folder)})
+    job = newest(now.workspace, "count", now.dataset, config_key=key, run=about.get("run"))
     if job_view(job):
         return
     found = next((path for path in _answers(run, job) if path.exists()), None)
