@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +82,7 @@ class Served:
     def __call__(self, script: str | Path, *, env: dict[str, str] | None = None, fresh: bool = False) -> str:
         """Serve a script and return its URL without a trailing slash.
 
-        The same script and environment are served once per session; `fresh` starts another server.
+        The same script and environment are served once per session; `fresh` starts another server, for one test.
         """
         path = Path(script) if Path(script).is_absolute() else HARNESS / script
         name = (str(path), *sorted(f"{key}={value}" for key, value in (env or {}).items()))
@@ -123,11 +123,12 @@ class Served:
                 time.sleep(0.1)
         raise RuntimeError(f"the server did not start:\n{log.read_text(errors='replace')[-4000:]}")
 
-    def stop(self) -> None:
-        """End every server that was started here."""
-        for process, _url in self.running.values():
+    def stop(self, names: Iterable[tuple[str, ...]] | None = None) -> None:
+        """End servers that were started here, those named or all."""
+        ended = [self.running.pop(name)[0] for name in (list(self.running) if names is None else names)]
+        for process in ended:
             process.terminate()
-        for process, _url in self.running.values():
+        for process in ended:
             try:
                 process.wait(timeout=10)
             except subprocess.TimeoutExpired:
@@ -136,11 +137,19 @@ class Served:
 
 
 @pytest.fixture(scope="session")
-def serve(tmp_path_factory) -> Iterator[Served]:
-    """``serve("harness_gallery.py") -> url``: a Streamlit server on a free loopback port, ended with the session."""
+def servers(tmp_path_factory) -> Iterator[Served]:
+    """The servers of this session; what is not ended before is ended with it."""
     served = Served(tmp_path_factory.mktemp("servers"))
     yield served
     served.stop()
+
+
+@pytest.fixture
+def serve(servers) -> Iterator[Served]:
+    """``serve("harness_gallery.py") -> url``: a Streamlit server on a free port; a fresh one ends with its test."""
+    before = set(servers.running)
+    yield servers
+    servers.stop([name for name in servers.running if name not in before and name[-1].isdigit()])
 
 
 class Visit:
