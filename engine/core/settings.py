@@ -98,7 +98,7 @@ class Settings(BaseModel):
         for name, field in type(self).model_fields.items():
             choices, value = _extra(field).get("choices"), getattr(self, name)
             if choices and any(one not in choices for one in (value if isinstance(value, tuple) else (value,))):
-                raise ValueError(f"{name} is one of {', '.join(choices)}")
+                raise ValueError(f"{name} is {'some' if isinstance(value, tuple) else 'one'} of {', '.join(choices)}")
         return self
 
     @classmethod

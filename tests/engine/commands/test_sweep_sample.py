@@ -13,4 +13,4 @@ def test_a_samples_own_embeddings_are_complete_for_it_and_for_no_more(engine, re
     assert first.status == 0, first.err
     again = engine(*words, "--skip-embeddings", "--dataset-sample", 50)
     assert (again.status, again.last) == (0, first.last), again.err
-    assert "no complete embeddings" in refused(*words, "--skip-embeddings", "--dataset-sample", 90)
+    assert "do not hold every image" in refused(*words, "--skip-embeddings", "--dataset-sample", 90)

@@ -20,7 +20,7 @@ from engine.images.vectors import read_vectors
 def test_a_table_of_the_labelled_files_alone(scene, tmp_path):
     prepared = prepare(scene.table(), ExportSettings(format="csv", labelled_only=True))
     assert prepared.tree() == [
-        "5 images: 5 by the name of their cluster, not looked at.",
+        "5 images: 5 by the name of their cluster, not looked at one by one.",
         "No audit covers any of these labels.",
         "5 lines, 5 with a label",
     ]

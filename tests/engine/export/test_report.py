@@ -89,7 +89,7 @@ def test_the_report_begins_with_what_is_known_of_the_labels(scene, tmp_path):
     text = [part for part in seen.text if part.strip()]
     start = text.index("Weak: look at each cluster.")
     assert text[start + 1] == (
-        "8 images: 1 labelled by you, 4 by the name of their cluster, not looked at, 3 without a label."
+        "8 images: 1 labelled by you, 4 by the name of their cluster, not looked at one by one, 3 without a label."
     )
     assert text[start + 2] == "No audit covers any of these labels."
     assert start < text.index("Images")
