@@ -1,13 +1,16 @@
-// `npm ci && npm run build` in this folder writes gallery/gallery.js and map/map.js, each one self-contained module,
-// and licenses.txt with the notices of everything that is inside them. The first line of a bundle names its sources.
+// `npm ci && npm run build` in this folder writes <name>/<name>.js for each bundle in bundles.json, each one
+// self-contained module, and licenses.txt with the notices of everything that is inside them. The first line of a bundle
+// names its sources.
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { build } from "esbuild";
 
+const bundles = JSON.parse(readFileSync("bundles.json", "utf8")); // each with the folders whose sources it holds
+
 function digest(name) {
   const hash = createHash("sha256");
-  for (const folder of ["shared", `${name}/src`]) {
-    for (const file of readdirSync(folder).filter((f) => f.endsWith(".js")).sort()) {
+  for (const folder of ["shared", ...bundles[name].map((part) => `${part}/src`)]) {
+    for (const file of readdirSync(folder).filter((f) => /\.(js|tsx?)$/.test(f) && !f.includes(".test.")).sort()) {
       hash.update(`${folder}/${file}\n`).update(readFileSync(`${folder}/${file}`));
     }
   }
@@ -16,9 +19,9 @@ function digest(name) {
 
 // regl-scatterplot is published with these inside its own bundle.
 const inside = new Set(["camera-2d-simple", "dom-2d-camera", "earcut", "gl-matrix", "regl-line", "@flekschas/utils"]);
-for (const name of ["gallery", "map", "name_field"]) {
+for (const name of Object.keys(bundles)) {
   const result = await build({
-    entryPoints: [`${name}/src/index.js`],
+    entryPoints: [["tsx", "ts", "js"].map((suffix) => `${name}/src/index.${suffix}`).find((path) => existsSync(path))],
     outfile: `${name}/${name}.js`,
     bundle: true,
     format: "esm",
@@ -57,4 +60,4 @@ const packages = [...inside].sort().map((name) => {
   return `${name} ${version} (${license})\n\n${file ? readFileSync(file, "utf8").trim() : "The package names its licence and carries no text of it."}\n`;
 });
 const notices = [...packages, ...embedded];
-writeFileSync("licenses.txt", `Third-party code inside map/map.js and gallery/gallery.js\n\n${notices.join(`\n${"-".repeat(80)}\n\n`)}`);
+writeFileSync("licenses.txt", `Third-party code inside the bundles of this folder\n\n${notices.join(`\n${"-".repeat(80)}\n\n`)}`);
