@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -22,3 +24,10 @@ def app(workspace, monkeypatch):
     yield AppTest.from_file(str(APP), default_timeout=60)
     st.cache_resource.clear()
     st.cache_data.clear()
+
+
+def facts(app) -> dict[str, str]:
+    """The figures that stand in lines on the page, each by its word."""
+    shown = " ".join(found.proto.body for found in app.main.get("html"))
+    pairs = re.findall(r'<span title="[^"]*"><b>(.*?)</b> (.*?)</span>', shown)
+    return {unescape(word): unescape(value) for value, word in pairs}

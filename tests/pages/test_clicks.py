@@ -179,6 +179,7 @@ def test_a_sample_is_taken_although_a_message_arrives(clustered, app, message):
 )
 def test_a_job_is_started_once_although_a_message_arrives(clustered, app, message, held, path, label, task):
     workspace = clustered[0]
+    app.session_state["cluster_more"] = "count"
     opened(app, path)
     message()
     find(app, label).click().run()
