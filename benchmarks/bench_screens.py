@@ -358,6 +358,8 @@ class Screens:
         undone: list[Cost] = []
         for number in range(max(2, self.repeats // 5)):
             self.visit("Export")
+            self.page.locator(".tile").filter(has_text="Class folders").click()
+            settled(self.page)
             self.page.get_by_text("Include unlabelled").click()
             settled(self.page)
             self.page.get_by_label("Into this folder (new or empty)").fill(str(folder / f"export-{number}"))

@@ -33,7 +33,8 @@ function draw(state, tile, item, data) {
   const now = JSON.stringify([item, current, data.ratio]);
   if (tile.seen === now) return;
   tile.seen = now;
-  tile.picture.hidden = !item.picture;
+  tile.root.classList.toggle("plain", !item.picture);
+  tile.picture.style.display = item.picture ? "" : "none";
   tile.picture.style.aspectRatio = String(data.ratio);
   if (item.picture && tile.image.getAttribute("src") !== item.picture) {
     tile.image.classList.remove("here");

@@ -18,6 +18,7 @@ from pages.embed.absent import absent_panel, forget, remember, remembered, why_n
 from pages.embed.cards import Picked, cards, choose_card, images_of
 from pages.embed.preview import preview
 from pages.shared import forms
+from pages.shared.action_bar import action_bar
 from pages.shared.actions import pressed
 from pages.shared.frame import first_do, heading, next_step
 from pages.shared.job_view import job_view
@@ -35,13 +36,6 @@ class Asked:
 
 
 _WORDS = {"complete": "complete", "partial": "partly embedded", "stale": "out of date"}
-
-
-_BAR = """<style>
-div:has(> .st-key-embed_bar) { position: sticky; bottom: 0; z-index: 20; }
-.st-key-embed_bar { padding: 10px 2px; background: light-dark(#FBFBFA, #131417);
-  border-top: 1px solid light-dark(#E0E1E3, #2C2F35); }
-</style>"""
 
 
 def _in_use(now: Current) -> str:
@@ -66,8 +60,7 @@ def _bar(now: Current, picked: Picked | None, job: jobs.JobStatus | None, *, qui
 
     `quiet` says that another button of the page is the one to press.
     """
-    st.html(_BAR)
-    with st.container(key="embed_bar"):
+    with action_bar("embed"):
         if job is not None and job.active:
             job_view(job)
             return None

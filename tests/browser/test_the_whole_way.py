@@ -65,7 +65,7 @@ def walk(page, folder, label):
     press(page, "Name it")
     page.get_by_text(re.compile("^1 of .* clusters? named")).wait_for(timeout=120_000)
     page.get_by_role("link", name="Export").click()
-    link = page.get_by_role("link", name="CSV")
+    link = page.get_by_role("link", name="Download CSV")
     with page.expect_download(timeout=120_000) as download:  # while the page is still being drawn
         link.click(timeout=120_000)
     with Path(download.value.path()).open(newline="", encoding="utf-8") as file:
