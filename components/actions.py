@@ -51,6 +51,16 @@ class Action:
         Whether these ids were selected all at once (Ctrl+A) and not one by one.
     labels : tuple of str
         ``arrange``: the labels of the number keys in their new order.
+    part : str
+        Pane of the workbench that it comes from; empty elsewhere.
+    text : str
+        What was typed or chosen: a name, a filter, a colouring.
+    value : int or None
+        A number that belongs to it: a cluster, how many parts.
+    values : tuple of int
+        Several of them.
+    also : bool
+        It changes what the person labelled one by one too, although it is on a group.
     """
 
     action: str
@@ -60,6 +70,11 @@ class Action:
     ids: NDArray[np.int32] | None = field(default=None, compare=False, repr=False)
     together: bool = False
     labels: tuple[str, ...] = ()
+    part: str = ""
+    text: str = ""
+    value: int | None = None
+    values: tuple[int, ...] = ()
+    also: bool = False
 
 
 def take(inbox: list[Action]) -> tuple[Action, ...]:
@@ -99,14 +114,33 @@ def fresh_actions(memory: dict[str, Any], payload: object) -> list[tuple[Action,
             continue
         time = item.get("t")
         if isinstance(time, (int, float)) and time > memory.get("acted", 0.0):
-            key = str(item.get("key", ""))
-            found.append((time, Action(item["action"], key, _whole(item, "id"), _whole(item, "position")), item))
+            found.append((time, _read(item), item))
     found.sort(key=lambda entry: entry[0])
     if found:
         memory["acted"] = found[-1][0]
     return [(action, item) for _time, action, item in found]
 
 
+def _read(item: Mapping[str, Any]) -> Action:
+    value, values, text = item.get("value"), item.get("values"), item.get("text")
+    several = values if isinstance(values, Sequence) and not isinstance(values, str) else ()
+    return Action(
+        item["action"],
+        key=str(item.get("key", "")),
+        id=_whole(item, "id"),
+        position=_whole(item, "position"),
+        part=str(item.get("part", "")),
+        text=text if isinstance(text, str) else "",
+        value=value if _is_int(value) else None,
+        values=tuple(each for each in several if _is_int(each)),
+        also=item.get("also") is True,
+    )
+
+
+def _is_int(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def _whole(payload: Mapping[str, Any], name: str) -> int | None:
     value = payload.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    return value if isinstance(value, int) and _is_int(value) and value >= 0 else None

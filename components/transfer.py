@@ -45,9 +45,16 @@ def component(name: str) -> Callable[..., Mapping[str, Any]]:
     return st.components.v2.component(
         f"kindred_{name}",
         html=f'<div class="k-{name}"></div>',
-        css=asset("shared/theme.css") + asset(f"{name}/{name}.css"),
+        css=asset("shared/theme.css") + "".join(asset(f"{part}/{part}.css") for part in _parts(name)),
         js=asset("shared/shim.js").replace("PART", name),
     )
+
+
+@cache
+def _parts(name: str) -> list[str]:
+    """Return the components whose code and style a component holds, its own last."""
+    parts: list[str] = json.loads(asset("bundles.json"))[name]
+    return sorted(parts, key=name.__eq__)
 
 
 def named(*states: str) -> dict[str, Callable[[], None]]:
@@ -135,6 +142,16 @@ def version_of(array: NDArray[Any] | None, version: str) -> str:
     if version:
         return f"given:{version}"
     return hashlib.blake2b(np.ascontiguousarray(array).tobytes(), digest_size=16).hexdigest()
+
+
+def is_published(channel: str, version: str) -> bool:
+    """Return whether a channel holds this version, so that its arrays need not be made.
+
+    Parameters
+    ----------
+    channel, version : str
+    """
+    return bool(st.session_state.get(f"_kindred_channel:{channel}", {}).get("version") == version)
 
 
 def publish(channel: str, version: str, arrays: Mapping[str, NDArray[Any]]) -> None:

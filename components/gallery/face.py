@@ -7,7 +7,7 @@ of the version it was made in and is carried over to newer data by id.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from types import MappingProxyType
 from typing import Any
@@ -25,7 +25,7 @@ DEFAULT_BUTTONS: Mapping[str, str] = MappingProxyType({"neighbours": "Neighbours
 _WINDOW = 600
 _VERSIONS = 3
 _MOST_ACTIONS = 100
-_STATES = ("selection", "window", "order", "viewing", "seen", "event")
+STATES = ("selection", "window", "order", "viewing", "seen", "event")
 SHAPES = ("tick", "group", "guess", "close")
 
 
@@ -76,7 +76,31 @@ def gallery_viewing(key: str) -> int | None:
     return viewing if isinstance(viewing, int) else None
 
 
-def select_in_gallery(key: str, ids: NDArray[np.integer[Any]] | Sequence[int]) -> None:
+def gallery_seen(key: str, version: str) -> bool:
+    """Return whether every image of a version was on the screen, before the gallery is drawn in this run.
+
+    Parameters
+    ----------
+    key : str
+        The gallery's key.
+    version : str
+    """
+    seen = _state(key).get("seen")
+    return isinstance(seen, Mapping) and seen.get("v") == version
+
+
+def gallery_acted(key: str) -> float:
+    """Return the time of the last action that was handed out, as the browser gave it.
+
+    Parameters
+    ----------
+    key : str
+        The gallery's key.
+    """
+    return float(_memory(key).get("acted", 0.0))
+
+
+def select_in_gallery(key: str, ids: NDArray[np.integer[Any]] | Sequence[int], *, together: bool = False) -> None:
     """Replace the selection of a gallery from Python; takes effect at the gallery's next drawing.
 
     Parameters
@@ -85,10 +109,13 @@ def select_in_gallery(key: str, ids: NDArray[np.integer[Any]] | Sequence[int]) -
         The gallery's key.
     ids : sequence of int
         Ids to select; those the gallery does not show are ignored.
+    together : bool
+        They were chosen all at once, as by a lasso, and not one by one.
     """
     memory = _memory(key)
     memory["nonce"] += 1
     memory["command"] = np.asarray(ids, dtype=np.int64)
+    memory["command_together"] = together
     memory["payload"] = None
 
 
@@ -103,41 +130,12 @@ def clear_gallery(key: str) -> None:
     select_in_gallery(key, [])
 
 
-def gallery(
-    key: str,
-    ids: NDArray[np.integer[Any]],
-    *,
-    version: str,
-    captions: Callable[[NDArray[np.int64]], Sequence[str]] | None = None,
-    badges: NDArray[np.integer[Any]] | None = None,
-    badges_version: str = "",
-    badge_names: Sequence[str] = (),
-    badge_colors: Sequence[int] | None = None,
-    marks: NDArray[np.integer[Any]] | None = None,
-    mark_names: Sequence[tuple[str, str]] = (),
-    view: str = "",
-    stale: bool = False,
-    chips: Sequence[str] = (),
-    hints: Mapping[str, str] = MappingProxyType({}),
-    want_seen: bool = False,
-    on_actions: Callable[[tuple[Action, ...]], None] | None = None,
-    reasons: Mapping[int, str] | None = None,
-    orders: Mapping[str, str] | None = None,
-    order: str = "",
-    neighbours: Mapping[int, Sequence[int]] | None = None,
-    keys: Mapping[str, str] = DEFAULT_KEYS,
-    buttons: Mapping[str, str] = DEFAULT_BUTTONS,
-    height: int = 620,
-    label: str = "Images",
-    empty: str = "No images here.",
-    empty_hint: str = "",
-) -> GallerySelection:
-    """Show thumbnails in a virtual grid and return what is selected.
+@dataclass(frozen=True, kw_only=True)
+class GalleryPane:
+    """What a gallery shows.
 
-    Parameters
+    Attributes
     ----------
-    key : str
-        Unique key; the selection, scroll place and focus are remembered under it.
     ids : ndarray of int, shape (n,)
         Catalog ids in display order, each at most once, 0..2**31 - 1; n may be 0 or millions.
     version : str
@@ -169,9 +167,6 @@ def gallery(
         Other keys that work now, and what they do; shown below the grid.
     want_seen : bool
         Report whether every image was on the screen (`GallerySelection.all_seen`).
-    on_actions : callable or None
-        Carries out the actions before the page runs. Without it, and where a run began otherwise, they are left in
-        `GallerySelection.actions`.
     reasons : mapping of int to str or None
         Why an image could not be read, by id; shown on its placeholder.
     orders : mapping of str to str or None
@@ -185,11 +180,80 @@ def gallery(
     buttons : mapping of str to str
         Actions offered on each image (full screen view), and their titles.
     height : int
-        Height of the grid in px, without the tool bar.
+        Height of the grid in px, without the tool bar; the workbench gives it what there is.
     label : str
         What the images are, for the count and for screen readers.
+    heading : str
+        What is looked at, above the grid; empty for nothing.
+    back : str
+        Title of the way back to everything (action ``show_all``); empty where everything is shown.
+    filters : mapping of str to str or None
+        Choices of a filter (value to title; action ``filter`` with the value in `Action.text`).
+    filter : str
+        The choice of `filters` that holds now.
     empty, empty_hint : str
         What is shown when there are no ids, and the next step.
+
+    Raises
+    ------
+    ValueError
+        If `badges` has another length than `ids`.
+    """
+
+    ids: NDArray[np.integer[Any]]
+    version: str
+    captions: Callable[[NDArray[np.int64]], Sequence[str]] | None = None
+    badges: NDArray[np.integer[Any]] | None = None
+    badges_version: str = ""
+    badge_names: Sequence[str] = ()
+    badge_colors: Sequence[int] | None = None
+    marks: NDArray[np.integer[Any]] | None = None
+    mark_names: Sequence[tuple[str, str]] = ()
+    view: str = ""
+    stale: bool = False
+    chips: Sequence[str] = ()
+    hints: Mapping[str, str] = field(default_factory=dict)
+    want_seen: bool = False
+    reasons: Mapping[int, str] | None = None
+    orders: Mapping[str, str] | None = None
+    order: str = ""
+    neighbours: Mapping[int, Sequence[int]] | None = None
+    keys: Mapping[str, str] = field(default_factory=lambda: DEFAULT_KEYS)
+    buttons: Mapping[str, str] = field(default_factory=lambda: DEFAULT_BUTTONS)
+    height: int = 620
+    label: str = "Images"
+    heading: str = ""
+    back: str = ""
+    filters: Mapping[str, str] | None = None
+    filter: str = ""
+    empty: str = "No images here."
+    empty_hint: str = ""
+
+    def __post_init__(self) -> None:
+        if self.badges is not None and len(self.badges) != len(self.ids):
+            raise ValueError(f"badges has {len(self.badges)} entries, ids has {len(self.ids)}")
+
+
+def gallery(
+    key: str,
+    ids: NDArray[np.integer[Any]],
+    *,
+    on_actions: Callable[[tuple[Action, ...]], None] | None = None,
+    **options: Any,  # noqa: ANN401 - the fields of GalleryPane
+) -> GallerySelection:
+    """Show thumbnails in a virtual grid and return what is selected.
+
+    Parameters
+    ----------
+    key : str
+        Unique key; the selection, scroll place and focus are remembered under it.
+    ids : ndarray of int, shape (n,)
+        As in `GalleryPane`.
+    on_actions : callable or None
+        Carries out the actions before the page runs. Without it, and where a run began otherwise, they are left in
+        `GallerySelection.actions`.
+    **options
+        The other fields of `GalleryPane`; `version` is one.
 
     Returns
     -------
@@ -201,63 +265,109 @@ def gallery(
     ValueError
         If `badges` has another length than `ids`, or an id does not fit.
     """
-    if badges is not None and len(badges) != len(ids):
-        raise ValueError(f"badges has {len(badges)} entries, ids has {len(ids)}")
-    memory = _memory(key)
-    order_ids = _remember(memory, version, ids)
-    badges_version = transfer.version_of(badges, badges_version)
-    state = _state(key)
-    _actions(memory, version, order_ids, state.get("event"))
-    data = {
-        "key": key,
-        "version": version,
-        "n": int(order_ids.size),
-        "captions": _captions(captions, _window(state, version, order_ids.size)),
-        "wantCaptions": captions is not None,
-        "badges": badges_version or None,
-        "badgeNames": list(badge_names),
-        "palette": list(palette.CATEGORIES),
-        "reasons": {str(image): reason for image, reason in (reasons or {}).items()},
-        "badgeColors": None if badge_colors is None else list(badge_colors),
-        "markNames": [list(pair) for pair in mark_names],
-        "view": view,
-        "stale": stale,
-        "chips": list(chips),
-        "hints": [list(pair) for pair in hints.items()],
-        "wantSeen": want_seen,
-        "orders": [list(pair) for pair in (orders or {}).items()],
-        "order": order,
-        "neighbours": {str(image): [int(i) for i in near] for image, near in (neighbours or {}).items()},
-        "wantNeighbours": neighbours is not None,
-        "keys": dict(keys),
-        "buttons": [list(pair) for pair in buttons.items()],
-        "height": int(height),
-        "label": label,
-        "empty": empty,
-        "emptyHint": empty_hint,
-        "command": _command(memory, version, order_ids),
-        "acted": memory.get("acted", 0.0),
-    }
+    pane = GalleryPane(ids=ids, **options)
+    data = gallery_message(key, pane)
     with st.container(gap=None):
         transfer.send_code("gallery", key)
-        transfer.publish(f"{key}:ids", version, {"ids": order_ids})
-        codes = np.empty(0, dtype=np.uint16) if badges is None else badges.astype(np.uint16)
-        shapes = np.zeros(len(codes), dtype=np.uint8) if marks is None else marks.astype(np.uint8)
-        transfer.publish(f"{key}:badges", badges_version, {"codes": codes, "marks": shapes})
-        said = transfer.named(*_STATES)
+        publish_gallery(key, pane)
+        said = transfer.named(*STATES)
         if on_actions is not None:
-            said["on_event_change"] = partial(_carry_out, key, version, order_ids, on_actions)
+            said["on_event_change"] = partial(carry_out, key, pane.version, on_actions)
         result = _component()(key=key, data=data, **said)
-    _actions(memory, version, order_ids, result.get("event"))
-    return _resolve(memory, version, order_ids, result, order)
+    return gallery_result(key, pane, result)
 
 
-def _carry_out(
-    key: str, version: str, ids: NDArray[np.int32], on_actions: Callable[[tuple[Action, ...]], None]
-) -> None:
-    """Hand the actions that have just come to the page's function; runs before the page, which nothing can end."""
+def gallery_message(key: str, pane: GalleryPane) -> dict[str, Any]:
+    """Return what the browser is told of a gallery; what it said before is read first.
+
+    Parameters
+    ----------
+    key : str
+    pane : GalleryPane
+    """
     memory = _memory(key)
-    _actions(memory, version, ids, _state(key).get("event"))
+    ids = _remember(memory, pane.version, pane.ids)
+    state = _state(key)
+    _actions(memory, pane.version, ids, state.get("event"))
+    return {
+        "key": key,
+        "version": pane.version,
+        "n": int(ids.size),
+        "captions": _captions(pane.captions, _window(state, pane.version, ids.size)),
+        "wantCaptions": pane.captions is not None,
+        "badges": transfer.version_of(pane.badges, pane.badges_version) or None,
+        "badgeNames": list(pane.badge_names),
+        "palette": list(palette.CATEGORIES),
+        "reasons": {str(image): reason for image, reason in (pane.reasons or {}).items()},
+        "badgeColors": None if pane.badge_colors is None else list(pane.badge_colors),
+        "markNames": [list(pair) for pair in pane.mark_names],
+        "view": pane.view,
+        "stale": pane.stale,
+        "chips": list(pane.chips),
+        "hints": [list(pair) for pair in pane.hints.items()],
+        "wantSeen": pane.want_seen,
+        "orders": [list(pair) for pair in (pane.orders or {}).items()],
+        "order": pane.order,
+        "neighbours": {str(image): [int(i) for i in near] for image, near in (pane.neighbours or {}).items()},
+        "wantNeighbours": pane.neighbours is not None,
+        "keys": dict(pane.keys),
+        "buttons": [list(pair) for pair in pane.buttons.items()],
+        "height": int(pane.height),
+        "label": pane.label,
+        "heading": pane.heading,
+        "back": pane.back,
+        "filters": [list(pair) for pair in (pane.filters or {}).items()],
+        "filter": pane.filter,
+        "empty": pane.empty,
+        "emptyHint": pane.empty_hint,
+        "command": _command(memory, pane.version, ids),
+        "acted": memory.get("acted", 0.0),
+    }
+
+
+def publish_gallery(key: str, pane: GalleryPane) -> None:
+    """Send ids, badges and marks of a gallery where they are new.
+
+    Parameters
+    ----------
+    key : str
+    pane : GalleryPane
+    """
+    transfer.publish(f"{key}:ids", pane.version, {"ids": _memory(key)["seen"][pane.version]})
+    codes = np.empty(0, dtype=np.uint16) if pane.badges is None else pane.badges.astype(np.uint16)
+    shapes = np.zeros(len(codes), dtype=np.uint8) if pane.marks is None else pane.marks.astype(np.uint8)
+    version = transfer.version_of(pane.badges, pane.badges_version)
+    transfer.publish(f"{key}:badges", version, {"codes": codes, "marks": shapes})
+
+
+def gallery_result(key: str, pane: GalleryPane, result: Mapping[str, Any]) -> GallerySelection:
+    """Return what a gallery reports.
+
+    Parameters
+    ----------
+    key : str
+    pane : GalleryPane
+    result : mapping
+        What the component gave.
+    """
+    memory = _memory(key)
+    ids = memory["seen"][pane.version]
+    _actions(memory, pane.version, ids, result.get("event"))
+    return _resolve(memory, pane.version, ids, result, pane.order)
+
+
+def carry_out(key: str, version: str, on_actions: Callable[[tuple[Action, ...]], None]) -> None:
+    """Hand the actions that have just come to the page's function; runs before the page, which nothing can end.
+
+    Parameters
+    ----------
+    key : str
+    version : str
+        The version that the gallery was drawn with.
+    on_actions : callable
+    """
+    memory = _memory(key)
+    _actions(memory, version, memory["seen"][version], _state(key).get("event"))
     actions = take(memory["inbox"])
     if actions:
         on_actions(actions)
@@ -302,7 +412,7 @@ def _command(memory: dict[str, Any], version: str, ids: NDArray[np.int32]) -> di
     if memory.get("command_for") != (memory["nonce"], version):
         memory["command_mask"] = np.isin(ids, wanted)
         memory["command_for"] = (memory["nonce"], version)
-    return {"nonce": memory["nonce"], **encode(memory["command_mask"])}
+    return {"nonce": memory["nonce"], "g": memory["command_together"], **encode(memory["command_mask"])}
 
 
 def _actions(memory: dict[str, Any], version: str, ids: NDArray[np.int32], event: object) -> None:

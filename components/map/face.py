@@ -7,6 +7,7 @@ bytes or one bit per point and never the geometry.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import Any
 
@@ -18,10 +19,10 @@ from components import transfer
 from components.actions import DEFAULT_KEYS, Action, fresh_actions, take
 from components.map.colors import Coloring, encode_colors
 from components.map.events import LegendEntry, MapEvent
-from components.map.polygon import read_regions, select
+from components.map.polygon import Region, read_regions, select
 from engine.core import palette
 
-_STATES = ("regions", "pinned", "webgl", "event")
+STATES = ("regions", "pinned", "webgl")
 
 
 @cache
@@ -92,33 +93,12 @@ def draw_on_map(key: str, version: str, regions: Sequence[Mapping[str, Any]]) ->
     memory["payload"] = {"v": version, "c": memory["nonce"], "t": 0, "regions": list(regions)}
 
 
-def scatter_map(
-    key: str,
-    xy: NDArray[np.floating[Any]],
-    *,
-    version: str,
-    ids: NDArray[np.integer[Any]] | None = None,
-    colors: NDArray[Any] | None = None,
-    colors_version: str = "",
-    legend: Sequence[LegendEntry] = (),
-    color_label: str = "",
-    highlight: NDArray[np.bool_] | None = None,
-    highlight_version: str = "",
-    tool: str = "lasso",
-    keys: Mapping[str, str] = DEFAULT_KEYS,
-    on_actions: Callable[[tuple[Action, ...], NDArray[np.bool_] | None], None] | None = None,
-    thumbnails: bool = True,
-    height: int = 560,
-    label: str = "Map of the images",
-    empty: str = "There is no map yet.",
-    empty_hint: str = "",
-) -> MapEvent:
-    """Show points on a WebGL map and return what was drawn, clicked and pinned.
+@dataclass(frozen=True, kw_only=True)
+class MapPane:
+    """What a map shows.
 
-    Parameters
+    Attributes
     ----------
-    key : str
-        Unique key; the view, the tool and the regions are remembered under it.
     xy : ndarray of float, shape (n, 2)
         Coordinates; sent as float32 when `version` changes. A point that is not finite is not shown.
     version : str
@@ -134,6 +114,12 @@ def scatter_map(
         One per code, in code order. Empty shows no legend for categories.
     color_label : str
         What the colour means ("cluster", "confidence"), above the legend.
+    colorings : mapping of str to str or None
+        Other things to colour by (value to title; action ``color`` with the value in `Action.text`).
+    names : bool
+        Write the names of the categories on the map.
+    note : str
+        What should be known of the map, such as that a better one is being made.
     highlight : ndarray of bool, shape (n,), or None
         The others turn grey at 15% opacity, and the legend counts "47 / 412". None highlights the drawn regions.
     highlight_version : str
@@ -142,17 +128,68 @@ def scatter_map(
         ``pan``, ``lasso`` or ``box`` at first drawing.
     keys : mapping of str to str
         Keys that become actions (`MapEvent.activated`), and the action they name.
-    on_actions : callable or None
-        Carries out the actions before the page runs; it is given them and the mask of the drawn regions. Without it,
-        and where a run began otherwise, they are left in the event.
     thumbnails : bool
         Whether pictures appear on hover and at density peaks.
     height : int
-        Height of the drawing area in px.
+        Height of the drawing area in px; the workbench gives it what there is.
     label : str
         What the map shows, for screen readers.
     empty, empty_hint : str
         What is shown when there are no points, and the next step.
+
+    Raises
+    ------
+    ValueError
+        If the arrays do not have the same length.
+    """
+
+    xy: NDArray[np.floating[Any]]
+    version: str
+    ids: NDArray[np.integer[Any]] | None = None
+    colors: NDArray[Any] | None = None
+    colors_version: str = ""
+    legend: Sequence[LegendEntry] = ()
+    color_label: str = ""
+    colorings: Mapping[str, str] | None = None
+    names: bool = False
+    note: str = ""
+    highlight: NDArray[np.bool_] | None = None
+    highlight_version: str = ""
+    tool: str = "lasso"
+    keys: Mapping[str, str] = field(default_factory=lambda: DEFAULT_KEYS)
+    thumbnails: bool = True
+    height: int = 560
+    label: str = "Map of the images"
+    empty: str = "There is no map yet."
+    empty_hint: str = ""
+
+    def __post_init__(self) -> None:
+        n = len(self.xy)
+        for name, array in (("ids", self.ids), ("colors", self.colors), ("highlight", self.highlight)):
+            if array is not None and len(array) != n:
+                raise ValueError(f"{name} has {len(array)} rows, xy has {n}")
+
+
+def scatter_map(
+    key: str,
+    xy: NDArray[np.floating[Any]],
+    *,
+    on_actions: Callable[[tuple[Action, ...], NDArray[np.bool_] | None], None] | None = None,
+    **options: Any,  # noqa: ANN401 - the fields of MapPane
+) -> MapEvent:
+    """Show points on a WebGL map and return what was drawn, clicked and pinned.
+
+    Parameters
+    ----------
+    key : str
+        Unique key; the view, the tool and the regions are remembered under it.
+    xy : ndarray of float, shape (n, 2)
+        As in `MapPane`.
+    on_actions : callable or None
+        Carries out the actions before the page runs; it is given them and the mask of the drawn regions. Without it,
+        and where a run began otherwise, they are left in the event.
+    **options
+        The other fields of `MapPane`; `version` is one.
 
     Returns
     -------
@@ -164,75 +201,179 @@ def scatter_map(
     ValueError
         If the arrays do not have the same length.
     """
-    n = len(xy)
-    for name, array in (("ids", ids), ("colors", colors), ("highlight", highlight)):
-        if array is not None and len(array) != n:
-            raise ValueError(f"{name} has {len(array)} rows, xy has {n}")
-    memory = map_memory(key)
-    if memory.get("version") != version:
-        points = np.ascontiguousarray(xy, dtype=np.float32).reshape(-1, 2)
-        memory.update(version=version, points=points, mask=None, made=None, pinned_at=None)
-    colors_version = transfer.version_of(colors, colors_version)
-    coloring = None if colors is None else _coloring(memory, colors, colors_version)
+    pane = MapPane(xy=xy, **options)
+    memory = _adopt(key, pane)
     if memory.get("webgl") is False:
-        from components.map.fallback import plotly_map
-
-        resolve_regions(memory, None)
-        return plotly_map(
-            key,
-            memory,
-            ids=ids,
-            coloring=coloring,
-            legend=legend,
-            label=color_label,
-            highlight=highlight,
-            height=height,
-        )
+        return without_webgl(key, pane)
     said = st.session_state.get(key)
     state = said if isinstance(said, Mapping) else {}
     _actions(memory, state.get("event"))
-    drawn = resolve_regions(memory, state.get("regions"))
-    if highlight is None and drawn is not None:
-        highlight, highlight_version = drawn, f"regions:{memory['made']}"
-    highlight_version = transfer.version_of(highlight, highlight_version)
-    data: dict[str, Any] = {
-        "key": key,
-        "version": version,
-        "n": n,
-        "colors": colors_version or None,
-        "range": None if coloring is None or coloring.low is None else [coloring.low, coloring.high],
-        "colorLabel": color_label,
-        "legend": [[e.name, e.color or palette.category_color(c), e.noise] for c, e in enumerate(legend)],
-        "palette": list(palette.CATEGORIES),
-        "noise": palette.NOISE,
-        "ramp": list(palette.RAMP),
-        "highlight": highlight_version or None,
-        "tool": tool,
-        "keys": dict(keys),
-        "thumbnails": bool(thumbnails and ids is not None),
-        "height": int(height),
-        "label": label,
-        "empty": empty,
-        "emptyHint": empty_hint,
-        "command": memory.get("command"),
-        "acted": memory.get("acted", 0.0),
-    }
+    drawn_on_map(key, pane, state)
+    data = map_message(key, pane) | {"acted": memory.get("acted", 0.0)}
     with st.container(gap=None):
         transfer.send_code("map", key)
-        transfer.publish(f"{key}:geometry", version, _geometry(memory["points"], ids))
-        codes = np.empty(0, dtype=np.uint16) if coloring is None else coloring.codes
-        transfer.publish(f"{key}:colors", colors_version, {"codes": codes})
-        lit = np.empty(0, dtype=bool) if highlight is None else np.asarray(highlight, dtype=bool)
-        transfer.publish(f"{key}:highlight", highlight_version, {"bits": np.packbits(lit, bitorder="little")})
-        callbacks = transfer.named(*_STATES)
+        publish_map(key, pane)
+        callbacks = transfer.named(*STATES, "event")
         if on_actions is not None:
             callbacks["on_event_change"] = partial(_carry_out, key, on_actions)
         result = _component()(key=key, data=data, **callbacks)
+    _actions(memory, result.get("event"))
+    return map_result(key, pane, result)
+
+
+def has_webgl(key: str) -> bool:
+    """Return whether the browser can draw the map, as far as it has said.
+
+    Parameters
+    ----------
+    key : str
+        The map's key.
+    """
+    return map_memory(key).get("webgl") is not False
+
+
+def without_webgl(key: str, pane: MapPane) -> MapEvent:
+    """Draw the simpler chart that stands in where the browser has no WebGL.
+
+    Parameters
+    ----------
+    key : str
+        The map's key.
+    pane : MapPane
+    """
+    from components.map.fallback import plotly_map
+
+    memory = _adopt(key, pane)
+    version = transfer.version_of(pane.colors, pane.colors_version)
+    coloring = None if pane.colors is None else _coloring(memory, pane.colors, version)
+    resolve_regions(memory, None)
+    return plotly_map(
+        key,
+        memory,
+        ids=pane.ids,
+        coloring=coloring,
+        legend=pane.legend,
+        label=pane.color_label,
+        highlight=pane.highlight,
+        height=pane.height,
+    )
+
+
+def drawn_on_map(key: str, pane: MapPane, state: Mapping[str, Any]) -> NDArray[np.bool_] | None:
+    """Return the points in the regions that are drawn now, None while nothing is; before the map is drawn in this run.
+
+    Parameters
+    ----------
+    key : str
+        The map's key.
+    pane : MapPane
+    state : mapping
+        What the browser last said.
+    """
+    return resolve_regions(_adopt(key, pane), state.get("regions"))
+
+
+def drawn_regions(key: str) -> tuple[Region, ...]:
+    """Return the shapes that are drawn now, in order.
+
+    Parameters
+    ----------
+    key : str
+        The map's key.
+    """
+    memory = map_memory(key)
+    return tuple(memory["regions"]) if memory.get("mask") is not None else ()
+
+
+def map_message(key: str, pane: MapPane) -> dict[str, Any]:
+    """Return what the browser is told of a map.
+
+    Parameters
+    ----------
+    key : str
+        The map's key.
+    pane : MapPane
+    """
+    memory = _adopt(key, pane)
+    version = transfer.version_of(pane.colors, pane.colors_version)
+    coloring = None if pane.colors is None else _coloring(memory, pane.colors, version)
+    return {
+        "key": key,
+        "version": pane.version,
+        "n": len(pane.xy),
+        "colors": version or None,
+        "range": None if coloring is None or coloring.low is None else [coloring.low, coloring.high],
+        "colorLabel": pane.color_label,
+        "colorings": [list(pair) for pair in (pane.colorings or {}).items()],
+        "names": pane.names,
+        "note": pane.note,
+        "legend": [[e.name, e.color or palette.category_color(c), e.noise] for c, e in enumerate(pane.legend)],
+        "palette": list(palette.CATEGORIES),
+        "noise": palette.NOISE,
+        "ramp": list(palette.RAMP),
+        "highlight": _highlight(memory, pane)[1] or None,
+        "tool": pane.tool,
+        "keys": dict(pane.keys),
+        "thumbnails": bool(pane.thumbnails and pane.ids is not None),
+        "height": int(pane.height),
+        "label": pane.label,
+        "empty": pane.empty,
+        "emptyHint": pane.empty_hint,
+        "command": memory.get("command"),
+    }
+
+
+def publish_map(key: str, pane: MapPane) -> None:
+    """Send coordinates, colours and highlight of a map where they are new.
+
+    Parameters
+    ----------
+    key : str
+        The map's key.
+    pane : MapPane
+    """
+    memory = _adopt(key, pane)
+    transfer.publish(f"{key}:geometry", pane.version, _geometry(memory["points"], pane.ids))
+    version = transfer.version_of(pane.colors, pane.colors_version)
+    codes = np.empty(0, dtype=np.uint16) if pane.colors is None else _coloring(memory, pane.colors, version).codes
+    transfer.publish(f"{key}:colors", version, {"codes": codes})
+    highlight, version = _highlight(memory, pane)
+    lit = np.empty(0, dtype=bool) if highlight is None else np.asarray(highlight, dtype=bool)
+    transfer.publish(f"{key}:highlight", version, {"bits": np.packbits(lit, bitorder="little")})
+
+
+def map_result(key: str, pane: MapPane, result: Mapping[str, Any]) -> MapEvent:
+    """Return what a map reports; draws the page anew where the browser has just said that it has no WebGL.
+
+    Parameters
+    ----------
+    key : str
+        The map's key.
+    pane : MapPane
+    result : mapping
+        What the component gave.
+    """
+    memory = _adopt(key, pane)
     if result.get("webgl") is False:
         memory["webgl"] = False
         st.rerun()
-    _actions(memory, result.get("event"))
-    return _event(memory, result, n)
+    return _event(memory, result, len(pane.xy))
+
+
+def _adopt(key: str, pane: MapPane) -> dict[str, Any]:
+    """Return the map's memory, with the coordinates of the pane."""
+    memory = map_memory(key)
+    if memory.get("version") != pane.version:
+        points = np.ascontiguousarray(pane.xy, dtype=np.float32).reshape(-1, 2)
+        memory.update(version=pane.version, points=points, mask=None, made=None, pinned_at=None)
+    return memory
+
+
+def _highlight(memory: dict[str, Any], pane: MapPane) -> tuple[NDArray[np.bool_] | None, str]:
+    """Return what is highlighted and the name of it: by default the drawn regions."""
+    if pane.highlight is None and memory.get("mask") is not None:
+        return memory["mask"], f"regions:{memory['made']}"
+    return pane.highlight, transfer.version_of(pane.highlight, pane.highlight_version)
 
 
 def _carry_out(key: str, on_actions: Callable[[tuple[Action, ...], NDArray[np.bool_] | None], None]) -> None:

@@ -11,38 +11,34 @@ from numpy.typing import NDArray
 from components.map.events import LegendEntry
 from engine.images.tables import load_quality
 from pages.shared.board import Board
+from pages.shared.state import settle
+
+_BY = "color_by"
 
 
-def choose_colors(board: Board) -> str:
-    """Draw the choice and return its name."""
-    options = ["cluster", "label", "confidence"] + (["truth"] if any(board.rows.truth) else [])
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.segmented_control(
-            "Colour by",
-            options,
-            default="cluster",
-            required=True,
-            key="color_by",
-            persist_state="session",
-            label_visibility="collapsed",
-        )
-        if measured := _measured(board):
-            st.selectbox(
-                "Colour by what was measured",
-                list(measured),
-                index=None,
-                placeholder="a measure",
-                key="color_measure",
-                persist_state="session",
-                label_visibility="collapsed",
-                width=150,
-            )
-    return chosen_colors()
+def colorings(board: Board) -> dict[str, str]:
+    """Return what the map can be coloured by, with a title each."""
+    named = ["cluster", "label", "confidence", *(["truth"] if any(board.rows.truth) else [])]
+    return {name: name for name in [*named, *_measured(board)]}
 
 
-def chosen_colors() -> str:
-    """Return the name of the choice: a measure goes before the categories until it is taken away."""
-    return str(st.session_state.get("color_measure") or st.session_state.get("color_by") or "cluster")
+def color_by(name: str) -> None:
+    """Colour the map by this from the next run on, and keep it in the address."""
+    settle(lambda: _keep(name))
+
+
+def _keep(name: str) -> None:
+    st.session_state[_BY] = name
+    if name == "cluster":
+        st.query_params.pop("color", None)
+    else:
+        st.query_params["color"] = name
+
+
+def chosen_colors(board: Board) -> str:
+    """Return what the map is coloured by."""
+    name = str(st.session_state.get(_BY) or st.query_params.get("color", "") or "cluster")
+    return name if name in colorings(board) else "cluster"
 
 
 def _measured(board: Board) -> dict[str, NDArray[np.float32]]:

@@ -18,31 +18,31 @@ from pages.shared.tasks import newest, start_job
 from pages.shared.words import count
 
 
-def naming_panel(board: Board) -> None:
-    """Draw the panel where the encoder reads text."""
+@st.dialog("Suggest names")
+def naming_dialog(board: Board) -> None:
+    """Propose names for the clusters; only where the encoder reads text."""
     now = board.now
     if now.configuration is None or not now.configuration.reads_text:
         return
-    with st.expander("Suggest names", icon=":material/auto_awesome:"):
-        job = newest(now.workspace, "name-clusters", board.rows.dataset, run=str(board.run.folder))
-        if job_view(job):
-            return
-        words = st.text_area(
-            "Words to choose from", placeholder="one a line; empty: common nouns", height=100, key="vocabulary"
+    job = newest(now.workspace, "name-clusters", board.rows.dataset, run=str(board.run.folder))
+    if job_view(job):
+        return
+    words = st.text_area(
+        "Words to choose from", placeholder="one a line; empty: common nouns", height=100, key="vocabulary"
+    )
+    if pressed("Suggest"):
+        start_job(
+            now.workspace,
+            "name-clusters",
+            "Naming the clusters",
+            board.rows.dataset,
+            run=str(board.run.folder),
+            words=words,
         )
-        if pressed("Suggest"):
-            start_job(
-                now.workspace,
-                "name-clusters",
-                "Naming the clusters",
-                board.rows.dataset,
-                run=str(board.run.folder),
-                words=words,
-            )
-            st.rerun()
-        kept = board.run.folder / "names.json"
-        if kept.exists():
-            _proposals(board, now.configuration.encoder, read_json(kept))
+        st.rerun(scope="fragment")
+    kept = board.run.folder / "names.json"
+    if kept.exists():
+        _proposals(board, now.configuration.encoder, read_json(kept))
 
 
 def _proposals(board: Board, encoder: str, found: dict[str, Any]) -> None:

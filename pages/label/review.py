@@ -13,22 +13,26 @@ from numpy.typing import NDArray
 from streamlit.delta_generator import DeltaGenerator
 
 from components.actions import DEFAULT_KEYS, Action
-from components.gallery.face import gallery, gallery_order
+from components.gallery.face import GalleryPane, gallery_order
+from components.workbench.face import GroupsPane, workbench
+from components.workbench.protocol import GroupItem
 from engine.images.sources import shown as readable
 from engine.labels.calibration import FEWEST
 from engine.labels.proposals import Proposals, Spread, is_stale, open_proposals, spread, spreads_quickly
 from pages.shared.actions import do, pressed
 from pages.shared.board import Board, graph_for
+from pages.shared.clusters import filter_groups
 from pages.shared.held import hold
 from pages.shared.job_view import job_view
 from pages.shared.label_keys import key_labels
 from pages.shared.marks import MARK_NAMES, marks
-from pages.shared.selection_bar import act, selection_bar
+from pages.shared.selected import act, bar_of
+from pages.shared.state import settle
 from pages.shared.tasks import newest, start_job
 from pages.shared.words import count
 
-GALLERY = "review_gallery"
-_BAR = "review_bar"
+GALLERY = "review"
+_GROUPS = "review_groups"
 _LEAST = 10  # percent; what is less sure is looked at one by one
 _ORDERS = {"unsure": "least certain first", "sure": "surest first"}
 _KEYS = {
@@ -75,9 +79,11 @@ def _queue(board: Board, folder: Path, places: DeltaGenerator) -> None:
     if not found.stale:
         st.caption(_how_checked(found))
     order = gallery_order(GALLERY, "unsure")
+    asked = chosen_groups(found)
     certain = np.lexsort((found.probability, found.margin))
+    certain = certain[np.isin(np.array(found.names)[certain], asked)] if asked else certain
     fresh = found.rows[certain if order == "unsure" else certain[::-1]]
-    view = f"{board.run.folder.name}-{board.rows.embedding.key}-{folder.name}-{order}"
+    view = f"{board.run.folder.name}-{board.rows.embedding.key}-{folder.name}-{order}-{sorted(asked)}"
     rows, version, stale = hold(GALLERY, view, fresh)
     if not len(rows) and not found.stale:
         st.success("Every image near a labelled one has its label.", icon=":material/check:")
@@ -99,43 +105,93 @@ def _queue(board: Board, folder: Path, places: DeltaGenerator) -> None:
     def agree(action: Action, concerned: NDArray[np.int64]) -> None:
         _agree(board, found, place[concerned][place[concerned] >= 0], looked_at=not action.together)
 
-    def on_actions(actions: Sequence[Action]) -> None:
-        act(board, actions, gallery=GALLERY, bar=_BAR, own={"agree": agree})
+    def accept(action: Action, _rows: NDArray[np.int64]) -> None:
+        names = [titles[group] for group in action.values if 0 <= group < len(titles)]
+        _agree(board, found, np.flatnonzero(np.isin(np.array(found.names), names)), looked_at=False)
 
-    chosen = gallery(
+    def choose_groups(action: Action, _rows: NDArray[np.int64]) -> None:
+        names = [titles[group] for group in action.values if 0 <= group < len(titles)]
+        settle(lambda: st.session_state.update({_GROUPS: names}))
+
+    own = {
+        "agree": agree,
+        "accept": accept,
+        "choose": choose_groups,
+        "filter_groups": lambda action, _rows: filter_groups(action.text),
+    }
+    titles = _titles(found)
+
+    def on_actions(actions: Sequence[Action]) -> None:
+        act(board, actions, gallery=GALLERY, own=own)
+
+    reported = workbench(
         GALLERY,
-        board.rows.ids[rows],
-        version=version,
-        view=view,
-        stale=stale,
-        captions=captions,
-        **_marks(board, found, rows, at),
-        badges_version=f"{folder.name}-{version}-{board.version}",
-        chips=key_labels(board),
-        hints={"Y": "agree", "X": "set aside", "Ctrl+Z": "undo", "?": "all keys"},
-        orders=_ORDERS,
-        order=order,
-        keys=_KEYS,
-        buttons={},
-        height=560,
-        label="Images with a proposal",
+        kind="review",
+        gallery=GalleryPane(
+            ids=board.rows.ids[rows],
+            version=version,
+            view=view,
+            stale=stale,
+            captions=captions,
+            **_marks(board, found, rows, at),
+            badges_version=f"{folder.name}-{version}-{board.version}",
+            chips=key_labels(board),
+            hints={"Y": "agree", "X": "set aside", "Ctrl+Z": "undo", "?": "all keys"},
+            orders=_ORDERS,
+            order=order,
+            keys=_KEYS,
+            buttons={},
+            label="Images with a proposal",
+        ),
+        groups=GroupsPane(
+            items=lambda: _groups(board, found),
+            version=f"{folder.name}-{board.version}",
+            chosen=[titles.index(name) for name in asked],
+            heading="Proposed labels",
+            filter=str(st.query_params.get("filter", "")),
+            sorts={"size": "by number", "name": "by name"},
+            actions={"accept": "Agree with all of these"},
+        ),
+        bar=bar_of(board, {"agree": "Agree"}),
         on_actions=on_actions,
     )
-    picked = at[chosen.selected]
-    picked = picked[picked >= 0]
-    st.button(
-        f"Agree with {count(len(picked), 'proposal')}",
-        icon=":material/done_all:",
-        disabled=not len(picked),
-        help="The selected images get the label that is proposed to each (y)",
-        on_click=_agree,
-        args=(board, found, picked),
-        kwargs={"looked_at": not chosen.together},
-    )
-    selection_bar(board, rows[chosen.selected], key=_BAR, as_group=chosen.together)
-    if chosen.actions:
-        on_actions(chosen.actions)
+    if actions := reported.gallery.actions:
+        on_actions(actions)
         st.rerun()
+
+
+def _titles(found: Proposals) -> list[str]:
+    """Return the proposed labels, in the order of their names: the number of each is its place."""
+    return sorted({str(name) for name in found.names})
+
+
+def chosen_groups(found: Proposals) -> list[str]:
+    """Return the proposed labels that are looked at; none for all."""
+    chosen = st.session_state.get(_GROUPS, [])
+    return [name for name in _titles(found) if name in chosen]
+
+
+def _groups(board: Board, found: Proposals) -> list[GroupItem]:
+    """Return a card for each proposed label, with the surest images."""
+    known = {name: code for code, name in enumerate(board.state.label_names)}
+    pictures = board.rows.dataset.kind != "vectors"
+    items: list[GroupItem] = []
+    for place, name in enumerate(_titles(found)):
+        at = np.flatnonzero(np.array(found.names) == name)
+        surest = at[np.argsort(-found.probability[at], kind="stable")]
+        items.append(
+            {
+                "id": place,
+                "title": f"{name}?",
+                "size": len(at),
+                "named": True,
+                "quality": None,
+                "color": known.get(name, place),
+                "looks": board.rows.ids[found.rows[surest[:4]]].tolist() if pictures else [],
+                "note": "",
+            }
+        )
+    return items
 
 
 def _marks(board: Board, found: Proposals, rows: NDArray[np.int64], at: NDArray[np.int64]) -> dict[str, Any]:

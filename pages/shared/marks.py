@@ -6,12 +6,11 @@ from collections.abc import Collection
 from typing import Any
 
 import numpy as np
-import streamlit as st
 from numpy.typing import NDArray
 
 from engine.labels.state import REJECTED, SOURCE_NAMES
 from pages.shared.board import Board
-from pages.shared.state import choose, chosen_source, settle
+from pages.shared.state import chosen_source
 
 _ASIDE, _ELSEWHERE = 4, 5
 MARK_NAMES = (
@@ -38,34 +37,16 @@ def marks(board: Board, rows: NDArray[np.int64], *, home: Collection[int] = ()) 
     }
 
 
-def source_filter(board: Board) -> str:
-    """Draw the choice of a source, kept in the address; returns one of `SOURCE_NAMES`, empty for any."""
+def sources(board: Board) -> dict[str, str]:
+    """Return the choices of who said the label, with how many images each has; none where no image has a label."""
     counts = board.state.source_counts
-    asked = chosen_source()
-    options = ["", *SOURCE_NAMES]
-    key = f"source_{asked}"
-    st.selectbox(
-        "Who said the label",
-        options,
-        index=options.index(asked),
-        format_func=lambda name: f"{_words(name)} ({counts[name]:,})" if name else "any source",
-        key=key,
-        on_change=_choose_source,
-        args=(key, asked),
-        label_visibility="collapsed",
-        width=210,
-    )
-    return asked
+    if counts["none"] == len(board.rows) and not chosen_source():
+        return {}
+    return {"": "any source"} | {name: f"{words_of(name)} ({counts[name]:,})" for name in SOURCE_NAMES}
 
 
-def _choose_source(key: str, drawn: str) -> None:
-    """Look at the source that was chosen; a late message repeats the one that a menu which is gone was drawn with."""
-    source = settle(lambda: st.session_state.get(key)) or ""
-    if source != drawn:
-        choose(source=source or None)
-
-
-def _words(source: str) -> str:
+def words_of(source: str) -> str:
+    """Return a source of labels in words."""
     return "no label" if source == "none" else source
 
 

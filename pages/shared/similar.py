@@ -17,7 +17,7 @@ from pages.shared.board import Board
 from pages.shared.selections import keep_found, kept_found
 from pages.shared.state import choose, chosen_selection
 
-GALLERY = "explore_gallery"  # Explore's own, which shows the answer
+GALLERY = "explore"  # the workbench of Explore, which shows the answer
 MOST = 240  # images that an answer holds
 
 

@@ -135,7 +135,7 @@ def test_undo_on_the_label_page_takes_back_the_whole_action(clustered, app):
     assert not any(state.labels)
 
 
-def test_the_map_is_coloured_by_what_was_measured_on_each_image(clustered, app, monkeypatch):
+def test_the_map_is_coloured_by_what_was_measured_on_each_image(clustered, app, bench, monkeypatch):
     from pages.explore import coloring
 
     workspace, rows, _ = clustered
@@ -149,7 +149,9 @@ def test_the_map_is_coloured_by_what_was_measured_on_each_image(clustered, app, 
     monkeypatch.setattr(coloring, "colors_of", listen)
     app.run()
     app.switch_page("pages/explore/page.py").run()
-    app.selectbox(key="color_measure").select("brightness").run()
+    assert ["brightness", "brightness"] in bench["explore"]["map"]["colorings"]
+    bench.ask(app, "explore", "color", text="brightness")
+    assert bench["explore"]["map"]["colorLabel"] == app.query_params["color"] == "brightness"
     assert not app.exception and not app.error
     values, legend, _ = seen["brightness"]
     measured = {file.content: file.quality["brightness"] for file in files_of(workspace, rows.dataset.id)}
@@ -157,28 +159,30 @@ def test_the_map_is_coloured_by_what_was_measured_on_each_image(clustered, app, 
     assert legend == [] and len(np.unique(values)) > 1
 
 
-def test_an_audit_counts_what_is_selected_and_keeps_the_exact_bound(clustered, app):
+def test_an_audit_counts_what_is_selected_and_keeps_the_exact_bound(clustered, app, bench):
     workspace, rows, run = clustered
     app.run()
     app.switch_page("pages/label/page.py").run()
-    next(button for button in app.button if button.label == "Check a random sample").click().run()
-    version = list(app.session_state["_kindred_gallery:audit_gallery"]["seen"])[-1]
-    chosen = {"v": version, "c": 9, "t": 1, "k": "ranges", "r": [0, 2]}
-    app.session_state["audit_gallery"] = {"selection": chosen}
+    bench.ask(app, "label", "audit_start")
+    version = list(app.session_state["_kindred_gallery:label"]["seen"])[-1]
+    event = {"t": 100, "action": "audit_keep", "selection": bench.said(app, "label", (0, 2))}
+    app.session_state["label"] = {"event": [event]}
     app.run()
-    keep = next(button for button in app.button if button.label == "Keep: 2 wrong, the others right")
-    assert keep.disabled  # the last image was not on the screen yet
-    app.session_state["audit_gallery"] = {"selection": chosen, "seen": {"v": version}}
+    assert bench["label"]["inspector"]["audit"]["open"], "the last image was not on the screen yet"
+    app.session_state["label"] = {"seen": {"v": version}}
     app.run()
-    assert any("**2 wrong**" in text.value for text in app.markdown)
-    next(button for button in app.button if button.key == "audit_keep").click().run()
-    assert not app.exception
+    audit = bench["label"]["inspector"]["audit"]
     history = LabelHistory(workspace, rows.dataset.id)
     state = history.state(rows.contents, run.assignments, run=run.folder.name)
     largest = max(state.clusters, key=lambda cluster: cluster.size)
+    bound = purity_bound(largest.size, 2, population=largest.size)
+    assert audit["seen"] and audit["bounds"][2] == pytest.approx(bound, abs=1e-4)
+    app.session_state["label"] = {"seen": {"v": version}, "event": [event | {"t": 200}]}
+    app.run()
+    assert not app.exception
+    state = history.state(rows.contents, run.assignments, run=run.folder.name)
     bounds = state.bound[state.rows(largest.id)]
     assert np.isnan(bounds).sum() == 2, "the two wrong ones"
-    bound = purity_bound(largest.size, 2, population=largest.size)
     least = 1 - (round((1 - bound) * largest.size) - 2) / (largest.size - 2)
     assert bounds[np.isfinite(bounds)] == pytest.approx(least)
 
@@ -231,19 +235,18 @@ def test_a_phase_that_is_through_says_what_comes_after(clustered, app, monkeypat
     assert not any("left" in text for text in shown)
 
 
-def test_the_history_goes_back_without_an_end(clustered, app):
+def test_the_history_goes_back_without_an_end(clustered, app, bench):
     workspace, rows, run = clustered
     history = LabelHistory(workspace, rows.dataset.id)
     for number in range(70):
         history.rename(history.state(rows.contents, run.assignments, run=run.folder.name), 0, f"name {number}")
     app.run()
     app.switch_page("pages/label/page.py").run()
-    back = [sum(button.key.startswith("back_") for button in app.button if button.key)]
+    shown = [len(bench["label"]["inspector"]["history"])]
     for _ in range(2):
-        next(button for button in app.button if button.label.startswith("Older")).click().run()
-        back.append(sum(button.key.startswith("back_") for button in app.button if button.key))
-    assert back == [30, 60, 70]
-    assert not any(button.label.startswith("Older") for button in app.button)
+        bench.ask(app, "label", "older")
+        shown.append(len(bench["label"]["inspector"]["history"]))
+    assert shown == [30, 60, 70] and bench["label"]["inspector"]["steps"] == 70
 
 
 def test_an_undone_action_is_told_without_offering_undo(clustered, app):
@@ -256,19 +259,19 @@ def test_an_undone_action_is_told_without_offering_undo(clustered, app):
     assert [toast.value.startswith("Undone") and "Ctrl" not in toast.value for toast in app.toast] == [True]
 
 
-def test_what_was_set_aside_is_listed_as_unsorted(clustered, app):
+def test_what_was_set_aside_is_listed_as_unsorted(clustered, app, bench):
     workspace, rows, run = clustered
     history = LabelHistory(workspace, rows.dataset.id)
     state = history.state(rows.contents, run.assignments, run=run.folder.name)
     history.reject(state, state.rows(1)[:4])
     app.run()
     app.switch_page("pages/explore/page.py").run()
-    table = app.dataframe[0].value
-    assert table.iloc[-1][["name", "images"]].tolist() == ["Unsorted", 4]
+    last = bench.groups(app, "explore")[-1]
+    assert (last["title"], last["size"], last["id"]) == ("Unsorted", 4, -1)
     app.query_params["cluster"] = "-1"
     app.run()
     assert not app.exception and not app.error
-    assert any("what the method called noise and what you set aside" in text.value for text in app.caption)
+    assert bench["explore"]["gallery"]["n"] == 4
 
 
 def test_the_first_screen_imports_neither_torch_nor_umap(workspace):

@@ -1,5 +1,6 @@
 """No click is lost: a message of a component that ends the page's run early leaves each click with its one effect."""
 
+from itertools import count
 from types import SimpleNamespace
 
 import pytest
@@ -62,97 +63,85 @@ def opened(app, path):
     return app.switch_page(f"pages/{path}/page.py").run()
 
 
-def select(app, places=(2, 5)):
-    """Select images of the first cluster in the gallery of Label."""
-    version = list(app.session_state["_kindred_gallery:label_gallery"]["seen"])[-1]
-    app.session_state["label_gallery"] = {"selection": {"v": version, "c": 9, "t": 1, "k": "ranges", "r": [*places]}}
-    app.run()
-
-
 @pytest.mark.parametrize(
-    ("label", "kind"),
+    ("action", "told", "kind"),
     [
-        ("Merge", "merge"),
-        ("Different", "apart"),
-        ("Take 12 images", "move"),
-        ("Set aside", "reject"),
-        ("Confirm", "confirm"),
-        ("Lock", "lock"),
-        ("Remove label", "label"),
-        ("Split", "split"),
+        ("merge", {}, "merge"),
+        ("merge_twin", {"id": 0, "value": 1}, "merge"),
+        ("merge_groups", {"values": [0, 1], "text": "both"}, "merge"),
+        ("different", {"id": 0, "value": 1}, "apart"),
+        ("take", {"id": 0, "values": [11, 12]}, "move"),
+        ("reject", {}, "reject"),
+        ("confirm", {}, "confirm"),
+        ("move", {"value": 1}, "move"),
+        ("lock", {}, "lock"),
+        ("label_as", {"text": "cat"}, "label"),
+        ("unlabel", {}, "label"),
+        ("split", {"value": 2}, "split"),
+        ("split_off", {}, "split"),
+        ("name", {"id": 0, "text": "red"}, "rename"),
     ],
 )
-def test_a_click_on_label_is_one_event_although_a_message_arrives(clustered, app, message, label, kind):
+def test_what_is_asked_for_on_label_is_one_event_although_a_message_arrives(
+    clustered, app, message, bench, action, told, kind
+):
     history = clustered[3]
     opened(app, "label")
-    select(app)
+    if action == "unlabel":
+        bench.ask(app, "label", "label_as", (2, 5), text="cat")
+    before = len(history.events())
     message()
-    find(app, label).click().run()
+    bench.ask(app, "label", action, (2, 5), **told)
     assert not app.exception
-    assert [event.kind for event in history.events()] == [kind]
+    assert [event.kind for event in history.events()][before:] == [kind]
     app.run()
-    assert [event.kind for event in history.events()] == [kind]
+    assert [event.kind for event in history.events()][before:] == [kind]
 
 
-def test_a_choice_in_a_menu_is_one_event_although_a_message_arrives(clustered, app, message):
-    history = clustered[3]
-    opened(app, "label")
-    select(app)
-    message()
-    app.selectbox(key="label_bar_move_0").set_value(1).run()
-    assert not app.exception
-    app.run()
-    assert [event.kind for event in history.events()] == ["move"]
-
-
-def test_a_late_message_that_repeats_a_choice_does_nothing_again(clustered, app):
-    history = clustered[3]
-    opened(app, "label")
-    select(app)
-    app.selectbox(key="label_bar_move_0").set_value(1)
-    late = app._tree.get_widget_states()
-    app.run()
-    app._run(late)
-    assert not app.exception
-    assert [event.kind for event in history.events()] == ["move"]
-
-
-def test_a_late_message_does_not_lead_back_to_what_a_menu_was_drawn_with(clustered, app):
+def test_a_late_message_does_not_lead_back_to_the_cluster_before(clustered, app, bench):
     opened(app, "label")
     late = app._tree.get_widget_states()
-    next(button for button in app.button if button.help == "Next cluster").click().run()
-    app.selectbox(key="source_").set_value("none").run()
-    cluster = app.session_state["current_cluster"]
+    bench.ask(app, "label", "choose", values=[2])
+    bench.ask(app, "label", "filter", text="none")
     app._run(late)
     assert not app.exception
-    assert cluster != "0" and app.session_state["current_cluster"] == cluster
+    assert app.session_state["current_cluster"] == "2"
     assert app.session_state["current_source"] == "none"
 
 
-def test_an_audit_and_the_way_back_are_not_lost(clustered, app, message):
+def test_an_audit_and_the_way_back_are_not_lost(clustered, app, message, bench):
     history = clustered[3]
     opened(app, "label")
     message()
-    find(app, "Check a random sample").click().run()
-    assert find(app, "All right").disabled
-    seen = {"v": list(app.session_state["_kindred_gallery:audit_gallery"]["seen"])[-1]}
-    app.session_state["audit_gallery"] = {"seen": seen}
+    bench.ask(app, "label", "audit_start")
+    audit = bench["label"]["inspector"]["audit"]
+    assert audit["open"] and audit["sample"] == 13 and not audit["seen"]
+    bench.ask(app, "label", "audit_keep")
+    assert not history.events(), "the last image was not on the screen yet"
+    seen = {"v": list(app.session_state["_kindred_gallery:label"]["seen"])[-1]}
+    message()
+    event = {"t": 1000, "action": "audit_keep", "selection": bench.said(app, "label")}
+    app.session_state["label"] = {"seen": seen, "event": [event]}
     app.run()
-    message()
-    find(app, "All right").click().run()
     assert [event.kind for event in history.events()] == ["audit"]
+    assert not bench["label"]["inspector"]["audit"]["open"]
     message()
-    find(app, f"back_{history.events()[0].id}").click().run()
+    bench.time = count(2000)
+    bench.ask(app, "label", "jump_back", value=bench["label"]["inspector"]["history"][0]["before"])
     assert not app.exception
     assert not history.effective()[0]
 
 
-def test_each_of_many_clicks_counts_once_and_in_order(clustered, app, message):
+def test_each_of_many_clicks_counts_once_and_in_order(clustered, app, message, bench):
     history = clustered[3]
     opened(app, "label")
-    for label in ("Different", "Undo", "Redo", "Merge", "Undo"):
+    for label in ("different", "Undo", "Redo", "merge", "Undo"):
         message()
-        find(app, label).click().run()
+        if label in ("Undo", "Redo"):
+            find(app, label).click().run()
+        else:
+            twin = bench["label"]["inspector"]["twin"]
+            bench.ask(app, "label", label, id=0, value=twin["id"])
     assert not app.exception
     assert [event.kind for event in history.events()] == ["apart", "undo", "redo", "merge", "undo"]
     assert [event.kind for event in history.effective()[0]] == ["apart"]
@@ -179,7 +168,6 @@ def test_a_sample_is_taken_although_a_message_arrives(clustered, app, message):
 )
 def test_a_job_is_started_once_although_a_message_arrives(clustered, app, message, held, path, label, task):
     workspace = clustered[0]
-    app.session_state["cluster_more"] = "count"
     opened(app, path)
     message()
     find(app, label).click().run()
@@ -190,7 +178,6 @@ def test_a_job_is_started_once_although_a_message_arrives(clustered, app, messag
 
 def test_an_export_is_started_with_what_stands_in_its_field(clustered, app, message, held, tmp_path):
     workspace = clustered[0]
-    app.session_state["export_format"] = "folders"
     opened(app, "export")
     app.text_input(key="export_target").set_value(str(tmp_path / "out"))
     message()
@@ -207,14 +194,13 @@ def test_a_press_whose_button_is_gone_is_forgotten(clustered, app):
     assert app.session_state["presses"] == set()
 
 
-def test_more_like_these_leads_from_label_to_explore(clustered, app, message):
+def test_more_like_these_leads_from_label_to_explore(clustered, app, message, bench):
     opened(app, "label")
-    select(app)
     message()
-    find(app, "More like these").click().run()
+    bench.ask(app, "label", "more_like", (2, 5))
     assert not app.exception
     assert app.title[0].value == "Explore"
-    assert any("like 3 selected images" in text.value for text in app.markdown)
+    assert bench["explore"]["gallery"]["heading"] == "like 3 selected images, nearest first"
 
 
 def test_a_click_is_carried_out_although_the_next_message_is_there_already(monkeypatch):

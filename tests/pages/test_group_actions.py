@@ -29,113 +29,93 @@ def opened(app, path, **parameters):
     return app.run()
 
 
-def draw(app):
-    """Draw a lasso around all points of the map, with a key that was pressed on it if there is one."""
-    version = app.session_state["_kindred_map:explore_map"]["version"]
-    regions = [{"kind": "lasso", "op": "new", "polygon": EVERYWHERE}]
-    app.session_state["explore_map"] = {"regions": {"v": version, "c": 0, "t": 1, "regions": regions}}
-    return app.run()
+def drawn(app, bench):
+    """Draw a lasso around all points of the map; returns how many are selected by it, and whether together."""
+    bench.draw(app, "explore", EVERYWHERE)
+    command = bench["explore"]["gallery"]["command"]
+    return command["r"], command["g"]
 
 
-def select(app, gallery, places, *, together, key=""):
-    """Select images in a gallery; with `key` it is pressed on them."""
-    version = list(app.session_state[f"_kindred_gallery:{gallery}"]["seen"])[-1]
-    said = {"v": version, "c": 9, "t": 1, "g": together, "k": "ranges", "r": [*places]}
-    event = [{"t": 5, "action": "label" if key.isdigit() else "agree", "key": key, "selection": said}]
-    app.session_state[gallery] = {"selection": said} | ({"event": event} if key else {})
-    return app.run()
-
-
-def words(app):
-    return [text.value for text in app.markdown]
-
-
-@pytest.mark.parametrize(("label", "kind"), [("Set aside", "reject"), ("Remove label", "label")])
-def test_a_lasso_leaves_what_the_person_labelled(clustered, app, now, label, kind):
+@pytest.mark.parametrize(("action", "kind"), [("reject", "reject"), ("unlabel", "label")])
+def test_a_lasso_leaves_what_the_person_labelled(clustered, app, now, bench, action, kind):
     history = clustered[2]
     history.rename(now(), 0, "group")
     history.label(now(), np.arange(3), "mine")
-    draw(opened(app, "explore"))
-    assert "**30 images selected**" in words(app)
-    assert "3 of them labelled by you keep their label" in words(app)
-    next(button for button in app.button if button.label == label).click().run()
+    assert drawn(opened(app, "explore"), bench) == ([0, 30], True)
+    bench.ask(app, "explore", action, (0, 30), together=True)
     assert not app.exception
     assert history.events()[-1].kind == kind
     assert now().labels[:3] == ["mine"] * 3
     assert now().source_counts["by you"] == 3
 
 
-def test_a_lasso_changes_what_the_person_labelled_where_that_is_wanted(clustered, app, now):
+def test_a_lasso_changes_what_the_person_labelled_where_that_is_wanted(clustered, app, now, bench):
     history = clustered[2]
     history.label(now(), np.arange(3), "mine")
-    draw(opened(app, "explore"))
-    app.checkbox(key="explore_bar_yours").check().run()
-    app.selectbox(key=f"explore_bar_label_{now().version}").set_value("mine").run()
+    drawn(opened(app, "explore"), bench)
+    bench.ask(app, "explore", "label_as", (0, 30), together=True, also=True, text="mine")
     assert now().source_counts == {"by you": 3, "cluster name": 27, "accepted guess": 0, "none": 0}
-    app.checkbox(key="explore_bar_yours").check().run()
-    next(button for button in app.button if button.label == "Set aside").click().run()
+    bench.ask(app, "explore", "reject", (0, 30), together=True, also=True)
     assert now().source_counts["none"] == 30
 
 
+def test_a_drawing_is_selected_once_and_not_again_over_what_the_person_selects(clustered, app, bench):
+    drawn(opened(app, "explore"), bench)
+    before = bench["explore"]["gallery"]["command"]["nonce"]
+    bench.ask(app, "explore", "filter", text="none")
+    assert (bench["explore"]["gallery"]["command"] or {"nonce": before})["nonce"] == before
+
+
 @pytest.mark.parametrize("together", [True, False])
-def test_a_key_on_all_of_a_filter_is_for_a_group_and_on_picked_images_for_each(clustered, app, now, together):
+def test_a_key_on_all_of_a_filter_is_for_a_group_and_on_picked_images_for_each(clustered, app, now, bench, together):
     history = clustered[2]
     rows = now().rows(0)
     history.label(now(), rows[:1], "mine")
     history.label(now(), rows[1:2], "other")
     opened(app, "label", cluster="0")
-    select(app, "label_gallery", (0, len(rows)), together=together, key="1")
+    bench.ask(app, "label", "label", (0, len(rows)), together=together, key="1")
     assert not app.exception
     found = now()
     assert found.labels[rows[1]] == ("other" if together else "mine")
     assert found.source_counts["by you"] == (2 if together else len(rows))
 
 
-def test_the_choice_to_include_yours_holds_for_keys_too(clustered, app, now):
+def test_the_choice_to_include_yours_holds_for_keys_and_for_no_picked_image(clustered, app, now, bench):
     history = clustered[2]
     rows = now().rows(0)
     history.label(now(), rows[:1], "mine")
     history.label(now(), rows[1:2], "other")
     opened(app, "label", cluster="0")
-    select(app, "label_gallery", (0, len(rows)), together=True)
-    app.checkbox(key="label_bar_yours").check()
-    select(app, "label_gallery", (0, len(rows)), together=True, key="1")
+    bench.ask(app, "label", "label", (0, len(rows)), together=True, also=True, key="1")
     assert set(np.array(now().labels)[rows]) == {"mine"}
 
 
-def test_the_choice_is_absent_where_the_person_labelled_nothing(clustered, app, now):
-    opened(app, "label", cluster="0")
-    assert not app.checkbox
-    clustered[2].label(now(), now().rows(0)[:1], "mine")
-    app.run()
-    assert [box.label for box in app.checkbox] == ["Change them too"]
-    assert "1 of them labelled by you keeps its label" in words(app)
-
-
-def test_naming_a_cluster_takes_yours_along_only_where_that_is_wanted(clustered, app, now):
+def test_naming_a_cluster_takes_yours_along_only_where_that_is_wanted(clustered, app, now, bench):
     rows = now().rows(0)
     clustered[2].label(now(), rows[:2], "mine")
     opened(app, "label", cluster="0")
-    named = {"t": 1, "action": "name", "id": 0, "text": "group"}
-    app.session_state["label_name"] = {"event": [named]}
-    app.run()
+    assert bench["label"]["inspector"]["yours"] == 2
+    bench.ask(app, "label", "name", id=0, text="group")
     assert now().labels[rows[0]] == "mine"
+    assert now().labels[rows[-1]] == "group"
+    bench.ask(app, "label", "name", id=0, text="all", also=True)
+    assert {now().labels[row] for row in rows} == {"all"}
 
 
-def test_grow_does_not_offer_what_the_person_called_otherwise(clustered, app, now):
+def test_grow_does_not_offer_what_the_person_called_otherwise(clustered, app, now, bench):
     history = clustered[2]
     others = np.concatenate([now().rows(1), now().rows(2)])
     history.rename(now(), 0, "group")
     history.label(now(), others[:-2], "mine")
     history.label(now(), others[-2:-1], "group")
     opened(app, "label", cluster="0")
-    assert any(button.label == "Take 2 images" for button in app.button)
+    assert len(bench["label"]["inspector"]["grow"]) == 2
 
 
-def test_grow_with_one_image_left_outside_is_no_failure(clustered, app, now):
+def test_grow_with_one_image_left_outside_is_no_failure(clustered, app, now, bench):
     history = clustered[2]
     history.merge(now(), [0, 1, 2], into=0)
     history.reject(now(), now().rows(0)[:1])
     opened(app, "label", cluster="0")
     assert not app.error
-    assert any(button.label == "Take 1 image" for button in app.button)
+    assert len(bench["label"]["inspector"]["grow"]) == 1

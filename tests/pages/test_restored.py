@@ -30,43 +30,38 @@ def again(app):
     return explore(fresh, **dict(app.query_params))
 
 
-def words(app):
-    return " ".join(text.value for text in app.markdown)
-
-
-def test_a_drawing_is_in_the_address_and_comes_back(clustered, app):
+def test_a_drawing_is_in_the_address_and_comes_back(clustered, app, bench):
     explore(app)
-    version = app.session_state["_kindred_map:explore_map"]["version"]
-    app.session_state["explore_map"] = {"regions": {"v": version, "c": 0, "t": 1, "regions": SQUARE}}
-    app.run()
+    bench.draw(app, "explore", SQUARE[0]["polygon"])
     assert "drawn" in app.query_params
     fresh = again(app)
     assert not fresh.exception
-    assert "**30 images selected**" in words(fresh) and "drawn on the map" in words(fresh)
-    command = fresh.session_state["_kindred_map:explore_map"]["command"]
-    assert command["regions"] == SQUARE and command["version"] == version
-    next(button for button in fresh.button if button.label == "Show all").click().run()
+    assert bench["explore"]["gallery"]["heading"] == "drawn on the map"
+    assert bench["explore"]["gallery"]["command"]["r"] == [0, 30]
+    command = bench["explore"]["map"]["command"]
+    assert command["regions"] == SQUARE
+    bench.ask(fresh, "explore", "show_all")
     assert "drawn" not in fresh.query_params
     fresh.run()
-    assert "selected" not in words(fresh)
+    assert bench["explore"]["gallery"]["heading"] == "All images"
 
 
-def test_an_answer_is_in_the_address_and_comes_back_in_its_order(clustered, app, workspace):
+def test_an_answer_is_in_the_address_and_comes_back_in_its_order(clustered, app, workspace, bench):
     rows, _ = clustered
     name = keep_found(workspace, rows.contents[[7, 3, 11]], "most like “red”", ranked=True)
     explore(app, found=name)
-    assert "most like “red”, nearest first" in words(app)
-    seen = app.session_state["_kindred_gallery:explore_gallery"]["seen"]
+    assert bench["explore"]["gallery"]["heading"] == "most like “red”, nearest first"
+    seen = app.session_state["_kindred_gallery:explore"]["seen"]
     assert list(seen.values())[-1].tolist() == rows.ids[[7, 3, 11]].tolist()
-    next(button for button in app.button if button.label == "Back").click().run()
+    bench.ask(app, "explore", "show_all")
     assert "found" not in app.query_params
-    assert "nearest first" not in words(app)
+    assert bench["explore"]["gallery"]["heading"] == "All images"
 
 
-def test_what_is_gone_or_drawn_on_another_map_is_not_shown(clustered, app, workspace):
+def test_what_is_gone_or_drawn_on_another_map_is_not_shown(clustered, app, workspace, bench):
     explore(app, drawn="0" * 12, found="0" * 12)
     assert not app.exception
-    assert "All images" in words(app)
+    assert bench["explore"]["gallery"]["heading"] == "All images"
     name = keep_drawing(workspace, "one map", SQUARE)
     assert kept_drawing(workspace, name, "one map") == SQUARE
     assert kept_drawing(workspace, name, "another map") == []
@@ -74,12 +69,12 @@ def test_what_is_gone_or_drawn_on_another_map_is_not_shown(clustered, app, works
     assert kept_found(workspace, "../../catalog") is None
 
 
-def test_a_message_sent_before_a_choice_was_heard_of_does_not_undo_it(clustered, app):
+def test_a_message_sent_before_a_choice_was_heard_of_does_not_undo_it(clustered, app, bench):
     explore(app, cluster="0")
     app.switch_page("pages/label/page.py")
     app.query_params["cluster"] = "0"
     app.run()
-    app.selectbox(key=next(box.key for box in app.selectbox if box.key.startswith("label_pick"))).set_value(2).run()
+    bench.ask(app, "label", "choose", values=[2])
     assert app.query_params["cluster"] == "2"
     app.query_params["cluster"] = "0"  # as the browser still says it
     app.run()

@@ -87,25 +87,34 @@ def test_where_no_image_is_so_sure_the_reason_is_said_and_no_button_offers_nothi
     assert any(told in text.value and f"{lower}%" in text.value for text in app.markdown)
 
 
-def test_all_agreed_with_at_once_are_guesses_and_a_picked_one_is_by_the_person(clustered, app, held):
+def test_all_agreed_with_at_once_are_guesses_and_a_picked_one_is_by_the_person(clustered, app, held, bench):
     workspace, rows, run, history = clustered
     state = history.state(rows.contents, run.assignments, run=run.folder.name)
     history.label(state, np.array([int(state.rows(cluster)[0]) for cluster in range(3)]), ["red", "green", "blue"])
     reviewed(app, workspace)
-
-    def pick(together, start, stop):
-        version = list(app.session_state["_kindred_gallery:review_gallery"]["seen"])[-1]
-        said = {"v": version, "c": 9, "t": 10 * together + 1, "g": together, "k": "ranges", "r": [start, stop]}
-        app.session_state["review_gallery"] = {"selection": said}
-        app.run()
-        next(button for button in app.button if button.label.startswith("Agree with")).click().run()
-
-    pick(False, 0, 1)
-    pick(True, 0, 27)
+    bench.ask(app, "review", "agree", (0, 1))
+    bench.ask(app, "review", "agree", (0, 27), together=True)
     state = history.state(rows.contents, run.assignments, run=run.folder.name)
     assert not app.exception
     assert state.source_counts["by you"] == 4
     assert state.source_counts["accepted guess"] > 10
+
+
+def test_proposals_are_looked_at_and_agreed_with_by_label(clustered, app, held, bench):
+    workspace, rows, run, history = clustered
+    state = history.state(rows.contents, run.assignments, run=run.folder.name)
+    history.label(state, np.array([int(state.rows(cluster)[0]) for cluster in range(3)]), ["red", "green", "blue"])
+    reviewed(app, workspace)
+    found = {card["title"]: card for card in bench.groups(app, "review")}
+    assert "green?" in found and list(found) == sorted(found)
+    assert sum(card["size"] for card in found.values()) == 27
+    bench.ask(app, "review", "choose", values=[found["green?"]["id"]])
+    assert bench["review"]["gallery"]["n"] == found["green?"]["size"]
+    assert bench["review"]["groups"]["chosen"] == [found["green?"]["id"]]
+    bench.ask(app, "review", "accept", values=[found["green?"]["id"]])
+    state = history.state(rows.contents, run.assignments, run=run.folder.name)
+    assert state.labels.count("green") == 1 + found["green?"]["size"]
+    assert state.source_counts["accepted guess"] == found["green?"]["size"]
 
 
 def test_the_page_says_what_the_chances_were_checked_on(workspace, tmp_path, app, held):

@@ -29,12 +29,12 @@ export class Gallery {
     this.selection = new Selection(0);
     this.anchor = 0;
     this.focus = 0;
-    this.size = this.memory.size ?? 128;
+    this.size = this.memory.size ?? 96;
     this.fit = this.memory.fit ?? "whole";
     this.outbox = host?.outbox ?? new Outbox(() => this.say);
     this.captions = new Map();
     this.failed = (this.memory.failed ??= new Map());
-    Object.assign(this, { reasons: new Map(), neighbours: {}, keys: {}, buttons: [], orders: [], order: "", badges: null, marks: null, badgeNames: [], markNames: [], chips: [], hints: [], stale: false, palette: ["#888"], label: "Images" });
+    Object.assign(this, { reasons: new Map(), neighbours: {}, keys: {}, buttons: [], orders: [], order: "", filters: [], filter: "", heading: "", back: "", badges: null, marks: null, badgeNames: [], markNames: [], chips: [], hints: [], stale: false, palette: ["#888"], label: "Images" });
     this.seen = new Seen(this);
     this.expected = new Expected(this);
     this.build();
@@ -108,6 +108,10 @@ export class Gallery {
     this.buttons = rest.buttons;
     this.orders = rest.orders;
     this.order = rest.order;
+    this.filters = rest.filters;
+    this.filter = rest.filter;
+    this.heading = rest.heading;
+    this.back = rest.back;
     this.neighbours = rest.neighbours;
     this.wantNeighbours = rest.wantNeighbours;
     this.wantCaptions = rest.wantCaptions;
@@ -178,6 +182,7 @@ export class Gallery {
     this.memory.nonce = command.nonce;
     this.selection.decode(command);
     this.cells.remark();
+    this.host?.selected(this);
   }
 
   showEmpty(n, { empty, emptyHint }) {
@@ -300,6 +305,11 @@ export class Gallery {
     const shown = position >= 0 && position < this.n;
     const sent = this.outbox.send({ action, key, id: id ?? null, position: shown ? position : null, selection: this.message(), ...this.host?.with() });
     this.expected.expect(action, key, id, sent);
+  }
+
+  /** Ask for something that concerns the view and no image. */
+  tell(action, text) {
+    this.outbox.send({ action, key: "", part: "gallery", text });
   }
 
   viewing(id) {

@@ -1,6 +1,6 @@
 // Where cells stand: pure arithmetic of the grid, and the mapping of a browser scroll bar to any number of rows.
 
-export const GAP = 6; // between cells, and around all of them
+export const GAP = 2; // between cells, and around all of them
 // Browsers stop near 33 (Chromium) and 17 (Firefox) million px; above this the scroll bar is a scale, not a distance.
 export const MAX_HEIGHT = 8_000_000;
 export const MAX_CELLS = 120;

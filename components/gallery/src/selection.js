@@ -73,6 +73,7 @@ export class Selection {
       for (let i = 0; i + 1 < payload.r.length; i += 2) this.mask.fill(payload.k === "ranges" ? 1 : 0, payload.r[i], payload.r[i + 1]);
     }
     this.recount();
+    this.together = payload.g === true && this.count > 0;
   }
 
   /** The same images in another display order; those that are gone are dropped. */

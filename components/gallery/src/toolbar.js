@@ -6,6 +6,9 @@ export class Toolbar {
   constructor(g) {
     this.g = g;
     this.text = h("span", { class: "count", role: "status", "aria-live": "polite" });
+    this.heading = h("span", { class: "looked k-hidden" });
+    this.back = h("button", { type: "button", class: "k-button k-hidden", onclick: () => g.tell("show_all", "") });
+    this.filter = h("select", { class: "k-select k-hidden", "aria-label": "Who said the label", title: "Who said the label", onchange: () => g.tell("filter", this.filter.value) });
     this.order = h("select", { class: "k-select", "aria-label": "Order", title: "Order", onchange: () => g.setOrder(this.order.value) });
     this.refresh = h("button", { type: "button", class: "k-button k-hidden", title: "Images stay where they are while you work; this sorts them anew", onclick: () => g.refreshOrder() }, "Refresh order");
     this.fit = iconButton("crop", "Fill the cells (crop)", () => g.setFit(g.fit === "crop" ? "whole" : "crop"));
@@ -14,9 +17,12 @@ export class Toolbar {
     this.element = h(
       "div",
       { class: "k-bar" },
+      this.heading,
       this.text,
+      this.back,
       h("span", { class: "k-space" }),
       this.refresh,
+      this.filter,
       this.order,
       h("label", { class: "sizes", title: "Size of the pictures" }, icon("size"), this.size),
       this.fit,
@@ -26,17 +32,28 @@ export class Toolbar {
 
   draw() {
     const { g } = this;
-    const all = `${count(g.n)} ${g.label.toLowerCase()}`;
+    const all = g.heading ? count(g.n) : `${count(g.n)} ${g.label.toLowerCase()}`;
     this.text.textContent = g.selection.count ? `${count(g.selection.count)} of ${count(g.n)} selected` : all;
     this.size.value = String(g.size);
     this.fit.setAttribute("aria-pressed", String(g.fit === "crop"));
     this.order.classList.toggle("k-hidden", g.orders.length === 0);
-    const wanted = JSON.stringify(g.orders);
-    if (this.order.dataset.orders !== wanted) {
-      this.order.dataset.orders = wanted;
-      this.order.replaceChildren(...g.orders.map(([value, title]) => h("option", { value }, title)));
-    }
-    this.order.value = g.order;
+    offer(this.order, g.orders, g.order);
+    this.filter.classList.toggle("k-hidden", g.filters.length === 0);
+    offer(this.filter, g.filters, g.filter);
+    this.heading.textContent = g.heading;
+    this.heading.title = g.heading;
+    this.heading.classList.toggle("k-hidden", !g.heading);
+    this.back.textContent = g.back;
+    this.back.classList.toggle("k-hidden", !g.back);
     this.refresh.classList.toggle("k-hidden", !g.stale);
   }
+}
+
+function offer(menu, choices, chosen) {
+  const wanted = JSON.stringify(choices);
+  if (menu.dataset.choices !== wanted) {
+    menu.dataset.choices = wanted;
+    menu.replaceChildren(...choices.map(([value, title]) => h("option", { value }, title)));
+  }
+  menu.value = chosen;
 }

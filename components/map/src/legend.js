@@ -17,7 +17,8 @@ export class Legend {
     const { map } = this;
     const { legend, colorLabel, range, noise } = map.data;
     const values = range && map.codes;
-    this.element.classList.toggle("k-hidden", !map.codes || (!values && legend.length === 0));
+    const listed = map.host && colorLabel === "cluster"; // the list of clusters beside the map is the legend
+    this.element.classList.toggle("k-hidden", !map.codes || listed || (!values && legend.length === 0));
     this.title.textContent = colorLabel;
     this.title.classList.toggle("k-hidden", !colorLabel);
     if (!map.codes) return;

@@ -8,6 +8,7 @@ import { PointGrid } from "./index-grid.js";
 import { HELP, keyboard } from "./keys.js";
 import { Shapes } from "./lasso.js";
 import { Legend } from "./legend.js";
+import { Names } from "./names";
 import { Pictures } from "./pictures.js";
 import { Plot } from "./plot.js";
 
@@ -35,10 +36,13 @@ export class ScatterMap {
     this.holder = h("div", { class: "holder", tabindex: "0", role: "application" });
     this.text = h("span", { class: "count", role: "status", "aria-live": "polite" });
     this.tools = TOOLS.map(([tool, title]) => iconButton(tool, title, () => this.setTool(tool), { "data-tool": tool }));
+    this.menu = h("select", { class: "k-select k-hidden", "aria-label": "Colour by", title: "Colour by", onchange: () => this.outbox.send({ action: "color", key: "", part: "map", text: this.menu.value }) });
+    this.hint = h("span", { class: "hint k-hidden", role: "status" });
     this.bar = h(
       "div",
       { class: "k-bar" },
       this.text,
+      this.menu,
       h("span", { class: "k-space" }),
       h("span", { class: "tools", role: "group", "aria-label": "Tools" }, ...this.tools),
       iconButton("fit", "Fit everything (F)", () => this.plot?.fit()),
@@ -52,6 +56,7 @@ export class ScatterMap {
     this.root.append(this.bar, this.body);
     this.plot = new Plot(this.holder, { onview: () => this.viewed(), onlost: (lost) => this.lost(lost), onfail: () => this.say?.setStateValue("webgl", false) });
     this.pictures = new Pictures(this);
+    this.names = new Names(this);
     this.shapes = new Shapes(this.holder, {
       tool: () => (this.held ? "pan" : this.tool),
       toData: ([x, y]) => this.plot.toData(this.plot.toUnit(x, y)),
@@ -59,7 +64,7 @@ export class ScatterMap {
       ondone: () => this.sendRegions(),
       onclick: (at) => this.clicked(at),
     });
-    this.holder.append(this.nothing, this.notice);
+    this.holder.append(this.nothing, this.notice, this.hint);
     this.watch();
     this.setTool(this.tool);
   }
@@ -105,6 +110,7 @@ export class ScatterMap {
     const moved = this.version !== data.version;
     if (moved) this.adopt(data, geometry);
     this.thumbnails = data.thumbnails;
+    this.offer(data);
     this.obey(data.command);
     const look = JSON.stringify([data.version, data.colors, data.highlight, data.range, data.legend, data.palette, this.accent()]);
     if (look !== this.look) {
@@ -114,10 +120,24 @@ export class ScatterMap {
       this.coloring = colorPoints({ n: this.n, codes: this.codes, range: data.range, legend: data.legend, palette: data.palette, noise: data.noise, rampColors: data.ramp, accent: this.accent() });
       if (this.n) this.paintSoon(look);
       this.legend.draw();
+      this.names.refresh();
       this.count();
       this.pictures.place();
     }
     memory.version = data.version;
+  }
+
+  offer({ colorings, colorLabel, note }) {
+    const menu = this.menu;
+    const wanted = JSON.stringify(colorings);
+    menu.classList.toggle("k-hidden", colorings.length === 0);
+    if (menu.dataset.choices !== wanted) {
+      menu.dataset.choices = wanted;
+      menu.replaceChildren(...colorings.map(([value, title]) => h("option", { value }, title)));
+    }
+    menu.value = colorLabel;
+    this.hint.textContent = note;
+    this.hint.classList.toggle("k-hidden", !note);
   }
 
   /** Repaint when the browser has a moment: the gallery beside the map is quicker to answer and goes first. */
@@ -226,6 +246,7 @@ export class ScatterMap {
     if (this.shapes.regions.length) {
       this.shapes.clear();
       this.sendRegions();
+      this.host?.cleared();
     } else if (this.pictures.pinned >= 0) {
       this.pin(-1);
     }
@@ -249,7 +270,8 @@ export class ScatterMap {
   }
 
   send(action, key, row) {
-    this.outbox.send({ action, key, position: row >= 0 ? row : null, id: row >= 0 && this.ids ? this.ids[row] : null });
+    const id = row >= 0 && this.ids ? this.ids[row] : null;
+    this.outbox.send({ action, key, part: "map", position: row >= 0 ? row : null, id, ...this.host?.about() });
   }
 
   showHelp() {
@@ -268,6 +290,7 @@ export class ScatterMap {
       this.memory.view = this.plot.view;
       this.shapes.draw();
       this.pictures.place();
+      this.names.place();
     });
   }
 

@@ -6,6 +6,7 @@ import { ring } from "./lasso.js";
 const CARD = 168;
 const TILE = 66; // px; pictures stand two tiles apart
 const MOST = 32;
+const FEW = 12; // while the whole map is in view
 const ZOOMED = 1.8;
 
 export class Pictures {
@@ -95,7 +96,7 @@ export class Pictures {
     const { map } = this;
     this.peaks.classList.remove("moving");
     const { plot, grid } = map;
-    if (!map.thumbnails || !map.ids || !grid || plot.zoom < ZOOMED * Math.min(1, plot.aspect)) {
+    if (!map.thumbnails || !map.ids || !grid) {
       this.peaks.replaceChildren();
       return;
     }
@@ -103,13 +104,13 @@ export class Pictures {
     const [x0, y1] = plot.toUnit(0, 0);
     const [x1, y0] = plot.toUnit(width, height);
     const keep = map.mask ? (i) => map.mask[i] === 1 : null;
-    const { points } = grid.peaks(x0, y0, x1, y1, Math.max(1, Math.round(width / TILE)), Math.max(1, Math.round(height / TILE)), MOST, keep);
+    const { points } = grid.peaks(x0, y0, x1, y1, Math.max(1, Math.round(width / TILE)), Math.max(1, Math.round(height / TILE)), plot.zoom < ZOOMED ? FEW : MOST, keep);
     this.peaks.replaceChildren(
       ...points.map((row) => {
         const [x, y] = map.screenOf(row);
         const image = h("img", { src: `/thumb/${map.ids[row]}`, alt: "", draggable: "false" });
         image.addEventListener("error", () => image.remove());
-        image.style.transform = `translate(${x - 32}px, ${y - 32}px)`;
+        image.style.transform = `translate(${x - 24}px, ${y - 24}px)`;
         image.style.borderColor = map.colorOf(row);
         return image;
       }),

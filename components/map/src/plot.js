@@ -5,6 +5,7 @@ import { h } from "../../shared/dom.js";
 
 const DIM = 0.15;
 const MARGIN = 0.94;
+const MOST_STRETCH = 3; // one axis against the other: a map's axes have no unit, so each may fill its side of the pane
 
 /** Whether this browser can draw the map: WebGL with float textures, which the picture is blended in. */
 export function hasWebGL() {
@@ -98,13 +99,16 @@ export class Plot {
     }
     if (x0 > x1) [x0, x1, y0, y1] = [-1, 1, -1, 1];
     this.center = [(x0 + x1) / 2, (y0 + y1) / 2];
-    this.scale = (2 * MARGIN) / Math.max(x1 - x0, y1 - y0, 1e-9);
+    const wide = Math.max(x1 - x0, 1e-9);
+    const tall = Math.max(y1 - y0, 1e-9);
+    const least = Math.max(wide, tall) / MOST_STRETCH;
+    this.scale = [(2 * MARGIN) / Math.max(wide, least), (2 * MARGIN) / Math.max(tall, least)];
     const unit = new Float32Array(xy.length);
     this.points = new Array(xy.length >> 1);
     for (let i = 0; i < this.points.length; i++) {
       // A point without a place stands far outside the picture.
-      const x = (xy[2 * i] - this.center[0]) * this.scale;
-      const y = (xy[2 * i + 1] - this.center[1]) * this.scale;
+      const x = (xy[2 * i] - this.center[0]) * this.scale[0];
+      const y = (xy[2 * i + 1] - this.center[1]) * this.scale[1];
       unit[2 * i] = Number.isFinite(x) ? x : 1e6;
       unit[2 * i + 1] = Number.isFinite(y) ? y : 1e6;
       this.points[i] = [unit[2 * i], unit[2 * i + 1], 0, 1];
@@ -188,26 +192,34 @@ export class Plot {
   }
 
   toData([x, y]) {
-    return [x / this.scale + this.center[0], y / this.scale + this.center[1]];
+    return [x / this.scale[0] + this.center[0], y / this.scale[1] + this.center[1]];
   }
 
   fromData([x, y]) {
-    return [(x - this.center[0]) * this.scale, (y - this.center[1]) * this.scale];
+    return [(x - this.center[0]) * this.scale[0], (y - this.center[1]) * this.scale[1]];
   }
 
+  /** How much larger than fitted the map is shown; 1 shows all of it. */
   get zoom() {
-    return this.view[0];
+    return this.view[5] / this.whole[1];
+  }
+
+  /** Scales at which the whole map fills the pane, within the stretch that is allowed. */
+  get whole() {
+    const { aspect } = this;
+    return [Math.min(aspect, MOST_STRETCH), Math.min(1, MOST_STRETCH * aspect)];
   }
 
   setView(zoom, x, y) {
-    const view = new Float32Array([zoom, 0, 0, 0, 0, zoom, 0, 0, 0, 0, 1, 0, -zoom * x, -zoom * y, 0, 1]);
+    const [across, down] = this.whole.map((scale) => scale * zoom);
+    const view = new Float32Array([across, 0, 0, 0, 0, down, 0, 0, 0, 0, 1, 0, -across * x, -down * y, 0, 1]);
     this.view = view;
     this.scatter.set({ cameraView: view });
     this.onview();
   }
 
   fit() {
-    this.setView(Math.min(1, this.aspect), 0, 0);
+    this.setView(1, 0, 0);
     this.fitted = this.view;
   }
 

@@ -1,0 +1,110 @@
+// The name field: Enter names and goes on, what was typed is never lost.
+
+import { memoryOf, Outbox } from "../../shared/channels.js";
+import { h } from "../../shared/dom.js";
+
+export class NameField {
+  /** `host`, where the field is a part of something larger: its outbox. */
+  constructor(root, data, host = null) {
+    this.root = root;
+    this.host = host;
+    this.memory = memoryOf("name_field", data.key);
+    this.drafts = this.memory.drafts ??= new Map();
+    this.outbox = host?.outbox ?? new Outbox(() => this.say);
+    this.subject = null;
+    this.sent = null; // the name that Python has not answered yet: { text, time }
+    this.queue = []; // names entered while that one is under way
+    this.build(data);
+  }
+
+  build(data) {
+    const list = `names-${data.key}`;
+    this.names = h("datalist", { id: list });
+    this.input = h("input", { type: "text", list, maxlength: 200, autocomplete: "off", spellcheck: "false", "aria-label": data.label, placeholder: data.placeholder });
+    this.button = h("button", { type: "submit" }, data.button);
+    this.note = h("span", { class: "note", role: "status", "aria-live": "polite" });
+    this.form = h("form", {}, this.input, this.button, this.names);
+    this.form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.enter();
+      this.input.focus({ preventScroll: true });
+    });
+    this.input.addEventListener("input", () => this.typed());
+    this.input.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") {
+        if (this.dirty) this.note.textContent = "Not named yet; what you typed is kept.";
+        this.input.blur();
+      } else if (!this.dirty) return; // the page's own keys, such as Ctrl + Z
+      event.stopPropagation();
+    });
+    this.root.append(this.form, this.note);
+  }
+
+  get dirty() {
+    return this.input.value.trim() !== "" && this.input.value !== this.value;
+  }
+
+  typed() {
+    this.note.textContent = "";
+    if (this.sent) return; // it belongs to the next subject
+    if (this.dirty) this.drafts.set(this.subject, this.input.value);
+    else this.drafts.delete(this.subject);
+  }
+
+  enter() {
+    const text = this.input.value.trim();
+    if (!text) {
+      this.note.textContent = "Type a name first; nothing was named.";
+      return;
+    }
+    this.input.value = "";
+    if (this.sent) this.queue.push(text); // the next subject is still on its way
+    else this.send(text);
+  }
+
+  send(text) {
+    this.drafts.delete(this.subject);
+    this.sent = { text, time: this.outbox.send({ action: "name", id: this.subject, text, ...this.host?.with() }), subject: this.subject };
+    this.note.textContent = `${text} ✓`;
+    this.value = "";
+  }
+
+  update(data) {
+    if (!this.host) this.outbox.acknowledge(data.acted);
+    const wanted = JSON.stringify(data.names);
+    if (this.listed !== wanted) {
+      this.listed = wanted;
+      this.names.replaceChildren(...data.names.map((value) => h("option", { value })));
+    }
+    const answered = this.sent && data.acted >= this.sent.time;
+    if (this.sent && !answered && data.subject === this.sent.subject) return;
+    const before = this.sent;
+    const moved = data.subject !== this.subject;
+    if (!moved && !before && data.value === this.value) return;
+    const ahead = before ? this.input.value : "";
+    const kept = !moved && !before && this.dirty ? this.input.value : undefined;
+    this.sent = null;
+    this.subject = data.subject;
+    this.value = data.value;
+    if (before && moved && this.queue.length) {
+      this.send(this.queue.shift());
+      return;
+    }
+    const [waiting] = this.queue.splice(0);
+    const next = ahead || waiting; // typed for the subject that follows
+    if (before && !moved && data.value !== before.text) {
+      // Refused: that name is shown again, and what was typed after it waits.
+      this.later = next;
+      this.input.value = before.text;
+      this.note.textContent = next ? `Not named; “${next}” is kept for the next.` : "";
+    } else {
+      const later = moved ? this.later : undefined;
+      if (moved) this.later = undefined;
+      this.input.value = next || later || kept || (this.drafts.get(data.subject) ?? data.value);
+      if (this.dirty) this.drafts.set(this.subject, this.input.value);
+      if (next && !moved) this.note.textContent = "Not named: nothing comes after this one. Enter renames it.";
+    }
+    if (moved && document.activeElement === document.body) this.input.focus({ preventScroll: true });
+    if (this.input === this.root.getRootNode().activeElement && !ahead) this.input.select();
+  }
+}

@@ -1,0 +1,124 @@
+// Written by `python -m components.workbench.protocol`; change protocol.py, not this file.
+
+/** One card of the list: a cluster, or images with one proposal. */
+export interface GroupItem {
+  id: number;
+  title: string;
+  size: number;
+  named: boolean;
+  quality: number | null;
+  color: number;
+  looks: number[];
+  note: string;
+}
+
+/** The list at the left. The items come in the channel `<key>:groups` as JSON of `GroupItem`s. */
+export interface GroupsMessage {
+  version: string;
+  heading: string;
+  chosen: number[];
+  filter: string;
+  sorts: string[][];
+  actions: string[][];
+}
+
+/** What the selection bar offers beside its fixed actions. */
+export interface BarMessage {
+  own: string[][];
+  names: string[];
+  parts: boolean;
+  more: string[][];
+}
+
+/** The nearest other cluster. */
+export interface TwinMessage {
+  id: number;
+  title: string;
+  cosine: number;
+  own: number[];
+  looks: number[];
+}
+
+/** What an audit has proven; while one is under way, the bound for each number of wrong images. */
+export interface AuditMessage {
+  words: string;
+  open: boolean;
+  sample: number;
+  bounds: number[];
+  seen: boolean;
+}
+
+/** One step that was done. */
+export interface HistoryItem {
+  id: number;
+  before: number;
+  sentence: string;
+  effective: boolean;
+}
+
+/** Where the person's labels and the clustering disagree. */
+export interface ConflictItem {
+  sentence: string;
+  looks: number[];
+}
+
+/** Everything about the cluster that is worked on. */
+export interface InspectorMessage {
+  subject: number;
+  title: string;
+  value: string;
+  names: string[];
+  named: number;
+  total: number;
+  size: number;
+  yours: number;
+  states: ((string | number)[])[];
+  looks: number[];
+  twin: TwinMessage | null;
+  grow: number[];
+  audit: AuditMessage | null;
+  history: HistoryItem[];
+  steps: number;
+  conflicts: ConflictItem[];
+  suggests: boolean;
+  acted: number;
+}
+
+/** From Python to the browser, at each run of the page. */
+export interface WorkbenchMessage {
+  key: string;
+  kind: string;
+  acted: number;
+  gallery: Record<string, any>;
+  map: Record<string, any> | null;
+  groups: GroupsMessage | null;
+  bar: BarMessage | null;
+  inspector: InspectorMessage | null;
+}
+
+/** The selected images as positions in the display order of a version (components/gallery/selection.py). */
+export interface SelectionMessage {
+  v: string;
+  c: number;
+  t: number;
+  g: boolean;
+  k: "none" | "ranges" | "all_but" | "bits";
+  r?: number[];
+  b?: string;
+}
+
+/** From the browser to Python: one thing that was asked for, sent again until `acted` has reached its time. */
+export interface ActionMessage {
+  t: number;
+  action: string;
+  key?: string;
+  part?: "gallery" | "map" | "groups" | "inspector" | "bar";
+  id?: number | null;
+  position?: number | null;
+  selection?: SelectionMessage;
+  text?: string;
+  value?: number;
+  values?: number[];
+  also?: boolean;
+  labels?: string[];
+}

@@ -1,0 +1,231 @@
+// Ties the panes together: one selection, one keyboard, one queue of actions to Python.
+
+import { render } from "preact";
+import { Gallery } from "../../gallery/src/gallery.js";
+import { ScatterMap } from "../../map/src/map.js";
+import { hasWebGL } from "../../map/src/plot.js";
+import { arrays, listen, memoryOf, Outbox } from "../../shared/channels.js";
+import { h as element } from "../../shared/dom.js";
+import { Bar } from "./bar";
+import { Groups } from "./groups";
+import { Inspector } from "./inspector";
+import { Panes, type PaneName } from "./panes";
+import type { ActionMessage, GroupItem, WorkbenchMessage } from "./protocol";
+
+export interface Say {
+  setStateValue(name: string, value: unknown): void;
+  setTriggerValue(name: string, value: unknown): void;
+}
+
+/** What an action says beside its name. */
+export type Told = Partial<Omit<ActionMessage, "t" | "action">>;
+
+const YOURS = "by you";
+const GROW = 12;
+const UNSORTED = -1;
+
+export class Workbench {
+  readonly outbox: any;
+  readonly panes: Panes;
+  readonly gallery: any;
+  readonly map: any;
+  readonly memory: { also?: boolean; sort?: string; order?: number[]; orderOf?: string };
+  data: WorkbenchMessage;
+  say: Say | null = null;
+  items: GroupItem[] = [];
+  private itemsOf = "";
+  alsoNamed = false; // a name for the cluster changes what the person labelled in it, too
+  growing = GROW; // nearest images outside that are looked at in one go
+  private hoped: number[] | null = null; // the chosen groups that Python has not confirmed yet
+  private hopedAt = 0;
+  private readonly barPlace: HTMLElement;
+  private readonly stop: () => void;
+  private drawing = 0;
+
+  constructor(
+    readonly root: HTMLElement,
+    data: WorkbenchMessage,
+  ) {
+    this.data = data;
+    this.memory = memoryOf("workbench", data.key);
+    this.outbox = new Outbox(() => this.say as any);
+    const webgl = data.map !== null && hasWebGL();
+    const names = (["groups", "map", "gallery", "inspector"] as const).filter(
+      (name) => name === "gallery" || (name === "map" ? webgl : data[name] !== null),
+    );
+    this.panes = new Panes(root, names as PaneName[], data.kind, data.groups ? { groups: data.groups.heading } : {});
+    const { elements } = this.panes;
+    const grid = element("div", { class: "k-gallery" });
+    this.barPlace = element("div", { class: "bar-place" });
+    elements.gallery.append(grid, this.barPlace);
+    this.gallery = new Gallery(grid, data.key, this as any);
+    if (webgl) {
+      const drawing = element("div", { class: "k-map" });
+      elements.map.append(drawing);
+      this.map = new ScatterMap(drawing, data.map as any, this as any);
+    }
+    this.panes.arrange();
+    this.stop = listen((channel: string) => channel === `${data.key}:groups` && this.readGroups());
+    this.root.addEventListener("keydown", (event) => this.key(event));
+    document.addEventListener("keydown", this.nowhere);
+  }
+
+  destroy(): void {
+    document.removeEventListener("keydown", this.nowhere);
+    this.stop();
+    this.outbox.stop();
+    this.panes.destroy();
+    this.gallery.destroy();
+    this.map?.destroy();
+    render(null, this.barPlace);
+    render(null, this.panes.elements.groups);
+    render(null, this.panes.elements.inspector);
+  }
+
+  update(data: WorkbenchMessage, say: Say): void {
+    const before = this.data.inspector?.subject;
+    this.data = data;
+    this.say = say;
+    this.outbox.acknowledge(data.acted);
+    if (this.hoped && data.acted >= this.hopedAt) this.hoped = null;
+    if (data.inspector?.subject !== before) Object.assign(this, { alsoNamed: false, growing: GROW });
+    this.gallery.say = say;
+    this.gallery.update({ ...data.gallery, acted: data.acted });
+    if (data.map && this.map) {
+      this.map.say = say;
+      this.map.update(data.map);
+    } else if (data.map && !this.map) {
+      say.setStateValue("webgl", false);
+    }
+    this.readGroups();
+    this.panes.height();
+    this.draw();
+  }
+
+  // ---- what gallery and map ask of their host
+
+  /** The selection of the gallery changed. */
+  selected(_gallery: unknown): void {
+    if (this.gallery) this.draw();
+  }
+
+  /** What is said with each action. */
+  with(): Told {
+    return { also: this.memory.also === true && this.gallery.selection.together };
+  }
+
+  /** What an action of the map concerns. */
+  about(): Told {
+    return { selection: this.gallery.message(), ...this.with() };
+  }
+
+  /** The regions on the map were taken away: what they had selected is not selected any more. */
+  cleared(): void {
+    this.gallery.deselect();
+  }
+
+  enlarge(name: PaneName): void {
+    this.panes.enlarge(name);
+  }
+
+  // ---- groups
+
+  get chosen(): number[] {
+    return this.hoped ?? this.data.groups?.chosen ?? [];
+  }
+
+  choose(groups: number[]): void {
+    this.hoped = groups;
+    this.hopedAt = this.act("choose", { part: "groups", values: groups });
+    this.draw();
+  }
+
+  private readGroups(): void {
+    const { groups, key } = this.data;
+    if (!groups || this.itemsOf === groups.version) return;
+    const found = arrays(`${key}:groups`, groups.version);
+    if (!found) return;
+    this.itemsOf = groups.version;
+    this.items = JSON.parse(new TextDecoder().decode((found as any).json));
+    this.draw();
+  }
+
+  // ---- the cluster that is worked on
+
+  /** Go to the cluster before or after in the list. */
+  step(by: number): void {
+    const ids = (this.memory.order ?? []).filter((id) => id !== UNSORTED);
+    const at = ids.indexOf(this.chosen[0] ?? NaN);
+    const next = ids[at + by];
+    if (next !== undefined) this.choose([next]);
+  }
+
+  /** These images belong to the cluster; the next page is twice as large. */
+  grow(subject: number, ids: number[]): void {
+    this.act("take", { part: "inspector", id: subject, values: ids });
+    this.growing = Math.min(60, 2 * this.growing);
+    this.draw();
+  }
+
+  /** Not all of them belong: look at the nearer half. */
+  halve(): void {
+    this.growing = Math.max(1, Math.floor(this.growing / 2));
+    this.draw();
+  }
+
+  // ---- actions
+
+  /** Ask Python for something; returns the time by which it is known as carried out. */
+  act(action: string, told: Told = {}): number {
+    return this.outbox.send({ action, key: "", part: "bar", id: null, position: null, ...this.about(), ...told });
+  }
+
+  private key(event: KeyboardEvent): void {
+    if (event.defaultPrevented || typing(event)) return;
+    const { inspector } = this.data;
+    const plain = !event.ctrlKey && !event.metaKey && !event.altKey;
+    if (inspector && event.altKey && event.key === "ArrowLeft") this.step(-1);
+    else if (inspector && event.altKey && event.key === "ArrowRight") this.step(1);
+    else if (inspector?.grow.length && plain && event.key === "g") this.grow(inspector.subject, inspector.grow.slice(0, this.growing));
+    else if (inspector?.grow.length && plain && event.key === "h") this.halve();
+    else if (inspector?.twin && plain && event.key === "d") this.act("different", { part: "inspector", id: inspector.subject, value: inspector.twin.id });
+    else if (this.map && event.key === "w" && plain) this.enlarge("map");
+    else if (event.key === "Escape" && this.panes.enlarged) this.panes.enlarge(this.panes.enlarged);
+    else if (event.key === "Escape" && this.gallery.selection.count) this.gallery.deselect();
+    else if ((event.ctrlKey || event.metaKey) && !event.altKey && event.key.toLowerCase() === "a" && this.gallery.n) this.gallery.selectAll();
+    else return;
+    event.preventDefault();
+  }
+
+  private readonly nowhere = (event: KeyboardEvent): void => {
+    if (event.target === document.body) this.key(event);
+  };
+
+  /** How many of the selected images the person labelled one by one; only a group can hold some unawares. */
+  yours(): number {
+    const { gallery } = this;
+    if (!gallery.selection.together || !gallery.marks) return 0;
+    const mark = 1 + gallery.markNames.findIndex(([, words]: [string, string]) => words === YOURS);
+    const { mask } = gallery.selection;
+    let found = 0;
+    for (let at = 0; at < mask.length; at++) if (mask[at] && gallery.marks[at] === mark) found++;
+    return found;
+  }
+
+  draw(): void {
+    cancelAnimationFrame(this.drawing);
+    this.drawing = requestAnimationFrame(() => this.drawNow());
+  }
+
+  private drawNow(): void {
+    const { data } = this;
+    render(data.bar && this.gallery.selection.count ? <Bar bench={this} message={data.bar} /> : null, this.barPlace);
+    if (data.groups) render(<Groups bench={this} message={data.groups} items={this.items} chosen={this.chosen} />, this.panes.elements.groups);
+    if (data.inspector) render(<Inspector bench={this} message={data.inspector} />, this.panes.elements.inspector);
+  }
+}
+
+function typing(event: KeyboardEvent): boolean {
+  const target = event.composedPath()[0];
+  return target instanceof Element && target.matches("input:not([type=range]):not([type=checkbox]), textarea, select, dialog *");
+}
