@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,10 +24,12 @@ from engine.embeddings.encoders.registry import (
     find_encoder,
 )
 from engine.images.decode import PreprocessSettings
+from engine.images.reading import FolderSettings
 from engine.images.sets.registry import BENCHMARKS
 
 if TYPE_CHECKING:
     from engine.images.datasets import Dataset
+    from engine.images.moved import KnownElsewhere
     from engine.runs.rows import Rows
 
 
@@ -40,6 +44,7 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
     data.add_argument("--data-root", type=Path, help="where benchmark sets lie on this disk")
     data.add_argument("--truth-from-folders", action="store_true", help="class folders are the truth to score against")
     data.add_argument("--workspace", type=some_path, help="where cache/ and library/ live")
+    add_flags(parser, FolderSettings)
 
 
 def add_data_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None:
@@ -87,6 +92,7 @@ def load_data(arguments: argparse.Namespace, workspace: Workspace, progress: Pro
         None or more than one of --dataset, --folder, --vectors.
     """
     from engine.images.datasets import add_benchmark, add_folder, add_vectors
+    from engine.images.moved import known_elsewhere
     from engine.images.report import report
     from engine.images.sources import shown
     from engine.jobs.tasks.data import ScanRequest, scan_images
@@ -95,13 +101,18 @@ def load_data(arguments: argparse.Namespace, workspace: Workspace, progress: Pro
     if len(given) != 1:
         raise InputError("Name the data: one of --dataset, --folder or --vectors.")
     if arguments.folder is not None:
+        known = known_elsewhere(workspace, arguments.folder)
+        if known is not None:
+            progress.say(f"{known.sentence} {_how_to_relocate(known, arguments.folder)}")
         dataset = add_folder(workspace, arguments.folder, truth_from_folders=arguments.truth_from_folders)
     elif arguments.vectors is not None:
         dataset = add_vectors(workspace, arguments.vectors)
     else:
         dataset = add_benchmark(workspace, arguments.dataset, data_root=arguments.data_root)
     vectors = dataset.kind == "vectors"  # adding them has read them
-    request = ScanRequest(dataset=dataset.id, measure_again=getattr(arguments, "measure_again", False))
+    request = ScanRequest.parse(
+        from_flags(arguments, ScanRequest) | {"dataset": dataset.id, "reading": _reading(arguments, dataset)}
+    )
     seen = report(workspace, dataset.id) if vectors else scan_images(workspace, request, progress)
     for path, reason in seen.failed[:20]:
         progress.say(f"not read: {shown(path)}: {reason}")
@@ -109,11 +120,28 @@ def load_data(arguments: argparse.Namespace, workspace: Workspace, progress: Pro
         progress.say(f"... and {len(seen.failed) - 20:,} more that could not be read")
     for path, note in seen.notes[:20]:
         progress.say(f"{shown(path)}: {note}")
-    if seen.depth_sentence:
-        progress.say(seen.depth_sentence)
+    for sentence in (*seen.sentences, seen.depth_sentence):
+        if sentence:
+            progress.say(sentence)
     if seen.readable == 0:
         raise InputError("There is no readable image in the data.", "Check the folder and the list above.")
     return dataset
+
+
+def _reading(arguments: argparse.Namespace, dataset: Dataset) -> FolderSettings | None:
+    """Return what of the folder is read where flags say so; the rest stays as it was."""
+    given = from_flags(arguments, FolderSettings)
+    if not given:
+        return None
+    return FolderSettings.of(dataset.options).changed(**given)
+
+
+def _how_to_relocate(known: KnownElsewhere, folder: Path) -> str:
+    """Say how a folder that is known under another path keeps its labels."""
+    words = ["python", "-m", "engine", "relocate", os.fsdecode(known.dataset.location), str(folder.absolute())]
+    if known.gone:
+        return f"To keep its labels and clusters: {shlex.join(words)}"
+    return f"To give the copy its labels: {shlex.join([*words, '--copy-labels'])}"
 
 
 def chosen_encoder(arguments: argparse.Namespace, dataset: Dataset) -> tuple[str, dict[str, Any]]:

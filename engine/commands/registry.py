@@ -7,6 +7,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "app": ("engine.commands.app", "start the app (`kindred` alone does this, too)"),
     "run": ("engine.commands.run", "cluster a data set, a folder or vectors into a run folder"),
     "scan": ("engine.commands.scan", "look at every image: readable, broken, there twice"),
+    "relocate": ("engine.commands.relocate", "say where a moved folder lies now; labels and clusters stay"),
     "embed": ("engine.commands.embed", "embed the images with an encoder"),
     "cluster": ("engine.commands.run", "the same as run: what is embedded already is used as it is"),
     "graph": ("engine.commands.graph", "find the neighbours of every image"),

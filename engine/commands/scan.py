@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None
     from engine.jobs.tasks.data import ScanRequest
 
     add_source_arguments(parser)
-    add_flags(parser, ScanRequest, skip=("dataset",))
+    add_flags(parser, ScanRequest, skip=("dataset", "reading"))
 
 
 def main(arguments: argparse.Namespace) -> int:

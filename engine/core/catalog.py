@@ -6,14 +6,16 @@ rolls back on an error. WAL lets pages read while a job writes. A backup is kept
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 from engine.core.errors import StorageError
 
@@ -63,7 +65,44 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (dataset, depth)
     ) STRICT;
     """,
+    """
+    ALTER TABLE image ADD COLUMN bytes BLOB;  -- id of the file's bytes where `content` is that of other bytes before
+    ALTER TABLE image ADD COLUMN pixels BLOB; -- hash of the upright decoded pixels; NULL: not looked at for it
+    ALTER TABLE image ADD COLUMN orientation INTEGER; -- EXIF's, 1 to 8
+    CREATE INDEX image_pixels ON image (pixels) WHERE pixels IS NOT NULL;
+    CREATE INDEX image_bytes ON image (bytes) WHERE bytes IS NOT NULL;
+    ALTER TABLE dataset ADD COLUMN found TEXT; -- JSON: what the last scan left alone
+    CREATE TABLE alias (                     -- further bytes of a known picture, as far as events carry it over
+        dataset TEXT NOT NULL REFERENCES dataset(id) ON DELETE CASCADE,
+        bytes BLOB NOT NULL,
+        content BLOB NOT NULL,
+        how TEXT NOT NULL,                   -- same | turned | kept
+        event INTEGER,                       -- NULL until the scan that found it has ended
+        PRIMARY KEY (dataset, bytes)
+    ) STRICT;
+    CREATE TABLE former (                    -- pictures that no file of the data set holds any more
+        dataset TEXT NOT NULL REFERENCES dataset(id) ON DELETE CASCADE,
+        content BLOB NOT NULL,
+        path BLOB NOT NULL,                  -- where it lay last
+        pixels BLOB,
+        replaced BLOB,                       -- what lies at its place now; NULL where nothing does
+        PRIMARY KEY (dataset, content)
+    ) STRICT;
+    """,
 )
+
+
+def append_event(db: sqlite3.Connection, dataset: str, kind: str, detail: Mapping[str, Any], contents: bytes) -> int:
+    """Append one label event of a data set inside the caller's transaction; return its id.
+
+    `detail` gets `before`, the data set's last event until then, by which a page knows that another window wrote.
+    """
+    before = db.execute("SELECT max(id) FROM event WHERE dataset = ?", (dataset,)).fetchone()[0] or 0
+    cursor = db.execute(
+        "INSERT INTO event (dataset, made, kind, detail, contents) VALUES (?, ?, ?, ?, ?)",
+        (dataset, time.time(), kind, json.dumps({**detail, "before": before}, ensure_ascii=False), contents),
+    )
+    return int(cursor.lastrowid or 0)
 
 
 def connect(path: Path) -> sqlite3.Connection:

@@ -268,7 +268,7 @@ class Reader:
             It is gone or has changed since the scan, and no other file has its content.
         """
         data = read_image(self._workspace, self._dataset, self._source, self._paths[job], self.keys[job])
-        return decode_square(data, self.side, self._preprocess, ranges=self._ranges)
+        return decode_square(data, self.side, self._preprocess, ranges=self._ranges, max_pixels=None)
 
 
 def _embed_rows(encoder: Encoder, reader: Reader, store: EmbeddingStore, progress: Progress) -> None:

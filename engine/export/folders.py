@@ -186,7 +186,7 @@ def write_plan(
         "hardlink": lambda path, content, place: os.link(_original(root, path), place),
         "symlink": lambda path, content, place: os.symlink(_original(root, path), place),
     }
-    contents = to_bytes(table.contents)
+    contents = to_bytes(table.file_ids)
     failed: list[tuple[str, str]] = []
     with storage_errors(target):
         target.mkdir(parents=True, exist_ok=True)
@@ -283,7 +283,7 @@ def _write_manifest(
     target: Path, plan: Plan, table: LabelTable, mode: Mode, root: Path | None, *, complete: bool
 ) -> None:
     header = {"format": FORMAT, "made": time.time(), "mode": mode, "complete": complete}
-    contents = to_bytes(table.contents)
+    contents = to_bytes(table.file_ids)
 
     def lines() -> Iterator[dict[str, Any]]:
         yield header

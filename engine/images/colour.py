@@ -6,6 +6,7 @@ sRGB itself, is left out.
 
 from __future__ import annotations
 
+import hashlib
 import io
 from dataclasses import dataclass
 from functools import lru_cache
@@ -31,11 +32,14 @@ class Profile:
         From `mode` to sRGB.
     note : str
         One sentence where the profile could not be used.
+    key : str
+        Names what it does; empty where nothing is to be done.
     """
 
     mode: str = ""
     transform: ImageCms.ImageCmsTransform | None = None
     note: str = ""
+    key: str = ""
 
 
 NONE = Profile()
@@ -70,7 +74,8 @@ def _read(profile: bytes) -> Profile:
         transform = ImageCms.buildTransform(opened, ImageCms.createProfile("sRGB"), mode, "RGB")
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError, AttributeError):
         return Profile(note=DAMAGED)
-    return NONE if _changes_nothing(mode, transform) else Profile(mode, transform)
+    key = hashlib.blake2b(profile, digest_size=16).hexdigest()
+    return NONE if _changes_nothing(mode, transform) else Profile(mode, transform, key=key)
 
 
 def _changes_nothing(mode: str, transform: ImageCms.ImageCmsTransform) -> bool:

@@ -21,8 +21,9 @@ from engine.core.catalog import open_catalog
 from engine.core.errors import InputError
 from engine.core.ids import to_bytes
 from engine.core.workspace import Workspace
+from engine.images.reading import FolderSettings
 from engine.images.sets.registry import find_benchmark, open_benchmark
-from engine.images.sources import FolderSource, ReadError, Source, folder_truth, shown
+from engine.images.sources import FolderSource, Source, folder_truth, shown
 from engine.images.vectors import VectorFile, read_vectors
 
 Kind = Literal["folder", "benchmark", "vectors"]
@@ -42,7 +43,7 @@ class Dataset:
     location : bytes
         `os.fsencode` of a path, or a benchmark's name.
     options : dict
-        `truth_from_folders`, `data_root`.
+        `truth_from_folders`, `data_root`, and what of a folder is read (`FolderSettings`).
     scanned : float or None
         When the last whole scan ended, seconds since 1970.
     """
@@ -99,7 +100,8 @@ def open_source(kind: str, location: bytes, options: Mapping[str, Any]) -> Sourc
         The folder is gone, the benchmark unknown, or the kind has no images.
     """
     if kind == "folder":
-        return FolderSource(Path(os.fsdecode(location)), bool(options.get("truth_from_folders", False)))
+        truth = bool(options.get("truth_from_folders", False))
+        return FolderSource(Path(os.fsdecode(location)), truth, FolderSettings.of(dict(options)))
     if kind == "benchmark":
         return open_benchmark(location.decode(), options.get("data_root"))
     raise InputError("This data set holds vectors only; it has no images to read.")
@@ -123,11 +125,28 @@ def add_folder(
         No such folder, or not a folder.
     """
     root = FolderSource(Path(path)).root
+    if (known := known_folder(workspace, root)) is not None:
+        root = known.path
     options = {"truth_from_folders": truth_from_folders}
     dataset = _add(workspace, "folder", os.fsencode(root), name or _readable(root), options)
     if truth_from_folders and not dataset.options.get("truth_from_folders"):
         set_truth_from_folders(workspace, dataset.id, True)
     return find_dataset(workspace, dataset.id)
+
+
+def known_folder(workspace: Workspace, root: Path) -> Dataset | None:
+    """Return the data set of the very folder, also where it is reached by another path or in other letters."""
+    with open_catalog(workspace.catalog) as db:
+        known = [_from_row(row) for row in db.execute("SELECT * FROM dataset WHERE kind = 'folder' ORDER BY created")]
+    exact = next((one for one in known if one.path == root), None)
+    return exact or next((one for one in known if _same_folder(one.path, root)), None)
+
+
+def _same_folder(one: Path, other: Path) -> bool:
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return False
 
 
 def add_benchmark(workspace: Workspace, name: str, *, data_root: str | Path | None = None) -> Dataset:
@@ -148,7 +167,7 @@ def add_benchmark(workspace: Workspace, name: str, *, data_root: str | Path | No
     options = {"data_root": str(root)} if entry.download else {}
     dataset = _add(workspace, "benchmark", name.encode(), entry.title, options)
     if data_root is not None and dataset.options != options:
-        _update(workspace, dataset.id, options=json.dumps(options))
+        update_dataset(workspace, dataset.id, options=json.dumps(options))
     return find_dataset(workspace, dataset.id)
 
 
@@ -217,59 +236,6 @@ def remove_dataset(workspace: Workspace, id: str) -> None:
     workspace.sample(id).unlink(missing_ok=True)
 
 
-def relocate(workspace: Workspace, id: str, new_path: str | Path) -> Dataset:
-    """Say where a moved folder or vector file lies now; images, labels and ids stay.
-
-    Raises
-    ------
-    InputError
-        Not there, taken by another data set, or holding none of the known images.
-    """
-    dataset = find_dataset(workspace, id)
-    if dataset.kind == "benchmark":
-        raise InputError("A benchmark set has no folder to relocate.", "Add it again with another data root.")
-    if dataset.kind == "vectors":
-        file = Path(new_path).expanduser().resolve()
-        vectors = read_vectors(file)
-        location = os.fsencode(file)
-        store = True
-    else:
-        location = os.fsencode(_checked_move(workspace, dataset, Path(new_path)))
-        store = False
-    with open_catalog(workspace.catalog) as db:
-        other = db.execute(
-            "SELECT name FROM dataset WHERE kind = ? AND location = ? AND id <> ?", (dataset.kind, location, id)
-        ).fetchone()
-    if other is not None:
-        raise InputError(f"That place is already the data set {other['name']!r}.", "Remove one of the two first.")
-    _update(workspace, id, location=location)
-    if store:
-        store_vectors(workspace, id, vectors)
-    return find_dataset(workspace, id)
-
-
-def _checked_move(workspace: Workspace, dataset: Dataset, new_path: Path) -> Path:
-    source = FolderSource(new_path)
-    with open_catalog(workspace.catalog) as db:
-        known = db.execute(
-            "SELECT path, size FROM image WHERE dataset = ? AND content IS NOT NULL ORDER BY random() LIMIT 200",
-            (dataset.id,),
-        ).fetchall()
-    if known and not any(_same_file(source, row["path"], row["size"]) for row in known):
-        raise InputError(
-            f"None of the known images of {dataset.name!r} is in {shown(os.fsencode(new_path))}.",
-            "Choose the folder that holds the same files, or add it as a new data set.",
-        )
-    return source.root
-
-
-def _same_file(source: FolderSource, name: bytes, size: int) -> bool:
-    try:
-        return source.path(name).stat().st_size == size
-    except (ReadError, OSError):
-        return False
-
-
 def set_truth_from_folders(workspace: Workspace, id: str, on: bool) -> Dataset:
     """Take the class folders as the truth, or forget it; no file is opened.
 
@@ -293,6 +259,24 @@ def set_truth_from_folders(workspace: Workspace, id: str, on: bool) -> Dataset:
     return find_dataset(workspace, id)
 
 
+def set_reading(workspace: Workspace, id: str, settings: FolderSettings) -> Dataset:
+    """Keep what of a folder is read; the next scan goes by it.
+
+    Raises
+    ------
+    InputError
+        The data set is not a folder.
+    """
+    dataset = find_dataset(workspace, id)
+    if dataset.kind != "folder":
+        raise InputError("Only of a folder can be chosen what is read.")
+    kept = {name: value for name, value in dataset.options.items() if name not in FolderSettings.model_fields}
+    options = kept | settings.model_dump(mode="json", exclude_defaults=True)
+    if options != dataset.options:
+        update_dataset(workspace, id, options=json.dumps(options))
+    return find_dataset(workspace, id)
+
+
 def _add(workspace: Workspace, kind: Kind, location: bytes, name: str, options: dict[str, Any]) -> Dataset:
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or kind
     base = f"{slug}-{hashlib.blake2b(kind.encode() + b':' + location, digest_size=4).hexdigest()}"
@@ -309,7 +293,8 @@ def _add(workspace: Workspace, kind: Kind, location: bytes, name: str, options: 
         return _from_row(db.execute("SELECT * FROM dataset WHERE id = ?", (id,)).fetchone())
 
 
-def _update(workspace: Workspace, id: str, **values: bytes | str) -> None:
+def update_dataset(workspace: Workspace, id: str, **values: bytes | str) -> None:
+    """Write some columns of a data set."""
     assignments = ", ".join(f"{column} = ?" for column in values)
     with open_catalog(workspace.catalog, write=True) as db:
         db.execute(f"UPDATE dataset SET {assignments} WHERE id = ?", (*values.values(), id))

@@ -25,6 +25,7 @@ from pydantic import field_validator
 
 from engine.core.errors import KindredError
 from engine.core.settings import Settings, setting
+from engine.images.colour import NONE as NO_PROFILE
 from engine.images.colour import Profile, profile_for, to_srgb
 from engine.images.depth import (
     Deep,
@@ -38,27 +39,24 @@ from engine.images.depth import (
     sample,
     to_8_bits,
 )
+from engine.images.fingerprint import GAP, TURNS, hash_of_reduced, picture_hash, reduction, values_hash
+from engine.images.kinds import HEAD, is_tga, kind_of, reads_raw
 
 ImageFile.LOAD_TRUNCATED_IMAGES = False
 Image.MAX_IMAGE_PIXELS = None  # `_finish` draws the line at what is really decoded, not at what a JPEG could be
 
-MAX_PIXELS = 89_478_485  # Pillow's own line between a large picture and a decompression bomb
+MAX_PIXELS = 179_000_000  # about where Pillow's own warning of a decompression bomb becomes an error
 DECODER = "pillow-draft-2"  # part of every embedding key: changes whenever decoded pixels change
-FORMATS: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "AVIF")  # MPO opens as JPEG
-_NAMES = {"MPO": "jpeg", "DIB": "bmp", "HEIF": "heic"}
-_BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG", b"II*\0", b"MM\0*", b"GIF8", b"BM", b"RIFF")
+FORMATS: tuple[str, ...] = (  # MPO opens as JPEG
+    *("JPEG", "PNG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "AVIF", "JPEG2000", "PPM", "ICO", "QOI", "PCX"),
+)
+_NAMES = {"MPO": "jpeg", "DIB": "bmp", "HEIF": "heic", "JPEG2000": "jp2"}
+_PARTS = {"TIFF": "pages", "MPO": "pictures", "HEIF": "pictures"}  # what a file of several holds; else frames
+FIRST_TAKEN = "only the first is taken."
+_DNG, _SUBFILE, _SUB_IFDS, _MAKE = 50706, 254, 330, 271
 _DAMAGED = "The picture is damaged at its beginning, or of a kind that cannot be decoded."
 _GREY = ("1", "L", "LA", "La")
 _ORIENTATION = 0x0112
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 RESAMPLE = Image.Resampling.BICUBIC
 Colour = tuple[int, int, int]
 Target = Callable[[int, int], tuple[int, int]]
@@ -115,11 +113,16 @@ class Decoded:
     width, height : int
         Pixels of the original, upright.
     format : str
-        "jpeg", "png", "webp", "bmp", "gif", "tiff", "heic" or "avif".
+        "jpeg", "png", "webp", "bmp", "gif", "tiff", "heic", "avif", "jp2", "jxl", "ppm", "tga", "ico", "qoi", "pcx" or
+        "raw".
     depth : str
         The kind of depth, such as "16-bit grey"; empty for 8 bits.
     note : str
-        One sentence on what is odd about the file; mostly empty.
+        What is odd about the file, such as further pages; mostly empty.
+    orientation : int
+        EXIF's, 1 to 8.
+    hashes : tuple of bytes
+        The hash of the upright pixels where it was asked for, then those of the picture turned and flipped.
     """
 
     image: Image.Image
@@ -128,6 +131,8 @@ class Decoded:
     format: str
     depth: str = ""
     note: str = ""
+    orientation: int = 1
+    hashes: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -140,6 +145,8 @@ class _Wish:
     crop: bool = False
     wait: bool = False
     measured: list[Deep] | None = None
+    max_pixels: int | None = MAX_PIXELS
+    hashed: int = 0
 
     def shown(self, depth: str, deep: Deep) -> Range:
         """Return the range of the data set, or the picture's own where it is alone."""
@@ -153,9 +160,28 @@ class _Wish:
         if self.wait and depth and depth not in self.ranges:
             raise UnmeasuredDepth(depth)
 
+    def check_size(self, width: int, height: int) -> None:
+        """Refuse a picture that would take too much memory."""
+        if self.max_pixels is not None and width * height > self.max_pixels:
+            raise ImageError(
+                f"The image claims {width} x {height} pixels, more than the limit of "
+                f"{self.max_pixels / 1e6:,.6g} megapixels; raise max megapixels to open it."
+            )
+
+    def hashes(self, hash_as: Callable[[int], bytes], orientation: int) -> tuple[bytes, ...]:
+        """Return the hash of the upright picture, and those of all other ways to turn it, as far as asked for."""
+        others = (other for other in (1, *TURNS) if other != orientation)
+        turned = others if self.hashed > 1 else ()
+        return tuple(hash_as(one) for one in (orientation, *turned)) if self.hashed else ()
+
 
 def decode_square(
-    data: bytes, side: int, settings: PreprocessSettings | None = None, *, ranges: Ranges | None = None
+    data: bytes,
+    side: int,
+    settings: PreprocessSettings | None = None,
+    *,
+    ranges: Ranges | None = None,
+    max_pixels: int | None = MAX_PIXELS,
 ) -> NDArray[np.uint8]:
     """Return the image as a (side, side, 3) uint8 RGB square.
 
@@ -164,6 +190,8 @@ def decode_square(
     ranges : mapping, optional
         The data set's range of values for each kind of depth (`engine.images.ranges.load_ranges`); a deep image of
         another kind, or of no data set, is shown in its own percentiles.
+    max_pixels : int or None
+        The most pixels to decode; None where a scan has let the image through already.
 
     Raises
     ------
@@ -172,11 +200,12 @@ def decode_square(
     """
     settings = settings or PreprocessSettings()
     known = ranges or {}
-    if settings.mode == "resize":
-        return np.array(_decode(data, _Wish(lambda width, height: (side, side), settings.rgb, known)).image)
-    if settings.mode == "center_crop":
-        return np.array(_decode(data, _Wish(lambda width, height: (side, side), settings.rgb, known, crop=True)).image)
-    image = _decode(data, _Wish(lambda width, height: _fit(width, height, side), settings.rgb, known)).image
+    if settings.mode in ("resize", "center_crop"):
+        crop = settings.mode == "center_crop"
+        wish = _Wish(lambda width, height: (side, side), settings.rgb, known, crop=crop, max_pixels=max_pixels)
+        return np.array(_decode(data, wish).image)
+    wish = _Wish(lambda width, height: _fit(width, height, side), settings.rgb, known, max_pixels=max_pixels)
+    image = _decode(data, wish).image
     square = np.empty((side, side, 3), np.uint8)
     square[:] = settings.rgb
     left, top = (side - image.width) // 2, (side - image.height) // 2
@@ -185,7 +214,12 @@ def decode_square(
 
 
 def decode_rgb(
-    data: bytes, max_side: int | None = None, *, background: Colour = WHITE, ranges: Ranges | None = None
+    data: bytes,
+    max_side: int | None = None,
+    *,
+    background: Colour = WHITE,
+    ranges: Ranges | None = None,
+    max_pixels: int | None = MAX_PIXELS,
 ) -> Image.Image:
     """Return the upright RGB image, its longer side reduced to at most `max_side` pixels.
 
@@ -194,7 +228,7 @@ def decode_rgb(
     ImageError
         The bytes are no readable image.
     """
-    return decode(data, max_side, background=background, ranges=ranges).image
+    return decode(data, max_side, background=background, ranges=ranges, max_pixels=max_pixels).image
 
 
 def decode(
@@ -204,8 +238,16 @@ def decode(
     background: Colour = WHITE,
     ranges: Ranges | None = None,
     wait: bool = False,
+    max_pixels: int | None = MAX_PIXELS,
+    hashed: Literal[0, 1, 8] = 0,
 ) -> Decoded:
     """Return the image as `decode_rgb` does, with its original size and format.
+
+    Parameters
+    ----------
+    hashed : 0, 1 or 8
+        1 asks for the hash of the upright pixels, 8 also for those of the picture turned and flipped in each way; only
+        with a `max_side` of `fingerprint.SIDE`.
 
     Raises
     ------
@@ -219,10 +261,10 @@ def decode(
         small = max_side is None or max(width, height) <= max_side
         return (width, height) if small else _fit(width, height, max_side or 1)
 
-    return _decode(data, _Wish(target, background, ranges or {}, wait=wait))
+    return _decode(data, _Wish(target, background, ranges or {}, wait=wait, max_pixels=max_pixels, hashed=hashed))
 
 
-def sample_of(data: bytes) -> tuple[NDArray[np.float64], bool]:
+def sample_of(data: bytes, *, max_pixels: int | None = MAX_PIXELS) -> tuple[NDArray[np.float64], bool]:
     """Return the quantiles that stand for the values of a deep image (`depth.sample`), and whether it is floating.
 
     Raises
@@ -231,7 +273,7 @@ def sample_of(data: bytes) -> tuple[NDArray[np.float64], bool]:
         The bytes are no readable image.
     """
     found: list[Deep] = []
-    _decode(data, _Wish(lambda width, height: (1, 1), WHITE, {}, measured=found))
+    _decode(data, _Wish(lambda width, height: (1, 1), WHITE, {}, measured=found, max_pixels=max_pixels))
     return (sample(found[0]), found[0].values.dtype.kind == "f") if found else (np.empty(0), False)
 
 
@@ -246,6 +288,8 @@ def _decode(data: bytes, wish: _Wish) -> Decoded:
     if not data:
         raise ImageError("The file is empty.")
     try:
+        if kind_of(data[:HEAD]) == "raw":
+            return _finish_raw(data, wish)
         try:
             opened = _open(data)
         except UnidentifiedImageError:
@@ -253,7 +297,7 @@ def _decode(data: bytes, wish: _Wish) -> Decoded:
                 raise
             return _finish_tiff(data, wish)
         with opened as image:
-            return _finish(image, data, wish)
+            return _finish_raw(data, wish) if _is_raw(image) else _finish(image, data, wish)
     except (ImageError, UnmeasuredDepth):
         raise
     except Exception as error:  # a damaged file makes a decoder raise anything
@@ -261,10 +305,16 @@ def _decode(data: bytes, wish: _Wish) -> Decoded:
 
 
 def _open(data: bytes) -> Image.Image:
+    kind = kind_of(data[:HEAD])
     formats: tuple[str, ...] = FORMATS
     if data[4:8] == b"ftyp" and data[8:12] not in (b"avif", b"avis"):
         _heif()
         formats = ("HEIF",)
+    elif kind == "jxl":
+        _jxl()
+        formats = ("JXL",)
+    elif not kind and is_tga(data):
+        formats = (*FORMATS, "TGA")
     return Image.open(io.BytesIO(data), formats=formats)
 
 
@@ -273,6 +323,38 @@ def _heif() -> None:
     import pillow_heif
 
     pillow_heif.register_heif_opener()
+
+
+@cache
+def _jxl() -> None:
+    try:
+        import pillow_jxl  # noqa: F401 - it registers itself
+    except ImportError as error:
+        raise ImageError("Reading JPEG XL needs the package pillow-jxl-plugin.") from error
+
+
+def _is_raw(image: Image.Image) -> bool:
+    """Whether a TIFF holds what a sensor measured; the picture at its beginning is only a small preview."""
+    tags = getattr(image, "tag_v2", {}) if image.format == "TIFF" else {}
+    preview = bool(tags) and _SUB_IFDS in tags and _MAKE in tags and tags.get(_SUBFILE, 0) & 1
+    return bool(tags) and (_DNG in tags or bool(preview))
+
+
+def _finish_raw(data: bytes, wish: _Wish) -> Decoded:
+    """Develop a raw photograph as LibRaw does by default, in the camera's white balance."""
+    if not reads_raw():
+        raise ImageError("Reading raw photographs needs the package rawpy.")
+    import rawpy
+
+    with rawpy.imread(io.BytesIO(data)) as raw:
+        sizes = raw.sizes
+        turned = sizes.flip in (5, 6)
+        width, height = (sizes.height, sizes.width) if turned else (sizes.width, sizes.height)
+        wish.check_size(width, height)
+        wanted = wish.target(width, height)
+        small = min(width, height) > 1 and max(wanted[0] / width, wanted[1] / height) <= 0.5
+        values = raw.postprocess(use_camera_wb=True, half_size=small)
+    return _shape(Image.fromarray(values), wish, 1, (width, height), "raw", "", NO_PROFILE)
 
 
 def _finish(image: Image.Image, data: bytes, wish: _Wish) -> Decoded:
@@ -286,26 +368,35 @@ def _finish(image: Image.Image, data: bytes, wish: _Wish) -> Decoded:
         needed = max(wanted[0] / width, wanted[1] / height)
         least = (math.ceil(image.width * needed), math.ceil(image.height * needed)) if wish.crop else wanted
         image.draft("RGB", (least[1], least[0]) if turned and not wish.crop else least)
-    if image.width * image.height > MAX_PIXELS:
-        raise ImageError(
-            f"The image claims {width} x {height} pixels, more than {MAX_PIXELS // 1_000_000} million to decode; it is "
-            "not opened."
-        )
-    if depth:
-        deep = read_deep(data, image.format or "", depth)
+    wish.check_size(image.width, image.height)
+    name, parts = image.format or "", _parts_of(image)
+    deep = read_deep(data, name, depth) if depth else None
+    if deep is not None:
         picture = to_8_bits(deep, wish.shown(depth, deep))
     else:
         image.load()
         picture = image
-    name = image.format or ""
     profile = profile_for(picture, image.info.get("icc_profile"), grey=picture.mode in _GREY)
-    return _shape(picture, wish, orientation, (width, height), _NAMES.get(name, name.lower()), depth, profile)
+    size = (width, height)
+    return _shape(picture, wish, orientation, size, _NAMES.get(name, name.lower()), depth, profile, deep, parts)
+
+
+def _parts_of(image: Image.Image) -> str:
+    """Say that a file holds several pictures; empty for one."""
+    try:
+        count = int(getattr(image, "n_frames", 1))
+        image.seek(0)
+    except (EOFError, SyntaxError, ValueError, OSError, struct.error, KeyError, TypeError):
+        return ""
+    return f"{count:,} {_PARTS.get(image.format or '', 'frames')}; {FIRST_TAKEN}" if count > 1 else ""
 
 
 def _finish_tiff(data: bytes, wish: _Wish) -> Decoded:
     """Decode a TIFF of a kind that Pillow does not know, such as floating-point colours."""
     try:
-        deep, orientation, profile = read_tiff(data, MAX_PIXELS)
+        deep, orientation, profile = read_tiff(data, wish.check_size)
+    except ImageError:
+        raise
     except ValueError as error:
         raise ImageError(str(error) if str(error).endswith(".") else _DAMAGED) from error
     except Exception as error:
@@ -314,7 +405,7 @@ def _finish_tiff(data: bytes, wish: _Wish) -> Decoded:
     picture = to_8_bits(deep, wish.shown(deep.depth, deep) if deep.depth else (0, 255))
     size = picture.size[::-1] if orientation >= 5 else picture.size
     meaning = profile_for(picture, profile, grey=picture.mode in _GREY)
-    return _shape(picture, wish, orientation, size, "tiff", deep.depth, meaning)
+    return _shape(picture, wish, orientation, size, "tiff", deep.depth, meaning, deep if deep.depth else None)
 
 
 def _shape(
@@ -325,26 +416,43 @@ def _shape(
     name: str,
     depth: str,
     profile: Profile,
+    deep: Deep | None = None,
+    parts: str = "",
 ) -> Decoded:
     """Return the loaded picture in the wished size, in sRGB, flat and upright."""
     width, height = original
     wanted = wish.target(width, height)
     picture = image if profile.mode == "CMYK" else _to_rgb(image)
     size = (wanted[1], wanted[0]) if orientation >= 5 else wanted
+    whole, meaning = picture, f"{profile.key} {deep.inverted}" if deep is not None else profile.key
+    hashes: tuple[bytes, ...] = ()
+    box: tuple[float, float, float, float] | None = None
+    if deep is not None:
+        hashes = wish.hashes(lambda turn: values_hash(deep.values, deep.alpha, turn, meaning), orientation)
+    elif (
+        wish.hashed == 1 and orientation == 1 and whole.mode == "RGB"
+    ):  # the usual case shares its first step with the thumbnail
+        across, down = reduction(*whole.size)
+        picture = whole.reduce((across, down)) if (across, down) != (1, 1) else whole
+        box = (0, 0, whole.width / across, whole.height / down)
+        hashes = (hash_of_reduced(picture, whole.size, meaning),)
+    else:
+        hashes = wish.hashes(lambda turn: picture_hash(whole, turn, meaning), orientation)
     if wish.crop:
         edge = min(picture.size)
         left, top = (picture.width - edge) / 2, (picture.height - edge) / 2
-        picture = picture.resize(size, RESAMPLE, box=(left, top, left + edge, top + edge), reducing_gap=3.0)
+        picture = picture.resize(size, RESAMPLE, box=(left, top, left + edge, top + edge), reducing_gap=GAP)
     elif picture.size != size:
-        picture = picture.resize(size, RESAMPLE, reducing_gap=3.0)
+        picture = picture.resize(size, RESAMPLE, box=box, reducing_gap=None if box else GAP)
     picture = to_srgb(picture, profile)
     if picture.mode == "RGBA":
         flat = Image.new("RGB", picture.size, wish.background)
         flat.paste(picture, mask=picture.getchannel("A"))
         picture = flat
-    if orientation in _TURNS:
-        picture = picture.transpose(_TURNS[orientation])
-    return Decoded(picture, width, height, name, depth, profile.note)
+    if orientation in TURNS:
+        picture = picture.transpose(TURNS[orientation])
+    note = " ".join(sentence for sentence in (parts, profile.note) if sentence)
+    return Decoded(picture, width, height, name, depth, note, orientation, hashes)
 
 
 def _orientation(image: Image.Image) -> int:
@@ -353,7 +461,7 @@ def _orientation(image: Image.Image) -> int:
         value = image.getexif().get(_ORIENTATION, 1)
     except (ValueError, SyntaxError, KeyError, TypeError, struct.error, EOFError, OSError):
         return 1
-    return value if value in _TURNS else 1
+    return value if value in TURNS else 1
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -375,7 +483,7 @@ def _reason(error: Exception, data: bytes) -> str:
     """Return what a decoder raised as one sentence."""
     text = str(error)
     if isinstance(error, UnidentifiedImageError):
-        if data.startswith(_BEGINNINGS) or data[4:8] == b"ftyp":
+        if kind_of(data[:HEAD]) or data[4:8] == b"ftyp" or data.startswith((b"BM", b"RIFF", b"GIF8", b"\x89PNG")):
             return _DAMAGED
         return "Not an image: the file is named like one but holds something else."
     if isinstance(error, MemoryError):

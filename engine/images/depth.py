@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -146,7 +146,7 @@ def is_tiff(data: bytes) -> bool:
     return data.startswith(_TIFF)
 
 
-def read_tiff(data: bytes, most_pixels: int | None = None) -> tuple[Deep, int, bytes]:
+def read_tiff(data: bytes, check_size: Callable[[int, int], None] | None = None) -> tuple[Deep, int, bytes]:
     """Return the values of a TIFF of a kind that Pillow does not read, its orientation and its colour profile.
 
     Raises
@@ -162,11 +162,8 @@ def read_tiff(data: bytes, most_pixels: int | None = None) -> tuple[Deep, int, b
     with tifffile.TiffFile(io.BytesIO(data)) as file:
         page = file.pages.first
         height, width, samples = page.imagelength, page.imagewidth, page.samplesperpixel
-        if most_pixels is not None and height * width > most_pixels:
-            raise ValueError(
-                f"The image claims {width} x {height} pixels, more than {most_pixels // 1_000_000} million to decode; "
-                "it is not opened."
-            )
+        if check_size is not None:
+            check_size(width, height)
         dtype = page.dtype
         if dtype is None or dtype.kind not in "buif" or page.imagedepth > 1:
             raise ValueError("The TIFF holds numbers that are no picture, such as complex ones or a volume.")

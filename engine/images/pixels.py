@@ -110,7 +110,7 @@ def _decode_all(
     def one(row: int) -> NDArray[np.uint8] | str:
         try:
             data = read_image(workspace, dataset, source, paths[row], keys[row])
-            return decode_square(data, side, preprocess, ranges=ranges)
+            return decode_square(data, side, preprocess, ranges=ranges, max_pixels=None)
         except KindredError as error:
             return f"{shown(paths[row])} is left out: {error.sentence}"
 

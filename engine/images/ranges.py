@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 
 from engine.core.catalog import open_catalog
 from engine.core.workspace import Workspace
-from engine.images.decode import ImageError, sample_of
+from engine.images.decode import MAX_PIXELS, ImageError, sample_of
 from engine.images.depth import Range, Ranges, range_of
 from engine.images.sources import ReadError
 
@@ -42,7 +42,9 @@ def load_depths(workspace: Workspace, dataset_id: str) -> dict[bytes, str]:
         return {row[0]: row[1] for row in rows}
 
 
-def measure_range(names: Mapping[bytes, bytes], read: Callable[[bytes], bytes]) -> Range | None:
+def measure_range(
+    names: Mapping[bytes, bytes], read: Callable[[bytes], bytes], *, max_pixels: int = MAX_PIXELS
+) -> Range | None:
     """Return the range of images of one kind of depth; None where none of them has a value.
 
     Parameters
@@ -51,11 +53,13 @@ def measure_range(names: Mapping[bytes, bytes], read: Callable[[bytes], bytes]) 
         Name inside the source by content id, of all images of this kind.
     read : function of a name
         Returns the file; may raise `ReadError`.
+    max_pixels : int
+        Images with more are left out.
     """
     samples, floating = [], False
     for content in sorted(names)[:MEASURED]:
         try:
-            values, floats = sample_of(read(names[content]))
+            values, floats = sample_of(read(names[content]), max_pixels=max_pixels)
         except (ImageError, ReadError):
             continue
         samples.append(values)

@@ -5,17 +5,23 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 
 from engine.core.workspace import Workspace
+from engine.images.decode import FIRST_TAKEN
 from engine.images.depth import Ranges
+from engine.images.identity import changed_in
+from engine.images.kinds import RAW_SUFFIXES, reads_jxl, reads_raw
 from engine.images.memory import remembered
 from engine.images.ranges import ranges_in
+from engine.images.reading import counted
 from engine.images.sources import folder_truth
 
 
@@ -72,6 +78,12 @@ class ScanReport:
         By kind of depth beyond 8 bits, such as "16-bit grey": how many images, and the range they are shown in.
     notes : list of (bytes, str)
         Path and sentence of each readable file that is odd, such as one with a damaged colour profile.
+    others : dict
+        Files that are no images, by suffix, the commonest first.
+    left_out : dict
+        Files that were left out, by what they were left out for: a system folder's name, a pattern, "hidden".
+    changed_pixels : int
+        Files whose pixels have changed at their place, so that they count as new images.
     seconds : float
     opened, added, changed, removed : int
         What this scan did; 0 when the report was only read.
@@ -93,6 +105,25 @@ class ScanReport:
     splits: dict[str, int] = field(default_factory=dict)
     depths: dict[str, Depth] = field(default_factory=dict)
     notes: list[tuple[bytes, str]] = field(default_factory=list)
+    others: dict[str, int] = field(default_factory=dict)
+    left_out: dict[str, int] = field(default_factory=dict)
+    changed_pixels: int = 0
+
+    @property
+    def several(self) -> int:
+        """How many files hold further pages or frames that are not taken."""
+        return sum(FIRST_TAKEN in note for _, note in self.notes)
+
+    @property
+    def sentences(self) -> list[str]:
+        """What is worth knowing about the folder beside its images: other files, what was left out, further pages."""
+        told = beside({"others": self.others, "left_out": self.left_out})
+        if self.several:
+            files, hold = ("file", "holds") if self.several == 1 else ("files", "hold")
+            told.append(f"{self.several:,} {files} {hold} several pages or frames; the first of each is taken.")
+        if self.changed_pixels:
+            told.append(changed_sentence(self.changed_pixels))
+        return told
 
     @property
     def depth_sentence(self) -> str:
@@ -104,6 +135,30 @@ class ScanReport:
         ranges = next(iter(said.values())) if len(said) == 1 else "; ".join(map(" ".join, said.items()))
         images, they = ("image is", "it is") if total == 1 else ("images are", "they are")
         return f"{total:,} {images} deeper than 8 bits; {they} shown {ranges}."
+
+
+def beside(found: Mapping[str, Any]) -> list[str]:
+    """Return sentences on the files beside the images: those of other kinds, and those that were left out."""
+    others, left_out = found.get("others") or {}, found.get("left_out") or {}
+    told = []
+    if others:
+        total = sum(others.values())
+        told.append(f"{total:,} other {'file' if total == 1 else 'files'} left alone: {counted(others)}.")
+        raw = sum(number for suffix, number in others.items() if suffix.encode() in RAW_SUFFIXES)
+        if raw and not reads_raw():
+            told.append("Raw photographs are read where the package rawpy is installed.")
+        if ".jxl" in others and not reads_jxl():
+            told.append("JPEG XL is read where the package pillow-jxl-plugin is installed.")
+    if left_out:
+        total = sum(left_out.values())
+        told.append(f"{total:,} {'file' if total == 1 else 'files'} left out: {counted(left_out)}.")
+    return told
+
+
+def changed_sentence(count: int) -> str:
+    """Say how many images changed in what they show."""
+    images, they = ("image has", "it counts as a new one") if count == 1 else ("images have", "they count as new ones")
+    return f"{count:,} {images} changed in the pixels since the scan before; {they} until you keep the labels."
 
 
 def report(
@@ -122,19 +177,21 @@ def report(
 
 
 def _report(db: sqlite3.Connection, dataset_id: str) -> ScanReport:
-    kind = db.execute("SELECT kind FROM dataset WHERE id = ?", (dataset_id,)).fetchone()
+    kind = db.execute("SELECT kind, found, options FROM dataset WHERE id = ?", (dataset_id,)).fetchone()
+    found = json.loads(kind["found"] or "{}") if kind is not None else {}
     rows = db.execute(
         "SELECT path, content, failure, format, width, height, size, truth, split, depth, note FROM image"
         " WHERE dataset = ? ORDER BY path",
         (dataset_id,),
     ).fetchall()
+    each = kind is not None and json.loads(kind["options"]).get("all_pages", False)
     good = [row for row in rows if row["failure"] is None and row["content"] is not None]
     groups: dict[bytes, list[bytes]] = {}
     for row in good:
         groups.setdefault(row["content"], []).append(row["path"])
     truth = [row["truth"] for row in good]
     if kind is not None and kind["kind"] == "folder" and not any(truth):
-        truth = [found for found, _ in folder_truth([row["path"] for row in good])]
+        truth = [name for name, _ in folder_truth([row["path"] for row in good])]
     return ScanReport(
         files=len(rows),
         readable=len(good),
@@ -145,8 +202,15 @@ def _report(db: sqlite3.Connection, dataset_id: str) -> ScanReport:
         duplicates=[paths for paths in groups.values() if len(paths) > 1],
         classes=dict(sorted(Counter(name for name in truth if name is not None).items())),
         depths=_depths(ranges_in(db, dataset_id), Counter(row["depth"] for row in good if row["depth"])),
-        notes=[(row["path"], row["note"]) for row in good if row["note"]],
+        notes=[
+            (row["path"], row["note"].replace(FIRST_TAKEN, "each is taken.") if each else row["note"])
+            for row in good
+            if row["note"]
+        ],
         splits=dict(sorted(Counter(row["split"] for row in good).items())),
+        others=dict(Counter(found.get("others", {})).most_common()),
+        left_out=dict(Counter(found.get("left_out", {})).most_common()),
+        changed_pixels=len(changed_in(db, dataset_id)),
     )
 
 

@@ -8,9 +8,10 @@ until the range of their kind is measured over all of them.
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -23,12 +24,14 @@ from engine.core.files import content_id
 from engine.core.progress import SILENT, Progress
 from engine.core.workspace import Workspace
 from engine.images.datasets import Dataset, find_dataset, store_vectors
-from engine.images.decode import ImageError, UnmeasuredDepth, decode
+from engine.images.decode import MAX_PIXELS, ImageError, UnmeasuredDepth, decode
 from engine.images.depth import Range
+from engine.images.identity import How, Looks, compare, known_as, note_alias, note_former, settle_identity
+from engine.images.kinds import NAMED
 from engine.images.quality import measure
 from engine.images.ranges import forget_ranges, keep_range, load_ranges, measure_range
-from engine.images.report import ScanReport, report
-from engine.images.sources import Entry, ReadError, Source
+from engine.images.report import ScanReport, beside, report
+from engine.images.sources import Entry, FolderSource, ReadError, Source
 from engine.images.thumbnails import SIDE, ThumbnailStore, encode_thumbnail, thumbnail_key
 from engine.images.vectors import read_vectors
 
@@ -39,7 +42,11 @@ HANDFUL = 8  # files handed to a thread at once: one hand-over per file would co
 
 @dataclass(slots=True)
 class _Looked:
-    """What one look at a file told; `thumbnail` is empty where none was made, `waits` names an unmeasured depth."""
+    """What one look at a file told.
+
+    `content` is the id of its bytes, `how` says what became of the picture that lay there before. `thumbnail` is empty
+    where none was made, `waits` names an unmeasured depth.
+    """
 
     entry: Entry
     content: bytes | None = None
@@ -49,6 +56,9 @@ class _Looked:
     failure: str | None = None
     quality: str | None = None
     depth: str = ""
+    pixels: bytes | None = None
+    orientation: int | None = None
+    how: How = "changed"
     note: str | None = None
     thumbnail: bytes = b""
     waits: str = ""
@@ -56,19 +66,32 @@ class _Looked:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What the catalog has of a path."""
+    """What the catalog has of a path; `data_id` is of the bytes that were read there last."""
 
     size: int
     mtime_ns: int
-    content: bytes | None
+    data_id: bytes | None
     format: str | None
     depth: str | None
+    pixels: bytes | None
+    orientation: int | None
+    width: int | None
+    height: int | None
+    failure: str | None
 
-    def current(self, entry: Entry) -> bool:
-        """Return whether the file need not be opened; one that could not be read is tried again."""
+    def current(self, entry: Entry, again: bool) -> bool:
+        """Return whether the file need not be opened; one that could not be read is tried again.
+
+        With `again` that holds for one that could not be decoded, too: another limit may let it through.
+        """
         unknown = self.depth is None and self.format in (None, "png", "tiff")  # may be deep, and nobody looked
+        unknown |= self.pixels is None and self.failure is None  # read by a version that kept no hash of the pixels
         same = (self.size, self.mtime_ns) == (entry.size, entry.mtime_ns)
-        return self.content is not None and same and not unknown
+        return self.data_id is not None and same and not unknown and not (again and self.failure is not None)
+
+    def looks(self, thumbnail: bytes | None) -> Looks:
+        """Return what is compared where the file was written anew."""
+        return Looks(self.pixels, (), self.width, self.height, self.format, self.orientation, thumbnail)
 
 
 def scan(
@@ -111,15 +134,19 @@ def scan(
     if not entries and not source.problems:
         raise InputError(
             f"There is no image in {dataset.name!r}.",
-            "Kindred reads jpg, png, webp, bmp, gif, tiff, heic and avif files, also in folders inside.",
+            " ".join([*beside(_left_alone(source)), f"Kindred reads {NAMED}, also in folders inside."]),
         )
     if measure_again:
         forget_ranges(workspace, dataset_id)
-    known = _known(workspace, dataset_id)
-    todo = [entry for entry in entries if not (entry.name in known and known[entry.name].current(entry))]
-    looked_at = _look_twice(workspace, dataset, source, todo, progress, thumbnails=thumbnails)
+    known, before = _known(workspace, dataset_id)
+    last = int(before["last"])
+    again = before.get("max_megapixels") != _left_alone(source).get("max_megapixels")
+    todo = [entry for entry in entries if not (entry.name in known and known[entry.name].current(entry, again))]
+    looked_at = _look_twice(workspace, dataset, source, todo, known, progress, thumbnails=thumbnails)
     changed = _keep(workspace, dataset, looked_at, len(entries), len(todo), progress)
-    removed = _settle(workspace, dataset, entries, source.problems)
+    removed, told = _settle(workspace, dataset, source, entries, last)
+    for sentence in told:
+        progress.say(sentence)
     added = sum(entry.name not in known for entry in todo)
     return report(
         workspace,
@@ -141,13 +168,19 @@ def _list(source: Source, progress: Progress) -> list[Entry]:
     return entries
 
 
-def _known(workspace: Workspace, dataset_id: str) -> dict[bytes, _Known]:
+def _known(workspace: Workspace, dataset_id: str) -> tuple[dict[bytes, _Known], dict[str, Any]]:
+    """Return what the catalog has of each path, and what the scan before has kept (`last` is its newest image)."""
     with open_catalog(workspace.catalog) as db:
         db.row_factory = None
         rows = db.execute(
-            "SELECT path, size, mtime_ns, content, format, depth FROM image WHERE dataset = ?", (dataset_id,)
+            "SELECT path, size, mtime_ns, coalesce(bytes, content), format, depth, pixels, orientation, width, height,"
+            " failure FROM image WHERE dataset = ?",
+            (dataset_id,),
         )
-        return {row[0]: _Known(*row[1:]) for row in rows}
+        known = {row[0]: _Known(*row[1:]) for row in rows}
+        found = json.loads(db.execute("SELECT found FROM dataset WHERE id = ?", (dataset_id,)).fetchone()[0] or "{}")
+        last = db.execute("SELECT max(id) FROM image WHERE dataset = ?", (dataset_id,)).fetchone()[0] or 0
+    return known, {"last": last} | found
 
 
 def _look_twice(
@@ -155,33 +188,34 @@ def _look_twice(
     dataset: Dataset,
     source: Source,
     entries: Sequence[Entry],
+    known: Mapping[bytes, _Known],
     progress: Progress,
     *,
     thumbnails: bool,
 ) -> Iterator[_Looked]:
     """Look at the files; those of a depth without a range once more, when it is measured over all of them."""
     ranges = load_ranges(workspace, dataset.id)
+    limit = source.settings.max_pixels if isinstance(source, FolderSource) else MAX_PIXELS
+    store = ThumbnailStore(workspace.thumbnails)
+    look = partial(_look, source, known, store, ranges=ranges, thumbnails=thumbnails, max_pixels=limit)
     waiting: list[_Looked] = []
-    for looked in _look_at_all(source, entries, ranges, thumbnails=thumbnails, wait=True):
+    for looked in _look_at_all(partial(look, wait=True), entries):
         if looked.waits:
             waiting.append(looked)
         else:
             yield looked
     for depth in sorted({looked.waits for looked in waiting}):
         names = {looked.content: looked.entry.name for looked in waiting if looked.waits == depth and looked.content}
-        measured = measure_range(names, source.read)
+        measured = measure_range(names, source.read, max_pixels=limit)
         if measured is not None:
             low, high = ranges[depth] = keep_range(workspace, dataset.id, depth, measured)
             progress.say(f"Images of {depth} are shown between {low:,.6g} and {high:,.6g}.")
-    yield from _look_at_all(source, [looked.entry for looked in waiting], ranges, thumbnails=thumbnails)
+    yield from _look_at_all(partial(look, wait=False), [looked.entry for looked in waiting])
 
 
-def _look_at_all(
-    source: Source, entries: Sequence[Entry], ranges: Mapping[str, Range], *, thumbnails: bool, wait: bool = False
-) -> Iterator[_Looked]:
+def _look_at_all(look: Callable[[Entry], _Looked], entries: Sequence[Entry]) -> Iterator[_Looked]:
     """Look at the files in `threads()` threads, in order, a handful at a time, with a bounded number in flight."""
     workers = threads()
-    look = partial(_look, source, ranges=ranges, thumbnails=thumbnails, wait=wait)
     handfuls = (entries[at : at + HANDFUL] for at in range(0, len(entries), HANDFUL))
     waiting: deque[Future[list[_Looked]]] = deque()
     with ThreadPoolExecutor(workers, thread_name_prefix="scan") as pool:
@@ -197,7 +231,17 @@ def _look_at_all(
                 future.cancel()
 
 
-def _look(source: Source, entry: Entry, *, ranges: Mapping[str, Range], thumbnails: bool, wait: bool) -> _Looked:
+def _look(
+    source: Source,
+    known: Mapping[bytes, _Known],
+    store: ThumbnailStore,
+    entry: Entry,
+    *,
+    ranges: Mapping[str, Range],
+    thumbnails: bool,
+    max_pixels: int,
+    wait: bool,
+) -> _Looked:
     looked = _Looked(entry)
     try:
         data = source.read(entry.name)
@@ -205,8 +249,9 @@ def _look(source: Source, entry: Entry, *, ranges: Mapping[str, Range], thumbnai
         looked.failure = error.sentence
         return looked
     looked.content = content_id(data)
+    read = partial(decode, data, SIDE, ranges=ranges, max_pixels=max_pixels)
     try:
-        found = decode(data, SIDE, ranges=ranges, wait=wait)
+        found = read(wait=wait, hashed=1)
     except UnmeasuredDepth as error:
         looked.waits = error.depth
         return looked
@@ -215,9 +260,17 @@ def _look(source: Source, entry: Entry, *, ranges: Mapping[str, Range], thumbnai
         return looked
     looked.depth, looked.note = found.depth, found.note or None
     looked.width, looked.height, looked.format = found.width, found.height, found.format
+    looked.pixels, looked.orientation = found.hashes[0], found.orientation
     looked.quality = json.dumps(measure(found.image))
-    if thumbnails:
-        looked.thumbnail = encode_thumbnail(found.image)
+    before = known.get(entry.name)
+    rewritten = before is not None and before.data_id is not None and before.data_id != looked.content
+    thumbnail = encode_thumbnail(found.image) if thumbnails or rewritten else b""
+    if before is not None and before.data_id is not None and rewritten:
+        turns = () if before.pixels == looked.pixels else read(hashed=8).hashes[1:]
+        shown = store.get(thumbnail_key(before.data_id, ranges.get(before.depth or "")))
+        after = Looks(looked.pixels, turns, found.width, found.height, found.format, found.orientation, thumbnail)
+        looked.how = compare(before.looks(shown), after)
+    looked.thumbnail = thumbnail if thumbnails else b""
     return looked
 
 
@@ -259,59 +312,90 @@ def _commit(workspace: Workspace, dataset: Dataset, batch: Sequence[_Looked], st
             if one.content and one.thumbnail
         ]
     )
-    changed = 0
     with open_catalog(workspace.catalog, write=True) as db:
-        for one in batch:
-            entry = one.entry
-            row = db.execute(
-                "SELECT id, content, depth FROM image WHERE dataset = ? AND path = ?", (dataset.id, entry.name)
-            ).fetchone()
-            other = row is not None and row["content"] != one.content
-            if other or (row is not None and one.depth and not row["depth"]):  # a picture of its own, or another look
-                db.execute("DELETE FROM image WHERE id = ?", (row["id"],))
-                changed += other and row["content"] is not None
-            db.execute(
-                "INSERT INTO image (dataset, path, content, size, mtime_ns, width, height, format, truth, split,"
-                " failure, quality, depth, note) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-                " ON CONFLICT (dataset, path) DO UPDATE SET size = excluded.size, mtime_ns = excluded.mtime_ns,"
-                " width = excluded.width, height = excluded.height, format = excluded.format,"
-                " failure = excluded.failure, quality = excluded.quality, depth = excluded.depth, note = excluded.note",
-                (
-                    dataset.id,
-                    entry.name,
-                    one.content,
-                    entry.size,
-                    entry.mtime_ns,
-                    one.width,
-                    one.height,
-                    one.format,
-                    entry.truth,
-                    entry.split,
-                    one.failure,
-                    one.quality,
-                    one.depth,
-                    one.note,
-                ),
-            )
-    return changed
+        return sum(_write(db, dataset.id, one) for one in batch)
+
+
+def _write(db: sqlite3.Connection, dataset: str, one: _Looked) -> bool:
+    """Write the row of one file; return whether it was known and holds another picture now."""
+    entry = one.entry
+    row = db.execute(
+        "SELECT id, content, coalesce(bytes, content) AS bytes, depth, pixels FROM image"
+        " WHERE dataset = ? AND path = ?",
+        (dataset, entry.name),
+    ).fetchone()
+    before = None if row is None else row["content"]
+    content = one.content
+    rewritten = row is not None and row["bytes"] != one.content
+    if one.content is not None and row is not None and not rewritten:
+        content = before
+    elif one.content is not None:
+        content = known_as(db, dataset, one.content)
+        if content is None and rewritten and before is not None and one.how != "changed":
+            content = before
+            note_alias(db, dataset, one.content, before, one.how)
+        content = content or one.content
+    if rewritten or (row is not None and one.depth and not row["depth"]):  # a picture of its own, or another look
+        db.execute("DELETE FROM image WHERE id = ?", (row["id"],))
+    db.execute(
+        "INSERT INTO image (dataset, path, content, bytes, size, mtime_ns, width, height, format, truth, split,"
+        " failure, quality, depth, note, pixels, orientation)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (dataset, path) DO UPDATE SET size = excluded.size, mtime_ns = excluded.mtime_ns,"
+        " width = excluded.width, height = excluded.height, format = excluded.format,"
+        " failure = excluded.failure, quality = excluded.quality, depth = excluded.depth, note = excluded.note,"
+        " pixels = excluded.pixels, orientation = excluded.orientation",
+        (
+            dataset,
+            entry.name,
+            content,
+            one.content if content != one.content else None,
+            entry.size,
+            entry.mtime_ns,
+            one.width,
+            one.height,
+            one.format,
+            entry.truth,
+            entry.split,
+            one.failure,
+            one.quality,
+            one.depth,
+            one.note,
+            one.pixels,
+            one.orientation,
+        ),
+    )
+    if before is None or content == before:
+        return False
+    note_former(db, dataset, before, entry.name, row["pixels"], one.content)
+    return True
 
 
 def _settle(
-    workspace: Workspace, dataset: Dataset, entries: Sequence[Entry], problems: Sequence[tuple[bytes, str]]
-) -> int:
-    """Remove rows of files that are gone, list what could not be opened, refresh truth; return how many are gone."""
+    workspace: Workspace, dataset: Dataset, source: Source, entries: Sequence[Entry], last: int
+) -> tuple[int, list[str]]:
+    """Remove rows of files that are gone, list what could not be opened, refresh truth, find moved pictures again.
+
+    Returns how many files are gone, and sentences on pictures whose files another program has changed.
+    """
     present = {entry.name: entry for entry in entries}
+    problems = source.problems
     closed = tuple(name for name, _ in problems if name.endswith(b"/"))
     trouble = dict(problems)
     with open_catalog(workspace.catalog, write=True) as db:
-        rows = db.execute("SELECT path, truth, split, failure FROM image WHERE dataset = ?", (dataset.id,)).fetchall()
+        rows = db.execute(
+            "SELECT path, truth, split, failure, content, pixels FROM image WHERE dataset = ?", (dataset.id,)
+        ).fetchall()
         gone = [
-            row["path"]
+            row
             for row in rows
             if row["path"] not in present
             and not (closed and row["path"].startswith(closed) and row["path"] not in closed)
         ]
-        db.executemany("DELETE FROM image WHERE dataset = ? AND path = ?", [(dataset.id, path) for path in gone])
+        db.executemany("DELETE FROM image WHERE dataset = ? AND path = ?", [(dataset.id, row["path"]) for row in gone])
+        for row in gone:
+            if row["content"] is not None and row["failure"] is None:
+                note_former(db, dataset.id, row["content"], row["path"], row["pixels"], None)
         db.executemany(
             "INSERT INTO image (dataset, path, size, mtime_ns, failure) VALUES (?, ?, 0, 0, ?)"
             " ON CONFLICT (dataset, path) DO NOTHING",
@@ -323,5 +407,19 @@ def _settle(
             if entry is not None and (entry.truth, entry.split) != (row["truth"], row["split"]):
                 moved.append((entry.truth, entry.split, dataset.id, row["path"]))
         db.executemany("UPDATE image SET truth = ?, split = ? WHERE dataset = ? AND path = ?", moved)
-        db.execute("UPDATE dataset SET scanned = ? WHERE id = ?", (time.time(), dataset.id))
-    return sum(path not in trouble for path in gone)
+        told = settle_identity(db, dataset.id, last)
+        newest = db.execute("SELECT max(id) FROM image WHERE dataset = ?", (dataset.id,)).fetchone()[0] or 0
+        found = json.dumps({"last": newest} | _left_alone(source))
+        db.execute("UPDATE dataset SET scanned = ?, found = ? WHERE id = ?", (time.time(), found, dataset.id))
+    return sum(row["path"] not in trouble for row in gone), told
+
+
+def _left_alone(source: Source) -> dict[str, Any]:
+    """Return what a folder holds beside its images, for the catalog."""
+    if not isinstance(source, FolderSource):
+        return {}
+    return {
+        "others": dict(source.others),
+        "left_out": source.left_out,
+        "max_megapixels": source.settings.max_megapixels,
+    }

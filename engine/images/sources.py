@@ -1,25 +1,29 @@
 """Where images come from: a source lists entries and reads the encoded bytes of one of them.
 
-A folder is walked without following a link out of it; a benchmark set is a source too. Names are
-bytes relative to the source, so that every name a file system allows survives.
+A folder is walked without following a link out of it unless that is asked for; a benchmark set is a source too. Names
+are bytes relative to the source, so that every name a file system allows survives; what is compared of them (class
+folders, patterns) is compared in NFC.
 """
 
 from __future__ import annotations
 
 import os
 import stat
+import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Protocol
 
 from engine.core.errors import InputError
 from engine.core.progress import SILENT, Progress
+from engine.images.kinds import HEAD, by_bytes, by_name, suffix_of
+from engine.images.pages import further_pages, page_bytes, page_name, page_of
+from engine.images.reading import OWN, FolderSettings, LeftOut, existing, linked_originals
 from engine.images.wordnet import class_words
 
-SUFFIXES = frozenset(
-    b".jpg .jpeg .jpe .jfif .png .webp .bmp .dib .gif .tif .tiff .heic .heif .hif .avif".split()
-)  # what counts as an image by name; the bytes decide what it really is
 SPLITS = {
     "train": "train",
     "training": "train",
@@ -94,14 +98,28 @@ class Source(Protocol):
 class FolderSource:
     """A folder and everything below it.
 
-    Links to files inside the folder are read; links that lead out of it are listed as problems;
-    linked folders are not entered (inside they would be walked twice, outside they would leave it).
-    Names that begin with a dot are left alone.
+    A file is an image by its name or by its first bytes. Links to files inside the folder are read; links that lead
+    out of it are listed as problems unless the settings follow them, and those of Kindred's own export are always read;
+    linked folders inside are not entered, because they would be walked twice. What begins with a dot, or is left out by
+    the settings, is counted in `left_out`, all other files in `others`.
+
+    Parameters
+    ----------
+    root : Path
+    truth_from_folders : bool
+        Class folders are the truth.
+    settings : FolderSettings, optional
+        What is read.
+
+    Raises
+    ------
+    InputError
+        No such folder.
     """
 
-    def __init__(self, root: Path, truth_from_folders: bool = False) -> None:
+    def __init__(self, root: Path, truth_from_folders: bool = False, settings: FolderSettings | None = None) -> None:
         try:
-            self.root = root.expanduser().resolve(strict=True)
+            self.root = existing(root.expanduser()).resolve(strict=True)
         except (OSError, RuntimeError) as error:
             raise InputError(
                 f"The folder {shown(os.fsencode(root))} cannot be found.", "Check the path, or relocate the data set."
@@ -109,15 +127,29 @@ class FolderSource:
         if not self.root.is_dir():
             raise InputError(f"{shown(os.fsencode(root))} is not a folder.", "Choose the folder that holds the images.")
         self.truth_from_folders = truth_from_folders
+        self.settings = settings or FolderSettings()
         self.problems: list[tuple[bytes, str]] = []
+        self.others: Counter[str] = Counter()
+        self._out = LeftOut(self.settings)
+        self._walked: set[tuple[int, int]] = set()
         self._root = os.fsencode(self.root)
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """How many files were left out, by what they were left out for; filled by `entries`."""
+        return dict(self._out.counts)
+
+    @cached_property
+    def _originals(self) -> frozenset[str]:
+        return linked_originals(self.root)
 
     def prepare(self, progress: Progress = SILENT) -> None:
         """Nothing to do: the folder is where it is."""
 
     def entries(self) -> Iterator[Entry]:
         """Walk the folder; with `truth_from_folders` the whole list is read before the first entry."""
-        self.problems = []
+        self.problems, self.others, self._out = [], Counter(), LeftOut(self.settings)
+        self._walked = set()
         if not self.truth_from_folders:
             yield from self._walk()
             return
@@ -133,6 +165,8 @@ class FolderSource:
         while pending:
             folder = pending.pop()
             try:
+                if self.settings.follow_links and self._was_walked(os.path.join(self._root, folder)):
+                    continue
                 with os.scandir(os.path.join(self._root, folder)) as found:
                     children = sorted(found, key=lambda child: child.name)
             except OSError as error:
@@ -143,27 +177,57 @@ class FolderSource:
                     ) from error
                 self.problems.append((folder + b"/", f"The folder cannot be read: {_why(error)}."))
                 continue
-            below = []
+            if self._out.own(folder, {child.name for child in children}, os.path.join(self._root, folder)):
+                self._out.count(OWN, os.path.join(self._root, folder), folder=True)
+                continue
+            below: list[bytes] = []
             for child in children:
-                if child.name.startswith(b"."):
-                    continue
                 name = folder + b"/" + child.name if folder else child.name
-                if child.is_dir(follow_symlinks=False):
+                real = child.is_dir(follow_symlinks=False)
+                if reason := self._out.reason(name):
+                    self._out.count(reason, child.path, folder=real)
+                elif real:
                     below.append(name)
-                elif os.path.splitext(child.name)[1].lower() in SUFFIXES:
-                    entry = self._entry(name, child)
-                    if entry is not None:
-                        yield entry
-                elif child.is_symlink() and child.is_dir():
-                    self.problems.append(
-                        (name + b"/", "A link to another folder; it is not followed. Add that folder by itself.")
-                    )
+                elif child.is_symlink() and _leads_to_folder(child):
+                    below += self._linked_folder(name, child)
+                else:
+                    yield from self._file(name, child)
             pending.extend(reversed(below))
+
+    def _linked_folder(self, name: bytes, child: os.DirEntry[bytes]) -> list[bytes]:
+        """Return a linked folder where it is to be walked: outside the source, which would else be walked again."""
+        if not self.settings.follow_links:
+            told = "A link to another folder; it is not followed (follow links, or add that folder by itself)."
+            self.problems.append((name + b"/", told))
+            return []
+        real = Path(os.path.realpath(os.fsdecode(child.path)))
+        return [] if real.is_relative_to(self.root) or self.root.is_relative_to(real) else [name]
+
+    def _was_walked(self, path: bytes) -> bool:
+        """Whether a folder was walked already, by whatever links; from now on it was."""
+        found = os.stat(path)
+        key = (found.st_dev, found.st_ino)
+        seen = key in self._walked
+        self._walked.add(key)
+        return seen
+
+    def _file(self, name: bytes, child: os.DirEntry[bytes]) -> Iterator[Entry]:
+        """Yield a file that is an image, with its further pages where they are wanted; count any other."""
+        named = by_name(child.name)
+        if not named and not _begins_as_image(child, named_raw=named is False):
+            self.others[suffix_of(child.name)] += 1
+            return
+        entry = self._entry(name, child)
+        if entry is not None:
+            yield entry
+            if self.settings.all_pages:
+                for number in further_pages(name, child.path):
+                    yield replace(entry, name=page_name(name, number))
 
     def _entry(self, name: bytes, child: os.DirEntry[bytes]) -> Entry | None:
         try:
             if child.is_symlink() and self._real(child.path) is None:
-                self.problems.append((name, "A link that leads out of the folder; it is not followed."))
+                self.problems.append((name, "A link that leads out of the folder; it is not followed (follow links)."))
                 return None
             found = child.stat()
         except OSError as error:
@@ -175,9 +239,10 @@ class FolderSource:
         return Entry(name, found.st_size, found.st_mtime_ns)
 
     def _real(self, path: bytes) -> Path | None:
-        """Return where a path leads, None when that is outside the folder."""
+        """Return where a path leads, None when that is outside the folder and links are not followed."""
         real = Path(os.fsdecode(os.path.realpath(path, strict=True)))
-        return real if real.is_relative_to(self.root) else None
+        inside = self.settings.follow_links or real.is_relative_to(self.root) or str(real) in self._originals
+        return real if inside else None
 
     def path(self, name: bytes) -> Path:
         """Return where an entry really lies.
@@ -196,7 +261,18 @@ class FolderSource:
         return real
 
     def read(self, name: bytes) -> bytes:
-        """Return the bytes of one file; never blocks on a pipe, never leaves the folder."""
+        """Return the bytes of one file, or of one page of it; never blocks on a pipe, never leaves the folder."""
+        page = page_of(name) if self.settings.all_pages else None
+        if page is not None and not os.path.lexists(os.path.join(self._root, name)):
+            try:
+                return page_bytes(self._read(page[0]), page[1], self.settings.max_pixels)
+            except ReadError:
+                raise
+            except Exception as error:  # a damaged file makes a decoder raise anything
+                raise ReadError(f"Page {page[1]} cannot be read ({error}).") from error
+        return self._read(name)
+
+    def _read(self, name: bytes) -> bytes:
         path = self.path(name)
         try:
             with open(os.open(path, _OPEN), "rb") as file:
@@ -208,6 +284,24 @@ class FolderSource:
                 return file.read()
         except OSError as error:
             raise ReadError(f"The file cannot be read: {_why(error)}.") from error
+
+
+def _leads_to_folder(child: os.DirEntry[bytes]) -> bool:
+    try:
+        return child.is_dir()
+    except OSError:  # such as a link to itself
+        return False
+
+
+def _begins_as_image(child: os.DirEntry[bytes], *, named_raw: bool) -> bool:
+    """Whether a file that is not named like an image begins like one; never blocks on a pipe."""
+    try:
+        if not stat.S_ISREG(child.stat().st_mode):
+            return False
+        with open(os.open(child.path, _OPEN), "rb", buffering=0) as file:
+            return by_bytes(file.read(HEAD) or b"", named_raw=named_raw)
+    except OSError:
+        return False
 
 
 def _why(error: Exception) -> str:
@@ -241,7 +335,7 @@ def folder_truth(names: Sequence[bytes]) -> list[tuple[str | None, str]]:
     """
     if not names:
         return []
-    parts = [name.split(b"/")[:-1] for name in names]
+    parts = [[_folder_text(folder) for folder in name.split(b"/")[:-1]] for name in names]
     shared = 0
     while (
         all(len(folders) > shared for folders in parts)
@@ -249,13 +343,19 @@ def folder_truth(names: Sequence[bytes]) -> list[tuple[str | None, str]]:
         and any(len(folders) > shared + 1 for folders in parts)
     ):
         shared += 1
-    level = {folders[shared].decode("utf-8", "replace").lower() for folders in parts if len(folders) > shared}
+    level = {folders[shared].lower() for folders in parts if len(folders) > shared}
     has_splits = bool(level) and level <= SPLITS.keys() and all(len(folders) > shared for folders in parts)
     has_splits = has_splits and any(len(folders) > shared + 1 for folders in parts)
     at = shared + has_splits
     found: list[tuple[str | None, str]] = []
     for folders in parts:
-        truth = folders[at].decode("utf-8", "replace") if len(folders) > at else None
-        split = SPLITS[folders[shared].decode("utf-8", "replace").lower()] if has_splits else ""
+        truth = folders[at] if len(folders) > at else None
+        split = SPLITS[folders[shared].lower()] if has_splits else ""
         found.append((truth, split))
     return found
+
+
+@lru_cache(maxsize=4096)
+def _folder_text(name: bytes) -> str:
+    """Return a folder's name as a label is written: NFC, whatever form the file system keeps."""
+    return unicodedata.normalize("NFC", name.decode("utf-8", "replace"))

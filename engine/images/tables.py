@@ -157,6 +157,8 @@ class ImageFile:
         Why it cannot be used, one sentence.
     quality : dict
         Measured qualities by name; empty where none were measured.
+    data_id : bytes or None
+        Id of the file's bytes now; another than `content` where a program changed the file but not the picture.
     """
 
     id: int
@@ -170,6 +172,7 @@ class ImageFile:
     split: str
     failure: str | None
     quality: dict[str, float]
+    data_id: bytes | None = None
 
 
 def files_of(workspace: Workspace, dataset_id: str) -> list[ImageFile]:
@@ -177,11 +180,11 @@ def files_of(workspace: Workspace, dataset_id: str) -> list[ImageFile]:
     with open_catalog(workspace.catalog) as db:
         db.row_factory = None
         found = db.execute(
-            "SELECT id, path, content, size, width, height, format, truth, split, failure, quality"
+            "SELECT id, path, content, size, width, height, format, truth, split, failure, quality, bytes"
             f" FROM image WHERE dataset = ? ORDER BY {_order(db, dataset_id)}",
             (dataset_id,),
         ).fetchall()
-    return [ImageFile(*(*row[:10], json.loads(row[10]) if row[10] else {})) for row in found]
+    return [ImageFile(*row[:10], json.loads(row[10]) if row[10] else {}, row[11] or row[2]) for row in found]
 
 
 def count_images(workspace: Workspace, dataset_id: str) -> int:

@@ -21,7 +21,7 @@ from engine.core.catalog import open_catalog
 from engine.core.errors import KindredError, StorageError
 from engine.core.workspace import Workspace
 from engine.images.contents import read_content
-from engine.images.decode import RESAMPLE, decode_rgb
+from engine.images.decode import MAX_PIXELS, RESAMPLE, decode_rgb
 from engine.images.depth import Range, Ranges
 from engine.images.ranges import ranges_in
 
@@ -149,7 +149,7 @@ def thumbnail_key(content: bytes, shown: Range | None) -> bytes:
     return hashlib.blake2b(content + f"{shown[0]} {shown[1]}".encode(), digest_size=16).digest()
 
 
-def make_thumbnail(data: bytes, ranges: Ranges | None = None) -> bytes:
+def make_thumbnail(data: bytes, ranges: Ranges | None = None, *, max_pixels: int | None = MAX_PIXELS) -> bytes:
     """Return the 256 px JPEG of an encoded image.
 
     Raises
@@ -157,7 +157,7 @@ def make_thumbnail(data: bytes, ranges: Ranges | None = None) -> bytes:
     ImageError
         The bytes are no readable image.
     """
-    return encode_thumbnail(decode_rgb(data, SIDE, ranges=ranges))
+    return encode_thumbnail(decode_rgb(data, SIDE, ranges=ranges, max_pixels=max_pixels))
 
 
 def thumbnail(workspace: Workspace, image_id: int, *, store: ThumbnailStore | None = None) -> bytes | None:
@@ -172,7 +172,7 @@ def thumbnail(workspace: Workspace, image_id: int, *, store: ThumbnailStore | No
     if found is not None:
         return found
     try:
-        jpeg = make_thumbnail(read_content(workspace, content), ranges)
+        jpeg = make_thumbnail(read_content(workspace, content), ranges, max_pixels=None)
     except KindredError:
         return None
     store.put_many([(key, jpeg)])
@@ -186,16 +186,18 @@ def picture(workspace: Workspace, image_id: int, *, side: int = PICTURE_SIDE) ->
         return None
     content, _, ranges = known
     try:
-        image = decode_rgb(read_content(workspace, content), side, ranges=ranges)
+        image = decode_rgb(read_content(workspace, content), side, ranges=ranges, max_pixels=None)
     except KindredError:
         return None
     return _jpeg(_enlarged(image, SMALLEST * 4), PICTURE_QUALITY)
 
 
 def _known(workspace: Workspace, image_id: int) -> tuple[bytes, str, Ranges] | None:
-    """Return content id, kind of depth and the data set's ranges of a readable image."""
+    """Return the id of the bytes, the kind of depth and the data set's ranges of a readable image."""
     with open_catalog(workspace.catalog) as db:
-        row = db.execute("SELECT dataset, content, failure, depth FROM image WHERE id = ?", (image_id,)).fetchone()
+        row = db.execute(
+            "SELECT dataset, coalesce(bytes, content) AS content, failure, depth FROM image WHERE id = ?", (image_id,)
+        ).fetchone()
         if row is None or row["failure"] is not None or row["content"] is None:
             return None
         depth = row["depth"] or ""

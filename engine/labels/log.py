@@ -10,7 +10,6 @@ import gc
 import json
 import sqlite3
 import threading
-import time
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,12 +17,27 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.core import ids
-from engine.core.catalog import changes, open_catalog
+from engine.core.catalog import append_event, changes, open_catalog
 from engine.core.errors import InputError
 from engine.core.workspace import Workspace
+from engine.images.identity import follow_carry
 
 LABEL_LIMIT = 200
-ACTIONS = ("rename", "name", "label", "confirm", "merge", "split", "move", "reject", "lock", "unlock", "apart", "audit")
+ACTIONS = (
+    "rename",
+    "name",
+    "label",
+    "confirm",
+    "merge",
+    "split",
+    "move",
+    "reject",
+    "lock",
+    "unlock",
+    "apart",
+    "audit",
+    "carry",
+)
 
 
 def clean_label(text: str) -> str:
@@ -289,18 +303,20 @@ class EventLog:
                 if not db.execute("SELECT 1 FROM dataset WHERE id = ?", (self.dataset,)).fetchone():
                     raise InputError(f"There is no data set {self.dataset!r}.", "Choose another one.")
                 self._read(db)
-                before = self._memory.events[-1].id if self._memory.events else 0
                 kind, detail, blob = choose()
-                detail = {**detail, "before": before}
-                cursor = db.execute(
-                    "INSERT INTO event (dataset, made, kind, detail, contents) VALUES (?, ?, ?, ?, ?)",
-                    (self.dataset, time.time(), kind, json.dumps(detail, ensure_ascii=False), blob),
-                )
-                written = int(cursor.lastrowid or 0)
+                written = append_event(db, self.dataset, kind, detail, blob)
+                if kind in ("undo", "redo"):
+                    self._carry_over(db, kind, detail["targets"])
             self._refresh()
             found = self._memory.find(written)
             assert found is not None  # it was committed under this id
             return found
+
+    def _carry_over(self, db: sqlite3.Connection, kind: str, targets: Sequence[int]) -> None:
+        """Make the catalog follow where the undone or redone events carried pictures over to other bytes."""
+        found = (self._memory.find(target) for target in targets)
+        for event in (event for event in found if event is not None and event.kind == "carry"):
+            follow_carry(db, self.dataset, event.id, event.blob, holds=kind == "redo")
 
     def _refresh(self) -> None:
         """Read what was appended since the last look; does not open a catalog that nobody has written to since."""

@@ -132,7 +132,8 @@ class Replay:
             self._rewind(wanted)
         self._locate(events[len(self.applied) :])
         for at in range(len(self.applied), len(events)):
-            self._apply(events[at])
+            if events[at].kind != "carry":  # the catalog knows those pictures by the ids of before
+                self._apply(events[at])
             self.applied.append(wanted[at])
             since = at + 1 - (len(self._checkpoints[-1][0]) if self._checkpoints else 0)
             if since >= CHECKPOINT_EVERY and len(events) - at - 1 <= CHECKPOINT_EVERY:

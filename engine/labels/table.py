@@ -54,6 +54,8 @@ class LabelTable:
         Pixels, 0 where unknown.
     size : (m,) int64
         Bytes of the file.
+    data_ids : (m,) S16
+        Ids of the files' bytes now; empty where they are `contents`. See `file_ids`.
     """
 
     paths: list[bytes]
@@ -72,6 +74,12 @@ class LabelTable:
     width: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
     height: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
     size: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    data_ids: Ids = field(default_factory=lambda: np.empty(0, "S16"))
+
+    @property
+    def file_ids(self) -> Ids:
+        """Ids of the bytes that the files hold now: what a copy of a file, or a table about it, is checked against."""
+        return self.data_ids if len(self.data_ids) else self.contents
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -98,7 +106,7 @@ class LabelTable:
         """Return the exported columns by name; truth and split only where there are any."""
         table: dict[str, Any] = {
             "path": [path_text(path) for path in self.paths],
-            "content_id": to_hex(self.contents),
+            "content_id": to_hex(self.file_ids),
             "cluster": self.cluster,
             "label": self.label,
             "label_source": self.source,
@@ -181,4 +189,5 @@ def label_table(
         width=np.array([item.width or 0 for item in chosen], np.int32),
         height=np.array([item.height or 0 for item in chosen], np.int32),
         size=np.array([item.size for item in chosen], np.int64),
+        data_ids=pack([item.data_id or b"" for item in chosen]),
     )

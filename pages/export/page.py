@@ -27,6 +27,7 @@ from engine.runs.judge import kept_verdict
 from pages.shared import forms
 from pages.shared.actions import pressed, say
 from pages.shared.board import Board, graph_for, open_board
+from pages.shared.changed import changed_panel
 from pages.shared.downloads import Download, downloads
 from pages.shared.frame import first_do, heading
 from pages.shared.job_view import job_view
@@ -176,6 +177,7 @@ def page() -> None:
             now, "Cluster the images first; then their labels can be exported.", "pages/cluster/page.py", "Cluster"
         )
         return
+    changed_panel(now)
     table = _table(board, board.version, board.rows.dataset.scanned)
     labelled = sum(label is not None for label in table.label)
     st.markdown(

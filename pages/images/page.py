@@ -16,16 +16,21 @@ from engine.images.datasets import (
     add_folder,
     add_vectors,
     list_datasets,
-    relocate,
     remove_dataset,
     set_truth_from_folders,
 )
+from engine.images.kinds import NAMED
+from engine.images.moved import relocate
+from engine.images.reading import existing
 from engine.images.report import ScanReport, report
 from engine.images.sets.registry import BENCHMARKS
 from engine.images.sources import FolderSource, shown
 from pages.images.all_images import all_images
 from pages.images.folder_browser import folder_browser
+from pages.images.known_elsewhere import offer, offers
+from pages.images.reading_panel import reading_panel
 from pages.shared.actions import pressed
+from pages.shared.changed import changed_panel
 from pages.shared.frame import heading, next_step
 from pages.shared.job_view import job_view
 from pages.shared.state import Current, choose, current, escape, show_error
@@ -48,15 +53,17 @@ def _holds_images(folder: Path) -> bool:
 
 
 def _add_path(now: Current, text: str, name: str = "") -> None:
-    path = Path(text).expanduser()
+    path = existing(Path(text).expanduser())
     try:
         if path.is_file():
             _add(now, add_vectors(now.workspace, path))
         if path.is_dir() and not _holds_images(path):
             raise InputError(
                 f"There is no image in {path}.",
-                "Kindred reads jpg, png, webp, bmp, gif, tiff, heic and avif files, also in folders inside.",
+                f"Kindred reads {NAMED}, also in folders inside.",
             )
+        if offers(now, path, name):
+            st.rerun()
         _add(now, add_folder(now.workspace, path, name=name or None))
     except KindredError as error:
         show_error(error)
@@ -64,6 +71,7 @@ def _add_path(now: Current, text: str, name: str = "") -> None:
 
 def _first(now: Current) -> None:
     """What a new user sees: one click to a demo, or a folder."""
+    offer(now, _add)
     left, right = st.columns(2, gap="medium")
     with left, st.container(border=True, height="stretch"):
         st.markdown("##### :material/folder_open: Your own images")
@@ -259,7 +267,10 @@ def page() -> None:
     _numbers(found)
     if found.readable == 0 and not running:
         st.info("There is no readable image here yet. Read the folder again, or choose another one.")
+    changed_panel(now)
     _actions(now, now.dataset, found)
+    if now.dataset.kind == "folder":
+        reading_panel(now, now.dataset, found)
     _details(now, now.dataset, found)
     if found.readable and not running and now.dataset.kind != "vectors":
         all_images(now, now.dataset)

@@ -21,6 +21,7 @@ from pages.label.naming_panel import naming_dialog
 from pages.label.review import review
 from pages.shared.actions import undo_redo
 from pages.shared.board import Board, open_board
+from pages.shared.changed import changed_panel
 from pages.shared.clusters import groups_of
 from pages.shared.frame import first_do, heading
 from pages.shared.held import hold
@@ -148,6 +149,7 @@ def page() -> None:
             label_visibility="collapsed",
         )
         undo_redo(board)
+    changed_panel(now)
     if view == "Review":
         review(board)
     else:

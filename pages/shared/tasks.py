@@ -11,6 +11,7 @@ from engine.core.workspace import Workspace
 from engine.embeddings.encoders.registry import EncoderEntry
 from engine.images.datasets import Dataset
 from engine.images.decode import PreprocessSettings
+from engine.images.reading import FolderSettings
 from engine.jobs import job as jobs
 from engine.jobs.tasks.registry import find_verb, verb_name
 from engine.runs.run import folder_name, new_folder
@@ -39,9 +40,12 @@ def start_job(workspace: Workspace, verb: str, title: str, dataset: Dataset, **v
     return jobs.status(folder)
 
 
-def start_scan(workspace: Workspace, dataset: Dataset, *, measure_again: bool = False) -> jobs.JobStatus:
-    """Read the folder: what is new, changed, broken, double; perhaps measure the range of deep images anew."""
-    return start_job(workspace, "scan", f"Reading {dataset.name}", dataset, measure_again=measure_again)
+def start_scan(
+    workspace: Workspace, dataset: Dataset, *, measure_again: bool = False, reading: FolderSettings | None = None
+) -> jobs.JobStatus:
+    """Read the folder: what is new, changed, broken, double; perhaps by other settings, or with deep images anew."""
+    settings = {} if reading is None else {"reading": reading.model_dump(mode="json")}
+    return start_job(workspace, "scan", f"Reading {dataset.name}", dataset, measure_again=measure_again, **settings)
 
 
 def start_embedding(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,12 +17,17 @@ from engine.core.workspace import Workspace
 from engine.embeddings.encoders.registry import default_encoder, encoder_of_vectors, find_encoder
 from engine.geometry.neighbors import NeighborGraph
 from engine.geometry.projection import ProjectionSettings
-from engine.images.datasets import find_dataset
+from engine.images.datasets import Dataset, add_folder, find_dataset, list_datasets, set_reading
 from engine.images.decode import PreprocessSettings
-from engine.images.report import ScanReport
+from engine.images.identity import keep_changed
+from engine.images.moved import relocate
+from engine.images.reading import FolderSettings
+from engine.images.report import ScanReport, report
 from engine.images.scan import scan
-from engine.jobs.tasks.requests import DatasetRequest, EmbeddedRequest, SampledRequest, training_contents
+from engine.jobs.tasks.requests import DatasetRequest, EmbeddedRequest, Request, SampledRequest, training_contents
+from engine.labels.adopt import adopt_labels
 from engine.runs.rows import Rows, embed_dataset, graph_of, load_rows, map_of
+from engine.runs.run import list_runs
 
 
 class ScanRequest(DatasetRequest):
@@ -29,6 +37,10 @@ class ScanRequest(DatasetRequest):
         False,
         "Measure anew between which values images of more than 8 bits are shown.",
         label="Measure again",
+    )
+    reading: FolderSettings | None = setting(None, "What of a folder is read from now on; as before when empty.")
+    keep_labels: bool = setting(
+        False, "Files whose pixels have changed keep their labels and clusters; else they count as new images."
     )
 
 
@@ -40,13 +52,72 @@ def scan_images(workspace: Workspace, request: ScanRequest, progress: Progress =
     InputError
         The data set is unknown, or its folder is gone.
     """
-    return scan(workspace, request.dataset, progress=progress, measure_again=request.measure_again)
+    if request.reading is not None:
+        set_reading(workspace, request.dataset, request.reading)
+    found = scan(workspace, request.dataset, progress=progress, measure_again=request.measure_again)
+    if request.keep_labels and found.changed_pixels:
+        progress.say(f"{keep_changed(workspace, request.dataset)}.")
+        found = replace(found, changed_pixels=report(workspace, request.dataset).changed_pixels)
+    return found
 
 
 def scan_images_summary(report: ScanReport) -> dict[str, Any]:
     """Return how many files there are, how many could be read and how many are deeper than 8 bits."""
     deep = sum(found.images for found in report.depths.values())
     return {"files": report.files, "readable": report.readable, "failed": len(report.failed), "deep": deep}
+
+
+class RelocateRequest(Request):
+    """Say where folders lie now that were moved, renamed or mounted elsewhere."""
+
+    old: str = setting(..., "The data set's id, the folder it had, or a folder above it.")
+    new: str = setting(..., "The folder it has now.")
+    copy_labels: bool = setting(
+        False, "The old folder stays as it is; the new one, a copy, becomes a data set with the same labels."
+    )
+
+
+def relocate_data(workspace: Workspace, request: RelocateRequest, progress: Progress = SILENT) -> list[Dataset]:
+    """Take moved folders for the data sets that they were, or give a copied one the same labels; nothing is moved.
+
+    Raises
+    ------
+    InputError
+        Nothing is known of the old place, or the new one is not there, holds other images, or has work of its own.
+    """
+    new = Path(request.new).expanduser()
+    if request.copy_labels:
+        (old, _), *_ = _at_place(workspace, request.old, new)
+        dataset = add_folder(workspace, new)
+        scan(workspace, dataset.id, progress=progress)
+        steps = adopt_labels(workspace, old.id, dataset.id)
+        progress.say(f"{steps:,} {'step' if steps == 1 else 'steps'} of labelling taken over from {old.name!r}.")
+        return [find_dataset(workspace, dataset.id)]
+    moved = []
+    for dataset, place in _at_place(workspace, request.old, new):
+        other = next((one for one in list_datasets(workspace) if one.id != dataset.id and one.path == place), None)
+        if other is not None and list_runs(workspace, other.id):
+            raise InputError(
+                f"{place} is already the data set {other.name!r}, which has runs of its own.",
+                "Copy the labels to it instead, or forget it first.",
+            )
+        moved.append(relocate(workspace, dataset.id, place))
+        progress.say(f"{dataset.name!r} lies in {place} now; its labels, clusters and vectors stay.")
+    return moved
+
+
+def _at_place(workspace: Workspace, old: str, new: Path) -> list[tuple[Dataset, Path]]:
+    """Return the data sets that are meant by an id, a folder or a folder above, each with its new place."""
+    datasets = [one for one in list_datasets(workspace) if one.kind != "benchmark"]
+    place = Path(os.path.normpath(Path(old).expanduser().absolute()))
+    fitting = [(one, new) for one in datasets if one.id == old or one.path in (place, place.resolve())]
+    if not fitting:
+        below = [(one, one.path.relative_to(place)) for one in datasets if one.path.is_relative_to(place)]
+        fitting = [(one, new / rest) for one, rest in below if (new / rest).exists()]
+    if not fitting:
+        known = "; ".join(str(one.path) for one in datasets[:10])
+        raise InputError(f"There is no data set at {old}.", f"Known: {known}." if known else "Add the folder first.")
+    return fitting
 
 
 class EmbedRequest(SampledRequest):

@@ -18,12 +18,12 @@ from engine.export.formats import find_format
 from engine.export.settings import ExportSettings
 from engine.images.datasets import find_dataset
 from engine.jobs.tasks.requests import RunRequest
-from engine.jobs.tasks.tables import labelled_files
+from engine.jobs.tasks.tables import absent_sentences, labelled_files, labelled_run
 from engine.labels.events import LabelHistory
 from engine.runs.analysis import analyze
 from engine.runs.figures import draw_run
 from engine.runs.judge import judge_run, kept_verdict
-from engine.runs.rows import align, graph_of, rows_of_run
+from engine.runs.rows import Rows, align, graph_of, rows_of_run
 from engine.runs.run import Run
 
 if TYPE_CHECKING:
@@ -173,18 +173,39 @@ def export_run(workspace: Workspace, request: ExportRequest, progress: Progress 
     from engine.export.taken import note_export
 
     run, settings = request.opened(workspace), request.settings
-    rows = rows_of_run(workspace, run)
+    dataset, rows = find_dataset(workspace, run.dataset), _rows_if_needed(workspace, run, settings)
     groups = None
-    if settings.split:
+    if settings.split and rows is not None:
         groups = near_duplicate_groups(graph_of(workspace, rows, progress=progress), threshold=settings.near_duplicate)
-    labels = LabelHistory(workspace, rows.dataset.id).version()
-    prepared = prepare(labelled_files(workspace, run, rows), settings, groups=groups)
-    source = None if rows.dataset.kind == "vectors" else rows.dataset.source()
+    labels = LabelHistory(workspace, dataset.id).version()
+    table = labelled_run(workspace, run) if rows is None else labelled_files(workspace, run, rows)
+    absent = absent_sentences(workspace, run)
+    if not len(table):
+        raise InputError("There is nothing to export.", " ".join(absent) or "None of the images is embedded any more.")
+    for sentence in absent:
+        progress.say(sentence)
+    prepared = prepare(table, settings, groups=groups)
+    if prepared.plan is None and not len(prepared.table):
+        raise InputError("No image has a label, so nothing would be written.", "Name clusters, or take all files.")
+    source = None if dataset.kind == "vectors" or settings.is_file else dataset.source()
     name = f"labels{find_format(settings.format).files}" if settings.is_file else settings.format
     target = Path(request.target) if request.target else run.folder / "exports" / name
-    report = export(prepared, target, source=source, vectors=lambda: rows.vectors, progress=progress)
+    vectors = None if rows is None else rows.vectors
+    report = export(prepared, target, source=source, vectors=vectors, progress=progress)
     note_export(run.folder, settings.format, labels=labels, target=target)
     return report
+
+
+def _rows_if_needed(workspace: Workspace, run: Run, settings: ExportSettings) -> Rows | None:
+    """Return the run's rows; None for a plain table where their vectors are not in the cache."""
+    try:
+        rows = rows_of_run(workspace, run)
+    except KindredError:
+        if not settings.is_file or settings.vectors or settings.split:
+            raise
+        return None
+    plain = settings.is_file and not settings.vectors and not settings.split
+    return None if plain and not len(rows) else rows
 
 
 def export_run_summary(report: ExportReport) -> dict[str, Any]:

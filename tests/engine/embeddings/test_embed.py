@@ -97,10 +97,10 @@ def test_a_broken_image_is_told_skipped_and_not_tried_again(workspace, tiny, add
     table = load_images(workspace, dataset.id)
     real = pipeline.decode_square
 
-    def decode(data, side, settings, *, ranges):
+    def decode(data, side, settings, **options):
         if data == (pictures(0) / "0002.png").read_bytes():
             raise pipeline.ImageError("The file is cut short.")
-        return real(data, side, settings, ranges=ranges)
+        return real(data, side, settings, **options)
 
     monkeypatch.setattr(pipeline, "decode_square", decode)
     found = embed(workspace, dataset.id, "tiny", TinySettings(), progress=recorder)

@@ -18,13 +18,14 @@ from engine.images.datasets import (
     add_vectors,
     find_dataset,
     list_datasets,
-    relocate,
     remove_dataset,
     set_truth_from_folders,
 )
+from engine.images.moved import relocate
 from engine.images.scan import scan
 from engine.images.sources import ReadError
 from engine.images.tables import count_images, files_of, load_images, load_quality
+from engine.labels.log import EventLog
 from tests.conftest import shared_data
 from tests.engine.images.pictures import noise, write
 
@@ -107,9 +108,11 @@ def test_relocating_never_makes_two_of_one_place(workspace, folder, tmp_path):
     other = tmp_path / "other"
     write(other / "1.png", noise(1))
     taken = add_folder(workspace, other)
+    EventLog(workspace, taken.id).append("label", {"labels": []})
     with pytest.raises(InputError, match="already the data set"):
         relocate(workspace, dataset.id, other)
     remove_dataset(workspace, taken.id)
+    add_folder(workspace, other)  # without labels it gives way
     relocate(workspace, dataset.id, other)
     again = add_folder(workspace, folder)
     assert again.id != dataset.id

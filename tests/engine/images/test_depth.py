@@ -117,7 +117,7 @@ def test_a_killed_scan_measures_all_of_them(workspace, tmp_path, monkeypatch):
         write(root / f"{at}.png", noise(at, 4, 4))
     whole = load_ranges(workspace, scanned(workspace, root).id)
 
-    def killed(*_):
+    def killed(*_, **__):
         raise KeyboardInterrupt
 
     again = add_folder(workspace, write(tmp_path / "B" / "x.png", noise(1)).parent)
