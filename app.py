@@ -44,7 +44,7 @@ else:
     from pages.ahead import import_ahead
     from pages.base_address import BaseAddress
     from pages.runs import keep_messages_whole
-    from pages.shared import downloads, follow, pictures
+    from pages.shared import downloads, follow, mosaics, pictures
 
     # Until `st.navigation` has run once, Streamlit would open a deep link to /explore as a bare script of pages/.
     PagesManager.uses_pages_directory = False
@@ -52,7 +52,7 @@ else:
     import_ahead()
     app = st.App(
         __file__,
-        routes=[*pictures.ROUTES, *downloads.ROUTES, *follow.ROUTES],
+        routes=[*pictures.ROUTES, *mosaics.ROUTES, *downloads.ROUTES, *follow.ROUTES],
         middleware=[
             Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"]),
             Middleware(BaseAddress),

@@ -315,25 +315,33 @@ class Screens:
         told("label key -> confirmed", confirmed, 0.5)
 
     def rank(self) -> None:
-        """Keep the board's first rank."""
+        """Keep ranks of the board one after the other: the winner first, then what stands below it."""
         found: list[Cost] = []
-        for _ in range(max(2, self.repeats // 3)):
-            self.visit("Cluster", "button:has-text('Use rank 1')")
-            button = self.page.get_by_role("button", name="Use rank 1")
+        self.visit("Cluster", "button:has-text('Use these clusters')")
+        with self.measuring(found):
+            self.page.get_by_role("button", name="Use these clusters").click()
+            self.page.get_by_role("heading", name="Explore", exact=True).wait_for(timeout=LONG)
+        self.shown(SCREENS["Explore"])
+        self.visit("Cluster", ".tile")
+        for _ in range(max(1, self.repeats // 3 - 1)):
+            tile = self.page.get_by_role("group", name="Other clusterings that were found").locator(".tile").first
+            name = tile.locator(".title").inner_text()
             with self.measuring(found):
-                button.click()
-                self.page.get_by_role("heading", name="Explore", exact=True).wait_for(timeout=LONG)
-            self.shown(SCREENS["Explore"])
-        told("Use rank 1", found, 1)
+                tile.click()
+                self.page.get_by_role("heading", name=name).wait_for(timeout=LONG)
+            settled(self.page)
+        told("use a rank", found, 1)
 
     def live(self) -> None:
         """Drag k-means' number of clusters near 60, each number for the first time."""
-        self.visit("Cluster", "[data-testid=stSlider]")
+        self.visit("Cluster", ".tile")
+        self.page.get_by_role("button", name="Choose a method yourself").click()
+        self.page.get_by_test_id("stSlider").first.wait_for(timeout=LONG)
         thumb = self.page.get_by_test_id("stSlider").filter(has_text="clusters").first.get_by_role("slider")
         most = int(thumb.get_attribute("aria-valuemax") or "60")
         thumb.focus()
         thumb.press("End")
-        metric = self.page.get_by_test_id("stMetric").filter(has_text="Clusters")
+        metric = self.page.locator(".k-facts span").filter(has_text="clusters")
         metric.filter(has_text=_number(most)).wait_for(timeout=LONG)
         settled(self.page)
         found: list[Cost] = []
@@ -350,6 +358,8 @@ class Screens:
         undone: list[Cost] = []
         for number in range(max(2, self.repeats // 5)):
             self.visit("Export")
+            self.page.locator(".tile").filter(has_text="Class folders").click()
+            settled(self.page)
             self.page.get_by_text("Include unlabelled").click()
             settled(self.page)
             self.page.get_by_label("Into this folder (new or empty)").fill(str(folder / f"export-{number}"))

@@ -208,12 +208,12 @@ class Visit:
             me.button("Find good clusters").wait_for(timeout=LONG)
             me.idle()
             me.click(me.button("Find good clusters"))
-            me.button("Use rank 1").wait_for(timeout=LONG)
+            me.button("Use these clusters").wait_for(timeout=LONG)
             me.idle()
             said = me.verdict()
-            unclear = self.page.get_by_text(re.compile("^No clear number of groups")).count()
-        with me.step("use rank 1"):
-            me.click(me.button("Use rank 1"))
+            unclear = self.page.get_by_text(re.compile("No clear number of groups")).count()
+        with me.step("use these clusters"):
+            me.click(me.button("Use these clusters"))
             self.page.get_by_role("heading", name="Explore", exact=True).wait_for(timeout=LONG)
             self.page.locator(CELLS).first.wait_for(timeout=LONG)
         return f"{said}, no clear number of groups" if unclear else said

@@ -45,14 +45,13 @@ def walk(page: Any, folder: Path) -> None:
     shoot(page, "images")
     page.get_by_role("button", name="Embed these images").click()
     settle(page)
-    page.get_by_role("button", name=re.compile(r"Embed [\d,]+ images? with")).first.click()
+    page.get_by_role("button", name=re.compile(r"Embed [\d,]+ images?")).first.click()
     page.get_by_text("In use: ").wait_for(timeout=600_000)
     page.get_by_role("button", name="Cluster", exact=True).click()
     page.get_by_role("button", name="Find good clusters").click()
-    page.get_by_role("button", name="Use rank 1").wait_for(timeout=900_000)
+    page.get_by_role("button", name="Use these clusters").wait_for(timeout=900_000)
     shoot(page, "cluster")
-    page.get_by_role("button", name="Keep this clustering").click()
-    page.get_by_text("Kept clusterings").wait_for(timeout=300_000)
+    page.get_by_role("button", name="Use these clusters").click()
     settle(page)
 
 

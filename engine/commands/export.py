@@ -26,6 +26,8 @@ def main(arguments: argparse.Namespace) -> int:
         progress.say(sentence)
     if verdict := kept_verdict(request.opened(workspace)):
         progress.say(verdict.line)
+    for sentence in report.notes:
+        progress.say(sentence)
     for path, reason in report.failed[:20]:
         progress.say(f"not written: {path}: {reason}")
     progress.say(f"{report.written:,} {'files' if request.settings.is_file else 'images'} written.")

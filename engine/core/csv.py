@@ -6,6 +6,7 @@ numbers stay numbers; file names that are not UTF-8 are written with visible esc
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
@@ -58,7 +59,7 @@ def path_bytes(text: str) -> bytes:
     return escaped.encode("utf-8", "surrogateescape")
 
 
-def write_csv(path: Path, columns: Mapping[str, Column]) -> None:
+def write_csv(path: Path, columns: Mapping[str, Column], *, bom: bool = False) -> None:
     """Write columns of equal length as a CSV file, atomically.
 
     Parameters
@@ -68,6 +69,8 @@ def write_csv(path: Path, columns: Mapping[str, Column]) -> None:
     columns : mapping of name to values
         Text is made formula-safe, bytes are file names, None and NaN are empty cells, floats are
         rounded to six decimals.
+    bom : bool
+        Begin with a byte-order mark, by which Excel knows UTF-8.
 
     Raises
     ------
@@ -76,7 +79,7 @@ def write_csv(path: Path, columns: Mapping[str, Column]) -> None:
     StorageError
         Disk full or no permission.
     """
-    replace_file(path, _writer(columns))
+    replace_file(path, _writer(columns, bom=bom))
 
 
 def csv_bytes(columns: Mapping[str, Column]) -> bytes:
@@ -86,12 +89,14 @@ def csv_bytes(columns: Mapping[str, Column]) -> bytes:
     return file.getvalue()
 
 
-def _writer(columns: Mapping[str, Column]) -> Callable[[IO[bytes]], None]:
+def _writer(columns: Mapping[str, Column], *, bom: bool = False) -> Callable[[IO[bytes]], None]:
     lengths = {name: len(values) for name, values in columns.items()}
     if len(set(lengths.values())) > 1:
         raise InputError(f"The columns have different lengths: {lengths}.")
 
     def write(file: IO[bytes]) -> None:
+        if bom:
+            file.write(codecs.BOM_UTF8)
         text = io.TextIOWrapper(file, encoding="utf-8", errors="backslashreplace", newline="", write_through=False)
         writer = csv.writer(text, lineterminator="\r\n")
         writer.writerow([safe_cell(name) for name in columns])

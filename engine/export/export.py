@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 
 from engine.core.errors import InputError
 from engine.core.progress import SILENT, Progress
-from engine.export.folders import ExportReport, Plan, write_plan
+from engine.export.folders import README, ExportReport, Plan, write_plan
 from engine.export.formats import find_format
+from engine.export.layout import CLASSES
+from engine.export.readme import readme
 from engine.export.settings import ExportSettings
-from engine.export.split import PARTS, split_groups
+from engine.export.split import PARTS, lacking, split_groups
 from engine.images.sources import Source
 from engine.labels.quality import LabelQuality
 from engine.labels.table import LabelTable
@@ -36,7 +38,7 @@ class Prepared:
     plan : Plan or None
         Where images go; None for one file.
     notes : tuple of str
-        Sentences worth reading before it is written.
+        Sentences worth reading before it is written: classes that are clusters, classes that a part is without.
     """
 
     settings: ExportSettings
@@ -73,17 +75,17 @@ def prepare(table: LabelTable, settings: ExportSettings, *, groups: NDArray[np.i
     InputError
         A format that needs a split, labels that are not there.
     """
+    classed, notes = _classed(table, settings)
     splits: list[str] | None = None
-    notes: tuple[str, ...] = ()
     if settings.split:
         parts = table.rows if groups is None else np.asarray(groups)[table.rows]
         fractions = (settings.train, settings.val, settings.test)
-        splits = split_groups(parts, table.label, fractions=fractions, random_state=settings.random_state)
-        notes = _notes(parts)
+        splits = split_groups(parts, classed.label, fractions=fractions, random_state=settings.random_state)
+        notes += _notes(parts)
     elif any(table.split) and set(table.split) <= set(PARTS):
         splits = table.split
     if splits is not None:
-        table = LabelTable(**{**vars(table), "split": splits})
+        table, classed = replace(table, split=splits), replace(classed, split=splits)
     if settings.is_file:
         if settings.labelled_only:
             table = table.take(np.array([label is not None for label in table.label], bool))
@@ -91,10 +93,37 @@ def prepare(table: LabelTable, settings: ExportSettings, *, groups: NDArray[np.i
     entry = find_format(settings.format)
     if entry.needs_split and (splits is None or not {"train", "val"} <= set(splits)):
         raise InputError(f"{entry.title} needs a train and a val part.", "Turn on the split.")
-    plan: Plan = entry.writer(table, splits, settings)
+    plan: Plan = entry.writer(classed, splits, settings)
+    if splits is not None:
+        notes += _lacking([splits[line] for line in plan.places], [classed.label[line] for line in plan.places])
     if plan.skipped:
         notes += (f"{plan.skipped:,} of {len(table):,} files have no label and are left out.",)
-    return Prepared(settings, table, plan, notes)
+    quality = table.quality(list(plan.places))
+    text = readme(entry.title, entry.opening, quality, notes=notes, class_numbers=CLASSES in plan.files)
+    return Prepared(settings, table, replace(plan, files=plan.files | {README: text}), notes)
+
+
+def _classed(table: LabelTable, settings: ExportSettings) -> tuple[LabelTable, tuple[str, ...]]:
+    """Return the table with the class of each line in place of its label, and a note where these are clusters."""
+    if settings.is_file:
+        return table, ()
+    labelled = any(label is not None for label in table.label)
+    if labelled and settings.classes == "label":
+        return table, ()
+    taken = set(table.label)
+    names: dict[int, str] = {}
+    for cluster in np.unique(table.cluster[table.cluster >= 0]).tolist():
+        names[cluster] = f"cluster {cluster}"
+        while names[cluster] in taken:
+            names[cluster] += " (no label)"
+    pairs = zip(table.label, table.cluster.tolist(), strict=True)
+    classes = [names.get(cluster) if label is None else label for label, cluster in pairs]
+    if labelled or not names:
+        return replace(table, label=classes), ()
+    return replace(table, label=classes), (
+        "No image has a label yet, so each cluster is a class of its own: 'cluster 0' is the largest. "
+        "labels.csv keeps the labels empty.",
+    )
 
 
 def _notes(parts: NDArray[np.integer[Any]]) -> tuple[str, ...]:
@@ -105,6 +134,20 @@ def _notes(parts: NDArray[np.integer[Any]]) -> tuple[str, ...]:
     return (
         f"The largest group of near-duplicates holds {largest:,} of {len(parts):,} files and goes to one part whole; "
         "raise the similarity if they are not alike.",
+    )
+
+
+def _lacking(splits: list[str], labels: list[str | None]) -> tuple[str, ...]:
+    """Return a sentence on the classes that are not in every part, because they are too few or too alike."""
+    missing = lacking(splits, labels)
+    if not missing:
+        return ()
+    told = [f"{name!r} ({' and '.join(parts)})" for name, parts in missing.items()]
+    more = f" and {len(told) - 20:,} more" if len(told) > 20 else ""
+    return (
+        f"{len(told):,} class{'' if len(told) == 1 else 'es'} with too few distinct images for every part: missing are "
+        f"{', '.join(told[:20])}{more}. Tools that number the folders of each part by themselves count differently "
+        "there; the class list in classes.csv holds for all parts.",
     )
 
 
@@ -152,4 +195,4 @@ def export(
 
 def _with_quality(report: ExportReport, prepared: Prepared) -> ExportReport:
     quality = prepared.quality
-    return replace(report, by_source=quality.by_source, quality=quality.sentences())
+    return replace(report, by_source=quality.by_source, quality=quality.sentences(), notes=list(prepared.notes))

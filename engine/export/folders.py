@@ -22,6 +22,7 @@ from engine.core.errors import InputError, KindredError, StorageError
 from engine.core.files import content_id, replace_file, storage_errors
 from engine.core.ids import to_bytes
 from engine.core.progress import SILENT, Progress
+from engine.export.layout import CLASSES, class_list
 from engine.export.names import Namer, safe_file_name, safe_name
 from engine.export.settings import Mode
 from engine.images.sources import Source, shown
@@ -30,6 +31,7 @@ from engine.labels.table import LabelTable
 Splits = list[str] | None
 MANIFEST = "kindred-export.jsonl"
 LABELS = "labels.csv"
+README = "README.txt"
 UNLABELLED = "_unlabelled"
 FORMAT = 1
 
@@ -88,6 +90,8 @@ class ExportReport:
         How many of the labels are by the person, by a cluster's name, by an accepted guess, and missing.
     quality : list of str
         The same, and what an audit covers, as sentences.
+    notes : list of str
+        Sentences on what the export could not do as it was asked to, such as a class that a part is without.
     """
 
     target: Path
@@ -95,6 +99,7 @@ class ExportReport:
     failed: list[tuple[str, str]]
     by_source: dict[str, int] = field(default_factory=dict)
     quality: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -121,6 +126,7 @@ def plan_folders(
         A folder above all others.
     """
     folder_names = class_folders(table)
+    order = sorted({label for label in table.label if label}, key=lambda label: folder_names[label])
     namers: dict[str, Namer] = {}
     places: dict[int, str] = {}
     for line, (path, label) in enumerate(zip(table.paths, table.label, strict=True)):
@@ -129,13 +135,14 @@ def plan_folders(
         parts = [prefix, splits[line] if splits else "", folder_names[label] if label else UNLABELLED]
         folder = "/".join(part for part in parts if part)
         places[line] = f"{folder}/{namers.setdefault(folder, Namer()).take(safe_file_name(path))}"
-    return make_plan(table, places)
+    files = {CLASSES: class_list(table, places, order, splits=splits, folders=folder_names)}
+    return make_plan(table, places, files)
 
 
 def class_folders(table: LabelTable) -> dict[str, str]:
     """Return a safe folder name for each label, distinct without regard to case."""
-    namer = Namer()
-    for taken in (UNLABELLED, LABELS, MANIFEST):
+    namer = Namer(stems=False)
+    for taken in (UNLABELLED, LABELS, MANIFEST, CLASSES, README):
         namer.take(taken)
     return {label: namer.take(safe_name(label)) for label in sorted({label for label in table.label if label})}
 

@@ -34,6 +34,8 @@ class ExportFormat:
         The fields of `ExportSettings` that mean something for this format, beside those of the split.
     needs_split : bool
         It cannot be without a training and a validation part.
+    opening : str
+        How other tools open it, for the README.txt beside the images.
     """
 
     name: str
@@ -42,8 +44,9 @@ class ExportFormat:
     kind: Literal["table", "folder", "tool"]
     files: str
     module: str
-    options: tuple[str, ...] = ("mode",)
+    options: tuple[str, ...] = ("mode", "classes")
     needs_split: bool = False
+    opening: str = ""
 
     @property
     def is_table(self) -> bool:
@@ -65,7 +68,7 @@ _ALL = (
         "table",
         ".csv",
         f"{_TABLES}.csv",
-        ("labelled_only",),
+        ("labelled_only", "bom"),
     ),
     ExportFormat(
         "parquet",
@@ -92,7 +95,11 @@ _ALL = (
         "folder",
         "label/image",
         f"{_TOOLS}.class_folders",
-        ("mode", "include_unlabelled"),
+        ("mode", "classes", "include_unlabelled"),
+        opening=(
+            "torchvision: ImageFolder(this folder). It numbers the folders by their sorted names, as classes.csv "
+            "does; where there are train, val and test, open each."
+        ),
     ),
     ExportFormat(
         "yolo",
@@ -102,14 +109,22 @@ _ALL = (
         "split/label/image",
         f"{_TOOLS}.yolo",
         needs_split=True,
+        opening=(
+            "Ultralytics: yolo classify train model=yolo11n-cls.pt data=this folder. It numbers the folders of "
+            "each part by their sorted names, as classes.csv does."
+        ),
     ),
     ExportFormat(
         "huggingface",
         "Hugging Face data set",
-        "Images and metadata.jsonl, loaded by `imagefolder`.",
+        "Images and metadata.jsonl, loaded by `imagefolder` with `label` as a ClassLabel.",
         "tool",
         "data/split/image, metadata.jsonl, README.md",
         f"{_TOOLS}.hugging_face",
+        opening=(
+            'datasets: load_dataset("imagefolder", data_dir=this folder) or load_dataset(this folder); `label` is '
+            "a ClassLabel whose names stand in README.md and, in their order, in classes.csv."
+        ),
     ),
     ExportFormat(
         "fiftyone",
@@ -118,14 +133,22 @@ _ALL = (
         "tool",
         "data/image, labels.json",
         f"{_TOOLS}.fiftyone",
+        opening=(
+            "FiftyOne: fo.Dataset.from_dir(this folder, dataset_type=fo.types.FiftyOneImageClassificationDataset), "
+            "with splits one call for each of train, val and test; classes in the order of classes.csv."
+        ),
     ),
     ExportFormat(
         "coco",
         "COCO classification",
-        "Images and one annotation file per split, without boxes.",
+        "Images and one annotation file per split; each box is the whole image.",
         "tool",
         "images/image, annotations/split.json",
         f"{_TOOLS}.coco",
+        opening=(
+            "pycocotools: COCO(annotations/all.json, or train, val, test); image files lie in images/. Category "
+            "ids count from 1 in the order of classes.csv; the box of each annotation is the whole image."
+        ),
     ),
     ExportFormat(
         "labelstudio",
@@ -134,6 +157,12 @@ _ALL = (
         "tool",
         "images/image, tasks.json, interface.xml",
         f"{_TOOLS}.label_studio",
+        opening=(
+            "Label Studio: set LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true and "
+            "LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT to the full path of this folder before you start it; make a "
+            "project with interface.xml as its labelling interface, add this folder's images/ as local storage (do "
+            "not sync it), and import tasks.json."
+        ),
     ),
 )
 

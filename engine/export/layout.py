@@ -1,12 +1,17 @@
-"""What other tools' formats share: places for images beside each other, and values as their label files take them."""
+"""What other tools' formats share: places for images beside each other, the class list, values for label files."""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from engine.core.csv import csv_bytes
 from engine.export.names import Namer, safe_file_name
 from engine.labels.table import LabelTable
+
+CLASSES = "classes.csv"
 
 
 def flat_places(table: LabelTable, folder: str | list[str]) -> tuple[dict[int, str], list[str]]:
@@ -18,6 +23,45 @@ def flat_places(table: LabelTable, folder: str | list[str]) -> tuple[dict[int, s
             home = folder if isinstance(folder, str) else folder[line]
             places[line] = f"{home}/{namers.setdefault(home, Namer()).take(safe_file_name(path))}"
     return places, sorted({str(table.label[line]) for line in places})
+
+
+def class_list(
+    table: LabelTable,
+    places: Mapping[int, str],
+    classes: Sequence[str],
+    *,
+    splits: Sequence[str] | None = None,
+    first: int = 0,
+    folders: Mapping[str, str] | None = None,
+) -> bytes:
+    """Return classes.csv: the number of each class, its label, its folder, and how many images each part has of it.
+
+    Parameters
+    ----------
+    table : LabelTable
+    places : mapping of line to place
+        What is exported.
+    classes : sequence of str
+        The labels in the order that the format numbers them.
+    splits : sequence of str, optional
+        The part of each line of the table.
+    first : int
+        The number of the first class.
+    folders : mapping of label to folder, optional
+        Where each class has a folder of its own.
+    """
+    columns: dict[str, Any] = {"number": list(range(first, first + len(classes))), "label": list(classes)}
+    if folders is not None:
+        columns["folder"] = [folders[label] for label in classes]
+    count = Counter(table.label[line] for line in places)
+    columns["images"] = [count[label] for label in classes]
+    if splits is not None:
+        each = Counter((table.label[line], splits[line]) for line in places)
+        there = {splits[line] for line in places}
+        for part in ("train", "val", "test"):
+            if part in there:
+                columns[part] = [each[label, part] for label in classes]
+    return csv_bytes(columns)
 
 
 def number(value: Any) -> float | None:  # noqa: ANN401 - a NumPy scalar

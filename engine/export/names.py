@@ -49,16 +49,23 @@ def _cut(text: str, limit: int) -> str:
 
 
 class Namer:
-    """Hands out names that differ from each other, without regard to case and form; stems differ too."""
+    """Hands out names that differ from each other, without regard to case and form.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    stems : bool
+        The stems of file names differ, too; without it a name is a folder's, where a dot is a letter like any other.
+    """
+
+    def __init__(self, *, stems: bool = True) -> None:
+        self._stems = stems
         self._taken: set[str] = set()
         self._next: dict[str, int] = {}
 
     def take(self, name: str) -> str:
         """Return `name`, or with " (2)", " (3)" ... before the extension where its stem is taken."""
         stem, suffix = os.path.splitext(name)
-        if not stem or len(suffix) > 10:
+        if not self._stems or not stem or len(suffix) > 10:
             stem, suffix = name, ""
         key = self._key(stem)
         if key not in self._taken:

@@ -10,7 +10,15 @@ from engine.core.settings import Settings, setting
 from engine.export.formats import FORMATS, find_format
 
 Mode = Literal["copy", "hardlink", "symlink"]
-OPTIONS = ("mode", "include_unlabelled", "labelled_only", "vectors")  # the fields that only some formats use
+Classes = Literal["label", "cluster"]
+OPTIONS = (
+    "mode",
+    "classes",
+    "include_unlabelled",
+    "labelled_only",
+    "vectors",
+    "bom",
+)  # the fields that only some formats use
 
 
 class ExportSettings(Settings):
@@ -20,9 +28,16 @@ class ExportSettings(Settings):
         "csv", "What to write: a table, or folders of images in another tool's format.", choices=FORMATS
     )
     mode: Mode = setting("copy", "How images get into folders: copied, or linked to the originals.")
+    classes: Classes = setting(
+        "label",
+        "What a class is: the label, or 'cluster 7' for an image without one; clusters where nothing is labelled.",
+    )
     include_unlabelled: bool = setting(False, "Class folders: images without a label into a folder of their own.")
     labelled_only: bool = setting(False, "Tables: leave out the files without a label.")
     vectors: bool = setting(False, "Parquet: with the embeddings, one line per distinct image.")
+    bom: bool = setting(
+        False, "CSV: begin with a byte-order mark, by which Excel knows UTF-8.", label="For Excel", aliases=("excel",)
+    )
     split: bool = setting(False, "Divide into train, val and test; near-duplicates stay together.")
     train: float = setting(0.8, "Share of the training part.", ge=0.0, le=1.0, step=0.05)
     val: float = setting(0.1, "Share of the validation part.", ge=0.0, le=1.0, step=0.05)

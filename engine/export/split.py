@@ -1,7 +1,7 @@
-"""Train, validation and test parts that never separate near-duplicates.
+"""Train, validation and test parts that never separate near-duplicates and all hold every class.
 
 Images that look alike are one group (connected in the neighbour graph above a similarity), a group goes to one part
-whole, and every part gets each label in its share as nearly as the groups allow.
+whole, and every part gets each label in its share as nearly as the groups allow, but at least one group of it.
 """
 
 from __future__ import annotations
@@ -48,6 +48,9 @@ def split_groups(
 ) -> list[str]:
     """Return "train", "val" or "test" for each image; equal groups get equal parts.
 
+    Every part gets at least one group of each class that has a group for each part. A class with fewer goes to the
+    first part whole, so that no part holds only a rest of it; `lacking` names the parts that are without it.
+
     Parameters
     ----------
     groups : (n,) int
@@ -66,8 +69,9 @@ def split_groups(
 
     Notes
     -----
-    Groups are placed largest first, each where its labels are missing most. Single images, nearly all of
-    most data sets, then fill every label's shares exactly but for rounding.
+    What every part needs is placed first, from the smallest groups. The other groups follow, largest first, each where
+    its labels are missing most. Single images, nearly all of most data sets, then fill every label's shares exactly
+    but for rounding.
     """
     n = len(groups)
     shares = np.array(fractions, np.float64)
@@ -83,26 +87,81 @@ def split_groups(
     _, group = np.unique(alone, return_inverse=True)
     size = np.bincount(group)
     rng = np.random.default_rng(random_state)
-    part = np.full(n, -1, np.int64)
+    home = _needed(group, codes, shares > 0, rng, unnamed=table.get(None, -1))
+    part = home[group]
+    placed = np.flatnonzero(part >= 0)
+    np.subtract.at(wanted, (codes[placed], part[placed]), 1)
     order = np.argsort(group, kind="stable")
     starts = np.cumsum(size) - size
-    several = np.flatnonzero(size > 1)
+    several = np.flatnonzero((size > 1) & (home < 0))
     several = several[rng.permutation(len(several))]
     for number in several[np.argsort(-size[several], kind="stable")].tolist():
         rows = order[starts[number] : starts[number] + size[number]]
         held, counts = np.unique(codes[rows], return_counts=True)
-        gain = (np.minimum(wanted[held], counts[:, None])).sum(axis=0)
+        gain = np.minimum(np.maximum(wanted[held], 0), counts[:, None]).sum(axis=0)
         gain[shares == 0] = -np.inf
         best = int(np.lexsort((-wanted[held].sum(axis=0), -gain))[0])
         part[rows] = best
         wanted[held, best] -= counts
-    singles = order[np.repeat(size == 1, size)]
+    singles = order[np.repeat((size == 1) & (home < 0), size)]
     singles = singles[rng.permutation(len(singles))]
     singles = singles[np.argsort(codes[singles], kind="stable")]
     found, first, counts = np.unique(codes[singles], return_index=True, return_counts=True)
     for code, start, count in zip(found.tolist(), first.tolist(), counts.tolist(), strict=True):
         part[singles[start : start + count]] = np.repeat(np.arange(3), _amounts(wanted[code], shares, count, rng))
     return [PARTS[index] for index in part.tolist()]
+
+
+def lacking(splits: Sequence[str], labels: Sequence[str | None]) -> dict[str, list[str]]:
+    """Return the parts that are without a class, for each class that is not in all parts that there are."""
+    there = [part for part in PARTS if part in set(splits)]
+    pairs = set(zip(labels, splits, strict=True))
+    names = sorted({label for label, _ in pairs if label is not None})
+    missing = {name: [part for part in there if (name, part) not in pairs] for name in names}
+    return {name: parts for name, parts in missing.items() if parts}
+
+
+def _needed(
+    group: NDArray[np.int64],
+    codes: NDArray[np.int64],
+    used: NDArray[np.bool_],
+    rng: np.random.Generator,
+    *,
+    unnamed: int,
+) -> NDArray[np.int64]:
+    """Return (g,) the part of each group that a class needs in it, -1 for the groups that are free.
+
+    A class that cannot be in every part has all its groups in the first; that takes them from other classes, so the
+    choice begins again until it holds for all. The images without a label (`unnamed`) take what is left.
+    """
+    n_groups, n_classes = int(group.max(initial=-1)) + 1, int(codes.max(initial=-1)) + 1
+    pairs = np.unique(codes * n_groups + group) if len(group) else np.empty(0, np.int64)
+    code, member = pairs // max(n_groups, 1), pairs % max(n_groups, 1)
+    mixed = np.bincount(member, minlength=n_groups) > 1
+    size = np.bincount(group, minlength=n_groups)
+    order = np.lexsort((rng.random(n_groups)[member], size[member], mixed[member], code))
+    groups_of = np.split(member[order], np.cumsum(np.bincount(code, minlength=n_classes))[:-1])
+    parts = np.flatnonzero(used).tolist()
+    whole: set[int] = set()
+    fewest_first = sorted(range(n_classes), key=lambda at: (at == unnamed, len(groups_of[at]), at))
+    while True:
+        home = np.full(n_groups, -1, np.int64)
+        for at in whole:
+            home[groups_of[at]] = parts[0]
+        failed = {at for at in fewest_first if at not in whole and not _place(groups_of[at], home, parts)}
+        if not failed - {unnamed}:
+            return home
+        whole |= failed - {unnamed}
+
+
+def _place(groups: NDArray[np.int64], home: NDArray[np.int64], parts: list[int]) -> bool:
+    """Put one of a class's groups into each part that has none of it; return whether there were enough."""
+    missing = [part for part in parts if part not in home[groups]]
+    free = groups[home[groups] < 0][: len(missing)]
+    if len(free) < len(missing):
+        return False
+    home[free] = missing[: len(free)]
+    return True
 
 
 def _amounts(

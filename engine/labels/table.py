@@ -37,6 +37,8 @@ class LabelTable:
         Catalog ids of the files.
     cluster : (m,) int32
         -1 is noise or unsorted.
+    cluster_name : list of str or None
+        What each line's cluster is called, None while it is unnamed.
     label : list of str or None
     source : list of str
         Who said the label: "by you", "cluster name", "accepted guess", or "none" where there is no label.
@@ -63,6 +65,7 @@ class LabelTable:
     rows: NDArray[np.int64]
     ids: NDArray[np.int64]
     cluster: NDArray[np.int32]
+    cluster_name: list[str | None]
     label: list[str | None]
     source: list[str]
     label_probability: NDArray[np.float32]
@@ -108,6 +111,7 @@ class LabelTable:
             "path": [path_text(path) for path in self.paths],
             "content_id": to_hex(self.file_ids),
             "cluster": self.cluster,
+            "cluster_name": self.cluster_name,
             "label": self.label,
             "label_source": self.source,
             "label_probability": self.label_probability,
@@ -172,12 +176,14 @@ def label_table(
     rows = rows[kept]
     chosen = [files[at] for at in kept.tolist()]
     texts = labels.labels
+    named = {item.id: item.name for item in labels.clusters}
     return LabelTable(
         paths=[item.path for item in chosen],
         contents=contents[rows],
         rows=rows,
         ids=np.array([item.id for item in chosen], np.int64),
         cluster=cluster[rows],
+        cluster_name=[named.get(at) for at in cluster[rows].tolist()],
         label=[texts[row] for row in rows.tolist()],
         source=[labels.sources[row] for row in rows.tolist()],
         label_probability=labels.probability[rows],

@@ -184,6 +184,17 @@ def kept_verdict(run: Run) -> Verdict | None:
         return None
 
 
+def kept_figures(run: Run) -> dict[str, float]:
+    """Return silhouette, stability and agreement of a run as far as its folder holds them."""
+    known: dict[str, Any] = {"silhouette": run.results["train"].get("silhouette")}
+    judged: Any = run.results
+    if verdict_of(judged) is None:
+        with suppress(StorageError):
+            judged = read_json(run.folder / _FILE) if (run.folder / _FILE).exists() else {}
+    known |= {name: judged.get(name) for name in ("stability", "agreement")}
+    return {name: float(value) for name, value in known.items() if isinstance(value, int | float)}
+
+
 def judge_run(run: Run, rows: Rows) -> Verdict:
     """Return the verdict of a finished run; measured now, and kept in its folder, where it was never judged.
 

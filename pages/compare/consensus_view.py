@@ -21,7 +21,7 @@ from pages.compare.run_rows import version_of
 from pages.shared.actions import pressed
 from pages.shared.board import graph_for, rows_of
 from pages.shared.job_view import job_view
-from pages.shared.metrics import title_of
+from pages.shared.metrics import facts, title_of
 from pages.shared.pictures import strip_address
 from pages.shared.state import Current, choose, escape
 from pages.shared.tasks import newest, start_job
@@ -82,17 +82,17 @@ def consensus_view(now: Current) -> None:
     found, labels = _consensus(now, rows, runs, chosen, rows.embedding.key)
     border = found.border()
     groups = int(found.groups.max(initial=-1)) + 1
-    with st.container(horizontal=True):
-        st.metric(
-            "Settled",
-            f"{found.settled_share:.1%}",
-            width=150,
-            help="Images that are noise in no run and whose nearest neighbours the runs sort alike",
+    facts(
+        (
+            (
+                "settled",
+                f"{found.settled_share:.1%}",
+                "Images that are noise in no run and whose nearest neighbours the runs sort alike",
+            ),
+            ("settled groups", f"{groups:,}", "Sets of settled images that every run keeps together"),
+            ("contested", f"{len(border):,}", "Images at the border, or noise in one of the runs"),
         )
-        st.metric(
-            "Settled groups", f"{groups:,}", help="Sets of settled images that every run keeps together", width=150
-        )
-        st.metric("Contested", f"{len(border):,}", help="Images at the border, or noise in one of the runs", width=150)
+    )
     _combine(now, rows, runs)
     _runs(runs, found, labels)
     if groups:

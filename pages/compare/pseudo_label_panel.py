@@ -18,6 +18,7 @@ from pages.shared import forms
 from pages.shared.actions import pressed
 from pages.shared.downloads import Download, downloads
 from pages.shared.job_view import job_view
+from pages.shared.metrics import facts
 from pages.shared.state import Current, show_error
 from pages.shared.tasks import newest, start_job
 
@@ -99,22 +100,22 @@ def _show(path: Path) -> None:
     )
     covered = found.get("coverage", {})
     where = {part: f", {part}" if len(covered) > 1 else "" for part in ("train", "test")}
-    with st.container(horizontal=True):
-        for part, share in covered.items():
-            st.metric("Labelled" + where[part], f"{share:.1%}", help="Share of the images that got a label", width=150)
-        for part, share in found.get("accuracy", {}).items():
-            if share is not None:
-                st.metric(
-                    "Right" + where[part], f"{share:.1%}", help="Of the labelled images whose class is known", width=150
-                )
+    right = {part: share for part, share in found.get("accuracy", {}).items() if share is not None}
+    facts(
+        [("labelled" + where[part], f"{share:.1%}", "Share that got a label") for part, share in covered.items()]
+        + [
+            ("right" + where[part], f"{share:.1%}", "Of the labelled images whose class is known")
+            for part, share in right.items()
+        ]
+    )
     with st.container(key="stack_pseudo"):
-        left, right = st.columns(2, gap="medium")
+        left, aside = st.columns(2, gap="medium")
     with left:
         _mapping(found)
         _downloads(path)
     picture = path.with_name(f"cluster_mapping_k{found.get('k')}.png")
     if picture.exists():
-        right.image(str(picture), caption="Green: the class is the cluster's label. Red: it is another.")
+        aside.image(str(picture), caption="Green: the class is the cluster's label. Red: it is another.")
 
 
 def _mapping(found: dict[str, Any]) -> None:

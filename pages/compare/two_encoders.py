@@ -18,6 +18,7 @@ from pages.shared.actions import pressed
 from pages.shared.board import graph_for, rows_of
 from pages.shared.frame import first_do
 from pages.shared.job_view import job_view
+from pages.shared.metrics import facts
 from pages.shared.state import Current, escape, names_of
 from pages.shared.words import count
 
@@ -116,13 +117,13 @@ def _figures(share: NDArray[np.float32], k: int, titles: tuple[str, str]) -> Non
         f"**{one}** and **{two}** share {mean:.0%} of the {k} nearest neighbours; "
         f"chance alone gives {min(1.0, k / max(1, len(share) - 1)):.1%}."
     )
-    with st.container(horizontal=True):
-        for title, value, meaning in (
-            ("Kept", f"{mean:.1%}", f"Mean share of an image's {k} nearest neighbours that both encoders name"),
-            ("Same", f"{(share == 1).mean():.1%}", "Images whose neighbours are all the same"),
-            ("Nothing in common", f"{(share == 0).mean():.1%}", "Images of whose neighbours none is the same"),
-        ):
-            st.metric(title, value, help=meaning, width=150)
+    facts(
+        (
+            ("kept", f"{mean:.1%}", f"Mean share of an image's {k} nearest neighbours that both encoders name"),
+            ("the same", f"{(share == 1).mean():.1%}", "Images whose neighbours are all the same"),
+            ("nothing in common", f"{(share == 0).mean():.1%}", "Images of whose neighbours none is the same"),
+        )
+    )
     counts = np.bincount(np.rint(share * k).astype(np.int64), minlength=k + 1)
     figure = go.Figure(go.Bar(x=np.arange(k + 1), y=counts, hovertemplate="%{x} kept: %{y:,} images<extra></extra>"))
     figure.update_layout(

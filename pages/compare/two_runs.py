@@ -13,8 +13,8 @@ from engine.images.sources import shown
 from engine.runs.rows import Rows, align
 from engine.runs.run import Run
 from pages.compare.charts import MOST, flow, heat_map, largest
-from pages.shared.metrics import METRICS, told
-from pages.shared.words import count
+from pages.shared.metrics import METRICS, facts, told
+from pages.shared.words import count, figure
 
 _LISTED = 500  # rows of the list of images without pictures
 _FIGURES = (
@@ -44,13 +44,13 @@ def two_runs(rows: Rows, first: Run, second: Run) -> None:
     mapped = np.append(np.array([pairs.get(at, -1) for at in range(int(two.max()) + 1)]), -1)[two]
     differ = np.flatnonzero(both & (mapped != one))
     alike = 1 - len(differ) / both.sum()
-    with st.container(horizontal=True):
-        for title, value, meaning in (
-            ("ARI of the two", f"{ari(one[both], two[both]):.3f}", "1: the same groups; 0: no more alike than chance"),
-            ("NMI of the two", f"{nmi(one[both], two[both]):.3f}", "1: one tells the other; 0: nothing shared"),
-            ("Sorted alike", f"{alike:.1%}", "Images in clusters matched one to one, of those that both runs sorted"),
-        ):
-            st.metric(title, value, help=meaning, width=150)
+    facts(
+        (
+            ("sorted alike", f"{alike:.1%}", "Images in clusters matched one to one, of those that both runs sorted"),
+            ("ARI of the two", figure(ari(one[both], two[both])), "1: the same groups; 0: no more alike than chance"),
+            ("NMI of the two", figure(nmi(one[both], two[both])), "1: one tells the other; 0: nothing shared"),
+        )
+    )
     _where(one[both], two[both], pairs)
     _moved(rows, differ, one, two, f"{first.folder.name}-{second.folder.name}-{rows.embedding.key}")
 

@@ -1,13 +1,13 @@
-"""Encoders as cards: what each is good for, whether it is on this disk, how long it takes, and one click to embed.
+"""Encoders as cards: what each is good for, whether it is on this disk, how long it takes; a click chooses one.
 
-A card returns what its button asks for; the page starts the job, because it knows how images become squares.
+The chosen card is returned with what is embedded already; the page draws the one button and starts the job, because it
+knows how images become squares.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -24,38 +24,60 @@ from pages.shared.state import Current, escape
 from pages.shared.words import count, duration
 
 OTHER = "another model"
+_CHOSEN = "encoder_chosen"
 _STYLE = """<style>
-.st-key-encoder_cards { display: grid !important; gap: 0.75rem;
-  grid-template-columns: repeat(auto-fill, minmax(min(100%, 320px), 1fr)); }
+.st-key-encoder_cards { display: grid !important; gap: 10px; align-items: stretch !important;
+  grid-template-columns: repeat(auto-fill, minmax(min(100%, 300px), 1fr)); }
 .st-key-encoder_cards > div { width: auto !important; max-width: none !important; min-width: 0; height: auto !important;
   display: flex; }
-.st-key-encoder_cards > div > [class*="st-key-encoder_card_"] { flex: 1; gap: 0.5rem; }
-[class*="st-key-encoder_card_"] > :has([class*="st-key-encoder_actions_"]) { margin-top: auto; }
+.st-key-encoder_cards > div > [class*="st-key-encoder_card_"] { flex: 1; gap: 6px; position: relative; padding: 12px; }
+[class*="st-key-encoder_card_"]:hover {
+  border-color: color-mix(in srgb, light-dark(#2F6FED, #6EA0FF) 60%, transparent); }
+[class*="st-key-encoder_card_"]:has(> * [class*="st-key-pick_"] button:focus-visible),
+[class*="st-key-encoder_card_"]:has(> [class*="st-key-pick_"] button:focus-visible) {
+  outline: 2px solid light-dark(#2F6FED, #6EA0FF); outline-offset: 2px; }
+[class*="st-key-pick_"] { position: absolute !important; inset: 0; width: 100% !important; height: 100% !important; }
+[class*="st-key-pick_"] div, [class*="st-key-pick_"] button {
+  width: 100% !important; height: 100% !important; opacity: 0; cursor: pointer; }
+[class*="st-key-encoder_actions_"] { position: relative; z-index: 1; width: fit-content !important; margin-top: auto; }
+.st-key-encoder_card_CHOSEN { border-color: ACCENT !important; box-shadow: inset 0 0 0 1px ACCENT; }
 </style>"""
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a button of a card asks for.
+class Picked:
+    """The encoder that a person chose.
 
     Attributes
     ----------
     choice : Choice
-    what : "embed" | "again" | "use"
-        Embed what is missing, embed everything again, or use vectors that are complete.
+        With its model and settings; not usable where its availability says so.
     configuration : Configuration or None
         The cached one of this choice.
+    in_use : bool
+        Whether the pages work on it.
+    missing : int
+        Images that it has no vector of yet.
+    seconds : float or None
+        That embedding them takes, where the speed is known.
     """
 
     choice: Choice
-    what: Literal["embed", "again", "use"]
     configuration: Configuration | None
+    in_use: bool
+    missing: int
+    seconds: float | None
+
+    @property
+    def usable(self) -> bool:
+        """Whether it can embed anything."""
+        return self.choice.availability.state != "unusable"
 
 
-def cards(
-    now: Current, found: Sequence[Choice], reason: str, preprocess: PreprocessSettings, *, disabled: bool
-) -> Asked | None:
-    """Draw a card for each encoder, the recommended one first; return what was asked for, once.
+def cards(now: Current, found: Sequence[Choice], reason: str, preprocess: PreprocessSettings) -> Picked | None:
+    """Draw a card for each encoder, the recommended one first; return the chosen one.
+
+    None while the model of the chosen card is still to be named.
 
     Parameters
     ----------
@@ -65,34 +87,40 @@ def cards(
         Why it is recommended.
     preprocess : PreprocessSettings
         How images become squares: part of what counts as embedded already.
-    disabled : bool
-        An embedding is at work.
     """
-    st.html(_STYLE)
-    asked = None
+    names = [item.entry.name for item in found]
+    usual = now.configuration.encoder if now.configuration is not None else names[0]
+    name = str(st.session_state.get(_CHOSEN, usual))
+    name = name if name in names else names[0]
+    accent = "light-dark(#2F6FED, #6EA0FF)"
+    st.html(_STYLE.replace("CHOSEN", name).replace("ACCENT", accent))
+    picked = None
     measured = [(item.entry, item.settings) for item in found]
     with st.container(key="encoder_cards"):
         for item in found:
-            with st.container(border=True, key=f"encoder_card_{item.entry.name}"):
-                pressed_here = _card(now, item, reason if item is found[0] else "", measured, preprocess, disabled)
-            asked = asked or pressed_here
-    return asked
+            own = item.entry.name
+            with st.container(border=True, key=f"encoder_card_{own}"):
+                one = _card(now, item, reason if item is found[0] else "", measured, preprocess)
+                label = f"Choose {item.entry.title}"
+                if pressed(label, key=f"pick_{own}") and own != name:
+                    st.session_state[_CHOSEN] = own
+                    st.rerun()
+            picked = one if own == name else picked
+    return picked
+
+
+def choose_card(name: str) -> None:
+    """Let the next run stand on an encoder's card."""
+    st.session_state[_CHOSEN] = name
 
 
 def _card(
-    now: Current,
-    item: Choice,
-    reason: str,
-    measured: Sequence[speed.Pair],
-    preprocess: PreprocessSettings,
-    disabled: bool,
-) -> Asked | None:
-    entry = item.entry
-    top, middle, facts = st.container(gap="xsmall"), st.container(), st.container()
-    bottom = st.container(horizontal=True, vertical_alignment="center", key=f"encoder_actions_{entry.name}")
-    left, right = bottom.container(width="stretch"), bottom.container(width="content")
+    now: Current, item: Choice, reason: str, measured: Sequence[speed.Pair], preprocess: PreprocessSettings
+) -> Picked | None:
+    top, facts = st.container(gap="xsmall"), st.container()
+    bottom = st.container(horizontal=True, vertical_alignment="center", key=f"encoder_actions_{item.entry.name}")
     try:
-        chosen = _choose(now, item, middle, right)
+        chosen = _choose(now, item, bottom)
     except KindredError as error:
         chosen = replace(item, availability=Availability("unusable", sentence=error.sentence, hint=error.hint))
     if chosen is None:
@@ -100,14 +128,15 @@ def _card(
         return None
     kept = _kept(now, chosen, preprocess)
     in_use = kept is not None and now.configuration is not None and kept.key == now.configuration.key
+    missing = _missing(now, kept)
+    rate = speed.speed(now.workspace, chosen.entry, chosen.settings, measured)
+    seconds = missing / rate.images_per_second if rate is not None and rate.images_per_second > 0 else None
     _head(top, item, chosen, in_use, reason)
-    unusable = chosen.availability.state == "unusable"
     with facts:
-        st.caption(_facts(now, chosen, kept, measured))
-        if unusable:
+        st.markdown(_facts(now, chosen, kept, rate, missing, seconds))
+        if chosen.availability.state == "unusable":
             st.caption(f":orange[{escape(chosen.availability.sentence)}] {escape(chosen.availability.hint)}")
-    with left:
-        return _button(now, chosen, kept, in_use, bool(reason), disabled or unusable)
+    return Picked(chosen, kept, in_use, missing, seconds)
 
 
 def _head(top: DeltaGenerator, item: Choice, chosen: Choice | None, used: bool, reason: str) -> None:
@@ -139,7 +168,7 @@ def _where(chosen: Choice) -> str:
     }[found.state]
 
 
-def _choose(now: Current, item: Choice, place: DeltaGenerator, aside: DeltaGenerator) -> Choice | None:
+def _choose(now: Current, item: Choice, place: DeltaGenerator) -> Choice | None:
     """Draw the model and the settings; None while another model is still to be named.
 
     Raises
@@ -164,7 +193,7 @@ def _choose(now: Current, item: Choice, place: DeltaGenerator, aside: DeltaGener
             return None
         start["checkpoint"] = checkpoint
         key = f"{key}_{checkpoint}"
-    with aside.popover("Settings", icon=":material/tune:", type="tertiary"):
+    with place.popover("Settings", icon=":material/tune:", type="tertiary"):
         skip = ("model", "checkpoint") if entry.needs == "file" else ("model",)
         settings = forms.draw(entry.settings_class, key=key, values=start, skip=skip, columns=1)
     return item if settings == item.settings else choice(entry, settings)
@@ -280,50 +309,29 @@ def _missing(now: Current, kept: Configuration | None) -> int:
     return 0 if kept is not None and kept.state == "complete" else max(0, images_of(now) - done)
 
 
-def _facts(now: Current, chosen: Choice, kept: Configuration | None, measured: Sequence[speed.Pair]) -> str:
-    """Return the length of a vector, the rate on this machine and the time for this data set."""
+def _facts(
+    now: Current,
+    chosen: Choice,
+    kept: Configuration | None,
+    rate: speed.Speed | None,
+    missing: int,
+    seconds: float | None,
+) -> str:
+    """Return the time for this data set, then the rate on this machine and the length of a vector, in Markdown."""
     dimension = kept.dimension if kept is not None else chosen.model.dimension if chosen.model is not None else None
-    parts = [f"{dimension:,} numbers an image"] if dimension else []
-    rate = speed.speed(now.workspace, chosen.entry, chosen.settings, measured)
+    first, parts = "", []
+    if not missing and kept is not None:
+        first = f"all {count(images_of(now), 'image')} embedded"
+    elif seconds is not None:
+        first = f"{duration(seconds)} for {count(missing, 'image')}"
+    elif chosen.availability.state == "here":
+        first = "speed not measured yet"
     if rate is not None and rate.images_per_second > 0:
         per = f"{rate.images_per_second:,.0f}" if rate.images_per_second >= 10 else f"{rate.images_per_second:.1f}"
         source = f"estimated from {rate.estimated_from}" if rate.estimated_from else "measured here"
         parts.append(f"{per} images a second ({source})")
-        missing = _missing(now, kept)
-        if missing:
-            parts.append(f"{duration(missing / rate.images_per_second)} for {count(missing, 'image')}")
-    elif chosen.availability.state == "here":
-        parts.append("speed not measured yet")
-    return escape(" · ".join(parts))
-
-
-def _button(
-    now: Current,
-    chosen: Choice,
-    kept: Configuration | None,
-    used: bool,
-    recommended: bool,
-    disabled: bool,
-) -> Asked | None:
-    entry = chosen.entry
-    missing = _missing(now, kept)
-    kind: Literal["primary", "secondary"] = "primary" if recommended and now.configuration is None else "secondary"
-    if used and not missing:
-        if pressed(
-            "Embed again",
-            type="tertiary",
-            icon=":material/refresh:",
-            disabled=disabled,
-            help="Makes every vector anew; the old ones serve until the new ones are complete",
-        ):
-            return Asked(chosen, "again", kept)
-    elif kept is not None and not missing:
-        if pressed(f"Use {entry.title}", key=f"use_{entry.name}", icon=":material/check:", width="stretch"):
-            return Asked(chosen, "use", kept)
-    else:
-        words = "the remaining " if kept is not None else ""
-        label = f"Embed {words}{count(missing, 'image')} with {entry.title}"
-        key = f"embed_with_{entry.name}"
-        if pressed(label, key=key, type=kind, icon=":material/play_arrow:", disabled=disabled, width="stretch"):
-            return Asked(chosen, "embed", kept)
-    return None
+    if dimension:
+        parts.append(f"{dimension:,} numbers an image")
+    told = f":gray[{escape(' · '.join(parts))}]" if parts else ""
+    strong = f"**{escape(first)}**" if seconds is not None or not missing else f":gray[{escape(first)}]"
+    return f":small[{' '.join(part for part in (strong if first else '', told) if part)}]"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,31 +9,38 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from components.tiles.face import Tile, tiles
 from engine.core.errors import KindredError
-from engine.core.ids import to_bytes
-from engine.export.export import export, prepare
+from engine.export.export import prepare
 from engine.export.folders import undo_export
 from engine.export.formats import FORMATS, ExportFormat
-from engine.export.report import write_report
 from engine.export.settings import OPTIONS, ExportSettings
 from engine.export.split import near_duplicate_groups
-from engine.export.taken import note_export
-from engine.images.thumbnails import thumbnail
 from engine.jobs.job import JobStatus
 from engine.jobs.tasks.tables import labelled_files
 from engine.labels.table import LabelTable
-from engine.runs.judge import kept_verdict
+from pages.export.files import REPORT, report_file, table_file
+from pages.export.quality import show_quality
 from pages.shared import forms
+from pages.shared.action_bar import action_bar
 from pages.shared.actions import pressed, say
 from pages.shared.board import Board, graph_for, open_board
 from pages.shared.changed import changed_panel
-from pages.shared.downloads import Download, downloads
+from pages.shared.downloads import downloads
 from pages.shared.frame import first_do, heading
 from pages.shared.job_view import job_view
-from pages.shared.state import current, escape, show_error
+from pages.shared.state import Current, current, escape, show_error
 from pages.shared.tasks import newest, start_job
 from pages.shared.verdict import verdict_of_run
 from pages.shared.words import count
+
+_CHOSEN = "export_format"
+_LISTED = 200  # lines of a table that are shown
+_TREE = 40  # lines of a tree
+_SPLIT = {"train", "val", "test", "near_duplicate", "random_state"}
+_REPORT = Tile(
+    REPORT, "", "Report", "One page to send: what it is worth, the clusters in pictures, how sure labels are."
+)
 
 
 @st.cache_resource(show_spinner="Reading the labels", max_entries=2)
@@ -42,61 +48,72 @@ def _table(_board: Board, version: str, scanned: float | None) -> LabelTable:
     return labelled_files(_board.now.workspace, _board.run, _board.rows)
 
 
-def _file(board: Board, table: LabelTable, entry: ExportFormat, *, vectors: bool) -> Callable[[], bytes]:
-    """Return a function that makes one table file when its link is pressed."""
-    labels = board.state.version
-
-    def make() -> bytes:
-        target = board.now.workspace.cache / "exports" / f"{board.rows.dataset.id}{entry.files}"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        chosen = ExportSettings(format=entry.name, vectors=vectors)
-        export(prepare(table, chosen), target, vectors=lambda: board.rows.vectors)
-        data = target.read_bytes()
-        note_export(board.run.folder, entry.name, labels=labels)
-        return data
-
-    return make
+def _nothing_labelled(now: Current) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown("No image has a label yet; clusters go by their numbers.", width="content")
+        if pressed("Name them on Label", icon=":material/label:", type="tertiary"):
+            st.switch_page("pages/label/page.py", query_params=now.parameters)
 
 
-def _report(board: Board) -> Callable[[], bytes]:
-    def make() -> bytes:
-        target = board.now.workspace.cache / "exports" / f"{board.rows.dataset.id}.html"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        ids = dict(zip(to_bytes(board.rows.contents), board.rows.ids.tolist(), strict=True))
-        found, verdict = board.run.results["train"], kept_verdict(board.run)
-        write_report(
-            target,
-            board.state,
-            title=f"{board.rows.dataset.name}: {board.run.name}",
-            paths=board.rows.paths,
-            thumbnail=lambda content: thumbnail(board.now.workspace, ids.get(content, 0)),
-            typicality=board.prototypes.typicality,
-            facts={name.replace("_", " "): value for name, value in found.items() if value is not None},
-            verdict="" if verdict is None else verdict.line,
-        )
-        return target.read_bytes()
-
-    return make
+def _choose_format(board: Board) -> str:
+    """Draw a card for each format and return the chosen one."""
+    names = [name for name, entry in FORMATS.items() if entry.is_table or board.rows.dataset.kind != "vectors"]
+    chosen = str(st.session_state.get(_CHOSEN, names[0]))
+    chosen = chosen if chosen in (*names, REPORT) else names[0]
+    shown = [Tile(name, "", FORMATS[name].title, FORMATS[name].sentence) for name in names]
+    clicked = tiles("export_formats", [*shown, _REPORT], label="Formats", width=212, chosen=chosen)
+    if clicked is not None and clicked != chosen:
+        st.session_state[_CHOSEN] = clicked
+        st.rerun()
+    return chosen
 
 
-def _downloads(board: Board, table: LabelTable) -> None:
-    name = board.rows.dataset.id
-    tables = [entry for entry in FORMATS.values() if entry.is_table]
-    files: list[Download] = []
-    for entry in tables:
-        for vectors in (False, True)[: 1 + ("vectors" in entry.options)]:
-            title, suffix = (f"{entry.title} with vectors", "-vectors") if vectors else (entry.title, "")
-            make = _file(board, table, entry, vectors=vectors)
-            files.append(Download(title, f"{name}{suffix}{entry.files}", make, primary=not files))
-    downloads(board.run.folder.name, [*files, Download("Report", f"{name}.html", _report(board))])
+def _options(entry: ExportFormat) -> ExportSettings:
+    """Draw what can be chosen for a format; the shares of a split only where there is one."""
+    unused = set(OPTIONS) - set(entry.options)
+    if entry.is_table:
+        unused |= _SPLIT | {"split"}
+    elif not (entry.needs_split or st.session_state.get("export_split")):
+        unused |= _SPLIT
+    return forms.draw(ExportSettings, key="export", columns=4, skip={"format"} | unused, values={"format": entry.name})
 
 
-def _folders(board: Board, table: LabelTable) -> None:
-    """Write images into folders: settings, the tree with counts first, then a job."""
-    now = board.now
-    st.markdown(
-        "##### Images in folders, for other tools", help="Copies or links; originals are never moved or changed"
+def _as_table(board: Board, table: LabelTable, entry: ExportFormat) -> None:
+    """Draw a table format: its options, its first lines and the link that makes it."""
+    settings = _options(entry)
+    first = table.take(np.arange(min(_LISTED, len(table))))
+    three = st.column_config.NumberColumn(format="%.3g")
+    st.dataframe(
+        pd.DataFrame(first.columns()),
+        hide_index=True,
+        width="stretch",
+        height=360,
+        placeholder="",
+        column_config=dict.fromkeys(("label_probability", "cluster_confidence", "audit_bound"), three),
     )
+    shown = "All lines are shown." if len(first) == len(table) else f"The first {_LISTED} of {len(table):,} lines."
+    with action_bar("export"), _line():
+        st.markdown(f"{count(len(table), 'line')}, one for each file. :gray[{shown}]", width="content")
+        downloads(board.run.folder.name, [table_file(board, table, entry, settings)])
+
+
+def _as_report(board: Board) -> None:
+    st.markdown(
+        f"One HTML file that needs nothing else: {escape(board.run.name)}, its verdict and figures, the typical "
+        "images of each cluster with its name, and who said the labels."
+    )
+    with action_bar("export"), _line():
+        st.markdown(f"{count(len(board.state.clusters), 'cluster')} with their pictures", width="content")
+        downloads(board.run.folder.name, [report_file(board)])
+
+
+def _line() -> Any:  # noqa: ANN401 - a container
+    return st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute")
+
+
+def _as_folders(board: Board, table: LabelTable, entry: ExportFormat) -> None:
+    """Draw a folder format: its options, the tree with counts, then the folder and the button that writes it."""
+    now = board.now
     job = newest(now.workspace, "export", board.rows.dataset, run=str(board.run.folder))
     if job is not None and _is_mended(job):
         job = None
@@ -105,19 +122,7 @@ def _folders(board: Board, table: LabelTable) -> None:
     if job is not None and job.state == "done" and Path(job.result["target"]).is_dir():
         _written(job.result)
     try:
-        folders = [name for name, entry in FORMATS.items() if not entry.is_table]
-        chosen = str(st.selectbox("Format", folders, format_func=lambda key: FORMATS[key].title))
-        st.caption(FORMATS[chosen].sentence)
-        unused = set(OPTIONS) - set(FORMATS[chosen].options)
-        if not st.session_state.get("export_split"):
-            unused |= {"train", "val", "test", "near_duplicate", "random_state"}
-        values = forms.draw(
-            ExportSettings,
-            key="export",
-            columns=3,
-            skip={"format"} | unused,
-            values={"format": chosen},
-        )
+        values = _options(entry)
         groups = (
             near_duplicate_groups(graph_for(now, board.rows), threshold=values.near_duplicate) if values.split else None
         )
@@ -125,14 +130,21 @@ def _folders(board: Board, table: LabelTable) -> None:
     except KindredError as error:
         show_error(error)
         return
-    st.code("\n".join(prepared.tree()[:40]), language=None)
+    tree = prepared.tree()
+    st.code("\n".join(tree[:_TREE]), language=None)
     for sentence in prepared.notes:
         st.caption(escape(sentence))
-    left, right = st.columns([4, 1], vertical_alignment="bottom")
-    target = left.text_input("Into this folder (new or empty)", key="export_target", placeholder="/home/me/labelled")
-    with right:
-        asked = pressed("Write", type="primary", icon=":material/drive_file_move:", width="stretch")
-    if asked and target.strip():
+    with action_bar("export"), st.container(horizontal=True, vertical_alignment="bottom"):
+        target = st.text_input(
+            "Into this folder (new or empty); originals are only read",
+            key="export_target",
+            placeholder="/home/me/labelled",
+            width=520,
+        )
+        asked = pressed("Write", type="primary", icon=":material/drive_file_move:", disabled=not tree)
+    if asked and not target.strip():
+        st.warning("Name a folder to write into; it is made if needed.", icon=":material/folder:")
+    elif asked:
         start_job(
             now.workspace,
             "export",
@@ -153,12 +165,16 @@ def _is_mended(job: JobStatus) -> bool:
 
 def _written(result: dict[str, Any]) -> None:
     target = Path(result["target"])
-    st.success(f"{count(int(result['written']), 'image')} written to {escape(target)}", icon=":material/check:")
+    with _line():
+        st.success(f"{count(int(result['written']), 'image')} written to {escape(target)}", icon=":material/check:")
+        undone = pressed(
+            "Undo this export", icon=":material/undo:", help="Removes what was written and not changed since"
+        )
     failed = result.get("failed")
     if failed:
-        with st.expander("Could not be written"):
+        with st.expander(f"{count(len(failed), 'image')} could not be written"):
             st.dataframe(pd.DataFrame(failed, columns=["file", "reason"]), hide_index=True)
-    if pressed("Undo this export", icon=":material/undo:", help="Removes what was written and not changed since"):
+    if undone:
         try:
             report = undo_export(target)
             say(f"{count(report.removed, 'file')} removed.")
@@ -170,7 +186,7 @@ def _written(result: dict[str, Any]) -> None:
 def page() -> None:
     """Draw the screen."""
     now = current()
-    heading("Export", "Take your labels with you. Originals are only read.")
+    heading("Export", "")
     board = open_board(now)
     if board is None:
         first_do(
@@ -179,26 +195,17 @@ def page() -> None:
         return
     changed_panel(now)
     table = _table(board, board.version, board.rows.dataset.scanned)
-    labelled = sum(label is not None for label in table.label)
-    st.markdown(
-        f"**{count(len(table), 'file')}** in {count(len(board.state.clusters), 'cluster')}, "
-        f"**{labelled:,}** with a label. :gray[{escape(board.run.name)}]"
-    )
-    st.caption(" ".join(table.quality().sentences()))
-    verdict_of_run(now, board.run)
-    _downloads(board, table)
-    first = table.take(np.arange(min(200, len(table))))
-    three = st.column_config.NumberColumn(format="%.3g")
-    st.dataframe(
-        pd.DataFrame(first.columns()),
-        hide_index=True,
-        width="stretch",
-        height=300,
-        placeholder="",
-        column_config=dict.fromkeys(("label_probability", "cluster_confidence", "audit_bound"), three),
-    )
-    if board.rows.dataset.kind != "vectors":
-        _folders(board, table)
+    show_quality(table.quality())
+    if not table.quality().labelled:
+        _nothing_labelled(now)
+    verdict_of_run(now, board.run, way=False)
+    chosen = _choose_format(board)
+    if chosen == REPORT:
+        _as_report(board)
+    elif FORMATS[chosen].is_table:
+        _as_table(board, table, FORMATS[chosen])
+    else:
+        _as_folders(board, table, FORMATS[chosen])
 
 
 page()

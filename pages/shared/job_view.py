@@ -44,9 +44,9 @@ def ended(job: JobStatus) -> bool:
     return job.state == "running" and bool(job.total) and job.done >= job.total
 
 
-def watch(job: JobStatus) -> None:
-    """Show one job in the page: progress, rate, time left, its sentences, cancel; or why it failed."""
-    words = [job.phase or job.state]
+def watch(job: JobStatus, *, notes: int = 5) -> None:
+    """Show one job in the page: progress, rate, time left, and the last `notes` of its sentences."""
+    words = [] if job.total and job.phase == job.unit else [job.phase or job.state]
     if job.total and job.unit:
         words.append(f"{job.done:,.0f} of {job.total:,.0f} {job.unit}")
     if ended(job):
@@ -56,5 +56,5 @@ def watch(job: JobStatus) -> None:
     if job.seconds_left is not None and not ended(job):
         words.append(f"{duration(job.seconds_left)} left")
     st.progress(job.fraction, text=escape(" · ".join(words)))
-    for sentence in job.notes[-5:]:
+    for sentence in job.notes[-notes:] if notes else ():
         st.caption(escape(sentence))

@@ -8,6 +8,14 @@ def count(number: int, noun: str, plural: str = "") -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
+def figure(value: float) -> str:
+    """Return a share or a score with at most three digits: ".025", "-.31", "1"."""
+    text = f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}" if abs(value) >= 0.1 else f"{value:.3f}"
+    text = text.rstrip("0").rstrip(".") if float(text) in (-1.0, 0.0, 1.0) else text
+    text = text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
+    return "0" if text in ("-0", "") else text
+
+
 def duration(seconds: float | None) -> str:
     """Return "about 3 minutes"; empty for None."""
     if seconds is None:

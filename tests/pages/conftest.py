@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from html import unescape
 from itertools import count
 from pathlib import Path
 
@@ -79,3 +81,10 @@ def bench(monkeypatch):
 
     monkeypatch.setattr(face, "_component", listening)
     return bench
+
+
+def facts(app) -> dict[str, str]:
+    """The figures that stand in lines on the page, each by its word."""
+    shown = " ".join(found.proto.body for found in app.main.get("html"))
+    pairs = re.findall(r'<span title="[^"]*"><b>(.*?)</b> (.*?)</span>', shown)
+    return {unescape(word): unescape(value) for value, word in pairs}

@@ -168,6 +168,7 @@ def test_a_sample_is_taken_although_a_message_arrives(clustered, app, message):
 )
 def test_a_job_is_started_once_although_a_message_arrives(clustered, app, message, held, path, label, task):
     workspace = clustered[0]
+    app.session_state["cluster_more"] = "count"
     opened(app, path)
     message()
     find(app, label).click().run()
@@ -178,6 +179,7 @@ def test_a_job_is_started_once_although_a_message_arrives(clustered, app, messag
 
 def test_an_export_is_started_with_what_stands_in_its_field(clustered, app, message, held, tmp_path):
     workspace = clustered[0]
+    app.session_state["export_format"] = "folders"
     opened(app, "export")
     app.text_input(key="export_target").set_value(str(tmp_path / "out"))
     message()

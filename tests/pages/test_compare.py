@@ -18,6 +18,7 @@ from pages.compare import charts
 from pages.compare.charts import short
 from pages.shared.metrics import METRICS, told
 from tests.engine.planted import rows_in
+from tests.pages.conftest import facts
 from tests.seed import clustered_pictures, coloured_pictures
 
 HOSTILE = '<b onload="x">*one*</b> 🐍 $y$ ' + "long " * 60
@@ -54,10 +55,6 @@ def texts(app):
     return [str(item.value) for kind in ("markdown", "caption", "info") for item in getattr(app, kind)]
 
 
-def figures(app):
-    return {item.label: item.value for item in app.metric}
-
-
 @pytest.mark.parametrize("view", ["Analyse", "Two side by side", "Consensus", "Experiments"])
 @pytest.mark.parametrize("data", ["pictures", "vectors"])
 def test_every_view_draws(data, view, app, request):
@@ -72,14 +69,14 @@ def test_figures_are_those_of_the_run_and_unknown_ones_are_not_shown(vectors, pi
     app.query_params["data"] = rows.dataset.id
     compare(app)
     train = runs[1].results["train"]
-    found = figures(app)
-    assert found["Accuracy"] == told("accuracy", train["accuracy"])
-    assert found["Random labels"] == told("random_accuracy", train["random_accuracy"])
-    assert found["Silhouette"] == told("silhouette", train["silhouette"])
+    found = facts(app)
+    assert found["accuracy"] == told("accuracy", train["accuracy"])
+    assert found["random labels"] == told("random_accuracy", train["random_accuracy"])
+    assert found["silhouette"] == told("silhouette", train["silhouette"])
     app.query_params["data"] = pictures[1].dataset.id
     app.query_params.pop("run", None)
     compare(app)
-    assert "Accuracy" not in figures(app)
+    assert "accuracy" not in facts(app)
     assert any("No truth is known" in text for text in texts(app))
 
 
@@ -91,7 +88,7 @@ def test_a_run_elsewhere_is_opened_by_its_folder(vectors, tmp_path, app):
     compare(app)
     app.text_input(key="analyse_folder").set_value(str(run.folder)).run()
     assert not app.exception
-    assert figures(app)["Clusters"] == "7"
+    assert facts(app)["clusters"] == "7"
     config = json.loads((run.folder / "config.json").read_text())
     (run.folder / "config.json").write_text(json.dumps(config | {"format": 99}))
     app.run()
@@ -106,8 +103,8 @@ def test_a_run_whose_images_are_not_here_is_analysed_without_pictures(vectors, a
     compare(app)
     app.text_input(key="analyse_folder").set_value(str(runs[0].folder)).run()
     assert not app.exception
-    assert "Accuracy" in figures(app)
-    assert "Silhouette" not in figures(app)
+    assert "accuracy" in facts(app)
+    assert "silhouette" not in facts(app)
     assert any("not in this workspace" in text for text in texts(app))
 
 
@@ -146,7 +143,7 @@ def test_pseudo_labels_are_made_from_what_a_person_named(pictures, held, app):
     assert not app.exception
     made = read_pseudo_labels(runs[1].folder / "pseudo_labels" / "pseudo_labels_k10.json")
     assert made["labels_from"] == "person"
-    assert figures(app)["Labelled"] == f"{made['coverage']['train']:.1%}"
+    assert facts(app)["labelled"] == f"{made['coverage']['train']:.1%}"
     assert (runs[1].folder / "pseudo_labels" / "cluster_mapping_k10.png").exists()
 
 
@@ -171,9 +168,9 @@ def test_an_experiment_is_a_job_whose_table_is_shown(pictures, held, app):
 
 def test_consensus_counts_what_the_runs_dispute(vectors, app):
     compare(app, "Consensus")
-    found = figures(app)
-    assert found["Settled"].endswith("%")
-    assert int(found["Contested"]) == round(90 * (1 - float(found["Settled"][:-1]) / 100))
+    found = facts(app)
+    assert found["settled"].endswith("%")
+    assert int(found["contested"]) == round(90 * (1 - float(found["settled"][:-1]) / 100))
 
 
 def test_one_button_makes_one_run_of_all(vectors, app):
@@ -226,15 +223,15 @@ def test_what_takes_long_is_made_by_a_job_once(vectors, held, monkeypatch, app):
     compare(app, "Consensus")
     compare(app, "Consensus")
     assert [job.task for job in jobs.list_jobs(workspace)] == ["graph"]
-    assert not app.metric
+    assert not facts(app)
     assert finish(workspace, "graph").state == "done"
     compare(app, "Consensus")
-    assert "Settled" in figures(app)
+    assert "settled" in facts(app)
     compare(app, "Analyse")
-    assert not app.metric
+    assert not facts(app)
     assert finish(workspace, "analyse").state == "done"
     compare(app, "Analyse")
-    assert "Accuracy" in figures(app)
+    assert "accuracy" in facts(app)
     assert (runs[1].folder / "analysis.json").exists()
 
 
@@ -257,7 +254,7 @@ def test_a_cluster_that_the_other_run_sets_aside_is_left_out_of_the_table(vector
     np.savez(runs[0].folder / "predictions.npz", **arrays)
     compare(app, "Two side by side")
     assert not app.exception
-    assert "ARI of the two" in figures(app)
+    assert "ARI of the two" in facts(app)
 
 
 def test_a_cell_is_coloured_by_its_share_of_the_whole_cluster(monkeypatch):

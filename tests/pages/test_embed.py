@@ -15,6 +15,7 @@ from engine.images.decode import PreprocessSettings
 from engine.images.scan import scan
 from engine.jobs import job as jobs
 from engine.runs.rows import embed_dataset
+from tests.pages.conftest import facts
 from tests.seed import clustered_pictures, coloured_pictures
 
 
@@ -57,6 +58,13 @@ def find(app, key):
     return next(button for button in app.button if button.key == key)
 
 
+def choose(app, name):
+    """Choose an encoder's card and return the button that embeds with it."""
+    find(app, f"pick_{name}").click().run()
+    assert not app.exception
+    return find(app, f"embed_with_{name}")
+
+
 def embeddings(workspace):
     return [job for job in jobs.list_jobs(workspace) if job.task == "embed"]
 
@@ -76,7 +84,7 @@ def test_every_encoder_of_images_has_a_card_and_the_recommended_one_stands_first
 
 def test_one_click_on_the_recommended_card_starts_its_embedding(workspace, photographs, app, held):
     button = find(opened(app), "embed_with_photo")
-    assert button.label == "Embed 30 images with Photo"
+    assert button.label == "Embed 30 images" and button.proto.type == "primary"
     button.click().run()
     assert not app.exception
     (job,) = embeddings(workspace)
@@ -95,7 +103,7 @@ def test_a_chosen_model_and_its_settings_are_what_is_embedded_with(workspace, ph
     assert any(text.startswith("**DINO**") and "recommended" in text for text in titles(app)[:1])
     app.session_state[f"encoder_dino_{model}_resolution_auto"] = False
     app.run()
-    find(app, "embed_with_dino").click().run()
+    choose(app, "dino").click().run()
     assert not app.exception
     (job,) = embeddings(workspace)
     assert (job.config["encoder"], job.config["settings"]["model"]) == ("dino", model)
@@ -105,7 +113,7 @@ def test_a_chosen_model_and_its_settings_are_what_is_embedded_with(workspace, ph
 def test_without_network_what_is_missing_is_said_before_any_job_and_what_works_is_offered(
     workspace, photographs, app, held, tmp_path
 ):
-    find(opened(app), "embed_with_clip").click().run()
+    choose(opened(app), "clip").click().run()
     assert not app.exception
     assert embeddings(workspace) == []
     sentence = app.warning[0].value.replace("\\", "")
@@ -125,7 +133,7 @@ def test_with_network_a_model_that_is_not_here_is_embedded_by_a_job_that_downloa
     workspace, photographs, app, held, monkeypatch
 ):
     monkeypatch.setattr("engine.embeddings.encoders.availability.why_unreachable", lambda: "")
-    find(opened(app), "embed_with_clip").click().run()
+    choose(opened(app), "clip").click().run()
     assert [job.config["encoder"] for job in embeddings(workspace)] == ["clip"]
 
 
@@ -134,7 +142,7 @@ def test_a_gated_model_says_what_to_accept_and_where_before_any_job(workspace, p
     opened(app)
     app.selectbox(key="model_of_dino").set_value("facebook/dinov3-vits16-pretrain-lvd1689m").run()
     assert any(text.startswith("**DINO**") and "gated, needs a token" in text for text in titles(app))
-    find(app, "embed_with_dino").click().run()
+    choose(app, "dino").click().run()
     assert embeddings(workspace) == []
     assert "is gated: its terms must be accepted" in app.warning[0].value.replace("\\", "")
     assert app.code[0].value == "hf auth login"
@@ -142,6 +150,7 @@ def test_a_gated_model_says_what_to_accept_and_where_before_any_job(workspace, p
 
 def test_a_name_that_timm_does_not_know_is_told_with_the_nearest(photographs, app, held):
     opened(app)
+    app.session_state["encoder_chosen"] = "timm"
     app.session_state["another_model_of_timm"] = "resnet18.a1_in1kk"  # as typed
     app.selectbox(key="model_of_timm").set_value("another model").run()
     assert not app.exception
@@ -156,9 +165,10 @@ def test_the_time_for_a_data_set_is_measured_or_said_to_be_estimated(workspace, 
     entry = find_encoder("photo")
     speed.measure_all(workspace, [(entry, entry.settings_class())])
     opened(app)
-    facts = [text.value.replace("\\", "") for text in app.caption]
-    assert "10 images a second (measured here) · about 3 seconds for 30 images" in facts
-    assert any("a second (estimated from Photo)" in text and "512 numbers" in text for text in facts)
+    told = [text.value.replace("\\", "") for text in app.markdown]
+    assert any("**about 3 seconds for 30 images** :gray[10 images a second (measured here)" in text for text in told)
+    assert any("a second (estimated from Photo)" in text and "512 numbers" in text for text in told)
+    assert find(app, "embed_with_photo").label == "Embed 30 images · about 3 seconds"
 
 
 def test_vectors_of_an_encoder_that_is_gone_still_serve_and_the_page_says_so(workspace, tmp_path, app, held):
@@ -218,10 +228,9 @@ def test_compare_shows_which_neighbours_change_between_two_encoders(workspace, t
     app.run()
     assert not app.exception and not app.error
     assert any("of the 10 nearest neighbours" in text.value for text in app.markdown)
-    kept = next(metric for metric in app.metric if metric.label == "Kept")
-    assert 0 < float(kept.value.rstrip("%")) <= 100
+    assert 0 < float(facts(app)["kept"].rstrip("%")) <= 100
     app.slider(key="encoder_k").set_value(29).run()
-    assert next(metric for metric in app.metric if metric.label == "Kept").value == "100.0%"
+    assert facts(app)["kept"] == "100.0%"
     find(app, "encoder_next").click().run()
     assert not app.exception
     assert any(text.value.startswith("7 to 12 of 30 images") for text in app.caption)

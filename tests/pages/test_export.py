@@ -57,9 +57,19 @@ def test_each_kind_of_file_is_what_its_name_says(clustered, app, client):
     _, rows, run = clustered
     app.run()
     app.switch_page("pages/export/page.py").run()
-    start = {".csv": b"path", ".parquet": b"PAR1", "-vectors.parquet": b"PAR1", ".html": b"<!doctype html>"}
+    start = {
+        ".csv": ("csv", b"path"),
+        ".parquet": ("parquet", b"PAR1"),
+        "-vectors.parquet": ("parquet", b"PAR1"),
+        ".html": ("report", b"<!doctype html>"),
+    }
     sizes = {}
-    for ending, head in start.items():
+    for ending, (name, head) in start.items():
+        app.session_state["export_format"] = name
+        app.run()
+        if "vectors" in ending:
+            app.toggle(key="export_vectors").set_value(True).run()
+        assert not app.exception
         found = client.get(f"/take/{run.folder.name}/{rows.dataset.id}{ending}").content
         assert found.lstrip(b"\xef\xbb\xbf").lower().startswith(head.lower()), ending
         sizes[ending] = len(found)
@@ -67,7 +77,7 @@ def test_each_kind_of_file_is_what_its_name_says(clustered, app, client):
     report = client.get(f"/take/{run.folder.name}/{rows.dataset.id}.html").text
     first = report.split("<p>", 1)[1].split("</p>", 1)[0]
     assert kept_verdict(run).line in html.unescape(first), "the report begins with what the clustering is worth"
-    assert kept_verdict(run).line in [box.value for box in (*app.success, *app.info, *app.warning)]
+    assert any(kept_verdict(run).sentence in text.value.replace("\\", "") for text in app.markdown)
 
 
 def test_another_site_and_an_unknown_name_get_nothing(client):
@@ -87,8 +97,10 @@ def test_what_cannot_be_made_is_told_in_its_sentence(client, monkeypatch):
 def test_export_is_ticked_by_labels_taken_of_this_run_and_not_by_a_report(clustered, app, client):
     workspace, rows, run = clustered
     app.run()
+    app.session_state["export_format"] = "report"
     app.switch_page("pages/export/page.py").run()
     assert client.get(f"/take/{run.folder.name}/{rows.dataset.id}.html").status_code == 200
+    app.session_state["export_format"] = "csv"
     app.run()
     assert mark(app) == ""
     assert client.get(f"/take/{run.folder.name}/{rows.dataset.id}.csv").status_code == 200
@@ -132,3 +144,32 @@ def test_a_run_that_was_never_judged_offers_to_be(clustered, app, monkeypatch):
     next(button for button in app.button if button.label == "Judge it").click().run()
     assert not app.exception
     assert json.loads((started[0] / "config.json").read_text())["task"] == "analyse"
+
+
+def test_who_said_the_labels_stands_first_and_the_shares_of_a_split_only_where_there_is_one(clustered, app):
+    workspace, rows, run = clustered
+    history = LabelHistory(workspace, rows.dataset.id)
+    history.rename(history.state(rows.contents, run.assignments, run=run.folder.name), 0, "red")
+    app.run()
+    app.switch_page("pages/export/page.py").run()
+    shown = " ".join(found.proto.body for found in app.main.get("html"))
+    named = int((run.assignments == 0).sum())
+    assert f"<b>{named}</b> by the name of their cluster" in shown
+    assert f"<b>{30 - named}</b> without a label" in shown
+    assert any("No audit covers" in text.value for text in app.markdown)
+    app.session_state["export_format"] = "folders"
+    app.run()
+    assert not app.exception
+    assert not [slider for slider in app.slider if slider.label == "Train"]
+    app.toggle(key="export_split").set_value(True).run()
+    assert not app.exception
+    assert [slider for slider in app.slider if slider.label == "Train"]
+    assert any("red" in code.value for code in app.code), "what would be written"
+
+
+def test_writing_without_a_folder_says_so(clustered, app):
+    app.run()
+    app.session_state["export_format"] = "folders"
+    app.switch_page("pages/export/page.py").run()
+    next(button for button in app.button if button.label == "Write").click().run()
+    assert any("Name a folder" in text.value for text in app.warning)

@@ -17,6 +17,7 @@ def page(workspace, tmp_path, app):
     again(workspace, rows, 5, HOSTILE)
     app.run()
     app.switch_page("pages/cluster/page.py")
+    app.session_state["cluster_more"] = "kept"
     app.session_state["runs_2_[]"] = CHOSEN
     app.run()
     assert not app.exception
@@ -64,10 +65,18 @@ def test_a_deleted_run_lies_in_the_bin_and_is_put_back(page):
 def test_the_bin_is_offered_when_every_run_was_deleted(page):
     workspace, app = page
     press(app, "Delete")
+    press(app, "Delete")  # beside the name of the one that is left
     assert not any(button.label == "Delete" for button in app.button)
-    app.session_state["runs_1_[]"] = CHOSEN
-    app.run()
-    press(app, "Delete")
     assert not list_runs(workspace)
     press(app, "Put back")
     assert len(list_runs(workspace)) == 1
+
+
+def test_a_kept_run_is_named_by_what_differs_and_a_click_on_its_picture_uses_it(page):
+    workspace, app = page
+    first, second = list_runs(workspace)
+    app.session_state[f"_kindred_tiles:kept_{first.dataset}"]["chosen"] = second.folder.name
+    app.run()
+    assert not app.exception
+    assert app.query_params["run"] in (second.folder.name, [second.folder.name])
+    assert any(text.value == "##### k\\-means, 3 clusters" for text in app.markdown)

@@ -14,6 +14,7 @@ def cluster_page(workspace, tmp_path, monkeypatch, app):
     monkeypatch.setattr("engine.jobs.job.start", lambda workspace, folder: (folder / "started").touch())
     _, run = clustered_pictures(workspace, coloured_pictures(tmp_path / "pictures"))
     app.run()
+    app.session_state["cluster_more"] = "method"
     app.switch_page("pages/cluster/page.py").run()
     return workspace, run, app
 
@@ -136,6 +137,8 @@ def test_the_methods_of_a_distillation_are_chosen(cluster_page):
 
 def test_counting_asks_the_trained_run_in_use_and_shows_its_answer_when_it_is_opened_again(cluster_page):
     workspace, run, app = cluster_page
+    app.session_state["cluster_more"] = "count"
+    app.run()
     press(app, "How many clusters?")
     assert "run" not in started(workspace, "count")  # k-means says nothing about other numbers
     config = json.loads((run.folder / "config.json").read_text())

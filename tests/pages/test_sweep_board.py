@@ -50,7 +50,8 @@ def test_the_board_says_what_its_winner_is_worth_and_offers_the_next_step(app, b
     write_json(path, read_json(path) | {"verdict": verdict, "other_number": 7})
     cluster_page(app)
     assert not app.exception
-    said = [one.value for kind in (app.success, app.info, app.warning) for one in kind]
-    assert f"{word.capitalize()}: so it is. Do this." in said
+    assert any(f"[**{word.capitalize()}:**] so it is" in one.value for one in app.markdown)
+    way = next(button for button in app.button if button.key == f"verdict_{word}") if word == "weak" else None
+    assert way is None or way.help == "Do this."
     assert any("No clear number of groups" in one.value and "7 clusters" in one.value for one in app.caption)
     assert any(button.label == "Try another encoder" for button in app.button) == (word == "weak")

@@ -24,4 +24,4 @@ def write(
     progress: Progress = SILENT,
 ) -> None:
     """Write the table, atomically."""
-    write_csv(path, table.columns())
+    write_csv(path, table.columns(), bom=settings.bom)

@@ -1,21 +1,24 @@
-"""COCO classification: annotations without boxes."""
+"""COCO classification: one annotation for each image, whose box is the whole image."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from engine.export.folders import Plan, Splits, make_plan
-from engine.export.layout import encoded, flat_places, json_line, provenance
+from engine.export.layout import CLASSES, class_list, encoded, flat_places, json_line, provenance
 from engine.export.settings import ExportSettings
 from engine.labels.table import LabelTable
 
 
 def plan(table: LabelTable, splits: Splits, settings: ExportSettings) -> Plan:
-    """Plan COCO classification: images/ and annotations/<split>.json, annotations without boxes."""
+    """Plan COCO classification: images/ and annotations/<split>.json, whose categories are numbered from 1.
+
+    Each annotation has the area and the box of the whole image, as readers of COCO want them.
+    """
     roots = list(splits) if splits else ["all"] * len(table)
     places, classes = flat_places(table, "images")
     index = {label: at for at, label in enumerate(classes, start=1)}
-    files = {}
+    files = {CLASSES: class_list(table, places, classes, splits=splits, first=1)}
     for root in sorted({roots[line] for line in places}):
         lines = [line for line in places if roots[line] == root]
         found: dict[str, Any] = {
@@ -27,13 +30,16 @@ def plan(table: LabelTable, splits: Splits, settings: ExportSettings) -> Plan:
         }
         for line in lines:
             name = places[line].removeprefix("images/")
-            size = {"width": int(table.width[line]), "height": int(table.height[line])} if len(table.width) else {}
-            found["images"].append({"id": line + 1, "file_name": name, **size})
+            width, height = (int(table.width[line]), int(table.height[line])) if len(table.width) else (0, 0)
+            found["images"].append({"id": line + 1, "file_name": name, "width": width, "height": height})
             found["annotations"].append(
                 {
                     "id": line + 1,
                     "image_id": line + 1,
                     "category_id": index[str(table.label[line])],
+                    "bbox": [0, 0, width, height],
+                    "area": width * height,
+                    "iscrowd": 0,
                     **provenance(table, line),
                 }
             )

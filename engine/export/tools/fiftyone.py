@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 
 from engine.export.folders import Plan, Splits, make_plan
-from engine.export.layout import encoded, flat_places, json_line
+from engine.export.layout import CLASSES, class_list, encoded, flat_places, json_line
 from engine.export.settings import ExportSettings
 from engine.labels.table import LabelTable
 
@@ -23,4 +23,5 @@ def plan(table: LabelTable, splits: Splits, settings: ExportSettings) -> Plan:
         f"{root}/labels.json".lstrip("/"): encoded(json_line({"classes": classes, "labels": found}) + "\n")
         for root, found in labels.items()
     }
+    files[CLASSES] = class_list(table, places, classes, splits=splits)
     return make_plan(table, places, files)

@@ -7,15 +7,21 @@ from collections import Counter
 from typing import Any
 
 from engine.export.folders import Plan, Splits, make_plan
-from engine.export.layout import encoded, flat_places, json_line, provenance
+from engine.export.layout import CLASSES, class_list, encoded, flat_places, json_line, provenance
 from engine.export.settings import ExportSettings
 from engine.labels.table import LabelTable
 
 _HUB_SPLITS = {"train": "train", "val": "validation", "test": "test"}
+_TYPES = {"cluster": "int32", "label_source": "string", "content_id": "string"} | dict.fromkeys(
+    ("label_probability", "cluster_confidence", "audit_bound"), "float32"
+)
 
 
 def plan(table: LabelTable, splits: Splits, settings: ExportSettings) -> Plan:
-    """Plan a Hugging Face `imagefolder` data set: data/<split>/<file> with one metadata.jsonl per split."""
+    """Plan a Hugging Face `imagefolder` data set: data/<split>/<file> with one metadata.jsonl per split.
+
+    The head of README.md says the type of each column, so that `label` is read as a ClassLabel with its names.
+    """
     places, classes = flat_places(table, [f"data/{_HUB_SPLITS[split]}" for split in splits] if splits else "data/train")
     lines: dict[str, list[str]] = {}
     for line, place in places.items():
@@ -25,16 +31,27 @@ def plan(table: LabelTable, splits: Splits, settings: ExportSettings) -> Plan:
         row["content_id"] = table.contents[line : line + 1].tobytes().hex()
         lines.setdefault(folder, []).append(json_line(row))
     files = {f"{folder}/metadata.jsonl": encoded("\n".join(rows) + "\n") for folder, rows in lines.items()}
-    parts = [
-        f"      - split: {folder.rsplit('/', 1)[1]}\n        path: {json.dumps(folder + '/**')}"
-        for folder in sorted(lines, key=lambda folder: list(_HUB_SPLITS.values()).index(folder.rsplit("/", 1)[1]))
-    ]
+    order = list(_HUB_SPLITS.values())
+    folders = sorted(lines, key=lambda folder: order.index(folder.rsplit("/", 1)[1]))
     counts = Counter(table.label[line] for line in places)
     listed = "\n".join(f"- {json.dumps(label, ensure_ascii=False)}: {counts[label]:,}" for label in classes)
     quality = " ".join(table.quality(list(places)).sentences())
-    files["README.md"] = encoded(
-        "---\ntask_categories:\n  - image-classification\nconfigs:\n  - config_name: default\n    data_files:\n"
-        + "\n".join(parts)
-        + f"\n---\n\nLabelled with Kindred. {quality}\n\n{listed}\n"
-    )
+    files["README.md"] = encoded(f"{_head(folders, classes)}\nLabelled with Kindred. {quality}\n\n{listed}\n")
+    files[CLASSES] = class_list(table, places, classes, splits=splits)
     return make_plan(table, places, files)
+
+
+def _head(folders: list[str], classes: list[str]) -> str:
+    """Return the card's head in YAML: where each split lies, and the columns with their types."""
+    names = "\n".join(
+        f"            '{at}': {json.dumps(label, ensure_ascii=False)}" for at, label in enumerate(classes)
+    )
+    parts = "\n".join(
+        f"      - split: {folder.rsplit('/', 1)[1]}\n        path: {json.dumps(folder + '/**')}" for folder in folders
+    )
+    others = "\n".join(f"    - name: {name}\n      dtype: {kind}" for name, kind in _TYPES.items())
+    return (
+        "---\ntask_categories:\n  - image-classification\nconfigs:\n  - config_name: default\n    data_files:\n"
+        f"{parts}\ndataset_info:\n  features:\n    - name: image\n      dtype: image\n    - name: label\n"
+        f"      dtype:\n        class_label:\n          names:\n{names}\n{others}\n---\n"
+    )

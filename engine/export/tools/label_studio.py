@@ -8,9 +8,9 @@ from xml.sax.saxutils import quoteattr
 
 from engine.core.csv import path_text
 from engine.export.folders import Plan, Splits, make_plan
-from engine.export.layout import encoded, flat_places, json_line, number, provenance
+from engine.export.layout import CLASSES, class_list, encoded, flat_places, json_line, number, provenance
 from engine.export.settings import ExportSettings
-from engine.labels.state import BY_YOU, SOURCE_NAMES
+from engine.labels.state import BY_YOU, NO_LABEL, SOURCE_NAMES
 from engine.labels.table import LabelTable
 
 
@@ -41,7 +41,8 @@ def plan(table: LabelTable, splits: Splits, settings: ExportSettings) -> Plan:
             task["annotations"] = [{"result": [choice]}]
         else:
             score = {} if chance is None else {"score": chance}
-            version = f"kindred: {table.source[line]}"
+            said_by = table.source[line] if table.source[line] != SOURCE_NAMES[NO_LABEL] else "cluster"
+            version = f"kindred: {said_by}"
             task["predictions"] = [{"model_version": version, **score, "result": [choice]}]
         tasks.append(task)
     choices = "\n".join(f"    <Choice value={quoteattr(label)}/>" for label in classes)
@@ -50,4 +51,6 @@ def plan(table: LabelTable, splits: Splits, settings: ExportSettings) -> Plan:
         f"{choices}\n  </Choices>\n</View>\n"
     )
     rows = ",\n".join(json_line(task) for task in tasks)
-    return make_plan(table, places, {"tasks.json": encoded(f"[\n{rows}\n]\n"), "interface.xml": encoded(interface)})
+    files = {"tasks.json": encoded(f"[\n{rows}\n]\n"), "interface.xml": encoded(interface)}
+    files[CLASSES] = class_list(table, places, classes, splits=splits)
+    return make_plan(table, places, files)

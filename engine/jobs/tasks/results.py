@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -131,7 +130,7 @@ def export_distilled(
     InputError
         The run was not distilled, holds vectors without images, or the target is not empty.
     """
-    from engine.export.folders import plan_folders, write_plan
+    from engine.export.export import export, prepare
 
     folder = run.folder / "distillation"
     if not (folder / "results.json").exists():
@@ -143,10 +142,8 @@ def export_distilled(
     table = labelled_files(workspace, run, rows)
     first = np.unique(table.contents, return_index=True)[1]  # one file of each content
     table = table.take(np.sort(first[np.isin(table.contents[first], kept)]))
-    pairs = zip(table.label, table.cluster.tolist(), strict=True)
-    names: list[str | None] = [label or f"cluster {own}" for label, own in pairs]
-    table = replace(table, label=names)
-    return write_plan(plan_folders(table), table, rows.dataset.source(), target, mode=mode, progress=progress)
+    prepared = prepare(table, ExportSettings(format="folders", mode=mode, classes="cluster"))
+    return export(prepared, target, source=rows.dataset.source(), progress=progress)
 
 
 class ExportRequest(RunRequest):
@@ -215,4 +212,5 @@ def export_run_summary(report: ExportReport) -> dict[str, Any]:
         "written": report.written,
         "by_source": report.by_source,
         "failed": report.failed[:200],
+        "notes": report.notes,
     }

@@ -20,6 +20,7 @@ import engine.export.folders as folders
 from engine.core.errors import InputError, StorageError
 from engine.core.files import content_id
 from engine.export.folders import LABELS, MANIFEST, Plan, plan_folders, read_manifest, undo_export, write_plan
+from engine.export.layout import CLASSES
 from engine.export.names import Namer, safe_file_name, safe_name
 from engine.images.datasets import find_dataset
 from engine.images.sets.registry import Digits
@@ -71,10 +72,10 @@ def test_files_arrive_whole_and_originals_are_untouched(scene, plan, tmp_path, m
             assert path.stat().st_nlink == 2
     assert snapshot(scene.folder) == before
     assert all(path.resolve().is_relative_to(tmp_path) for path in target.rglob("*"))
-    written = [path for path in target.rglob("*") if path.is_file() and path.name not in (MANIFEST, LABELS)]
-    assert len(written) == 8, "nothing but the images, the labels and the manifest"
+    written = [path for path in target.rglob("*") if path.is_file() and path.name not in (MANIFEST, LABELS, CLASSES)]
+    assert len(written) == 8, "nothing but the images, the labels, the classes and the manifest"
     undone = undo_export(target)
-    assert (undone.removed, undone.kept) == (9, []), "the images and the labels"
+    assert (undone.removed, undone.kept) == (10, []), "the images, the labels and the classes"
     assert not target.exists()
     assert snapshot(scene.folder) == before
 
@@ -95,7 +96,7 @@ def test_undo_keeps_what_a_person_changed_or_added(scene, plan, tmp_path):
     (target / changed).write_bytes(b"edited")
     (target / "cat" / "mine.txt").write_text("mine")
     undone = undo_export(target)
-    assert (undone.removed, undone.kept) == (8, [changed]), "seven images and the labels"
+    assert (undone.removed, undone.kept) == (9, [changed]), "seven images, the labels and the classes"
     assert sorted(path.name for path in target.rglob("*") if path.is_file()) == sorted(
         ["mine.txt", PurePosixPath(changed).name]
     )

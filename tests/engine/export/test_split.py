@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.core.errors import InputError
-from engine.export.split import near_duplicate_groups, split_groups
+from engine.export.split import lacking, near_duplicate_groups, split_groups
 from engine.geometry.neighbors import NeighborGraph
 
 
@@ -72,3 +72,26 @@ def test_shares_that_do_not_add_up_are_refused(fractions):
         split_groups(np.arange(3), ["a"] * 3, fractions=fractions)
     with pytest.raises(InputError):
         split_groups(np.arange(3), ["a"])
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 25), st.sampled_from("abcdef")), min_size=1, max_size=70),
+    st.sampled_from([(0.8, 0.1, 0.1), (0.5, 0.5, 0.0), (0.98, 0.01, 0.01)]),
+    st.integers(0, 3),
+)
+def test_a_class_is_in_every_part_or_whole_in_train(images, fractions, seed):
+    groups = np.array([group for group, _ in images])
+    labels = [label for _, label in images]
+    parts = split_groups(groups, labels, fractions=fractions, random_state=seed)
+    used = [part for part, share in zip(("train", "val", "test"), fractions, strict=True) if share]
+    for label in set(labels):
+        mine = {part for part, own in zip(parts, labels, strict=True) if own == label}
+        assert mine in ({*used}, {"train"})
+        free = {group for group in set(groups.tolist()) if {own for at, own in images if at == group} == {label}}
+        assert len(free) < len(used) or mine == {*used}, "a group of its own for every part is enough"
+
+
+def test_what_is_missing_is_named():
+    assert lacking(["train", "val", "train"], ["a", "a", "b"]) == {"b": ["val"]}
+    assert lacking(["train", "train"], ["a", None]) == {}
