@@ -117,13 +117,13 @@ _ALL = (
     ExportFormat(
         "huggingface",
         "Hugging Face data set",
-        "Images and metadata.jsonl, loaded by `imagefolder` with `label` as a ClassLabel.",
+        "Images, metadata.jsonl and a card by which `label` is a ClassLabel.",
         "tool",
         "data/split/image, metadata.jsonl, README.md",
         f"{_TOOLS}.hugging_face",
         opening=(
-            'datasets: load_dataset("imagefolder", data_dir=this folder) or load_dataset(this folder); `label` is '
-            "a ClassLabel whose names stand in README.md and, in their order, in classes.csv."
+            "datasets: load_dataset(this folder); `label` is a ClassLabel whose names stand in README.md and, in their "
+            "order, in classes.csv. With load_dataset('imagefolder', data_dir=this folder) it is plain text."
         ),
     ),
     ExportFormat(

@@ -43,15 +43,14 @@ def plan(table: LabelTable, splits: Splits, settings: ExportSettings) -> Plan:
 
 def _head(folders: list[str], classes: list[str]) -> str:
     """Return the card's head in YAML: where each split lies, and the columns with their types."""
-    names = "\n".join(
-        f"            '{at}': {json.dumps(label, ensure_ascii=False)}" for at, label in enumerate(classes)
-    )
+    written = (json.dumps(name, ensure_ascii=False) for name in classes)
+    names = "\n".join(f"              '{at}': {name}" for at, name in enumerate(written))
     parts = "\n".join(
         f"      - split: {folder.rsplit('/', 1)[1]}\n        path: {json.dumps(folder + '/**')}" for folder in folders
     )
-    others = "\n".join(f"    - name: {name}\n      dtype: {kind}" for name, kind in _TYPES.items())
+    others = "\n".join(f"      - name: {name}\n        dtype: {kind}" for name, kind in _TYPES.items())
     return (
         "---\ntask_categories:\n  - image-classification\nconfigs:\n  - config_name: default\n    data_files:\n"
-        f"{parts}\ndataset_info:\n  features:\n    - name: image\n      dtype: image\n    - name: label\n"
-        f"      dtype:\n        class_label:\n          names:\n{names}\n{others}\n---\n"
+        f"{parts}\n    features:\n      - name: image\n        dtype: image\n      - name: label\n"
+        f"        dtype:\n          class_label:\n            names:\n{names}\n{others}\n---\n"
     )

@@ -181,3 +181,17 @@ def test_coco_has_what_its_readers_ask_of_every_annotation(tripping, tmp_path):
     names = {category["id"]: category["name"] for category in found["categories"]}
     told = read_csv(tmp_path / "out" / CLASSES)
     assert {int(at): label for at, label in zip(told["number"], told["label"], strict=True)} == names
+
+
+def test_the_card_types_the_columns_so_that_the_label_is_a_class(tripping, tmp_path):
+    yaml = pytest.importorskip("yaml")
+    tripping.write(tmp_path / "out", format="huggingface", split=True)
+    card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8").split("---\n")[1]
+    (config,) = yaml.safe_load(card)["configs"]
+    columns = {column["name"]: column["dtype"] for column in config["features"]}
+    names = columns["label"]["class_label"]["names"]
+    assert [names[str(at)] for at in range(len(names))] == read_csv(tmp_path / "out" / CLASSES)["label"]
+    for part in config["data_files"]:
+        folder = tmp_path / "out" / part["path"].removesuffix("/**")
+        rows = [json.loads(line) for line in (folder / "metadata.jsonl").read_text(encoding="utf-8").splitlines()]
+        assert {"image", *rows[0]} - {"file_name"} == columns.keys()
