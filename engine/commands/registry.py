@@ -24,5 +24,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "name-clusters": ("engine.commands.name_clusters", "propose a name for each cluster of a run, from words"),
     "spread": ("engine.commands.spread", "spread a run's labels to neighbouring images"),
     "distil": ("engine.commands.distil", "make a small set that trains almost as well, and measure it"),
+    "name": ("engine.commands.name", "name clusters of a run, or list them"),
+    "import-labels": (
+        "engine.commands.import_labels",
+        "take labels in: CSV, JSON, folders, COCO, Label Studio, exports",
+    ),
     "export": ("engine.commands.export", "write a run's labels for other tools"),
 }

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from engine.core.csv import csv_bytes
+from engine.core.csv import csv_bytes, path_text
 from engine.export.names import Namer, safe_file_name
 from engine.labels.table import LabelTable
 
@@ -70,8 +70,12 @@ def number(value: Any) -> float | None:  # noqa: ANN401 - a NumPy scalar
 
 
 def provenance(table: LabelTable, line: int) -> dict[str, Any]:
-    """Return who said the label of a line and what is known of it, each under its own name."""
+    """Return what Kindred knows of a line and its label, each under its own name, so that it can be read again."""
     return {
+        "path": path_text(table.paths[line]),
+        "content_id": table.contents[line : line + 1].tobytes().hex(),
+        "cluster_name": table.cluster_name[line],
+        "status": table.status[line],
         "label_source": table.source[line],
         "label_probability": number(table.label_probability[line]),
         "cluster_confidence": number(table.cluster_confidence[line]),

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from engine.core.errors import InputError
 from engine.labels.replay import Rows
+from engine.labels.sentences import all_personal
 from engine.labels.state import LOCKED, LabelState
 
 
@@ -33,7 +34,7 @@ def kept_of(state: LabelState, rows: Rows, label: str | None = None) -> int:
     """Return how many images keep the label that a person gave them, refusing where all of them do."""
     kept = state.by_you(rows, label)
     if kept == len(rows):
-        raise InputError("You labelled each of these images yourself.", "Include them, or choose others.")
+        raise InputError(all_personal(state), "Include them, or choose others.")
     return kept
 
 

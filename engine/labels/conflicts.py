@@ -43,9 +43,11 @@ def finish(replay: Replay, version: int) -> LabelState:
         run=replay.run,
         version=version,
         unknown=replay.unknown,
+        suggested=replay.suggested.copy(),
+        suggested_chance=replay.chance.copy(),
     )
     arrays = (state.cluster, state.codes, state.given, state.status, state.source, state.probability, state.bound)
-    for array in arrays:
+    for array in (*arrays, state.suggested, state.suggested_chance):
         array.flags.writeable = False
     return state
 

@@ -38,7 +38,7 @@ from engine.labels.sentences import (
     replace_guesses,
     unaudited,
 )
-from engine.labels.state import BY_YOU, LOCKED, UNSORTED, LabelState
+from engine.labels.state import LOCKED, PERSONAL, UNSORTED, LabelState
 
 ANCHORS = 1024
 REJECT_ANCHORS = 64
@@ -113,7 +113,7 @@ class LabelHistory(EventLog):
         rows = self._changeable(state, state.rows(cluster), "rename")
         text = None if label is None else clean_label(label)
         kept = 0 if include_yours else state.by_you(rows, text)
-        shown = given(len(rows) - kept, text) + keep_theirs(kept)
+        shown = given(len(rows) - kept, text) + keep_theirs(kept, state)
         shown += replace_guesses(guesses_other_than(state, rows, text)) + leaves_audit(state, rows, text)
         groups = [(text, len(rows))]
         return self._label(state, "rename", rows, groups, shown, clusters=[int(cluster)], keeps=not include_yours)
@@ -151,7 +151,7 @@ class LabelHistory(EventLog):
         rows = np.concatenate(list(parts.values()))
         kept = 0 if include_yours else sum(state.by_you(part, chosen[cluster]) for cluster, part in parts.items())
         shown = f"{len(parts):,} cluster{'' if len(parts) == 1 else 's'} named, {images(len(rows) - kept)}"
-        shown += keep_theirs(kept)
+        shown += keep_theirs(kept, state)
         shown += replace_guesses(sum(guesses_other_than(state, part, chosen[at]) for at, part in parts.items()))
         keeps = not include_yours
         return self._label(state, "name", rows, groups, shown, clusters=list(parts), source=source, keeps=keeps)
@@ -178,7 +178,9 @@ class LabelHistory(EventLog):
         text = clean_label(label) if label is not None else target.name or best.name
         kept = 0 if include_yours or text is None else state.by_you(rows, text)
         shown = f"{len(known):,} clusters merged: {images(len(rows) - kept)} -> {text or f'Cluster {target.id}'}"
-        shown += keep_theirs(kept) + replace_guesses(0 if text is None else guesses_other_than(state, rows, text))
+        shown += keep_theirs(kept, state) + replace_guesses(
+            0 if text is None else guesses_other_than(state, rows, text)
+        )
         shown += leaves_audit(state, rows, text, target.id) + only_covers(state, target.id)
         detail = {"clusters": [cluster.id for cluster in known], "into": target.id, "label": text}
         detail["keeps"] = not include_yours
@@ -240,7 +242,7 @@ class LabelHistory(EventLog):
         kept = sum(state.by_you(rows, text) for text, rows in wanted) if detail["keeps"] else 0
         plural = "a new cluster" if len(numbers) == 1 else f"{len(numbers):,} new clusters"
         named = f" -> {texts[0]}" if len(numbers) == 1 and texts[0] else f" split into {plural}"
-        shown = f"{images(len(chosen))}{named}{keep_theirs(kept)}{leaves_audit(state, chosen, None, -2)}"
+        shown = f"{images(len(chosen))}{named}{keep_theirs(kept, state)}{leaves_audit(state, chosen, None, -2)}"
         return self._do(state, "split", chosen, detail, shown, anchors)
 
     def apart(self, state: LabelState, one: int, other: int) -> Event:
@@ -334,7 +336,7 @@ class LabelHistory(EventLog):
             chosen = self._changeable(state, chosen, "label")
             text = None if labels is None else clean_label(labels)
             kept = kept_of(state, chosen, text) if keeps else 0
-            shown = given(len(chosen) - kept, text) + keep_theirs(kept)
+            shown = given(len(chosen) - kept, text) + keep_theirs(kept, state)
             shown += leaves_audit(state, chosen, text) if as_group else unaudited(state, chosen)
             return self._label(state, "label", chosen, [(text, len(chosen))], shown, **how)
         if len(labels) != len(chosen):
@@ -346,7 +348,7 @@ class LabelHistory(EventLog):
         chosen, groups = grouped(chosen[free], [text for text, ok in zip(texts, free, strict=True) if ok])
         kept = state.by_you(chosen) if keeps else 0
         told = groups[0][0] if len(groups) == 1 and groups[0][0] else f"{len(groups):,} labels"
-        shown = f"{images(len(chosen) - kept)} -> {told}{keep_theirs(kept)}"
+        shown = f"{images(len(chosen) - kept)} -> {told}{keep_theirs(kept, state)}"
         return self._label(state, "label", chosen, groups, shown, **how)
 
     def accept(
@@ -375,7 +377,7 @@ class LabelHistory(EventLog):
         which = np.arange(len(proposals)) if at is None else np.asarray(at)
         which = np.flatnonzero(which) if which.dtype == bool else which.astype(np.int64)
         rows = chosen_rows(state, proposals.rows[which])
-        free = (state.status[rows] != LOCKED) & ((state.source[rows] != BY_YOU) | looked_at)
+        free = (state.status[rows] != LOCKED) & (~np.isin(state.source[rows], PERSONAL) | looked_at)
         if not free.any():
             raise InputError("None of these images can take a proposed label.", "Choose others.")
         which, rows = which[free], rows[free]
@@ -432,7 +434,7 @@ class LabelHistory(EventLog):
         detail = {"to": int(to), "label": found.name, "clusters": np.unique(state.cluster[chosen]).tolist()}
         detail |= {"by": "group" if as_group else "you", "keeps": as_group and not include_yours}
         kept = kept_of(state, chosen, found.name) if detail["keeps"] else 0
-        shown = f"{images(len(chosen) - kept)} -> {state.title(to)}{keep_theirs(kept)}"
+        shown = f"{images(len(chosen) - kept)} -> {state.title(to)}{keep_theirs(kept, state)}"
         shown += leaves_audit(state, chosen, found.name, to) + only_covers(state, to)
         return self._do(state, "move", chosen, detail, shown, anchors)
 
@@ -447,7 +449,7 @@ class LabelHistory(EventLog):
         keeps = as_group and not include_yours
         kept = kept_of(state, chosen) if keeps else 0
         if keeps:
-            chosen = chosen[state.source[chosen] != BY_YOU]
+            chosen = chosen[~np.isin(state.source[chosen], PERSONAL)]
         chosen = chosen[np.argsort(state.cluster[chosen], kind="stable")]
         homes, counts = np.unique(state.cluster[chosen], return_counts=True)
         anchors = [
@@ -457,7 +459,9 @@ class LabelHistory(EventLog):
         sources = [
             [home, count, len(side)] for home, count, side in zip(homes.tolist(), counts.tolist(), anchors, strict=True)
         ]
-        shown = f"{images(len(chosen))} -> unsorted{keep_theirs(kept)}{leaves_audit(state, chosen, None, UNSORTED)}"
+        shown = (
+            f"{images(len(chosen))} -> unsorted{keep_theirs(kept, state)}{leaves_audit(state, chosen, None, UNSORTED)}"
+        )
         detail = {"sources": sources, "keeps": keeps}
         return self._do(state, "reject", chosen, detail, shown, np.concatenate(anchors))
 

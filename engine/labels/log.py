@@ -37,6 +37,8 @@ ACTIONS = (
     "apart",
     "audit",
     "carry",
+    "import",
+    "suggest",
 )
 
 

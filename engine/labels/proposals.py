@@ -22,7 +22,7 @@ from engine.core.progress import SILENT, Progress
 from engine.geometry.neighbors import NeighborGraph
 from engine.labels.calibration import calibrate
 from engine.labels.propagation import PropagationSettings, propagate
-from engine.labels.state import ACCEPTED_GUESS, BY_YOU, CLUSTER_NAME, LOCKED, LabelState
+from engine.labels.state import ACCEPTED_GUESS, CLUSTER_NAME, LOCKED, PERSONAL, LabelState
 
 QUICK = 200_000  # images times labels that spread, with the check of their chances, in about a second on two cores
 
@@ -129,11 +129,11 @@ class Proposals:
 
 
 def seeds(state: LabelState) -> NDArray[np.int32]:
-    """Return (n,) the labels that spread: those that a person gave to the very image, -1 elsewhere.
+    """Return (n,) the labels that spread: those that a person gave to the very image, also imported; -1 elsewhere.
 
     Accepted guesses do not spread again, so that a guess never becomes surer by being accepted.
     """
-    return np.where(state.source == BY_YOU, state.given, -1).astype(np.int32)
+    return np.where(np.isin(state.source, PERSONAL), state.given, -1).astype(np.int32)
 
 
 def presumed(state: LabelState) -> NDArray[np.int32]:
@@ -148,7 +148,7 @@ def _presumed_unseen(state: LabelState) -> NDArray[np.int32]:
     table = np.full(int(state.cluster.max(initial=-1)) + 2, -1, np.int32)  # the last is for what is in no cluster
     for cluster, code in named.items():
         table[cluster] = code
-    return np.where(state.source == BY_YOU, table[state.cluster], presumed(state)).astype(np.int32)
+    return np.where(np.isin(state.source, PERSONAL), table[state.cluster], presumed(state)).astype(np.int32)
 
 
 def clusters_digest(state: LabelState) -> str:
@@ -214,7 +214,7 @@ def is_stale(state: LabelState, made: Spread) -> bool:
     known = place >= 0
     was, spread_then = made.labels[place[known]], made.given[place[known]]
     changed = (now[known] != was) & (spread_then | (now[known] != -1))
-    settled = np.isin(state.source[known], (BY_YOU, ACCEPTED_GUESS))
+    settled = np.isin(state.source[known], (*PERSONAL, ACCEPTED_GUESS))
     renamed = (likely[known] != made.presumed[place[known]]) & ~settled
     return bool(changed.any() or renamed.any() or (now[~known] != -1).any() or (likely[~known] != -1).any())
 
@@ -253,3 +253,17 @@ def open_proposals(state: LabelState, made: Spread) -> Proposals:
         made.checked,
         made.right,
     )
+
+
+def open_suggestions(state: LabelState) -> Proposals:
+    """Return what imports suggest for the images that nobody looked at and that are not locked.
+
+    They concern images without a label, and those whose cluster has another name. The chance is what the file said,
+    NaN where it said none. They are of the labels as they are now, so they are never stale.
+    """
+    open_now = (state.given < 0) | (state.source == CLUSTER_NAME)
+    waiting = open_now & (state.suggested >= 0) & (state.status != LOCKED) & (state.suggested != state.codes)
+    rows = np.flatnonzero(waiting)
+    names = [state.label_names[code] for code in state.suggested[rows].tolist()]
+    chance = state.suggested_chance[rows]
+    return Proposals(rows, names, chance, np.nan_to_num(chance), "import", state.version, state.version)

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.labels.state import SOURCE_NAMES
+from engine.labels.state import IMPORTED, SOURCE_NAMES
 
 _WORDS = {
     "by you": "labelled by you",
     "cluster name": "by the name of their cluster, not looked at one by one",
     "accepted guess": "by accepted guesses",
+    "imported": "imported",
     "none": "without a label",
 }
 
@@ -26,7 +27,7 @@ class LabelQuality:
     Attributes
     ----------
     by_source : dict of str to int
-        "by you", "cluster name", "accepted guess", "none"; all four, in this order.
+        "by you", "cluster name", "accepted guess", "imported" where there is one, "none", in this order.
     audited : int
         Labels that an audit covers.
     least : float
@@ -42,8 +43,9 @@ class LabelQuality:
         """Count (n,) sources in words and their audit bounds, NaN without an audit."""
         found = Counter(sources)
         proven = bounds[np.isfinite(bounds)]
+        names = [name for name in SOURCE_NAMES[1:] if found[name] or name != SOURCE_NAMES[IMPORTED]]
         return cls(
-            {name: found[name] for name in (*SOURCE_NAMES[1:], SOURCE_NAMES[0])},
+            {name: found[name] for name in (*names, SOURCE_NAMES[0])},
             len(proven),
             float(proven.min()) if len(proven) else float("nan"),
         )

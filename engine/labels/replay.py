@@ -8,6 +8,8 @@ also say which cluster; on another run the cluster is found again by its images:
 - split: the parts are separated wherever they share a cluster, the minority moving out;
 - move: the images go where most of the target's images (the anchors) are now;
 - reject: an image is rejected where it lies with most of the cluster that it was rejected from, else it is free;
+- import: an image gets what the file said of it: label, who gave it, status, and the name that its cluster had;
+- suggest: an image keeps its label, and what the file suggests waits for review;
 - lock: a locked image keeps its label, status and place against every later event until it is unlocked.
 
 Every label knows its source. What a person gave to an image that they looked at stays through whatever is done to a
@@ -31,10 +33,14 @@ from engine.labels.state import (
     BY_YOU,
     CLUSTER_NAME,
     CONFIRMED,
+    IMPORTED,
     LOCKED,
     NO_LABEL,
+    PERSONAL,
     PLAIN,
     REJECTED,
+    SOURCE_NAMES,
+    STATUS_NAMES,
     UNSORTED,
 )
 
@@ -46,7 +52,7 @@ CHECKPOINTS = 3
 
 _WORKING = (
     *("cluster", "own", "vote", "status", "source", "probability", "last", "seal", "seals", "sizes"),
-    *("codes", "origin", "apart", "pending"),
+    *("codes", "origin", "apart", "pending", "suggested", "chance"),
 )
 _COUNTS = ("unknown", "_locks", "_audits", "_guesses", "_targets")
 
@@ -115,6 +121,8 @@ class Replay:
         self.probability = np.full(n, np.nan, np.float32)
         self.last = np.zeros(n, np.int64)  # the event that touched the image last, from the first lost target on
         self.seal = np.full(n, -1, np.int32)  # the audit that covers the image
+        self.suggested = np.full(n, -1, np.int32)  # what an import suggests
+        self.chance = np.full(n, np.nan, np.float32)
         self.seals: list[int] = []  # of each audit, the most wrong images among those it covers
         self.sizes = np.bincount(self.cluster + 1, minlength=self.n_base + 1)
         self.codes: dict[str, int] = {}
@@ -182,7 +190,7 @@ class Replay:
             self.unknown += int(count - np.count_nonzero(known))
             if event.kind == "unlock":
                 freed = rows[known & ~free]
-                self.status[freed] = np.where(self.source[freed] == BY_YOU, CONFIRMED, PLAIN)
+                self.status[freed] = np.where(np.isin(self.source[freed], PERSONAL), CONFIRMED, PLAIN)
         chosen = rows[free]
         if strange and event.kind not in ("reject", "audit"):
             anchors = anchors[anchors >= 0]
@@ -196,10 +204,10 @@ class Replay:
             self._move(event, chosen, anchors, exact)
         elif event.kind == "reject":
             self._reject(event, chosen, free, anchors, exact)
-        elif event.kind == "apart":
-            self._keep_apart(event, rows[rows >= 0], anchors, exact)
-        elif event.kind == "audit":
-            self._audit(event, rows[rows >= 0], anchors)
+        elif event.kind in ("import", "suggest"):
+            (self._import if event.kind == "import" else self._suggest)(event, chosen, free)
+        elif event.kind in ("apart", "audit"):
+            (self._keep_apart if event.kind == "apart" else self._audit)(event, rows[rows >= 0], anchors, exact)
         if self._targets:
             self.last[chosen] = event.id
 
@@ -250,7 +258,7 @@ class Replay:
         known = unpack(event.detail.get("probability"), event.count)[free] if guess else np.full(len(rows), np.nan)
         kept = self._kept(event, rows)
         if kept is None and "keeps" in event.detail:  # who is included and said the same already has said it
-            same = (self.source[rows] == BY_YOU) & (self.own[rows] >= 0) & (self.own[rows] == codes)
+            same = np.isin(self.source[rows], PERSONAL) & (self.own[rows] >= 0) & (self.own[rows] == codes)
             kept = same if same.any() else None
         rows, codes, known = _without(kept, rows, codes, known)
         self.vote[rows[self.vote[rows] != codes]] = -1
@@ -365,7 +373,7 @@ class Replay:
         if not exact:
             self._wait("apart", event, rows, rest=anchors)
 
-    def _audit(self, event: Event, rows: Rows, shown: Rows) -> None:
+    def _audit(self, event: Event, rows: Rows, shown: Rows, exact: bool) -> None:
         """Note the proven purity of the images that nobody labelled one by one, without those found to be wrong.
 
         The label that was audited becomes the images' own, so that a change shows.
@@ -383,6 +391,32 @@ class Replay:
         self.seal[covered] = len(self.seals)
         self.seals.append(max(most - len(wrong), 0))
         self._audits = True
+
+    def _import(self, event: Event, rows: Rows, free: Free) -> None:
+        """Give what a file said of each image; what it said of none (a source of a later version) is "imported"."""
+        detail = event.detail
+        part = _parts(detail["labels"])[free]
+        codes = np.array([self._code(label) for label, _ in detail["labels"]], np.int32)
+        votes = np.array([self._code(name) for name in detail["cluster_names"]], np.int32)
+        names, states = dict(zip(SOURCE_NAMES, range(len(SOURCE_NAMES)), strict=True)), list(STATUS_NAMES)
+        sources = np.array([names.get(name, IMPORTED) for name in detail["sources"]], np.uint8)
+        statuses = np.array([states.index(name) if name in states else PLAIN for name in detail["statuses"]], np.uint8)
+        self.own[rows], self.vote[rows] = codes[part], votes[part]
+        self.source[rows], self.status[rows] = sources[part], statuses[part]
+        self._locks |= bool((statuses == LOCKED).any())
+        self._put(rows[statuses[part] == REJECTED], UNSORTED)
+        self.probability[rows] = unpack(detail.get("probability"), event.count)[free]
+        self._guesses |= bool((sources == ACCEPTED_GUESS).any())
+        audits = np.array(detail["audits"], np.int32)  # of each group, the place in `most_wrong`, or -1
+        self.seal[rows] = np.where(audits >= 0, audits + len(self.seals), -1)[part]
+        self.seals.extend(int(most) for most in detail["most_wrong"])
+        self._audits |= bool(detail["most_wrong"])
+
+    def _suggest(self, event: Event, rows: Rows, free: Free) -> None:
+        """Remember what a file suggests for each image."""
+        codes = np.array([self._code(label) for label, _ in event.detail["labels"]], np.int32)
+        self.suggested[rows] = codes[_parts(event.detail["labels"])[free]]
+        self.chance[rows] = unpack(event.detail.get("probability"), event.count)[free]
 
     def bounds(self) -> NDArray[np.float32]:
         """Return (n,) the purity that the audits prove for the images that they still cover, NaN elsewhere.
@@ -412,7 +446,7 @@ class Replay:
         """Return which of `rows` keep their label against a group action, because a person gave it to that image."""
         if not event.detail.get("keeps"):
             return None
-        kept: NDArray[np.bool_] = (self.source[rows] == BY_YOU) & (self.own[rows] >= 0)
+        kept: NDArray[np.bool_] = np.isin(self.source[rows], PERSONAL) & (self.own[rows] >= 0)
         return kept if kept.any() else None
 
     def _give(self, event: Event, rows: Rows, codes: Any, exact: bool) -> None:  # noqa: ANN401
@@ -427,24 +461,25 @@ class Replay:
         self.vote[voters] = names
         rows, codes = _without(kept, rows, codes)
         self._forget(rows, codes)
-        mine = self.source[rows] == BY_YOU
+        mine = np.isin(self.source[rows], PERSONAL)
         seen, others = rows[:0], rows[mine]
         if len(others):
             named = event.kind in ("rename", "name")
             own = self.own[rows]
             looked = (own == codes) | ((own < 0) & named)
             seen, others = rows[mine & looked], rows[mine & ~looked]
+        said = self.source[seen]
         self.own[rows] = codes
         if isinstance(codes, int):
             self.source[rows] = CLUSTER_NAME if codes >= 0 else NO_LABEL
         else:
             self.source[rows] = np.where(codes >= 0, CLUSTER_NAME, NO_LABEL)
-        self.source[seen] = BY_YOU
+        self.source[seen] = said
         self.status[others[self.status[others] == CONFIRMED]] = PLAIN
         if self._guesses:
             self.probability[rows] = np.nan
         if self._audits:
-            self.seal[seen] = -1
+            self.seal[seen[said == BY_YOU]] = -1
 
     def _put_by_person(self, rows: Rows, code: int) -> None:
         """Label images that a person picked for a cluster by its name, if it has one."""

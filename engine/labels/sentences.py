@@ -6,7 +6,7 @@ import numpy as np
 
 from engine.labels.conflicts import images
 from engine.labels.replay import Rows
-from engine.labels.state import ACCEPTED_GUESS, LOCKED, LabelState
+from engine.labels.state import ACCEPTED_GUESS, IMPORTED, LOCKED, LabelState
 
 
 def given(count: int, label: str | None) -> str:
@@ -14,9 +14,23 @@ def given(count: int, label: str | None) -> str:
     return f"{images(count)} -> {label}" if label else f"{images(count)} have no label now"
 
 
-def keep_theirs(count: int) -> str:
+def keep_theirs(count: int, state: LabelState) -> str:
     """Say how many images a group action left as a person had labelled them."""
-    return f"; {count:,} labelled by you {'keeps its' if count == 1 else 'keep their'} label" if count else ""
+    if not count:
+        return ""
+    return f"; {count:,} {personal(state)} {'keeps its' if count == 1 else 'keep their'} label"
+
+
+def all_personal(state: LabelState) -> str:
+    """Say that a group action would leave every one of its images as it is."""
+    if (state.source == IMPORTED).any():
+        return f"Each of these images is {personal(state)}."
+    return "You labelled each of these images yourself."
+
+
+def personal(state: LabelState) -> str:
+    """Say whose labels a group action leaves as they are."""
+    return "labelled by you or imported" if (state.source == IMPORTED).any() else "labelled by you"
 
 
 def guesses_other_than(state: LabelState, rows: Rows, label: str | None) -> int:

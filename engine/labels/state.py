@@ -17,8 +17,9 @@ from engine.core.ids import Ids
 
 PLAIN, CONFIRMED, REJECTED, LOCKED = range(4)
 STATUS_NAMES = ("", "confirmed", "rejected", "locked")
-NO_LABEL, BY_YOU, CLUSTER_NAME, ACCEPTED_GUESS = range(4)
-SOURCE_NAMES = ("none", "by you", "cluster name", "accepted guess")
+NO_LABEL, BY_YOU, CLUSTER_NAME, ACCEPTED_GUESS, IMPORTED = range(5)
+SOURCE_NAMES = ("none", "by you", "cluster name", "accepted guess", "imported")
+PERSONAL = (BY_YOU, IMPORTED)  # given to the very image by a person, here or where the label was imported from
 UNSORTED = -1
 
 
@@ -92,7 +93,8 @@ class LabelState:
         0 plain, 1 confirmed (a person looked at it), 2 rejected, 3 locked (`STATUS_NAMES`).
     source : (n,) uint8
         Who said the label (`SOURCE_NAMES`): 0 no label, 1 a person who looked at the image, 2 the name of a group of
-        images that were not looked at one by one, 3 a guess that a person accepted without looking.
+        images that were not looked at one by one, 3 a guess that a person accepted without looking, 4 a file that was
+        imported.
     probability : (n,) float32
         Of an accepted guess when it was accepted, NaN for every other source.
     bound : (n,) float32
@@ -112,6 +114,10 @@ class LabelState:
         The last event seen, see `EventLog.version`.
     unknown : int
         Images in the history that this data set does not hold (any more).
+    suggested : (n,) int32
+        Index into `label_names` of the label that an import suggests, -1 for none; also where the image has it by now.
+    suggested_chance : (n,) float32
+        How sure the file said it is, in [0, 1]; NaN where it did not.
     """
 
     contents: Ids
@@ -129,6 +135,8 @@ class LabelState:
     run: str
     version: int
     unknown: int
+    suggested: NDArray[np.int32]
+    suggested_chance: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.cluster)
@@ -159,12 +167,13 @@ class LabelState:
 
     @cached_property
     def source_counts(self) -> dict[str, int]:
-        """How many images have a label by each source, "none" last."""
+        """How many images have a label by each source, "none" last; "imported" only where there is one."""
         counts = np.bincount(self.source, minlength=len(SOURCE_NAMES)).tolist()
-        return {SOURCE_NAMES[source]: counts[source] for source in (BY_YOU, CLUSTER_NAME, ACCEPTED_GUESS, NO_LABEL)}
+        order = (BY_YOU, CLUSTER_NAME, ACCEPTED_GUESS, *((IMPORTED,) if counts[IMPORTED] else ()), NO_LABEL)
+        return {SOURCE_NAMES[source]: counts[source] for source in order}
 
     def by_you(self, rows: NDArray[Any], label: str | None = None) -> int:
-        """Return how many of `rows` have a label by a person, which a group action leaves as it is.
+        """Return how many of `rows` have a label by a person, imported ones too, which a group action leaves as it is.
 
         Parameters
         ----------
@@ -172,7 +181,7 @@ class LabelState:
         label : str, optional
             What the group would be called: images that a person called so already are not counted.
         """
-        mine = self.source[rows] == BY_YOU
+        mine = np.isin(self.source[rows], PERSONAL)
         if label is not None and label in self.label_names:
             mine &= self.given[rows] != self.label_names.index(label)
         return int(np.count_nonzero(mine))

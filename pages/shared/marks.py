@@ -12,11 +12,12 @@ from engine.labels.state import REJECTED, SOURCE_NAMES
 from pages.shared.board import Board
 from pages.shared.state import chosen_source
 
-_ASIDE, _ELSEWHERE = 4, 5
+_ASIDE, _ELSEWHERE = 5, 6
 MARK_NAMES = (
     ("tick", "by you"),
     ("group", "named with its cluster, not looked at one by one"),
     ("guess", "a guess that you accepted"),
+    ("dot", "imported"),
     ("close", "set aside: in no cluster"),
     ("close", "in another cluster now"),
 )
@@ -42,7 +43,9 @@ def sources(board: Board) -> dict[str, str]:
     counts = board.state.source_counts
     if counts["none"] == len(board.rows) and not chosen_source():
         return {}
-    return {"": "any source"} | {name: f"{words_of(name)} ({counts[name]:,})" for name in SOURCE_NAMES}
+    return {"": "any source"} | {
+        name: f"{words_of(name)} ({counts[name]:,})" for name in SOURCE_NAMES if name in counts
+    }
 
 
 def words_of(source: str) -> str:

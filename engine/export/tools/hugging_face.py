@@ -12,9 +12,11 @@ from engine.export.settings import ExportSettings
 from engine.labels.table import LabelTable
 
 _HUB_SPLITS = {"train": "train", "val": "validation", "test": "test"}
-_TYPES = {"cluster": "int32", "label_source": "string", "content_id": "string"} | dict.fromkeys(
-    ("label_probability", "cluster_confidence", "audit_bound"), "float32"
-)
+_TYPES = {
+    "cluster": "int32",
+    **dict.fromkeys(("path", "content_id", "cluster_name", "status", "label_source"), "string"),
+    **dict.fromkeys(("label_probability", "cluster_confidence", "audit_bound"), "float32"),
+}
 
 
 def plan(table: LabelTable, splits: Splits, settings: ExportSettings) -> Plan:
@@ -28,7 +30,6 @@ def plan(table: LabelTable, splits: Splits, settings: ExportSettings) -> Plan:
         folder, name = place.rsplit("/", 1)
         row: dict[str, Any] = {"file_name": name, "label": table.label[line], "cluster": int(table.cluster[line])}
         row |= provenance(table, line)
-        row["content_id"] = table.contents[line : line + 1].tobytes().hex()
         lines.setdefault(folder, []).append(json_line(row))
     files = {f"{folder}/metadata.jsonl": encoded("\n".join(rows) + "\n") for folder, rows in lines.items()}
     order = list(_HUB_SPLITS.values())

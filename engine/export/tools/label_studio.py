@@ -6,7 +6,6 @@ from typing import Any
 from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
-from engine.core.csv import path_text
 from engine.export.folders import Plan, Splits, make_plan
 from engine.export.layout import CLASSES, class_list, encoded, flat_places, json_line, number, provenance
 from engine.export.settings import ExportSettings
@@ -30,7 +29,6 @@ def plan(table: LabelTable, splits: Splits, settings: ExportSettings) -> Plan:
         }
         data: dict[str, Any] = {
             "image": f"/data/local-files/?d={quote(place)}",
-            "path": path_text(table.paths[line]),
             **provenance(table, line),
         }
         if splits:

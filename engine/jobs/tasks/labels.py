@@ -86,6 +86,51 @@ def propose_names_summary(names: list[NameProposal]) -> dict[str, Any]:
     return {"named": sum(item.reliable for item in names), "clusters": len(names)}
 
 
+class NameRequest(RunRequest):
+    """Name clusters of a run."""
+
+    names: tuple[str, ...] = setting((), "Names such as 3=cat; 3= takes the name away. None only lists the clusters.")
+
+
+def name_clusters(workspace: Workspace, request: NameRequest, progress: Progress = SILENT) -> LabelState:
+    """Name clusters as the Label page does, by one event that can be undone; return the labels as they are then.
+
+    Raises
+    ------
+    InputError
+        No such cluster, a name that is refused, the embeddings are gone.
+    """
+    run = request.opened(workspace)
+    rows = rows_of_run(workspace, run)
+    state = labels_as_they_stand(workspace, run, rows)
+    names = dict(_named(text, state) for text in request.names)
+    history = LabelHistory(workspace, rows.dataset.id)
+    given = {cluster: name for cluster, name in names.items() if name is not None}
+    if given:
+        progress.say(f"{history.name(state, given, source='command line').sentence}.")
+    for cluster in names.keys() - given.keys():
+        state = labels_as_they_stand(workspace, run, rows)
+        progress.say(f"{history.rename(state, cluster, None).sentence}.")
+    return labels_as_they_stand(workspace, run, rows)
+
+
+def _named(text: str, state: LabelState) -> tuple[int, str | None]:
+    """Return the cluster and the name that "3=cat" says."""
+    number, equals, name = text.partition("=")
+    if not equals or not number.strip().isdecimal():
+        raise InputError(f"{text!r} names no cluster.", "Write the cluster's number and its name, such as 3=cat.")
+    cluster = int(number)
+    if state.find(cluster) is None:
+        known = ", ".join(str(one.id) for one in state.clusters[:20])
+        raise InputError(f"There is no cluster {cluster} with images.", f"There are {known}.")
+    return cluster, name.strip() or None
+
+
+def name_clusters_summary(state: LabelState) -> dict[str, Any]:
+    """Return how many clusters there are and how many have a name."""
+    return {"clusters": len(state.clusters), "named": sum(item.name is not None for item in state.clusters)}
+
+
 class SpreadRequest(RunRequest):
     """Spread the labels of a run's images to their neighbours."""
 

@@ -80,6 +80,8 @@ _ALL = (
     Verb("pseudo-label", "labels", "pseudo_label", "PseudoLabelRequest", computes=False, formerly="pseudo_labels"),
     Verb("analyse", "results", "analyse", "AnalyseRequest", computes=False, formerly="analysis"),
     Verb("distil", "results", "distil_run", "DistilRequest"),
+    Verb("name", "labels", "name_clusters", "NameRequest", computes=False),
+    Verb("import-labels", "imports", "import_labels", "ImportLabelsRequest", computes=False),
     Verb("export", "results", "export_run", "ExportRequest", computes=False),
 )
 

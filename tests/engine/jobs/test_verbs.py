@@ -254,6 +254,22 @@ def board(scene: Scene) -> Path:
     return folder
 
 
+def label_list(scene: Scene) -> Path:
+    """Return a list of labels for three of the pictures."""
+    path = scene.photos.parent / "list.csv"
+    path.write_text("file,label\n00.png,sky\ntrain/red/02.png,sea\ntest/red/04.png,sea\n")
+    return path
+
+
+def labelled(scene: Scene, folder: Path) -> dict[str, Any]:
+    """Return the labels as they stand, then take the step back so that the other way meets the same."""
+    run, history = open_run(scene.run), LabelHistory(scene.workspace, scene.rows.dataset.id)
+    state = history.state(run.contents, run.assignments, run=run.folder.name)
+    history.undo()
+    names = [cluster.name for cluster in state.clusters]
+    return {"labels": [str(label) for label in state.labels], "names": [str(name) for name in names]}
+
+
 def kept_of_board(scene: Scene, folder: Path) -> dict[str, Any]:
     if (folder / "outcome.json").exists():
         folder = scene.workspace.runs / read_json(folder / "outcome.json")["result"]["run"]
@@ -326,6 +342,14 @@ CASES: dict[str, Case] = {
         compared_by_job,
     ),
     "name-clusters": Case(lambda s: ("name-clusters", s.run), of_run, named),
+    "name": Case(
+        lambda s: ("name", s.run, "0=pet", "1=="), lambda s: of_run(s) | {"names": ["0=pet", "1=="]}, labelled
+    ),
+    "import-labels": Case(
+        lambda s: ("import-labels", label_list(s), "--run", s.run),
+        lambda s: {"labels": str(label_list(s))},
+        labelled,
+    ),
     "spread": Case(lambda s: ("spread", s.run), lambda s: of_run(s) | embedded(s), spread),
     "pseudo-label": Case(
         lambda s: ("pseudo-label", s.run, "--k-samples", 3),
