@@ -11,13 +11,17 @@ if __name__ == "__main__":
     from pages.registry import SCREENS
     from pages.runs import begin_at_the_top
     from pages.shared.actions import forget_presses, tell
-    from pages.shared.frame import sidebar
+    from pages.shared.frame import header, style
     from pages.shared.held import forget_orders
+    from pages.shared.rail import sidebar
     from pages.shared.state import current, guarded
 
     begin_at_the_top()
     st.set_page_config(
-        page_title="Kindred", page_icon=Path(__file__).with_name("pages") / "shared" / "icon.png", layout="wide"
+        page_title="Kindred",
+        page_icon=Path(__file__).with_name("pages") / "shared" / "icon.png",
+        layout="wide",
+        initial_sidebar_state="expanded",
     )
     page = st.navigation(
         [
@@ -26,6 +30,8 @@ if __name__ == "__main__":
         ],
         position="hidden",
     )
+    screen = next((screen for screen in SCREENS if screen.path == page.url_path), SCREENS[0])
+    style()
     with guarded():
         if st.session_state.get("page") != page.url_path:
             st.session_state["page"] = page.url_path
@@ -33,8 +39,10 @@ if __name__ == "__main__":
         now = current()
         prepare_worker(now.workspace)
         sidebar(now)
+        header(now, screen)
         tell()
-        page.run()
+        with st.container(key="page"):
+            page.run()
         forget_presses()
 else:
     from starlette.middleware import Middleware
@@ -44,7 +52,7 @@ else:
     from pages.ahead import import_ahead
     from pages.base_address import BaseAddress
     from pages.runs import keep_messages_whole
-    from pages.shared import downloads, follow, mosaics, pictures
+    from pages.shared import downloads, find, follow, mosaics, pictures
 
     # Until `st.navigation` has run once, Streamlit would open a deep link to /explore as a bare script of pages/.
     PagesManager.uses_pages_directory = False
@@ -52,7 +60,7 @@ else:
     import_ahead()
     app = st.App(
         __file__,
-        routes=[*pictures.ROUTES, *mosaics.ROUTES, *downloads.ROUTES, *follow.ROUTES],
+        routes=[*pictures.ROUTES, *mosaics.ROUTES, *downloads.ROUTES, *follow.ROUTES, *find.ROUTES],
         middleware=[
             Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"]),
             Middleware(BaseAddress),

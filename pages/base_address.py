@@ -1,6 +1,7 @@
 """Tells the browser where the app lives, so that a deep link such as /explore does not look for the server below it.
 
-Without it Streamlit's page asks /explore/_stcore/health first, gets a 404, and only then asks the server itself.
+Without it Streamlit's page asks /explore/_stcore/health first, gets a 404, and only then asks the server itself. The
+same script says whether the rail is folded, before anything is drawn (see components/rail/rail.js).
 """
 
 from __future__ import annotations
@@ -9,7 +10,11 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _CONDITIONS = (b"accept-encoding", b"if-none-match", b"if-modified-since")
-_SCRIPT = b"<script>window.__streamlit = { BACKEND_BASE_URL: location.origin };</script>"
+_SCRIPT = (
+    b"<script>window.__streamlit = { BACKEND_BASE_URL: location.origin };"
+    b"try { document.documentElement.dataset.rail = localStorage.getItem('kindred-rail')"
+    b" ?? (matchMedia('(max-width: 1100px)').matches ? 'folded' : 'open'); } catch {}</script>"
+)
 
 
 class BaseAddress:

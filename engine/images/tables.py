@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -195,6 +196,39 @@ def count_images(workspace: Workspace, dataset_id: str) -> int:
         return int(db.execute(query, (dataset_id,)).fetchone()[0])
 
     return remembered(workspace, dataset_id, "count", ask)
+
+
+def find_images(workspace: Workspace, dataset_id: str, text: str, *, limit: int = 20) -> list[tuple[int, bytes]]:
+    """Return images whose path holds a text, as (catalog id, path): names that begin with it first.
+
+    Capital and small letters of ASCII are the same. The catalog is read only until ten times `limit` images are
+    found, so that a page may ask at every letter that is typed: what is returned is then a part of what there is.
+
+    Parameters
+    ----------
+    text : str
+        Empty text finds nothing.
+    limit : int
+        At least 1.
+    """
+    wanted = "".join(letter.lower() if letter.isascii() else letter for letter in text)
+    if not wanted:
+        return []
+    with open_catalog(workspace.catalog) as db:
+        db.row_factory = None
+        found = db.execute(
+            "SELECT id, path FROM image WHERE dataset = ? AND content IS NOT NULL AND failure IS NULL"
+            " AND instr(lower(CAST(path AS TEXT)), ?) LIMIT ?",
+            (dataset_id, wanted, 10 * limit),
+        ).fetchall()
+    needle = os.fsencode(wanted)
+
+    def order(row: tuple[int, bytes]) -> tuple[int, int, bytes]:
+        name = row[1].rpartition(b"/")[2].lower()
+        at = name.find(needle)
+        return (0 if at == 0 else 1 if at > 0 else 2, len(name), row[1])
+
+    return sorted(found, key=order)[:limit]
 
 
 def load_quality(workspace: Workspace, dataset_id: str) -> dict[str, NDArray[np.float32]]:

@@ -103,7 +103,7 @@ def start(workspace: Workspace, folder: Path) -> None:
     """Run the job in a process of its own session; a warm worker takes it when one waits."""
     if is_locked(folder) or _starting(folder):
         return
-    for ended in ("outcome.json", "stop", "pid"):
+    for ended in ("outcome.json", "stop", "pid", "dismissed"):
         (folder / ended).unlink(missing_ok=True)
     process = _SPARE.take(workspace, folder) or _spawn(
         workspace, [str(folder)], folder / "log.txt", stdin=subprocess.DEVNULL
@@ -244,6 +244,16 @@ def _starting(folder: Path) -> bool:
     with contextlib.suppress(OSError):
         return time.time() - (folder / "started").stat().st_mtime < _GRACE
     return False
+
+
+def dismiss(folder: Path) -> None:
+    """Note that a person has seen how the job ended and does not want to be told again; a new start forgets it."""
+    (folder / "dismissed").touch()
+
+
+def is_dismissed(folder: Path) -> bool:
+    """Return whether a person does not want to be told again how the job ended."""
+    return (folder / "dismissed").exists()
 
 
 def request_stop(folder: Path) -> None:

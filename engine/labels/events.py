@@ -104,6 +104,19 @@ class LabelHistory(EventLog):
                 del self._replays[next(iter(self._replays))]
             return state
 
+    def kept_state(self, run: str) -> LabelState | None:
+        """Return the state of a clustering where it has been worked out and nothing was done since; None otherwise.
+
+        Parameters
+        ----------
+        run : str
+            Name of the clustering.
+        """
+        with self._lock:
+            _, version = self.effective()
+            kept = (state for key, (_, state) in self._replays.items() if key.startswith(f"{run}/"))
+            return next((state for state in kept if state is not None and state.version == version), None)
+
     # -- clusters -------------------------------------------------------------------------------
 
     def rename(self, state: LabelState, cluster: int, label: str | None, *, include_yours: bool = False) -> Event:

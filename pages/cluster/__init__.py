@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pages.shared.metrics import figures_of
 from pages.shared.screen import NOT_YET, Screen, Step
 from pages.shared.state import Current
 from pages.shared.words import count
 
 
 def step(now: Current) -> Step:
-    """Done when a clustering is kept."""
+    """Done when a clustering is kept; the figure is what the one in use found."""
+    clusters = figures_of(now.run).get("n_clusters") if now.run else None
+    if isinstance(clusters, int):
+        return Step("done", count(clusters, "cluster"))
     return Step("done", count(len(now.runs), "run")) if now.runs else NOT_YET
 
 

@@ -12,4 +12,4 @@ def step(now: Current) -> Step:
     return Step("done") if found else NOT_YET
 
 
-SCREEN = Screen("distil", "Distil", ":material/compress:", step, tasks=("distil",))
+SCREEN = Screen("distil", "Distil", ":material/compress:", step, tasks=("distil",), on_run=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.labels.state import BY_YOU
 from pages.shared.board import history_of
 from pages.shared.screen import NOT_YET, Screen, Step
 from pages.shared.state import Current
@@ -9,11 +10,16 @@ from pages.shared.words import count
 
 
 def step(now: Current) -> Step:
-    """Being done while label actions stand; the figure is what the person has done."""
+    """Being done while label actions stand; the figure is how many images the person labelled, where that is known."""
     if now.dataset is None:
         return NOT_YET
-    changes = len(history_of(now.workspace, now.dataset).effective()[0])
+    history = history_of(now.workspace, now.dataset)
+    changes = len(history.effective()[0])
+    state = history.kept_state(now.run.folder.name) if now.run else None
+    if state is not None:  # cheap: a page has worked it out
+        yours = int((state.source == BY_YOU).sum())
+        return Step("doing", f"{yours:,} by you") if changes else NOT_YET
     return Step("doing", count(changes, "change")) if changes else NOT_YET
 
 
-SCREEN = Screen("label", "Label", ":material/label:", step, tasks=("spread", "name-clusters"))
+SCREEN = Screen("label", "Label", ":material/label:", step, tasks=("spread", "name-clusters"), on_run=True)

@@ -92,6 +92,11 @@ def pressed(label: str, *, key: str = "", button: Callable[..., Any] = st.button
     return found
 
 
+def press(label: str) -> None:
+    """Press a button of `pressed` that another page draws: the next run that comes to it finds it pressed."""
+    st.session_state.setdefault("presses", set()).add(f"press_{label}")
+
+
 def forget_presses() -> None:
     """Forget what was pressed and not come to, at the end of a whole run: the button is not on the page any more."""
     st.session_state.setdefault("presses", set()).clear()
@@ -111,27 +116,8 @@ def tell() -> None:
 
 
 def undo_redo(board: Board) -> None:
-    """Draw the undo and redo buttons, with their keys and what they would do."""
+    """Keep the page, and with it undo and redo in the header, true to the labels when another window changes them."""
     follow(board)
-    back, forth = board.history.next_undo(), board.history.next_redo()
-    st.button(
-        "Undo",
-        icon=":material/undo:",
-        disabled=back is None,
-        shortcut="Ctrl+Z",
-        help=escape(back.sentence) if back else "Nothing to undo",
-        on_click=do,
-        args=(board.history.undo,),
-    )
-    st.button(
-        "Redo",
-        icon=":material/redo:",
-        disabled=forth is None,
-        shortcut="Ctrl+Shift+Z",
-        help=escape(forth.sentence) if forth else "Nothing to redo",
-        on_click=do,
-        args=(board.history.redo,),
-    )
 
 
 def recent_labels(board: Board) -> list[str]:

@@ -37,10 +37,10 @@ _STYLE = """<style>
 }
 .k-downloads a:hover { background: color-mix(in srgb, currentColor 10%, transparent); }
 .k-downloads a.primary, .k-downloads a.primary:visited {
-  background: light-dark(#2F6FED, #6EA0FF); border-color: transparent; color: light-dark(#FFFFFF, #131417);
+  background: light-dark(#2460D8, #6EA0FF); border-color: transparent; color: light-dark(#FFFFFF, #131417);
 }
 .k-downloads a.primary:hover { filter: brightness(0.92); }
-.k-downloads a:focus-visible { outline: 2px solid light-dark(#2F6FED, #6EA0FF); outline-offset: 2px; }
+.k-downloads a:focus-visible { outline: 2px solid light-dark(#2460D8, #6EA0FF); outline-offset: 2px; }
 .k-downloads span { font-family: "Material Symbols Rounded"; font-size: 1.25em; line-height: 1; }
 </style>"""
 

@@ -41,9 +41,12 @@ class Screen:
     icon : str
         A Material symbol, such as ":material/label:".
     step : function
-        Of the current choice, which has a data set; cheap, because the sidebar asks at every run.
+        Of the current choice, which has a data set; cheap, because the rail asks at every run.
     tasks : tuple of str
-        The kinds of jobs that are this screen's work: while one runs, the sidebar shows how far it is.
+        The kinds of jobs that are this screen's work: while one runs, the rail shows how far it is.
+    on_run : bool
+        Whether it works on one clustering and its labels: the header then lets a person switch between the kept ones,
+        and undo and redo.
     """
 
     path: str
@@ -51,6 +54,7 @@ class Screen:
     icon: str
     step: Callable[[Current], Step]
     tasks: tuple[str, ...] = ()
+    on_run: bool = False
 
     @property
     def file(self) -> str:

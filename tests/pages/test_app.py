@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -192,20 +193,26 @@ def steps(app):
     return {link.proto.label.split(" :")[0]: link.proto.label for link in app.sidebar.get("page_link")}
 
 
-def test_the_sidebar_ticks_only_what_was_done(clustered, app):
+def test_each_step_shows_its_own_figure_and_no_tick(clustered, app):
     workspace, rows, run = clustered
     app.run()
     found = steps(app)
-    done = [title for title, label in found.items() if "check" in label]
-    assert done == ["Images", "Embed", "Cluster"]
-    assert (found["Explore"], found["Label"]) == ("Explore :gray[3 clusters found]", "Label")
+    assert found == {
+        "Images": "Images :gray[30]",
+        "Embed": "Embed :gray[Descriptor]",
+        "Cluster": "Cluster :gray[3 clusters]",
+        **{title: title for title in ("Explore", "Label", "Compare", "Export", "Distil")},
+    }
     history = LabelHistory(workspace, rows.dataset.id)
-    history.rename(history.state(rows.contents, run.assignments, run=run.folder.name), 0, "red")
-    app.switch_page("pages/compare/page.py").run()
+    state = history.state(rows.contents, run.assignments, run=run.folder.name)
+    history.label(state, state.rows(0)[:2], "red")
+    app.run()
+    assert steps(app)["Label"] == "Label :gray[1 change]"
+    app.switch_page("pages/label/page.py").run()
     app.run()
     found = steps(app)
-    assert found["Label"] == "Label :gray[1 change]"
-    assert "check" not in found["Compare"] + found["Export"] + found["Distil"]
+    assert found["Label"] == "Label :gray[2 by you]"
+    assert found["Export"] == "Export :gray[0 audited]"
 
 
 def test_failed_jobs_of_another_data_set_are_not_shown(clustered, app):
@@ -215,8 +222,35 @@ def test_failed_jobs_of_another_data_set_are_not_shown(clustered, app):
         (folder / "started").touch()
         write_json(folder / "outcome.json", {"state": "failed", "sentence": "It failed."})
     app.run()
-    told = " ".join(text.value for text in app.sidebar.caption)
-    assert "Own job" in told and "another set" not in told
+    told = [text.value for text in app.sidebar.caption]
+    assert escape("Own job: It failed.") in told and "another set" not in " ".join(told)
+
+
+def test_a_failed_job_is_told_until_it_is_dismissed_or_repeated(clustered, app):
+    workspace, rows, _ = clustered
+
+    def end(title, state, created):
+        config = {"dataset": {"id": rows.dataset.id}, "created": created}
+        folder = jobs.create(workspace.jobs, "scan", title, config)
+        (folder / "started").touch()
+        write_json(folder / "outcome.json", {"state": state, "sentence": "The disk is full."})
+
+    def told():
+        return [text.value for text in app.sidebar.caption if ": The disk is full" in text.value.replace("\\", "")]
+
+    now = time.time()
+    end("First", "failed", now - 300)
+    app.run()
+    assert told() == [escape("First: The disk is full.")]
+    end("Second", "done", now - 200)
+    app.run()
+    assert told() == [], "it was repeated"
+    end("Third", "failed", now - 100)
+    app.run()
+    next(button for button in app.button if button.key and button.key.startswith("dismiss_")).click().run()
+    assert told() == []
+    (third,) = [job for job in jobs.list_jobs(workspace) if job.title == "Third"]
+    assert jobs.is_dismissed(third.folder), "so that another session does not tell it again"
 
 
 def test_a_phase_that_is_through_says_what_comes_after(clustered, app, monkeypatch):

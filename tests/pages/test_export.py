@@ -35,7 +35,7 @@ def client():
 def mark(app):
     """What the sidebar says of Export."""
     label = steps(app)["Export"]
-    return "done" if "check" in label else "out of date" if "sync_problem" in label else ""
+    return "done" if "taken" in label else "out of date" if "sync_problem" in label else ""
 
 
 def test_a_file_has_the_same_address_however_often_the_page_is_drawn(clustered, app, client):
