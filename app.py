@@ -8,12 +8,13 @@ import streamlit as st
 
 if __name__ == "__main__":
     from engine.jobs.job import prepare_worker
+    from pages.header import header
+    from pages.rail import sidebar
     from pages.registry import SCREENS
     from pages.runs import begin_at_the_top
     from pages.shared.actions import forget_presses, tell
-    from pages.shared.frame import header, style
+    from pages.shared.frame import style
     from pages.shared.held import forget_orders
-    from pages.shared.rail import sidebar
     from pages.shared.state import current, guarded
 
     begin_at_the_top()
@@ -49,10 +50,11 @@ else:
     from starlette.middleware.trustedhost import TrustedHostMiddleware
     from streamlit.runtime.pages_manager import PagesManager
 
+    from pages import find
     from pages.ahead import import_ahead
     from pages.base_address import BaseAddress
     from pages.runs import keep_messages_whole
-    from pages.shared import downloads, find, follow, mosaics, pictures
+    from pages.shared import downloads, follow, mosaics, pictures
 
     # Until `st.navigation` has run once, Streamlit would open a deep link to /explore as a bare script of pages/.
     PagesManager.uses_pages_directory = False

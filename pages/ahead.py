@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from threading import Thread
 
-_NEEDED = ("pages.registry", "pages.shared.rail", "pages.images.all_images", "engine.images.report")
+_NEEDED = ("pages.registry", "pages.rail", "pages.images.all_images", "engine.images.report")
 
 
 def import_ahead() -> None:

@@ -10,7 +10,7 @@ from engine.core.catalog import open_catalog
 from engine.images.datasets import add_folder
 from engine.images.tables import find_images
 from engine.labels.events import LabelHistory
-from pages.shared import find
+from pages import find
 from tests.seed import clustered_pictures, coloured_pictures
 
 
