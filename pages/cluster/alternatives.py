@@ -54,11 +54,13 @@ def _tile(now: Current, rows: Rows, result: SweepResult, row: LeaderboardRow, ti
     told = [row.verdict.word] if row.verdict else []
     if row.evidence is not None:
         told.append(f"score {figure(row.evidence)}")
+    if not told:
+        told.append(f"silhouette {figure(row.silhouette)}")
     return Tile(
         str(row.rank),
         "" if rows.dataset.kind == "vectors" else mosaic_of_rank(result.folder, row.rank),
         title,
-        " · ".join(told) or settings_in_words(row.parameters),
+        " · ".join(told),
         mark="" if run is None else "in use" if now.run is not None and run.folder == now.run.folder else "kept",
         hint=f"Show it large and use it on the other pages. {settings_in_words(row.parameters)}".strip(),
     )

@@ -26,7 +26,6 @@ from pages.shared.metrics import metrics
 from pages.shared.pictures import strip_address
 from pages.shared.state import Current, escape
 from pages.shared.verdict import verdict_of_run
-from pages.shared.words import count
 
 _LOOKS = 8  # pictures of a cluster
 _AT_ONCE = 100_000  # images that are analysed in a few seconds
@@ -76,10 +75,16 @@ def analysis_view(now: Current, run: Run) -> None:
             _scores(found, part)
     if "accuracy" not in found["train"]:
         st.caption("No truth is known for these images, so there is no accuracy; the figures above need none.")
-    _sizes(run)
-    if rows is not None:
-        run_map(now, run, rows)
+    if not (run.assignments >= 0).any():
+        st.info("Every image is noise: this method put none into a cluster. Try another method or other settings.")
     _cluster_table(run, rows, found, key)
+    with st.container(key="stack_analysis"):
+        left, right = st.columns([3, 2], gap="medium")
+    if rows is not None:
+        with left:
+            run_map(now, run, rows)
+    with right:
+        _sizes(run)
     if found["classes"] and "contingency" in found:
         with st.container(key="stack_classes"):
             left, right = st.columns([3, 2], gap="medium")
@@ -101,10 +106,9 @@ def _scores(found: dict[str, Any], part: str) -> None:
 def _sizes(run: Run) -> None:
     labels = run.assignments
     if not (labels >= 0).any():
-        st.info("Every image is noise: this method put none into a cluster. Try another method or other settings.")
         return
-    st.markdown("##### Images in each cluster", help="One bar per cluster, the largest first")
-    draw(sizes_figure(labels), "Images in each cluster", height=180)
+    st.markdown("##### Images in each cluster")
+    draw(sizes_figure(labels), "Images in each cluster", height=240)
     metrics(distribution(labels, int(labels.max()) + 1), ("mean", "std", "min", "max", "cv"))
 
 
@@ -115,7 +119,7 @@ def _cluster_table(run: Run, rows: Rows | None, found: dict[str, Any], key: str)
     table = pd.DataFrame({"cluster": np.flatnonzero(sizes), "images": sizes[sizes > 0]})
     if table.empty:
         return
-    table["share"] = table["images"] / len(labels)
+    table["share"] = 100 * table["images"] / len(labels)
     table["confidence"] = table["cluster"].map(pd.Series(confidence).groupby(labels).mean())
     if rows is not None:
         table = table.merge(_clusters(run, rows, str(run.folder), version_of(run), key), how="left")
@@ -124,7 +128,6 @@ def _cluster_table(run: Run, rows: Rows | None, found: dict[str, Any], key: str)
         table["class"] = table["class"].fillna("")
     pictures = rows is not None and rows.dataset.kind != "vectors"
     order = ["cluster", "looks" if pictures else "", "images", "share", "silhouette", "confidence", "class", "purity"]
-    st.markdown(f"##### {count(len(table), 'cluster')}", help="Click a heading to sort")
     st.dataframe(
         table.sort_values("images", ascending=False).dropna(axis="columns", how="all"),
         hide_index=True,
@@ -135,7 +138,7 @@ def _cluster_table(run: Run, rows: Rows | None, found: dict[str, Any], key: str)
             "cluster": st.column_config.NumberColumn(width=64),
             "looks": st.column_config.ImageColumn("", width=360, help="Typical images, then unlike ones"),
             "images": st.column_config.NumberColumn(format="localized"),
-            "share": st.column_config.NumberColumn(format="percent", help="Of all images of the run"),
+            "share": st.column_config.NumberColumn(format="%.1f%%", help="Of all images of the run"),
             "silhouette": st.column_config.NumberColumn(
                 format="%.3f", help="How much nearer its images are to their own cluster than to the next"
             ),
@@ -155,9 +158,7 @@ def _heat(found: dict[str, Any]) -> None:
     clusters = clusters[np.argsort(mostly, kind="stable")]
     classes = np.array(list(dict.fromkeys([*mostly, *largest(table.sum(axis=1))]))[:MOST])
     classes.sort()
-    st.markdown(
-        "##### Clusters against classes", help="Each row is a cluster; its colours are the shares of the classes"
-    )
+    st.markdown("##### Clusters against classes")
     heat_map(
         table[np.ix_(classes, clusters)].T,
         table[:, clusters].sum(axis=0),
@@ -173,7 +174,7 @@ def _heat(found: dict[str, Any]) -> None:
 def _per_class(found: dict[str, Any]) -> None:
     table = pd.DataFrame(found["per_class"])
     table["cluster"] = [str(cluster) if cluster >= 0 else "" for cluster in table["cluster"]]
-    st.markdown("##### Classes", help="How much of each class lies in the one cluster that is matched to it")
+    st.markdown("##### Classes")
     st.dataframe(
         table,
         hide_index=True,

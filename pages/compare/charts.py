@@ -48,8 +48,8 @@ def heat_map(
         for pair in zip(table.tolist(), share.tolist(), strict=True)
     ]
     figure = _cells(share, x, y, written, told)
-    figure.update_xaxes(title=title_x)
-    figure.update_yaxes(title=title_y)
+    figure.update_xaxes(title=plain(title_x))
+    figure.update_yaxes(title=plain(title_y))
     draw(figure, f"{title_y} against {title_x}", height=max(220, min(24 * len(y), 560) + 110))
 
 

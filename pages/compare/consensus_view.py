@@ -21,14 +21,16 @@ from pages.compare.run_rows import version_of
 from pages.shared.actions import pressed
 from pages.shared.board import graph_for, rows_of
 from pages.shared.job_view import job_view
-from pages.shared.metrics import facts, title_of
+from pages.shared.metrics import facts
 from pages.shared.pictures import strip_address
+from pages.shared.run_names import names_of_runs
 from pages.shared.state import Current, choose, escape
 from pages.shared.tasks import newest, start_job
 from pages.shared.words import count
 
 _LOOKS = 8
 _GROUPS = 200  # settled groups that are listed
+_SETTLED = ((0.8, "Settled."), (0.4, "Partly settled."), (0.0, "Disputed."))
 _LISTED = 500
 _AT_ONCE = 10_000  # images whose neighbours are found in a moment
 
@@ -53,7 +55,7 @@ def _looks(
 
 def consensus_view(now: Current) -> None:
     """Let the person choose runs and draw what they have in common."""
-    names = {run.folder.name: title_of(run) for run in now.runs}
+    names = names_of_runs(now.runs)
     wanted = st.multiselect(
         "Runs",
         list(names),
@@ -82,6 +84,7 @@ def consensus_view(now: Current) -> None:
     found, labels = _consensus(now, rows, runs, chosen, rows.embedding.key)
     border = found.border()
     groups = int(found.groups.max(initial=-1)) + 1
+    st.markdown(_verdict(found.settled_share, len(runs)))
     facts(
         (
             (
@@ -94,10 +97,21 @@ def consensus_view(now: Current) -> None:
         )
     )
     _combine(now, rows, runs)
-    _runs(runs, found, labels)
-    if groups:
-        _core(rows, found, chosen)
-    _border(rows, runs, found, labels, border, f"{hash(chosen)}-{rows.embedding.key}")
+    with st.container(key="stack_settled"):
+        left, right = st.columns([1, 1], gap="medium")
+    with left:
+        if groups:
+            _core(rows, found, chosen)
+    with right:
+        _border(rows, runs, found, labels, border, f"{hash(chosen)}-{rows.embedding.key}")
+    _runs(runs, [names[run.folder.name] for run in runs], found, labels)
+
+
+def _verdict(settled: float, runs: int) -> str:
+    """Return in a sentence what the runs have in common, in Markdown."""
+    word = next(word for least, word in _SETTLED if settled >= least)
+    who = "Both runs" if runs == 2 else f"All {runs} runs"
+    return f"**{word}** {who} sort {settled:.0%} of the images alike; look through the others first."
 
 
 def _combine(now: Current, rows: Rows, runs: list[Run]) -> None:
@@ -124,24 +138,24 @@ def _combine(now: Current, rows: Rows, runs: list[Run]) -> None:
     st.switch_page("pages/explore/page.py", query_params=now.parameters | {"run": made.folder.name})
 
 
-def _runs(runs: list[Run], found: Consensus, labels: NDArray[np.int32]) -> None:
+def _runs(runs: list[Run], names: list[str], found: Consensus, labels: NDArray[np.int32]) -> None:
     """Draw how alike the runs are: the one nearest to all others is the evidence for its number of clusters."""
     clusters = [len(np.unique(column[column >= 0])) for column in labels]
     best = int(np.argmax(found.likeness))
     with st.container(key="stack_likeness"):
         left, right = st.columns([2, 3], gap="medium")
     with left:
-        st.markdown("##### How many clusters", help="A number that several ways of clustering agree on is a good sign")
+        st.markdown("##### How many clusters")
         words = f"The runs found {min(clusters):,} to {max(clusters):,} clusters."
         if min(clusters) == max(clusters):
             words = f"All runs found {count(clusters[0], 'cluster')}."
         elif len(runs) > 2:
             nearest = count(clusters[best], "cluster")
-            words += f" Nearest to all others is **{escape(runs[best].name)}** with {nearest}."
+            words += f" Nearest to all others is **{escape(names[best])}** with {nearest}."
         st.markdown(words)
-        table = pd.DataFrame(
-            {"run": [run.name for run in runs], "clusters": clusters, "likeness": found.likeness}
-        ).sort_values("likeness", ascending=False)
+        table = pd.DataFrame({"run": names, "clusters": clusters, "likeness": found.likeness}).sort_values(
+            "likeness", ascending=False
+        )
         st.dataframe(
             table,
             hide_index=True,
@@ -154,13 +168,12 @@ def _runs(runs: list[Run], found: Consensus, labels: NDArray[np.int32]) -> None:
             },
         )
     with right:
-        st.markdown("##### Agreement of the runs", help="Adjusted Rand index of each pair: 1 the same, 0 chance")
-        names = [f"{count(number, 'cluster')} · {run.name}" for number, run in zip(clusters, runs, strict=True)]
+        st.markdown("##### Agreement of the runs :small[:gray[adjusted Rand index]]")
         likeness_map(found.agreement, names)
 
 
 def _core(rows: Rows, found: Consensus, chosen: tuple[tuple[str, float], ...]) -> None:
-    st.markdown("##### The settled core", help="Images that every run keeps together, the largest groups first")
+    st.markdown("##### The settled core")
     looks = _looks(rows, found.groups, chosen, rows.embedding.key)
     sizes = np.bincount(found.groups[found.groups >= 0])[:_GROUPS]
     table = pd.DataFrame(
@@ -168,7 +181,7 @@ def _core(rows: Rows, found: Consensus, chosen: tuple[tuple[str, float], ...]) -
             "group": np.arange(1, len(sizes) + 1),
             "looks": [strip_address(looks[at]) for at in range(len(sizes))],
             "images": sizes,
-            "share": sizes / len(rows),
+            "share": 100 * sizes / len(rows),
         }
     )
     pictures = rows.dataset.kind != "vectors"
@@ -182,7 +195,7 @@ def _core(rows: Rows, found: Consensus, chosen: tuple[tuple[str, float], ...]) -
             "group": st.column_config.NumberColumn(width=64),
             "looks": st.column_config.ImageColumn("", width=360, help="Typical images, then unlike ones"),
             "images": st.column_config.NumberColumn(format="localized"),
-            "share": st.column_config.NumberColumn(format="percent", help="Of all images"),
+            "share": st.column_config.NumberColumn(format="%.1f%%", help="Of all images"),
         },
     )
 
@@ -190,7 +203,7 @@ def _core(rows: Rows, found: Consensus, chosen: tuple[tuple[str, float], ...]) -
 def _border(
     rows: Rows, runs: list[Run], found: Consensus, labels: NDArray[np.int32], border: NDArray[np.int64], key: str
 ) -> None:
-    st.markdown("##### The contested border", help="Most disputed first: the runs sort their neighbours differently")
+    st.markdown("##### The contested border :small[:gray[most disputed first]]")
     if not len(border):
         st.success("The runs agree on the surroundings of every image.", icon=":material/check_circle:")
         return

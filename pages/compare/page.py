@@ -16,7 +16,7 @@ from pages.compare.two_encoders import two_encoders
 from pages.compare.two_runs import two_runs
 from pages.shared.board import rows_of
 from pages.shared.frame import first_do, heading
-from pages.shared.metrics import title_of
+from pages.shared.run_names import names_of_runs
 from pages.shared.state import Current, current, show_error
 
 _VIEWS = ("Analyse", "Two side by side", "Encoders", "Consensus", "Experiments")
@@ -25,12 +25,12 @@ _VIEWS = ("Analyse", "Two side by side", "Encoders", "Consensus", "Experiments")
 def _pick(now: Current, title: str, *, skip: str = "", key: str) -> Run | None:
     """Let the person choose a run, the one in use by default."""
     known = {run.folder.name: run for run in now.runs if run.folder.name != skip}
-    used = now.run.folder.name if now.run else ""
+    used, names = now.run.folder.name if now.run else "", names_of_runs(now.runs)
     name = st.selectbox(
         title,
         list(known),
         index=list(known).index(used) if used in known else 0 if known else None,
-        format_func=lambda name: title_of(known[name]),
+        format_func=names.__getitem__,
         key=f"{key}_{used}_{skip}",
         placeholder="No other run",
     )
@@ -67,13 +67,16 @@ def _two(now: Current) -> None:
     with right:
         second = _pick(now, "Second", key="second", skip=first.folder.name if first else "")
     if first is not None and second is not None:
-        two_runs(rows_of(now, now.configuration), first, second)
+        names = names_of_runs(now.runs)
+        two_runs(
+            rows_of(now, now.configuration), (first, second), (names[first.folder.name], names[second.folder.name])
+        )
 
 
 def page() -> None:
     """Draw the screen."""
     now = current()
-    heading("Compare", "What a clustering is worth: alone, beside another, among several, or with another model.")
+    heading("Compare", "")
     if now.dataset is None:
         first_do(now, "Choose images first.", "pages/images/page.py", "Images")
         return

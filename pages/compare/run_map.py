@@ -24,9 +24,7 @@ _DRAWN = 10_000  # points that a chart holds without becoming slow
 def run_map(now: Current, run: Run, rows: Rows) -> None:
     """Draw the map of the rows of a run."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(
-            "##### Map", help="Each point is an image; near points are alike. Explore has the map to work with."
-        )
+        st.markdown("##### Map", width="content")
         kind = st.segmented_control(
             "Map",
             list(_KINDS),

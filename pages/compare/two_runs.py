@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -13,9 +15,13 @@ from engine.images.sources import shown
 from engine.runs.rows import Rows, align
 from engine.runs.run import Run
 from pages.compare.charts import MOST, flow, heat_map, largest
-from pages.shared.metrics import METRICS, facts, told
+from pages.shared.metrics import METRICS, facts, figures_of, told
+from pages.shared.state import escape
 from pages.shared.words import count, figure
 
+_ALIKE = ((0.9, "Nearly the same."), (0.6, "Much alike."), (0.3, "Partly alike."), (-1.0, "Different."))  # from ARI
+_BETTER = {"accuracy": "more accurate", "silhouette": "tighter", "balance": "more even"}
+_CLEAR = 0.01  # difference of a figure that is worth a word
 _LISTED = 500  # rows of the list of images without pictures
 _FIGURES = (
     "n_clusters",
@@ -31,35 +37,61 @@ _FIGURES = (
 )
 
 
-def two_runs(rows: Rows, first: Run, second: Run) -> None:
-    """Draw the comparison of two runs on the same images."""
-    _table([first, second])
+def two_runs(rows: Rows, runs: tuple[Run, Run], names: tuple[str, str]) -> None:
+    """Draw the comparison of two runs on the same images; `names` tell them apart."""
+    first, second = runs
     one, _ = align(first, rows)
     two, _ = align(second, rows)
     both = (one >= 0) & (two >= 0)
     if not both.any():
         st.info("The two clusterings have no images in common that both sorted. Choose another one.")
+        _table(runs, names)
         return
     pairs = match(one[both], two[both])  # cluster of the second -> cluster of the first
     mapped = np.append(np.array([pairs.get(at, -1) for at in range(int(two.max()) + 1)]), -1)[two]
     differ = np.flatnonzero(both & (mapped != one))
-    alike = 1 - len(differ) / both.sum()
+    alike, likeness = 1 - len(differ) / both.sum(), ari(one[both], two[both])
+    st.markdown(_verdict(runs, names, alike, likeness))
     facts(
         (
             ("sorted alike", f"{alike:.1%}", "Images in clusters matched one to one, of those that both runs sorted"),
-            ("ARI of the two", figure(ari(one[both], two[both])), "1: the same groups; 0: no more alike than chance"),
+            ("ARI of the two", figure(likeness), "1: the same groups; 0: no more alike than chance"),
             ("NMI of the two", figure(nmi(one[both], two[both])), "1: one tells the other; 0: nothing shared"),
         )
     )
-    _where(one[both], two[both], pairs)
-    _moved(rows, differ, one, two, f"{first.folder.name}-{second.folder.name}-{rows.embedding.key}")
+    with st.container(key="stack_two_runs"):
+        left, right = st.columns([1, 1], gap="medium")
+    with left:
+        _where(one[both], two[both], pairs, names)
+    with right:
+        _moved(rows, differ, one, two, f"{first.folder.name}-{second.folder.name}-{rows.embedding.key}")
+    _table(runs, names)
 
 
-def _table(runs: list[Run]) -> None:
+def _verdict(runs: tuple[Run, Run], names: tuple[str, str], alike: float, likeness: float) -> str:
+    """Return in a sentence or two how alike two runs are and in what one is ahead, in Markdown."""
+    word = next(word for least, word in _ALIKE if likeness >= least)
+    said = f"**{word}** {alike:.0%} of the images are sorted alike."
+    ahead: dict[int, list[str]] = {0: [], 1: []}
+    for name, better in _BETTER.items():
+        values = [figures_of(run).get(name) for run in runs]
+        if all(isinstance(value, int | float) for value in values) and abs(values[0] - values[1]) >= _CLEAR:
+            at = int(values[1] > values[0])
+            ahead[at].append(f"{better} ({METRICS[name].title.lower()} {_against(name, values, at)})")
+    parts = [f"{escape(names[at])} is {' and '.join(words)}" for at, words in ahead.items() if words]
+    return f"{said} {'; '.join(parts)}." if parts else said
+
+
+def _against(name: str, values: Sequence[float], at: int) -> str:
+    """Return the better figure against the other."""
+    return f"{told(name, values[at])} against {told(name, values[1 - at])}"
+
+
+def _table(runs: tuple[Run, Run], names: tuple[str, str]) -> None:
     """Draw the figures of the runs, a column each, and what each figure means."""
     parts = [
-        (f"{at}: {run.name}" + (", test" if part == "test" else ""), run.results[part])
-        for at, run in enumerate(runs, start=1)
+        (f"{at}: {name}" + (", test" if part == "test" else ""), run.results[part])
+        for at, (run, name) in enumerate(zip(runs, names, strict=True), start=1)
         for part in ("train", "test")
         if run.results.get(part)
     ]
@@ -67,6 +99,7 @@ def _table(runs: list[Run]) -> None:
     table = {"figure": [METRICS[name].title for name in known]}
     table |= {title: [told(name, figures.get(name)) for name in known] for title, figures in parts}
     table |= {"what it means": [METRICS[name].meaning for name in known]}
+    st.markdown("##### All figures")
     st.dataframe(
         pd.DataFrame(table),
         hide_index=True,
@@ -75,7 +108,7 @@ def _table(runs: list[Run]) -> None:
     )
 
 
-def _where(one: NDArray[np.int32], two: NDArray[np.int32], pairs: dict[int, int]) -> None:
+def _where(one: NDArray[np.int32], two: NDArray[np.int32], pairs: dict[int, int], runs: tuple[str, str]) -> None:
     """Draw the contingency table of the largest clusters, matched ones facing each other; no image is noise."""
     ys = largest(sizes(one))
     partner = {mine: theirs for theirs, mine in pairs.items()}
@@ -84,9 +117,7 @@ def _where(one: NDArray[np.int32], two: NDArray[np.int32], pairs: dict[int, int]
     whole = contingency(one, two)
     table = whole[np.ix_(ys, xs)]
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(
-            "##### Where the images went", help="Each row is a cluster of the first, each column one of the second"
-        )
+        st.markdown("##### Where the images went", width="content")
         view = st.segmented_control(
             "Draw",
             ["Heat map", "Flow"],
@@ -100,11 +131,11 @@ def _where(one: NDArray[np.int32], two: NDArray[np.int32], pairs: dict[int, int]
     if view == "Flow":
         flow(table, *names)
     else:
-        heat_map(table, whole[ys].sum(axis=1), names[1], names[0], "second", "first")
+        heat_map(table, whole[ys].sum(axis=1), names[1], names[0], runs[1], runs[0])
 
 
 def _moved(rows: Rows, differ: NDArray[np.int64], one: NDArray[np.int32], two: NDArray[np.int32], key: str) -> None:
-    st.markdown(f"##### {count(len(differ), 'image')} sorted differently", help="Not in clusters matched one to one")
+    st.markdown(f"##### {count(len(differ), 'image')} sorted differently")
     if not len(differ):
         return
     differ = differ[np.lexsort((two[differ], one[differ]))]
@@ -113,7 +144,7 @@ def _moved(rows: Rows, differ: NDArray[np.int64], one: NDArray[np.int32], two: N
         return [f"{shown(rows.paths[row])} · first {one[row]}, second {two[row]}" for row in differ[at]]
 
     if rows.dataset.kind != "vectors":
-        gallery("compare_moved", rows.ids[differ], version=key, captions=captions, keys={}, buttons={}, height=360)
+        gallery("compare_moved", rows.ids[differ], version=key, captions=captions, keys={}, buttons={}, height=520)
         return
     listed = differ[:_LISTED]
     table = {"row": [shown(rows.paths[row]) for row in listed], "first": one[listed], "second": two[listed]}

@@ -10,8 +10,8 @@ from streamlit.delta_generator import DeltaGenerator
 
 _STYLE = """<style>
 div:has(> [class*="st-key-action_bar_"]) { position: sticky; bottom: 0; z-index: 20; }
-[class*="st-key-action_bar_"] { padding: 10px 2px; background: light-dark(#FBFBFA, #131417);
-  border-top: 1px solid light-dark(#E0E1E3, #2C2F35); }
+[class*="st-key-action_bar_"] { padding: 10px 2px; background: var(--k-ground, light-dark(#FBFBFA, #131417));
+  border-top: 1px solid var(--k-line, light-dark(#E0E1E3, #2C2F35)); }
 </style>"""
 
 

@@ -265,3 +265,14 @@ def test_a_cell_is_coloured_by_its_share_of_the_whole_cluster(monkeypatch):
     assert np.asarray(cells.z).tolist() == [[0.5, 0.0], [0.5, 0.5]]
     assert cells.hovertext[0][0] == "a / &lt;b&gt;x&lt;/b&gt;: 3 images (50%)"
     assert cells.text[0] == ["3", ""]
+
+
+def test_two_runs_are_told_apart_by_a_sentence_before_any_table(vectors, app):
+    workspace, rows, runs = vectors
+    compare(app, "Two side by side")
+    said = next(text for text in texts(app) if "of the images are sorted alike" in text)
+    assert said.split("**")[1] in ("Nearly the same.", "Much alike.", "Partly alike.", "Different.")
+    scores = [run.results["train"]["silhouette"] for run in runs]
+    if abs(scores[0] - scores[1]) >= 0.01:
+        best = int(scores[1] > scores[0])
+        assert f"{(3, 4)[best]} clusters is" in said.replace("\\", "") and "tighter" in said
