@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from engine.commands.console import ConsoleProgress, finish
 from engine.commands.requests import add_run_arguments, read_run_request
 from engine.core.workspace import Workspace
+from engine.distillation.settings import TITLES
 from engine.jobs.tasks.results import DistilRequest, distil_run
 
 
@@ -22,8 +23,12 @@ def main(arguments: argparse.Namespace) -> int:
     request = read_run_request(arguments, DistilRequest)
     results = distil_run(Workspace.open(arguments.workspace), request, progress)
     for name, measured in {**results["distilled"], **results["baselines"]}.items():
-        if measured.get("mean") is not None:
-            progress.say(f"{name}: {measured['mean']:.3f} +- {measured['std']:.3f}")
+        near = measured.get("nearest_images")
+        if near is not None:
+            progress.say(
+                f"{TITLES[name]}: {near['mean']:.3f} +- {near['std']:.3f} from its images, "
+                f"{measured['mean']:.3f} +- {measured['std']:.3f} from its rows"
+            )
     for sentence in results["notes"]:
         progress.say(sentence)
     return finish(arguments.run / "distillation" / "results.json")

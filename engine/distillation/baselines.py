@@ -26,10 +26,11 @@ def random_rows(labels: NDArray[np.int64], images_per_class: int, *, seed: int) 
     return grouped[rank < images_per_class].astype(np.int64)
 
 
-def centroids(rows: Vectors, labels: NDArray[np.int64]) -> tuple[Vectors, NDArray[np.int64]]:
-    """Return each class's mean, ((K, d) float32, (K,) classes)."""
-    classes, own = np.unique(labels, return_inverse=True)
-    return cluster_means(rows, own, len(classes)), classes.astype(np.int64)
+def centroids(rows: Vectors, labels: NDArray[np.int64], images_per_class: int = 1) -> tuple[Vectors, NDArray[np.int64]]:
+    """Return each class's mean, ((m, d) float32, (m,) classes), as often as images are wanted and there."""
+    classes, own, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    times = np.minimum(counts, images_per_class)
+    return cluster_means(rows, own, len(classes)).repeat(times, axis=0), classes.astype(np.int64).repeat(times)
 
 
 def kmeans_centers(
@@ -38,18 +39,18 @@ def kmeans_centers(
     """Return images_per_class k-means centres of each class, ((m, d) float32, (m,) classes)."""
     if images_per_class == 1:
         return centroids(rows, labels)
-    from sklearn.cluster import KMeans
-    from sklearn.exceptions import ConvergenceWarning
+    from scipy.cluster.vq import kmeans2
 
+    rng = np.random.default_rng(seed)
     centers: list[Vectors] = []
     own: list[NDArray[np.int64]] = []
     for label in np.unique(labels):
         members = rows[labels == label]
         count = min(images_per_class, len(members))
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # equal rows: fewer distinct centres are right
-            model = KMeans(count, n_init=1, max_iter=50, random_state=seed).fit(members)
-        centers.append(model.cluster_centers_.astype(np.float32))
+            warnings.simplefilter("ignore", UserWarning)  # equal rows: a centre without any keeps its place
+            found = kmeans2(members, count, iter=30, minit="++", rng=rng)[0]
+        centers.append(found.astype(np.float32))
         own.append(np.full(count, label, dtype=np.int64))
     return np.concatenate(centers), np.concatenate(own)
 

@@ -6,8 +6,9 @@ and the test split's true labels are only ever compared with, never learned from
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,11 @@ from numpy.typing import NDArray
 
 from engine.core.vectors import Vectors
 from engine.distillation.heads import predict, train_classifiers
+from engine.distillation.prepare import Indices
+
+Scores = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""(S,) test accuracies and (S,) agreements with the training labels."""
+STACKED_BYTES = 2**28
 
 
 @dataclass(frozen=True)
@@ -44,34 +50,47 @@ class Evaluator:
     hidden: int
     device: str
 
-    def score(
-        self, rows: Vectors, labels: NDArray[np.int64], seeds: Sequence[int]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Train one classifier per seed on a set and measure it.
+    def score(self, rows: Vectors, labels: Indices, seeds: Sequence[int]) -> Scores:
+        """Train one classifier for each seed on one set and measure them; see `score_sets`."""
+        return self._measure(self._tensor(rows), self._tensor(labels), seeds, 1)[0]
+
+    def score_sets(self, sets: Mapping[str, tuple[Vectors, Indices]], seeds: Sequence[int]) -> dict[str, Scores]:
+        """Train one classifier for each seed on each of several sets and measure them, sets of one size side by side.
 
         Parameters
         ----------
-        rows : (n, d) or (S, n, d) float32
-            One set for all seeds, or one for each.
-        labels : (n,) or (S, n) int64
+        sets : dict of str to ((S, n, p) float32, (S, n) int64)
+            Rows and labels for each seed.
 
         Returns
         -------
-        (accuracy, agreement) : (S,) float64 each
-            Test accuracy after the map, and the share of training rows given their pseudo-label.
+        dict of str to (accuracy, agreement)
+            (S,) float64 each: test accuracy after the map, and the share of training rows given their own label.
         """
+        found: dict[str, Scores] = {}
+        by_size: dict[int, list[str]] = {}
+        for name, (rows, _) in sets.items():
+            by_size.setdefault(rows.shape[1], []).append(name)
+        for names in by_size.values():
+            together = max(1, STACKED_BYTES // sets[names[0]][0].nbytes)
+            for at in range(0, len(names), together):
+                part = names[at : at + together]
+                rows, labels = (self._tensor(np.concatenate([sets[name][i] for name in part])) for i in (0, 1))
+                found |= dict(zip(part, self._measure(rows, labels, seeds, len(part)), strict=True))
+        return {name: found[name] for name in sets}
+
+    def _tensor(self, array: NDArray[Any]) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
+
+    def _measure(self, rows: torch.Tensor, labels: torch.Tensor, seeds: Sequence[int], sets: int) -> list[Scores]:
         heads = train_classifiers(
-            torch.from_numpy(np.ascontiguousarray(rows)).to(self.device),
-            torch.from_numpy(np.ascontiguousarray(labels)).to(self.device),
-            len(self.mapping),
-            seeds=seeds,
-            updates=self.updates,
-            hidden=self.hidden,
+            rows, labels, len(self.mapping), seeds=list(seeds) * sets, updates=self.updates, hidden=self.hidden
         )
-        guess = predict(heads, torch.from_numpy(self.test_rows).to(self.device)).cpu().numpy()
-        own = predict(heads, torch.from_numpy(self.train_rows).to(self.device)).cpu().numpy()
-        accuracy = (self.mapping[guess] == self.test_truth).mean(axis=1)
-        return accuracy.astype(np.float64), (own == self.train_labels).mean(axis=1).astype(np.float64)
+        guess = predict(heads, self._tensor(self.test_rows)).cpu().numpy()
+        own = predict(heads, self._tensor(self.train_rows)).cpu().numpy()
+        accuracy = (self.mapping[guess] == self.test_truth).mean(axis=1).reshape(sets, -1)
+        agreement = (own == self.train_labels).mean(axis=1).reshape(sets, -1)
+        return list(zip(accuracy, agreement, strict=True))
 
 
 def summary(values: NDArray[np.float64]) -> dict[str, float]:

@@ -17,7 +17,8 @@ from torch import Tensor
 from engine.distillation.heads import Head, initial_heads, linear_gradient
 from engine.distillation.matching import StepListener, SyntheticSets, check_losses, root_mean_square, student_batches
 
-REAL_BATCH = 2048
+# Up to so many rows each step takes all, weighed by class; beyond, it draws so many for each seed.
+REAL_ROWS, REAL_BATCH = 8192, 2048
 RANDOM_SHARE = 0.5
 
 
@@ -55,7 +56,7 @@ def match_gradients(
         Where the rows start.
     labels : (m,) int64 tensor
     real_rows, real_labels : (n, d), (n,) tensors
-        The full set; each step draws a class-balanced batch of at most 2,048.
+        The full set, in which every class weighs the same; of more than 8,192 rows each step draws 2,048.
     path : Head with an epoch axis
         Linear experts of all seeds; half of the steps use a random classifier instead.
     seeds : sequence of int
@@ -77,7 +78,9 @@ def match_gradients(
     total = epochs * experts
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, total)
     on_host = real_labels.cpu()
-    size = min(REAL_BATCH, len(on_host))
+    drawn = len(on_host) > REAL_ROWS
+    counts = torch.bincount(real_labels)
+    weights = 1 / (counts[real_labels] * (counts > 0).sum())
     losses: list[NDArray[np.float32]] = []
     while len(losses) < total:
         rows = moving * unit
@@ -86,12 +89,13 @@ def match_gradients(
             for i, (seed, g) in enumerate(zip(seeds, generators, strict=True))
         ]
         head = tuple(torch.cat(parts) for parts in zip(*heads, strict=True))
-        picked = torch.stack([balanced_batch(on_host, size, g) for g in generators]).to(rows.device)
+        if drawn:
+            picked = torch.stack([balanced_batch(on_host, REAL_BATCH, g) for g in generators]).to(rows.device)
+            real = linear_gradient(head, real_rows[picked], real_labels[picked])
+        else:
+            real = linear_gradient(head, real_rows, real_labels, weights)
         own = student_batches(rows.shape[1], 1, order)[0].to(rows.device)
-        loss = gradient_distance(
-            linear_gradient(head, real_rows[picked], real_labels[picked]),
-            linear_gradient(head, rows[:, own], labels[own]),
-        )
+        loss = gradient_distance(real, linear_gradient(head, rows[:, own], labels[own]))
         optimiser.zero_grad(set_to_none=True)
         loss.sum().backward()  # type: ignore[no-untyped-call]
         optimiser.step()

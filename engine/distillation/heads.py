@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 Head = tuple[Tensor, ...]
+EVALUATION_BATCH = 256
 EXPERT_RATE = 1.0  # inputs have mean squared length 1, so the softmax loss is 1-smooth: stable below 2
 
 
@@ -51,14 +52,21 @@ def cross_entropy(head: Head, rows: Tensor, labels: Tensor) -> Tensor:
     return F.cross_entropy(scores.flatten(0, 1), labels.flatten()) * len(scores)
 
 
-def linear_gradient(head: Head, rows: Tensor, labels: Tensor) -> Head:
+def one_hot(labels: Tensor, classes: int, dtype: torch.dtype) -> Tensor:
+    """Return (..., K) rows with a one at each label."""
+    return F.one_hot(labels, classes).to(dtype)
+
+
+def linear_gradient(head: Head, rows: Tensor, labels: Tensor, weights: Tensor | None = None) -> Head:
     """Return the closed-form gradient of a linear head's mean cross-entropy: X'(softmax(XW + b) - Y) / B.
 
-    Differentiable with respect to `rows` without a second backward pass.
+    Differentiable with respect to `rows` without a second backward pass. `weights` (B,), which sum to 1, take the
+    place of 1 / B. The labels are class numbers, or their `one_hot` rows.
     """
     scores = logits(head, rows)
-    target = F.one_hot(labels, scores.shape[-1]).to(scores.dtype)
-    error = (torch.softmax(scores, dim=-1) - target) / scores.shape[1]
+    target = labels if labels.is_floating_point() else one_hot(labels, scores.shape[-1], scores.dtype)
+    error = torch.softmax(scores, dim=-1) - target
+    error = error / scores.shape[1] if weights is None else error * weights[:, None]
     return torch.matmul(rows.transpose(-1, -2), error), error.sum(dim=1, keepdim=True)
 
 
@@ -158,16 +166,22 @@ def train_classifiers(
     count, n, dimension = len(seeds), rows.shape[-2], rows.shape[-1]
     starts = [initial_heads(1, dimension, classes, hidden=hidden, seed=s, device=str(rows.device)) for s in seeds]
     head = tuple(torch.cat(parts).requires_grad_() for parts in zip(*starts, strict=True))
-    optimiser = torch.optim.AdamW(head, lr=0.05 if hidden == 0 else 0.005, weight_decay=1e-4)
+    optimiser = torch.optim.AdamW(
+        head, lr=0.05 if hidden == 0 else 0.005, weight_decay=1e-4, fused=rows.device.type in ("cpu", "cuda")
+    )
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, updates)
-    batches = Batches(n, 256, count=count, seed=seeds[0])
+    batches = Batches(n, EVALUATION_BATCH, count=count, seed=seeds[0])
     which = torch.arange(count, device=rows.device)[:, None]
+    batch, target = rows, labels if hidden else one_hot(labels, classes, rows.dtype)
     for _ in range(updates):
-        picked = batches.next().to(rows.device)
-        batch = rows[picked] if rows.ndim == 2 else rows[which, picked]
-        target = labels[picked] if labels.ndim == 1 else labels[which, picked]
-        optimiser.zero_grad(set_to_none=True)
-        cross_entropy(head, batch, target).backward()  # type: ignore[no-untyped-call]
+        if n > EVALUATION_BATCH:
+            picked = batches.next().to(rows.device)
+            batch = rows[picked] if rows.ndim == 2 else rows[which, picked]
+            target = labels[picked] if labels.ndim == 1 else labels[which, picked]
+        with torch.no_grad():
+            slopes = gradient(head, batch, target, keep_graph=False)
+        for part, slope in zip(head, slopes, strict=True):
+            part.grad = slope
         optimiser.step()
         schedule.step()
     return tuple(part.detach() for part in head)

@@ -18,6 +18,7 @@ from engine.core.ids import Ids, pack
 from engine.core.labels import encode
 from engine.core.vectors import Vectors, check_embeddings, unit
 from engine.distillation.settings import DistilSettings
+from engine.geometry.projection import fit_pca
 from engine.images.splits import stratified_split
 
 Indices = NDArray[np.int64]
@@ -32,17 +33,18 @@ class Prepared:
     ----------
     train, test : int64
         Row numbers of the given embeddings; training rows have a cluster, test rows something to be compared with.
-    rows : (n, d) float32
-        The training rows: unit length, minus `mean`, divided by `scale`, so that their mean squared length is 1.
+    rows : (n, p) float32
+        The training rows: unit length, minus `mean`, on `axes`, divided by `scale`: their mean squared length is 1.
     labels : (n,) int64
         Their clusters, numbered 0..K-1 without gaps.
     clusters : (K,) int32
         The given number of each cluster.
-    test_rows, test_truth : (m, d) float32, (m,) int64
+    test_rows, test_truth : (m, p) float32, (m,) int64
         The test rows, scaled alike, and what they are: true classes, or pseudo-labels where no truth is known.
     mapping : (K,) int64
         Cluster to what `test_truth` holds; -1 where the cluster has no class.
-    mean, scale : (d,) float32, float
+    mean, axes, scale : (d,) float32, (p, d) float32, float
+        From the embeddings' space to that of `rows`, see `restored`.
     against : str
         "true labels" or "pseudo-labels".
     classes : list of str or None
@@ -58,9 +60,15 @@ class Prepared:
     test_truth: Indices
     mapping: Indices
     mean: Vectors
+    axes: Vectors
     scale: float
     against: str
     classes: list[str] | None
+
+    def restored(self, rows: Vectors) -> Vectors:
+        """Return (m, d) vectors in the space of the unit-length embeddings for rows (m, p)."""
+        vectors: Vectors = (rows * self.scale) @ self.axes + self.mean
+        return vectors
 
 
 def _truth_codes(
@@ -122,20 +130,22 @@ def prepare(
         raise InputError(
             "There is no test image to measure on.", "Give images a true label, or switch the evaluation off."
         )
-    mean = array[train].mean(axis=0, dtype=np.float64).astype(np.float32)
-    scale = float(np.sqrt(((array[train] - mean) ** 2).sum(axis=1).mean()))
+    pca = fit_pca(array[train], settings.n_components)
+    rows = pca(array[train])
+    scale = float(np.sqrt((rows**2).sum(axis=1).mean()))
     if scale < 1e-6:
         raise InputError("All embeddings are equal; there is nothing to learn from them.")
     return Prepared(
         train=train,
         test=test,
-        rows=(array[train] - mean) / scale,
+        rows=rows / scale,
         labels=own.astype(np.int64),
         clusters=clusters.astype(np.int32),
-        test_rows=(array[test] - mean) / scale,
+        test_rows=pca(array[test]) / scale,
         test_truth=wanted[wanted >= 0],
         mapping=mapping,
-        mean=mean,
+        mean=pca.mean,
+        axes=pca.axes,
         scale=scale,
         against="pseudo-labels" if codes is None else "true labels",
         classes=names,

@@ -5,7 +5,7 @@ Needs torch; `distil` imports it when work begins.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,12 +22,11 @@ from engine.distillation.gradient_matching import match_gradients
 from engine.distillation.heads import Head, expert_schedule, expert_trajectories, seed_of
 from engine.distillation.matching import StepListener, SyntheticSets
 from engine.distillation.prepare import Indices, Prepared
+from engine.distillation.ridge import ridge_selection
 from engine.distillation.selmatch import alpha_beta, difficulty, select_window
-from engine.distillation.settings import TITLES, DistilSettings
+from engine.distillation.settings import BASELINES, TITLES, DistilSettings
 from engine.distillation.trajectory_matching import match_trajectories
 
-Baseline = Callable[[], tuple[Vectors, Indices]]
-"""Builds the rows, (n, d) for all seeds or (S, n, d), and their labels."""
 EXPERT_BYTES = 512 * 2**20
 
 
@@ -71,22 +70,53 @@ def run_methods(
     device = choose_device(settings.device)
     rows, labels = torch.from_numpy(ready.rows).to(device), torch.from_numpy(ready.labels).to(device)
     seeds = [settings.random_state + i for i in range(settings.seeds if settings.evaluate else 1)]
-    count = affordable_experts(ready, settings, len(seeds), notes)
-    progress.update(0, 1, phase="Training experts", unit="")
-    experts = {
-        hidden: expert_trajectories(
-            rows, labels, len(ready.clusters), count=count, epochs=settings.expert_epochs, hidden=hidden, seeds=seeds
-        )
-        for hidden in sorted({_expert_width(name, settings) for name in settings.methods})
-    }
+    matching = [name for name in settings.methods if name != "ridge"]
+    experts: dict[int, Head] = {}
+    if matching:
+        count = affordable_experts(ready, settings, len(seeds), notes)
+        progress.update(0, 1, phase="Training experts", unit="")
+        experts = {
+            hidden: expert_trajectories(
+                rows,
+                labels,
+                len(ready.clusters),
+                count=count,
+                epochs=settings.expert_epochs,
+                hidden=hidden,
+                seeds=seeds,
+            )
+            for hidden in sorted({_expert_width(name, settings) for name in matching})
+        }
     by_method: dict[str, list[SeedResult]] = {}
     for name in settings.methods:
         if by_method and progress.stop_requested():
             notes.append(f"Stopped after {len(by_method)} of {len(settings.methods)} methods.")
             break
+        if name == "ridge":
+            by_method[name] = [_select(ready, settings, progress)] * len(seeds)
+            continue
         path = experts[_expert_width(name, settings)]
         by_method[name] = _run_method(name, rows, labels, path, settings, seeds, _listener(progress, TITLES[name]))
     return by_method, seeds
+
+
+def _select(ready: Prepared, settings: DistilSettings, progress: Progress) -> SeedResult:
+    """Return the images that ridge selection chooses: one choice, for all seeds of the classifiers."""
+    rows = ridge_selection(
+        ready.rows,
+        ready.labels,
+        settings.images_per_class,
+        ridge=settings.ridge,
+        starts=settings.starts,
+        seed=settings.random_state,
+        listener=lambda done, total: progress.update(done, total, phase=TITLES["ridge"], unit="tries"),
+    )
+    return _real_rows(ready.rows[rows], ready.labels[rows])
+
+
+def _real_rows(rows: Vectors, labels: Indices) -> SeedResult:
+    """Return rows that nothing moves."""
+    return SeedResult(rows, rows, labels, np.ones(len(rows), bool), np.zeros(0, np.float32))
 
 
 def _expert_width(name: str, settings: DistilSettings) -> int:
@@ -170,16 +200,19 @@ def score_everything(
     settings: DistilSettings,
     made: Mapping[str, Sequence[SeedResult]],
     seeds: Sequence[int],
-    nearest: Mapping[str, Indices],
-    notes: list[str],
-) -> tuple[dict[str, Any], str]:
-    """Measure full data, every method and every baseline with the same classifier recipe.
+    nearest: Mapping[str, Sequence[Indices]],
+) -> dict[str, Any]:
+    """Measure full data, every set of rows and the images nearest to them with the same classifier recipe.
+
+    Parameters
+    ----------
+    nearest : dict of str to sequence of (m,) int64
+        Of each method and seed, the rows of `ready.rows` that are nearest.
 
     Returns
     -------
-    (results, chosen)
-        The "full", "distilled" and "baselines" parts of results.json, and the method with the best
-        agreement on the training split.
+    dict
+        The "full", "distilled" and "baselines" parts of results.json.
     """
     evaluator = Evaluator(
         ready.rows,
@@ -192,27 +225,18 @@ def score_everything(
         choose_device(settings.device),
     )
     full = summary(evaluator.score(ready.rows, ready.labels, seeds)[0])
-    distilled: dict[str, dict[str, Any]] = {}
-    agreement: dict[str, float] = {}
+    sets: dict[str, tuple[Vectors, Indices]] = {}
     for name, runs in made.items():
-        accuracy, agrees = evaluator.score(np.stack([r.rows for r in runs]), np.stack([r.labels for r in runs]), seeds)
-        agreement[name] = float(agrees.mean())
-        near = np.searchsorted(ready.train, nearest[name])
-        distilled[name] = _entry(accuracy, agrees, full["mean"]) | {
-            "nearest_images": summary(evaluator.score(ready.rows[near], runs[0].labels, seeds)[0])
-        }
-    scored: dict[str, dict[str, Any]] = {}
-    for name, build in _baselines(ready, settings.images_per_class, seeds).items():
-        accuracy, agrees = evaluator.score(*build(), seeds)
-        scored[name] = _entry(accuracy, agrees, full["mean"])
-    chosen = max(agreement, key=lambda name: agreement[name])
-    best = max(scored, key=lambda name: scored[name]["agreement"])
-    if scored[best]["agreement"] >= agreement[chosen]:
-        notes.append(
-            f"{TITLES[best]}: no training needed, and the agreement with the pseudo-labels is at least as good "
-            f"({scored[best]['agreement']:.3f} against {agreement[chosen]:.3f})."
-        )
-    return {"full": full, "distilled": distilled, "baselines": scored}, chosen
+        labels = np.stack([run.labels for run in runs])
+        sets[name] = np.stack([run.rows for run in runs]), labels
+        sets[f"{name} images"] = np.stack([ready.rows[rows] for rows in nearest[name]]), labels
+    scored = {name: _entry(*scores, full["mean"]) for name, scores in evaluator.score_sets(sets, seeds).items()}
+    entries = {name: scored[name] | {"nearest_images": scored[f"{name} images"]} for name in made}
+    return {
+        "full": full,
+        "distilled": {name: entry for name, entry in entries.items() if name not in BASELINES},
+        "baselines": {name: entry for name, entry in entries.items() if name in BASELINES},
+    }
 
 
 def _entry(accuracy: NDArray[np.float64], agrees: NDArray[np.float64], full: float) -> dict[str, Any]:
@@ -220,20 +244,16 @@ def _entry(accuracy: NDArray[np.float64], agrees: NDArray[np.float64], full: flo
     return summary(accuracy) | {"retention": retention, "agreement": float(agrees.mean())}
 
 
-def _baselines(ready: Prepared, per_class: int, seeds: Sequence[int]) -> dict[str, Baseline]:
-    """Return each baseline by name."""
+def simple_sets(ready: Prepared, per_class: int, seeds: Sequence[int]) -> dict[str, list[SeedResult]]:
+    """Return what each baseline makes with each seed."""
     rows, labels = ready.rows, ready.labels
 
-    def chosen(picked: Indices) -> tuple[Vectors, Indices]:
-        return rows[picked], labels[picked]
-
-    def per_seed() -> tuple[Vectors, Indices]:
-        built = [baselines.kmeans_centers(rows, labels, per_class, seed=seed) for seed in seeds]
-        return np.stack([b[0] for b in built]), np.stack([b[1] for b in built])
-
+    herded = baselines.herding(rows, labels, per_class)
+    means = _real_rows(*baselines.centroids(rows, labels, per_class))
+    random = [baselines.random_rows(labels, per_class, seed=seed) for seed in seeds]
     return {
-        "random": lambda: chosen(np.stack([baselines.random_rows(labels, per_class, seed=s) for s in seeds])),
-        "centroid": lambda: baselines.centroids(rows, labels),
-        "kmeans": per_seed,
-        "herding": lambda: chosen(baselines.herding(rows, labels, per_class)),
+        "random": [_real_rows(rows[picked], labels[picked]) for picked in random],
+        "centroid": [means] * len(seeds),
+        "kmeans": [_real_rows(*baselines.kmeans_centers(rows, labels, per_class, seed=seed)) for seed in seeds],
+        "herding": [_real_rows(rows[herded], labels[herded])] * len(seeds),
     }

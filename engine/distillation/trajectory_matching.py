@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.distillation.heads import EXPERT_RATE, Head, gradient
+from engine.distillation.heads import EXPERT_RATE, Head, gradient, one_hot
 from engine.distillation.matching import StepListener, SyntheticSets, check_losses, root_mean_square, student_batches
 
 
@@ -34,10 +34,39 @@ def inner_loop(head: Head, rows: Tensor, labels: Tensor, rate: Tensor, batches: 
     batches : sequence of int64 tensors
         Row numbers of each step.
     """
+    if len(head) == 2:
+        return _linear_loop(head, rows, labels, rate, batches)
     for batch in batches:
         slopes = gradient(head, rows[..., batch, :], labels[batch])
         head = tuple(part - rate * slope for part, slope in zip(head, slopes, strict=True))
     return head
+
+
+def _linear_loop(head: Head, rows: Tensor, labels: Tensor, rate: Tensor, batches: Sequence[Tensor]) -> Head:
+    """Return what `inner_loop` does for a linear head, with fewer and smaller products.
+
+    Where every step takes all of at most d rows, the steps are taken among the rows: the scores change by the rows'
+    inner products, and the weights once at the end.
+    """
+    weight, bias = head
+    target = one_hot(labels, weight.shape[-1], rows.dtype)
+    count, dimension = rows.shape[-2:]
+    whole = len(batches[0]) == count
+    if whole and count <= dimension:
+        across, scale = rows.transpose(-1, -2), rate / count
+        products = torch.matmul(rows, across) + 1  # the bias is a coordinate that is 1 in every row
+        scores, moved = torch.matmul(rows, weight) + bias, torch.zeros((), dtype=rows.dtype, device=rows.device)
+        for _ in batches:
+            error = (torch.softmax(scores, dim=-1) - target) * scale
+            moved = moved + error
+            scores = scores - torch.matmul(products, error)
+        return weight - torch.matmul(across, moved), bias - moved.sum(dim=-2, keepdim=True)
+    for batch in batches:
+        part, wanted = (rows, target) if whole else (rows[..., batch, :], target[batch])
+        error = (torch.softmax(torch.matmul(part, weight) + bias, dim=-1) - wanted) * (rate / len(batch))
+        weight = weight - torch.matmul(part.transpose(-1, -2), error)
+        bias = bias - error.sum(dim=-2, keepdim=True)
+    return weight, bias
 
 
 def matching_loss(student: Head, start: Head, goal: Head) -> Tensor:

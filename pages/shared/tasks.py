@@ -23,7 +23,7 @@ def request_config(verb: str, dataset: Dataset, **values: Any) -> dict[str, Any]
     known = {"dataset": dataset.id} | values
     request = model.from_config(known)
     about = {"id": dataset.id, "name": dataset.name, "kind": dataset.kind}
-    return values | request.model_dump(mode="json", exclude_defaults=True) | {"dataset": about}
+    return values | request.model_dump(mode="json", exclude_unset=True) | {"dataset": about}
 
 
 def start_job(workspace: Workspace, verb: str, title: str, dataset: Dataset, **values: Any) -> jobs.JobStatus:  # noqa: ANN401

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
+from engine.clustering.deep.forecast import human_time
 from engine.core.errors import InputError, KindredError, StorageError
 from engine.core.files import read_json, write_json
+from engine.core.labels import encode
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import setting
 from engine.core.workspace import Workspace
@@ -75,6 +80,30 @@ def analyse_summary(analysis: dict[str, Any]) -> dict[str, Any]:
     return {"images": analysis["images"]}
 
 
+@dataclass(frozen=True)
+class LearnedLabels:
+    """What the classes of a distillation are, and who said so.
+
+    Attributes
+    ----------
+    codes : (n,) int
+        Cluster numbers, or numbers of `names`; -1 for an image without label and cluster.
+    names : list of str or None
+        None where no image has a label, so that the codes are cluster numbers.
+    counts : dict of str to int
+        Images by each source: "by you", "cluster name", "accepted guess", "cluster number", "none".
+    """
+
+    codes: NDArray[np.integer[Any]]
+    names: list[str] | None
+    counts: dict[str, int]
+
+    @property
+    def n_classes(self) -> int:
+        """Classes that have images."""
+        return len(np.unique(self.codes[self.codes >= 0]))
+
+
 class DistilRequest(RunRequest):
     """Make a small set that trains almost as well as all images of a run, and measure it."""
 
@@ -91,28 +120,59 @@ def distil_run(workspace: Workspace, request: DistilRequest, progress: Progress 
         The embeddings are gone, the clusters are too few or too small, or the export's folder is not empty.
     """
     from engine.distillation.distil import distil
+    from engine.distillation.forecast import seconds_needed
     from engine.export.folders import check_target
 
     run = request.opened(workspace)
     if request.export_dir:
         check_target(Path(request.export_dir), find_dataset(workspace, run.dataset).source(), "copy")
     rows = rows_of_run(workspace, run)
-    labels, _ = align(run, rows)
+    learned = labels_to_learn(workspace, run, rows)
+    progress.say(labels_used(learned.counts))
+    seconds = seconds_needed(request.settings, len(rows.train), rows.vectors.shape[1], learned.n_classes)
+    progress.say(f"About {human_time(seconds)}, by a few steps of each part.")
     distilled = distil(
         rows.vectors,
-        labels,
+        learned.codes,
+        label_names=learned.names,
         truth=rows.truth if any(rows.truth) else None,
         train=rows.train if len(rows.test) else None,
         test=rows.test if len(rows.test) else None,
         contents=rows.contents,
         settings=request.settings,
         output_dir=run.folder / "distillation",
+        known={"labels": learned.counts, "seconds_foreseen": seconds},
         progress=progress,
     )
     if request.export_dir:
         report = export_distilled(workspace, run, Path(request.export_dir), progress=progress)
         progress.say(f"{report.written:,} images written to {report.target}.")
     return distilled.results
+
+
+def labels_to_learn(workspace: Workspace, run: Run, rows: Rows) -> LearnedLabels:
+    """Return what a distillation learns: of each image its label, by you before the cluster's name, else a number."""
+    base, _ = align(run, rows)
+    state = LabelHistory(workspace, rows.dataset.id).state(rows.contents, base, run=run.folder.name)
+    named = state.codes >= 0
+    counts = dict(state.source_counts)
+    numbered = int(np.count_nonzero(~named & (state.cluster >= 0)))
+    counts |= {"cluster number": numbered, "none": int(np.count_nonzero(~named)) - numbered}
+    if not named.any():
+        return LearnedLabels(state.cluster, None, counts)
+    called = [
+        label if label is not None else f"cluster {own}" if own >= 0 else None
+        for label, own in zip(state.labels, state.cluster.tolist(), strict=True)
+    ]
+    codes, names = encode(called)
+    return LearnedLabels(codes, names, counts)
+
+
+def labels_used(counts: Mapping[str, int]) -> str:
+    """Return a sentence on the sources of the labels that a distillation learns from."""
+    sources = ("by you", "cluster name", "accepted guess", "cluster number")
+    parts = [f"{counts[one]:,} {one if one == 'by you' else f'by {one}'}" for one in sources if counts.get(one)]
+    return f"Labels used: {', '.join(parts) or 'none'}."
 
 
 def distil_run_summary(results: dict[str, Any]) -> dict[str, Any]:

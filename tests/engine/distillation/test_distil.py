@@ -11,7 +11,7 @@ from engine.core.errors import InputError
 from engine.core.files import content_id
 from engine.core.ids import pack
 from engine.core.settings import controls
-from engine.distillation.distil import distil
+from engine.distillation.distil import distil, nearest_images
 from engine.distillation.evaluate import summary
 from engine.distillation.prepare import cluster_to_class
 from engine.distillation.settings import DistilSettings
@@ -42,13 +42,16 @@ def test_results_json_has_the_promised_shape(finished):
     result, folder = finished
     found = json.loads((folder / "results.json").read_text())
     assert set(found["full"]) == {"mean", "std"}
-    assert set(found["distilled"]) == {"trajectory", "selmatch", "lgm"}
+    assert set(found["distilled"]) == {"ridge", "trajectory", "selmatch", "lgm"}
     assert set(found["baselines"]) == {"random", "centroid", "kmeans", "herding"}
     for entry in [*found["distilled"].values(), *found["baselines"].values()]:
         assert 0 <= entry["mean"] <= 1 and entry["std"] >= 0
         assert entry["retention"] == pytest.approx(entry["mean"] / found["full"]["mean"])
     assert found["compression"] == pytest.approx(len(result.train) / 12)
-    assert found["retention"] == found["distilled"][found["chosen"]]["retention"]
+    kept = (found["distilled"] | found["baselines"])[found["chosen"]]["nearest_images"]
+    assert found["retention"] == kept["retention"]
+    assert kept["agreement"] == max(entry["nearest_images"]["agreement"] for entry in found["distilled"].values())
+    assert any("is kept" in note for note in found["notes"])
     assert found["measured_against"] == "true labels"
     assert found["cluster_to_class"] == {"0": "class 3", "1": "class 0", "2": "class 1", "3": "class 2"}
     assert found["full"]["mean"] > 0.9
@@ -61,14 +64,16 @@ def test_sets_name_real_training_images_of_their_cluster(data, finished):
         assert made.vectors.shape == (12, 12)
         assert np.isin(made.nearest, result.train).all()
         assert (labels[made.nearest] == made.labels).all()
-        assert made.moved > 0.01
+        assert (made.moved > 0.01) == (name in ("trajectory", "selmatch", "lgm"))
+        assert len(np.unique(made.nearest)) == 12
         unit_rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
         unit_made = made.vectors / np.linalg.norm(made.vectors, axis=1, keepdims=True)
         for row in range(12):
             members = result.train[labels[result.train] == made.labels[row]]
             cosine = unit_rows[members] @ unit_made[row]
-            assert made.nearest[row] == members[cosine.argmax()]
-            assert made.similarity[row] == pytest.approx(cosine.max(), abs=1e-5)
+            others = np.isin(members, made.nearest) & (members != made.nearest[row])
+            assert made.nearest[row] == members[np.where(others, -1, cosine).argmax()]
+            assert made.similarity[row] == pytest.approx(np.where(others, -1, cosine).max(), abs=1e-5)
         with np.load(folder / f"{name}.npz", allow_pickle=False) as archive:
             assert (archive["nearest_contents"] == contents[made.nearest]).all()
             np.testing.assert_array_equal(archive["vectors"], made.vectors)
@@ -194,6 +199,34 @@ def test_split_is_stratified_stable_and_by_content(rng):
 def test_cluster_to_class_takes_the_majority():
     labels, truth = np.array([0, 0, 0, 1, 1, 3]), np.array([2, 2, 1, 0, 1, -1])
     assert cluster_to_class(labels, truth).tolist() == [2, 0, -1, -1]
+
+
+def test_no_image_is_named_twice_where_two_rows_are_nearest_to_it():
+    real = np.array([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]], np.float32)
+    rows = np.array([[1.0, 0.0], [1.0, 0.05]], np.float32)
+    nearest, similarity = nearest_images(rows, np.zeros(2, int), real, np.zeros(3, int))
+    assert sorted(nearest) == [0, 1] and similarity[0] == pytest.approx(1)
+
+
+def test_labels_have_their_names_in_the_results_and_beside_the_rows(data, tmp_path):
+    rows, labels, truth, contents = data
+    names = ["ants", "bees", "cats", "dogs"]
+    settings = DistilSettings(preset="quick", images_per_class=3)
+    found = distil(
+        rows, labels, label_names=names, truth=truth, contents=contents, settings=settings, output_dir=tmp_path
+    )
+    assert found.results["cluster_to_class"] == dict(
+        zip(names, ("class 3", "class 0", "class 1", "class 2"), strict=True)
+    )
+    with np.load(tmp_path / "ridge.npz", allow_pickle=False) as kept:
+        assert kept["names"].tolist() == [names[label] for label in kept["labels"]]
+
+
+def test_a_preset_fits_what_was_not_given():
+    quick = DistilSettings(preset="quick", seeds=4).resolved()
+    assert quick.methods == ("ridge",) and quick.seeds == 4
+    assert DistilSettings(distill_epochs=100).resolved().distill_epochs == 100
+    assert DistilSettings().resolved().distill_epochs < DistilSettings(preset="thorough").resolved().distill_epochs
 
 
 def test_summary_of_one_seed_has_no_spread():

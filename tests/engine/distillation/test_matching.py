@@ -14,6 +14,21 @@ from engine.distillation.trajectory_matching import inner_loop, match_trajectori
 from tests.engine.distillation.test_heads import blobs
 
 
+@pytest.mark.parametrize("count", [5, 9])
+def test_the_linear_loop_does_what_steps_by_the_gradient_do(count):
+    """Five rows of six numbers take the steps among the rows, nine among the weights."""
+    rows, labels = (part[:count] for part in blobs(n=20))
+    sets = torch.stack([rows, rows.flip(0)]).double()
+    head = tuple(part.double() for part in initial_heads(2, 6, 3, hidden=0, seed=0, device="cpu"))
+    rate = torch.tensor([[[0.7]], [[1.3]]], dtype=torch.float64)
+    found = inner_loop(head, sets, labels, rate, student_batches(count, 4, torch.Generator()))
+    for _ in range(4):
+        slopes = linear_gradient(head, sets, labels)
+        head = tuple(part - rate * slope for part, slope in zip(head, slopes, strict=True))
+    for got, want in zip(found, head, strict=True):
+        torch.testing.assert_close(got, want, rtol=1e-10, atol=1e-12)
+
+
 @pytest.mark.parametrize("hidden", [0, 4])
 def test_inner_loop_gradient_equals_a_finite_difference(hidden):
     rows, labels = blobs(n=9)
