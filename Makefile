@@ -1,11 +1,12 @@
-# `make run` starts the app, `make test` runs every test; both make the environment first.
+# `make run` starts the app, `make run PORT=8600` at another port than the first free one from 8501 on; `make test` runs
+# every test. Both make the environment first.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
 .PHONY: run test check bench
 run: $(VENV)/.runtime
-	$(BIN)/streamlit run app.py
+	$(BIN)/python -m engine app $(if $(PORT),--port $(PORT))
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest

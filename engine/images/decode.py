@@ -40,6 +40,7 @@ from engine.images.depth import (
     to_8_bits,
 )
 from engine.images.fingerprint import GAP, TURNS, hash_of_reduced, picture_hash, reduction, values_hash
+from engine.images.headers import bands_of, is_raw, parts_of
 from engine.images.kinds import HEAD, is_tga, kind_of, reads_raw
 
 ImageFile.LOAD_TRUNCATED_IMAGES = False
@@ -51,9 +52,6 @@ FORMATS: tuple[str, ...] = (  # MPO opens as JPEG
     *("JPEG", "PNG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "AVIF", "JPEG2000", "PPM", "ICO", "QOI", "PCX"),
 )
 _NAMES = {"MPO": "jpeg", "DIB": "bmp", "HEIF": "heic", "JPEG2000": "jp2"}
-_PARTS = {"TIFF": "pages", "MPO": "pictures", "HEIF": "pictures"}  # what a file of several holds; else frames
-FIRST_TAKEN = "only the first is taken."
-_DNG, _SUBFILE, _SUB_IFDS, _MAKE = 50706, 254, 330, 271
 _DAMAGED = "The picture is damaged at its beginning, or of a kind that cannot be decoded."
 _GREY = ("1", "L", "LA", "La")
 _ORIENTATION = 0x0112
@@ -297,7 +295,7 @@ def _decode(data: bytes, wish: _Wish) -> Decoded:
                 raise
             return _finish_tiff(data, wish)
         with opened as image:
-            return _finish_raw(data, wish) if _is_raw(image) else _finish(image, data, wish)
+            return _finish_raw(data, wish) if is_raw(image) else _finish(image, data, wish)
     except (ImageError, UnmeasuredDepth):
         raise
     except Exception as error:  # a damaged file makes a decoder raise anything
@@ -333,13 +331,6 @@ def _jxl() -> None:
         raise ImageError("Reading JPEG XL needs the package pillow-jxl-plugin.") from error
 
 
-def _is_raw(image: Image.Image) -> bool:
-    """Whether a TIFF holds what a sensor measured; the picture at its beginning is only a small preview."""
-    tags = getattr(image, "tag_v2", {}) if image.format == "TIFF" else {}
-    preview = bool(tags) and _SUB_IFDS in tags and _MAKE in tags and tags.get(_SUBFILE, 0) & 1
-    return bool(tags) and (_DNG in tags or bool(preview))
-
-
 def _finish_raw(data: bytes, wish: _Wish) -> Decoded:
     """Develop a raw photograph as LibRaw does by default, in the camera's white balance."""
     if not reads_raw():
@@ -369,7 +360,7 @@ def _finish(image: Image.Image, data: bytes, wish: _Wish) -> Decoded:
         least = (math.ceil(image.width * needed), math.ceil(image.height * needed)) if wish.crop else wanted
         image.draft("RGB", (least[1], least[0]) if turned and not wish.crop else least)
     wish.check_size(image.width, image.height)
-    name, parts = image.format or "", _parts_of(image)
+    name, parts = image.format or "", " ".join(filter(None, (parts_of(image), bands_of(image))))
     deep = read_deep(data, name, depth) if depth else None
     if deep is not None:
         picture = to_8_bits(deep, wish.shown(depth, deep))
@@ -379,16 +370,6 @@ def _finish(image: Image.Image, data: bytes, wish: _Wish) -> Decoded:
     profile = profile_for(picture, image.info.get("icc_profile"), grey=picture.mode in _GREY)
     size = (width, height)
     return _shape(picture, wish, orientation, size, _NAMES.get(name, name.lower()), depth, profile, deep, parts)
-
-
-def _parts_of(image: Image.Image) -> str:
-    """Say that a file holds several pictures; empty for one."""
-    try:
-        count = int(getattr(image, "n_frames", 1))
-        image.seek(0)
-    except (EOFError, SyntaxError, ValueError, OSError, struct.error, KeyError, TypeError):
-        return ""
-    return f"{count:,} {_PARTS.get(image.format or '', 'frames')}; {FIRST_TAKEN}" if count > 1 else ""
 
 
 def _finish_tiff(data: bytes, wish: _Wish) -> Decoded:
@@ -405,7 +386,9 @@ def _finish_tiff(data: bytes, wish: _Wish) -> Decoded:
     picture = to_8_bits(deep, wish.shown(deep.depth, deep) if deep.depth else (0, 255))
     size = picture.size[::-1] if orientation >= 5 else picture.size
     meaning = profile_for(picture, profile, grey=picture.mode in _GREY)
-    return _shape(picture, wish, orientation, size, "tiff", deep.depth, meaning, deep if deep.depth else None)
+    return _shape(
+        picture, wish, orientation, size, "tiff", deep.depth, meaning, deep if deep.depth else None, deep.note
+    )
 
 
 def _shape(

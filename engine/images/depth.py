@@ -46,12 +46,15 @@ class Deep:
         The least value is white.
     depth : str
         The kind of depth, such as "16-bit grey"; images of one kind share a range. Empty for 8 bits.
+    note : str
+        What is left out of, or unusual about, its numbers.
     """
 
     values: NDArray[Any]
     alpha: NDArray[np.uint8] | None
     inverted: bool
     depth: str
+    note: str = ""
 
 
 def depth_of(image: Image.Image) -> str:
@@ -186,11 +189,34 @@ def read_tiff(data: bytes, check_size: Callable[[int, int], None] | None = None)
         deep = _deep(values, tuple(int(kind) for kind in page.extrasamples), tags.valueof(_NO_DATA))
         inverted = page.photometric == tifffile.PHOTOMETRIC.MINISWHITE
         orientation, profile = tags.valueof(_ORIENTATION), tags.valueof(_PROFILE)
+        note = tiff_note(samples, page.extrasamples, page.bitspersample if dtype.kind == "f" else 0)
     return (
-        Deep(deep.values, deep.alpha, inverted, deep.depth),
+        Deep(deep.values, deep.alpha, inverted, deep.depth, note),
         orientation if isinstance(orientation, int) else 1,
         profile if isinstance(profile, bytes) else b"",
     )
+
+
+def tiff_note(samples: int, extra: Sequence[int], float_bits: int) -> str:
+    """Say what a TIFF holds beside what is shown of it.
+
+    Parameters
+    ----------
+    samples : int
+        Channels.
+    extra : sequence of int
+        What the channels after the colours mean, as the tag says; 1 and 2 are opacity.
+    float_bits : int
+        Bits of each number where they are floating-point; 0 else.
+    """
+    told = []
+    if samples == 2 and not set(extra[:1]) & {1, 2}:
+        told.append("The TIFF has 2 channels; the first is shown in grey.")
+    if samples == 4 and len(extra) == 1 and not set(extra) & {1, 2}:
+        told.append("The TIFF has 4 channels; the first three are shown as colours.")
+    if float_bits == 64:
+        told.append("The TIFF holds 64-bit floating-point numbers.")
+    return " ".join(told)
 
 
 def _deep(values: NDArray[Any], extra: tuple[int, ...], missing: object) -> Deep:

@@ -15,8 +15,8 @@ from typing import Any, TypedDict
 import numpy as np
 
 from engine.core.workspace import Workspace
-from engine.images.decode import FIRST_TAKEN
 from engine.images.depth import Ranges
+from engine.images.headers import FIRST_TAKEN
 from engine.images.identity import changed_in
 from engine.images.kinds import RAW_SUFFIXES, reads_jxl, reads_raw
 from engine.images.memory import remembered
