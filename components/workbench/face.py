@@ -24,7 +24,14 @@ from components.gallery.selection import GallerySelection
 from components.map.events import MapEvent
 from components.map.face import STATES as MAP_STATES
 from components.map.face import MapPane, drawn_on_map, map_message, map_result, publish_map
-from components.workbench.protocol import BarMessage, GroupItem, GroupsMessage, InspectorMessage, WorkbenchMessage
+from components.workbench.protocol import (
+    BarMessage,
+    FiltersMessage,
+    GroupItem,
+    GroupsMessage,
+    InspectorMessage,
+    WorkbenchMessage,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +116,7 @@ def workbench(
     groups: GroupsPane | None = None,
     bar: BarMessage | None = None,
     inspector: InspectorMessage | None = None,
+    filters: FiltersMessage | None = None,
     on_actions: Callable[[tuple[Action, ...]], None] | None = None,
 ) -> Reported:
     """Draw the workbench; it takes the height that the window has left.
@@ -125,6 +133,8 @@ def workbench(
     bar : BarMessage or None
         What can be done with selected images; None for nothing.
     inspector : InspectorMessage or None
+    filters : FiltersMessage or None
+        The bar of filters above the gallery.
     on_actions : callable or None
         Carries out the actions before the page runs; where a run began otherwise they are left in the gallery's
         `actions`.
@@ -149,6 +159,7 @@ def workbench(
         "groups": own,
         "bar": bar,
         "inspector": inspector,
+        "filters": filters,
     }
     with st.container(gap=None):
         transfer.send_code("workbench", key)

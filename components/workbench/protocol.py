@@ -104,6 +104,26 @@ class InspectorMessage(TypedDict):
     acted: float
 
 
+class ColumnItem(TypedDict):
+    """One thing to filter by: a number with its histogram from low to high, or words with how many images each has."""
+
+    name: str
+    title: str
+    low: float
+    high: float
+    bins: list[int]
+    choices: list[list[str | int]]
+    dates: bool
+
+
+class FiltersMessage(TypedDict):
+    """The bar of filters: those that hold (pages/shared/filters.py writes how), what there is, and views by name."""
+
+    where: str
+    columns: list[ColumnItem]
+    views: list[str]
+
+
 class WorkbenchMessage(TypedDict):
     """From Python to the browser, at each run of the page."""
 
@@ -115,6 +135,7 @@ class WorkbenchMessage(TypedDict):
     groups: GroupsMessage | None
     bar: BarMessage | None
     inspector: InspectorMessage | None
+    filters: FiltersMessage | None
 
 
 class SelectionMessage(TypedDict, total=False):
@@ -155,6 +176,8 @@ _SHARED = (
     HistoryItem,
     ConflictItem,
     InspectorMessage,
+    ColumnItem,
+    FiltersMessage,
     WorkbenchMessage,
     SelectionMessage,
     ActionMessage,

@@ -9,8 +9,8 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from components.map.events import LegendEntry
-from engine.images.tables import load_quality
 from pages.shared.board import Board
+from pages.shared.filters import measured, title_of
 from pages.shared.state import settle
 
 _BY = "color_by"
@@ -19,7 +19,7 @@ _BY = "color_by"
 def colorings(board: Board) -> dict[str, str]:
     """Return what the map can be coloured by, with a title each."""
     named = ["cluster", "label", "confidence", *(["truth"] if any(board.rows.truth) else [])]
-    return {name: name for name in [*named, *_measured(board)]}
+    return {name: name for name in named} | {name: title_of(name) for name in measured(board)}
 
 
 def color_by(name: str) -> None:
@@ -41,19 +41,17 @@ def chosen_colors(board: Board) -> str:
     return name if name in colorings(board) else "cluster"
 
 
-def _measured(board: Board) -> dict[str, NDArray[np.float32]]:
-    """Return the qualities of the data set's images by name, in the order of its analysis rows."""
-    return load_quality(board.now.workspace, board.rows.dataset.id)
-
-
 def colors_of(board: Board, by: str) -> tuple[NDArray[Any], list[LegendEntry], str]:
     """Return a value or a category per row, the legend (empty for values) and the colouring's version."""
     state = board.state
     if by == "confidence":
         return board.confidence, [], f"{board.version}-confidence"
-    if by in (measured := _measured(board)):
-        rows = board.rows
-        return measured[by][rows.embedding.rows], [], f"{rows.embedding.key}-{by}"
+    if by in (known := measured(board)):
+        column, version = known[by], f"{board.rows.embedding.key}-{board.rows.dataset.scanned}-{by}"
+        if column.values is not None:
+            return column.values, [], version
+        assert column.codes is not None
+        return column.codes.astype(np.uint16), [LegendEntry(name or "(top folder)") for name in column.choices], version
     if by == "truth":
         names = sorted({name for name in board.rows.truth if name is not None})
         place = {name: at for at, name in enumerate(names)}

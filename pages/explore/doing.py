@@ -17,9 +17,10 @@ from pages.explore.coloring import chosen_colors, color_by, colors_of
 from pages.shared.actions import carry_out
 from pages.shared.board import Board
 from pages.shared.clusters import choose_clusters, filter_groups
+from pages.shared.filters import ask_where, forget_view, keep_view, view_called
 from pages.shared.selected import Own, go_to, under_cursor
 from pages.shared.similar import GALLERY, leave_found, more_like, show_found, shown_found
-from pages.shared.state import settle
+from pages.shared.state import choose, settle
 
 MAP = map_key(GALLERY)
 _SEARCH = "search_asked"
@@ -40,6 +41,10 @@ def own_actions(board: Board) -> Own:
         "filter_groups": lambda action, _rows: filter_groups(action.text),
         "color": lambda action, _rows: color_by(action.text),
         "show_all": doing.show_all,
+        "where": lambda action, _rows: ask_where(action.text),
+        "keep_view": lambda action, _rows: keep_view(board, action.text) if action.text.strip() else None,
+        "forget_view": lambda action, _rows: forget_view(board, action.text),
+        "view": doing.open_view,
     }
 
 
@@ -91,6 +96,13 @@ class _Doing:
         if action.value is not None:
             choose_clusters([action.value])
             go_to("label")
+
+    def open_view(self, action: Action, _rows: Rows) -> None:
+        asked = view_called(self.board, action.text)
+        ask_where(asked.pop("where", None) or "")
+        filter_groups(asked.pop("filter", None) or "")
+        color_by(asked.pop("color", None) or "cluster")
+        choose(**asked)
 
     def show_all(self, _action: Action, _rows: Rows) -> None:
         if shown_found(self.board) is not None:

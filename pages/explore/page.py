@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import streamlit as st
@@ -29,6 +30,7 @@ from pages.explore.search_box import search_box, search_dialog, search_waits
 from pages.shared.actions import undo_redo
 from pages.shared.board import Board, map_points, open_board
 from pages.shared.clusters import choose_clusters, groups_of, known_choice
+from pages.shared.filters import asked_where, filters_of, kept_rows
 from pages.shared.frame import first_do, heading
 from pages.shared.held import hold
 from pages.shared.label_keys import key_labels
@@ -132,7 +134,7 @@ def _gallery(board: Board, rows: NDArray[np.int64], view: str, words: str, home:
         order="" if ranked else order,
         neighbours=_neighbours(board, viewing),
         heading=words,
-        back="" if view == "all" else "Back" if view.startswith(("ranked", "listed")) else "Show all",
+        back="" if view.startswith("all") else "Back" if view.startswith(("ranked", "listed")) else "Show all",
         filters=sources(board),
         filter=source,
     )
@@ -210,6 +212,11 @@ def page() -> None:
     if not webgl:
         drawn = without_webgl(MAP, chart).mask
     rows, view, words = _focus(board, clusters, found, drawn)
+    where = asked_where()
+    if (passed := kept_rows(board, where)) is not None:
+        rows, view = rows[passed[rows]], f"{view}-{where}"
+        if chart.highlight is None:
+            chart = replace(chart, highlight=passed, highlight_version=f"where-{where}-{board.version}")
     _select_drawn(board, rows, view)
     home = clusters if view.startswith("clusters") else []
 
@@ -223,6 +230,7 @@ def page() -> None:
         map=chart if webgl else None,
         groups=groups_of(board, clusters, actions={"open": "Name and correct", "merge": "Merge"}),
         bar=bar_of(board),
+        filters=filters_of(board),
         on_actions=on_actions,
     )
     if search_asked() or search_waits():

@@ -163,6 +163,12 @@ export class Cells {
     const text = cell.dataset.reason ? `${caption}: ${cell.dataset.reason}` : caption;
     cell.title = text;
     cell.setAttribute("aria-label", text);
+    let line = cell.querySelector(".file");
+    if (!this.g.named) line?.remove();
+    else {
+      if (!line) cell.append((line = h("span", { class: "file", "aria-hidden": "true" })));
+      line.textContent = caption.split(" · ")[0].split("/").at(-1);
+    }
   }
 
   rename() {

@@ -31,6 +31,7 @@ export class Gallery {
     this.focus = 0;
     this.size = this.memory.size ?? 96;
     this.fit = this.memory.fit ?? "whole";
+    this.named = this.memory.named ?? false;
     this.outbox = host?.outbox ?? new Outbox(() => this.say);
     this.captions = new Map();
     this.failed = (this.memory.failed ??= new Map());
@@ -340,6 +341,12 @@ export class Gallery {
   setFit(fit) {
     this.fit = this.memory.fit = fit;
     this.root.classList.toggle("crop", fit === "crop");
+    this.toolbar.draw();
+  }
+
+  setNamed(named) {
+    this.named = this.memory.named = named;
+    this.cells.rename();
     this.toolbar.draw();
   }
 

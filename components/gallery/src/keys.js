@@ -11,6 +11,7 @@ export const HELP = [
   ["Ctrl + A", "select all"],
   ["Esc", "deselect all"],
   ["Enter, double click", "open full screen"],
+  ["C", "names of the files"],
   ["?", "this list"],
 ];
 
@@ -22,6 +23,7 @@ export function keyboard(g) {
     Enter: () => g.viewer.open(g.focus),
     Escape: () => g.deselect(),
     "Ctrl+a": () => g.selectAll(),
+    c: () => g.wantCaptions && g.setNamed(!g.named),
     "?": () => g.showHelp(),
   };
   g.list.addEventListener("keydown", (event) => {

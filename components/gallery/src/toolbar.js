@@ -12,6 +12,7 @@ export class Toolbar {
     this.order = h("select", { class: "k-select", "aria-label": "Order", title: "Order", onchange: () => g.setOrder(this.order.value) });
     this.refresh = h("button", { type: "button", class: "k-button k-hidden", title: "Images stay where they are while you work; this sorts them anew", onclick: () => g.refreshOrder() }, "Refresh order");
     this.fit = iconButton("crop", "Fill the cells (crop)", () => g.setFit(g.fit === "crop" ? "whole" : "crop"));
+    this.names = iconButton("caption", "Names of the files (C)", () => g.setNamed(!g.named));
     this.size = h("input", { type: "range", min: 72, max: 264, step: 8, class: "slider", "aria-label": "Size of the pictures", title: "Size of the pictures" });
     this.size.addEventListener("input", () => g.setSize(Number(this.size.value)));
     this.element = h(
@@ -25,6 +26,7 @@ export class Toolbar {
       this.filter,
       this.order,
       h("label", { class: "sizes", title: "Size of the pictures" }, icon("size"), this.size),
+      this.names,
       this.fit,
       iconButton("help", "Keys (?)", () => g.showHelp()),
     );
@@ -36,6 +38,8 @@ export class Toolbar {
     this.text.textContent = g.selection.count ? `${count(g.selection.count)} of ${count(g.n)} selected` : all;
     this.size.value = String(g.size);
     this.fit.setAttribute("aria-pressed", String(g.fit === "crop"));
+    this.names.setAttribute("aria-pressed", String(g.named));
+    this.names.classList.toggle("k-hidden", !g.wantCaptions);
     this.order.classList.toggle("k-hidden", g.orders.length === 0);
     offer(this.order, g.orders, g.order);
     this.filter.classList.toggle("k-hidden", g.filters.length === 0);

@@ -12,6 +12,7 @@ export const HELP = [
   ["Click a point", "pin its picture"],
   ["Enter, double click", "open the pinned image"],
   ["F or 0", "fit everything"],
+  ["C", "contours of density"],
   ["Esc", "clear the selection, then unpin"],
 ];
 
@@ -52,6 +53,7 @@ function actions(map) {
     l: () => map.setTool("lasso"),
     b: () => map.setTool("box"),
     v: () => map.setTool("pan"),
+    c: () => map.setContours(),
     f: () => plot.fit(),
     0: () => plot.fit(),
     "+": () => look(ZOOM, 0, 0),

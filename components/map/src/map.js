@@ -5,6 +5,7 @@ import { count, h, helpDialog, iconButton } from "../../shared/dom.js";
 import { pageKeys } from "../../shared/keys.js";
 import { colorPoints, MISSING, unpackBits } from "./colors.js";
 import { PointGrid } from "./index-grid.js";
+import { Contours } from "./contours";
 import { HELP, keyboard } from "./keys.js";
 import { Shapes } from "./lasso.js";
 import { Legend } from "./legend.js";
@@ -45,7 +46,9 @@ export class ScatterMap {
       this.menu,
       h("span", { class: "k-space" }),
       h("span", { class: "tools", role: "group", "aria-label": "Tools" }, ...this.tools),
+      (this.lines = iconButton("contour", "Contours of density (C)", () => this.setContours(), { "aria-pressed": "false" })),
       iconButton("fit", "Fit everything (F)", () => this.plot?.fit()),
+      ...(this.host ? [iconButton("whole_window", "Map alone (W)", () => this.host.enlarge("map"))] : []),
       iconButton("clear", "Clear the selection (Esc)", () => this.clear()),
       iconButton("help", "Keys (?)", () => this.showHelp()),
     );
@@ -56,6 +59,7 @@ export class ScatterMap {
     this.root.append(this.bar, this.body);
     this.plot = new Plot(this.holder, { onview: () => this.viewed(), onlost: (lost) => this.lost(lost), onfail: () => this.say?.setStateValue("webgl", false) });
     this.pictures = new Pictures(this);
+    this.contours = new Contours(this);
     this.names = new Names(this);
     this.shapes = new Shapes(this.holder, {
       tool: () => (this.held ? "pan" : this.tool),
@@ -121,6 +125,7 @@ export class ScatterMap {
       if (this.n) this.paintSoon(look);
       this.legend.draw();
       this.names.refresh();
+      this.contours.refresh();
       this.count();
       this.pictures.place();
     }
@@ -199,6 +204,11 @@ export class ScatterMap {
     this.tool = this.memory.tool = tool;
     for (const button of this.tools) button.setAttribute("aria-pressed", String(button.dataset.tool === tool));
     this.holder.dataset.tool = tool;
+  }
+
+  setContours() {
+    this.contours.toggle();
+    this.lines.setAttribute("aria-pressed", String(this.contours.on));
   }
 
   rowAt([px, py]) {
@@ -291,6 +301,7 @@ export class ScatterMap {
       this.shapes.draw();
       this.pictures.place();
       this.names.place();
+      this.contours.place();
     });
   }
 
@@ -302,7 +313,7 @@ export class ScatterMap {
   count() {
     let marked = 0;
     if (this.mask) for (let i = 0; i < this.n; i++) marked += this.mask[i];
-    this.text.textContent = this.mask ? `${count(marked)} of ${count(this.n)} points` : `${count(this.n)} points`;
+    this.text.textContent = this.mask ? `${count(marked)} of ${count(this.n)}` : `${count(this.n)} points`;
   }
 
   screenOf(row) {

@@ -5,6 +5,8 @@ import { h } from "../../shared/dom.js";
 
 const DIM = 0.15;
 const MARGIN = 0.94;
+const MORPH = 900; // ms in which a first map turns into the better one
+const MOST_MORPHED = 200_000;
 const MOST_STRETCH = 3; // one axis against the other: a map's axes have no unit, so each may fill its side of the pane
 
 /** Whether this browser can draw the map: WebGL with float textures, which the picture is blended in. */
@@ -104,6 +106,8 @@ export class Plot {
     const least = Math.max(wide, tall) / MOST_STRETCH;
     this.scale = [(2 * MARGIN) / Math.max(wide, least), (2 * MARGIN) / Math.max(tall, least)];
     const unit = new Float32Array(xy.length);
+    const before = this.points?.length ?? 0;
+    this.morphs = before > 0 && before === xy.length >> 1 && before <= MOST_MORPHED && !matchMedia("(prefers-reduced-motion: reduce)").matches;
     this.points = new Array(xy.length >> 1);
     for (let i = 0; i < this.points.length; i++) {
       // A point without a place stands far outside the picture.
@@ -142,7 +146,9 @@ export class Plot {
       // The library's own point search cannot see into a shadow root; an index of one far point keeps it idle.
       this.idle ??= await createSpatialIndex([[1e6, 1e6]], false);
       scatter.set({ pointColor: list, pointSize: this.pointSize() });
-      await scatter.draw(this.points, { zDataType: "categorical", wDataType: "categorical", spatialIndex: this.idle, preventFilterReset: true });
+      const transition = this.morphs ? { transition: true, transitionDuration: MORPH } : {};
+      this.morphs = false;
+      await scatter.draw(this.points, { ...transition, zDataType: "categorical", wDataType: "categorical", spatialIndex: this.idle, preventFilterReset: true });
       return true;
     });
     this.busy = drawn.catch((error) => console.error("Kindred map: drawing failed", error));

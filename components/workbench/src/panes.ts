@@ -116,6 +116,13 @@ export class Panes {
   enlarge(name: PaneName): void {
     this.large = this.large === name ? null : name;
     this.root.classList.toggle("whole", this.large !== null);
+    // The top layer covers the rail and the header too.
+    if (this.large) {
+      this.root.setAttribute("popover", "manual");
+      this.root.showPopover();
+    } else {
+      this.root.removeAttribute("popover");
+    }
     this.arrange();
   }
 

@@ -84,6 +84,24 @@ export interface InspectorMessage {
   acted: number;
 }
 
+/** One thing to filter by: a number with its histogram from low to high, or words with how many images each has. */
+export interface ColumnItem {
+  name: string;
+  title: string;
+  low: number;
+  high: number;
+  bins: number[];
+  choices: ((string | number)[])[];
+  dates: boolean;
+}
+
+/** The bar of filters: those that hold (pages/shared/filters.py writes how), what there is, and views by name. */
+export interface FiltersMessage {
+  where: string;
+  columns: ColumnItem[];
+  views: string[];
+}
+
 /** From Python to the browser, at each run of the page. */
 export interface WorkbenchMessage {
   key: string;
@@ -94,6 +112,7 @@ export interface WorkbenchMessage {
   groups: GroupsMessage | null;
   bar: BarMessage | null;
   inspector: InspectorMessage | null;
+  filters: FiltersMessage | null;
 }
 
 /** The selected images as positions in the display order of a version (components/gallery/selection.py). */

@@ -7,6 +7,7 @@ import { hasWebGL } from "../../map/src/plot.js";
 import { arrays, listen, memoryOf, Outbox } from "../../shared/channels.js";
 import { h as element } from "../../shared/dom.js";
 import { Bar } from "./bar";
+import { Filters } from "./filters";
 import { Groups } from "./groups";
 import { Inspector } from "./inspector";
 import { Panes, type PaneName } from "./panes";
@@ -39,6 +40,7 @@ export class Workbench {
   private hoped: number[] | null = null; // the chosen groups that Python has not confirmed yet
   private hopedAt = 0;
   private readonly barPlace: HTMLElement;
+  private readonly filterPlace: HTMLElement;
   private readonly stop: () => void;
   private drawing = 0;
 
@@ -57,7 +59,8 @@ export class Workbench {
     const { elements } = this.panes;
     const grid = element("div", { class: "k-gallery" });
     this.barPlace = element("div", { class: "bar-place" });
-    elements.gallery.append(grid, this.barPlace);
+    this.filterPlace = element("div", { class: "filter-place" });
+    elements.gallery.append(this.filterPlace, grid, this.barPlace);
     this.gallery = new Gallery(grid, data.key, this as any);
     if (webgl) {
       const drawing = element("div", { class: "k-map" });
@@ -78,6 +81,7 @@ export class Workbench {
     this.gallery.destroy();
     this.map?.destroy();
     render(null, this.barPlace);
+    render(null, this.filterPlace);
     render(null, this.panes.elements.groups);
     render(null, this.panes.elements.inspector);
   }
@@ -220,6 +224,7 @@ export class Workbench {
   private drawNow(): void {
     const { data } = this;
     render(data.bar && this.gallery.selection.count ? <Bar bench={this} message={data.bar} /> : null, this.barPlace);
+    if (data.filters) render(<Filters bench={this} message={data.filters} />, this.filterPlace);
     if (data.groups) render(<Groups bench={this} message={data.groups} items={this.items} chosen={this.chosen} />, this.panes.elements.groups);
     if (data.inspector) render(<Inspector bench={this} message={data.inspector} />, this.panes.elements.inspector);
   }
