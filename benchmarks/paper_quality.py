@@ -7,14 +7,16 @@ The set is the test part of Fashion-MNIST: 10,000 grey product photographs of 28
 Debian ships below /usr/share/datasets; the vectors are the built-in photo encoder's, kept in `--vectors` for the next
 call. `paper` is the preset of that name, cold; `warm` and `cold` are the preset data with and without its warm start.
 
-Ten rows of each training: epochs made, mean loss since the row before, and accuracy, NMI and ARI of the labels as they
-stood. A training that has used `--minutes` of processor time ends there, and its last line says after how many of its
-epochs. The schedule of the learning rate stays that of the whole training.
+Rows of the curve, at most ten for `--minutes` of processor time and never more than twenty: steps made, mean loss since
+the row before, and accuracy, NMI and ARI of the labels as they stood. A training that has used its minutes, or that is
+told to end (SIGTERM), ends there and is labelled as it stands; its last line says after how many of its epochs. The
+schedule of the learning rate stays that of the whole training.
 """
 
 from __future__ import annotations
 
 import argparse
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -41,13 +43,13 @@ FEW_SAMPLES = {"cludi": {"n_samples": 4, "prediction_steps": 10}}
 
 
 class Curve:
-    """Keeps the labels of each snapshot and ends a training that has used its processor time."""
+    """Prints rows of the curve and ends a training that has used its processor time."""
 
     def __init__(self, truth: NDArray[np.int64], minutes: float) -> None:
-        self.truth, self.ends = truth, time.process_time() + 60 * minutes
-        self.step = self.total = 0
+        self.truth, self.began, self.seconds = truth, time.process_time(), 60 * minutes
+        self.step = self.total = self.shown = 0
+        self.next_at = 0.0
         self.stopped = False
-        self.points: list[tuple[int, float, float, float]] = []
         self.losses: list[float] = []
 
     def update(self, done: float, total: float, *, phase: str = "", unit: str = "", **metrics: float) -> None:
@@ -58,27 +60,26 @@ class Curve:
     def say(self, sentence: str) -> None:
         print(f"    {sentence}", flush=True)
 
+    def end(self, *_: object) -> None:
+        self.seconds = 0.0
+
+    @property
+    def spent(self) -> float:
+        return time.process_time() - self.began
+
     def stop_requested(self) -> bool:
-        self.stopped = time.process_time() > self.ends
+        self.stopped = self.spent > self.seconds
         return self.stopped
 
     def snapshot(self, labels: Labels) -> None:
-        self.points.append((self.step, *scores(self.truth, labels)))
-
-    def lines(self, per_epoch: int) -> list[str]:
-        """Return about ten evenly spaced rows of what was kept."""
-        wanted = np.linspace(0, self.step, ROWS + 1)
-        steps = np.array([point[0] for point in self.points])
-        rows = np.unique([int(np.abs(steps - one).argmin()) for one in wanted]) if len(steps) else []
-        told, before = [], 0
-        for step, *three in (self.points[row] for row in rows):
-            mean = f"{np.mean(self.losses[before:step]):9.4f}" if step > before else "        -"
-            told.append(
-                f"    epoch {step / per_epoch:7.2f}  step {step:5d}  loss {mean}  "
-                + " / ".join(map("{:.3f}".format, three))
-            )
-            before = step
-        return told
+        """Print a row, unless the last one is nearer than a tenth of the minutes and a twentieth of the steps."""
+        due = self.spent >= self.next_at or self.step - self.shown >= self.total / 20
+        if not due and self.step < self.total:
+            return
+        loss = np.mean(self.losses[self.shown :]) if self.step > self.shown else np.nan
+        three = " / ".join(map("{:.3f}".format, scores(self.truth, labels)))
+        print(f"    step {self.step:5d} of {self.total}  loss {loss:9.4f}  {three}", flush=True)
+        self.shown, self.next_at = self.step, self.spent + self.seconds / ROWS
 
 
 def scores(truth: NDArray[np.int64], labels: Labels) -> tuple[float, float, float]:
@@ -165,6 +166,7 @@ def main() -> None:
             continue
         began, curve = time.process_time(), Curve(truth, given.minutes)
         estimator = build(method, mode, given.seed, changes)
+        signal.signal(signal.SIGTERM, curve.end)
         name = f"{method} {mode}".strip()
         if method in REFERENCES:
             estimator.fit(vectors, neighbors=graph)
@@ -177,7 +179,6 @@ def main() -> None:
             per_epoch = max(1, len(truth) // estimator.resolved_.batch_size)
             done, whole = curve.step / per_epoch, curve.total // per_epoch
             made = f"{'stopped after' if curve.stopped else 'ended after'} {done:.1f} of {whole} epochs, "
-            print(*curve.lines(per_epoch), sep="\n")
         print(f"  {name:17s} {found}  {made}{(time.process_time() - began) / 60:.1f} CPU minutes", flush=True)
 
 

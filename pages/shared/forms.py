@@ -122,9 +122,16 @@ def _collect(model: type[Settings], form: str) -> dict[str, Any]:
     touched, shown = _touched(form), st.session_state.get(f"{form}_shown", {})
     for name in model.model_fields:
         key = f"{form}_{name}"
-        if key in st.session_state and (name in touched or st.session_state[key] != shown.get(name)):
+        if st.session_state.get(f"{key}_auto"):
+            touched.pop(name, None)
+        elif key in st.session_state and (name in touched or _plain(st.session_state[key]) != _plain(shown.get(name))):
             touched[name] = st.session_state[key]
     return touched
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - any setting's value
+    """Return a tuple as the list that a multiselect makes of it."""
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _fitted_rows(wanted: list[Control], form: str, used: Mapping[str, Any], columns: int) -> None:
@@ -134,6 +141,10 @@ def _fitted_rows(wanted: list[Control], form: str, used: Mapping[str, Any], colu
         for control, cell in zip(wanted[first : first + columns], cells, strict=False):
             name = control.name
             key, value = f"{form}_{name}", touched.get(name, used[name])
+            if control.optional and control.kind in ("int", "float"):
+                with cell:
+                    _optional(control, key, value)
+                continue
             if name not in touched or key not in st.session_state:
                 st.session_state[key] = _bounded(control, value) if control.kind in ("int", "float") else value
             shown[name] = st.session_state[key]

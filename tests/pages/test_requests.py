@@ -135,6 +135,29 @@ def test_the_methods_of_a_distillation_are_chosen(cluster_page):
     assert started(workspace, "distil")["settings"]["methods"] == ["lgm"]
 
 
+def test_a_distillation_says_its_labels_and_how_long_it_takes_before_it_starts(cluster_page, monkeypatch):
+    asked = []
+
+    def seconds(settings, n, columns, classes):
+        asked.append((settings.resolved(), n, classes))
+        return {"quick": 4.0, "balanced": 31.0, "thorough": 300.0}[settings.preset]
+
+    monkeypatch.setattr("engine.distillation.forecast.seconds_needed", seconds)
+    workspace, _, app = cluster_page
+    app.switch_page("pages/distil/page.py").run()
+    told = [caption.value for caption in app.caption]
+    assert "Labels used: 30 by cluster number." in told
+    assert any(
+        "About 31 seconds on this machine" in one and "quick 4 seconds, thorough 5 minutes" in one for one in told
+    )
+    assert {(n, classes) for _, n, classes in asked} == {(24, 3)}
+    app.selectbox(key="distil_preset").set_value("quick").run()
+    assert any("About 4 seconds on this machine" in caption.value for caption in app.caption)
+    assert list(app.multiselect(key="distil_methods").value) == ["ridge"]
+    press(app, "Distil")
+    assert started(workspace, "distil")["settings"] == {"preset": "quick"}
+
+
 def test_counting_asks_the_trained_run_in_use_and_shows_its_answer_when_it_is_opened_again(cluster_page):
     workspace, run, app = cluster_page
     app.session_state["cluster_more"] = "count"
