@@ -54,7 +54,7 @@ else:
     from pages.ahead import import_ahead
     from pages.base_address import BaseAddress
     from pages.runs import keep_messages_whole
-    from pages.shared import downloads, follow, mosaics, pictures
+    from pages.shared import downloads, follow, mosaics, pictures, samples
 
     # Until `st.navigation` has run once, Streamlit would open a deep link to /explore as a bare script of pages/.
     PagesManager.uses_pages_directory = False
@@ -62,7 +62,7 @@ else:
     import_ahead()
     app = st.App(
         __file__,
-        routes=[*pictures.ROUTES, *mosaics.ROUTES, *downloads.ROUTES, *follow.ROUTES, *find.ROUTES],
+        routes=[route for part in (pictures, mosaics, samples, downloads, follow, find) for route in part.ROUTES],
         middleware=[
             Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"]),
             Middleware(BaseAddress),

@@ -10,10 +10,10 @@ from components.rail.face import rail
 from engine import __version__
 from engine.jobs import job as jobs
 from engine.jobs.job import JobStatus
-from pages.covers import cover, cover_ids
 from pages.jobs_line import jobs_line, of_dataset
 from pages.registry import SCREENS
 from pages.shared.actions import pressed
+from pages.shared.covers import cover, cover_ids
 from pages.shared.screen import NOT_YET, Screen, Step
 from pages.shared.state import Current, choose, escape, names_of
 

@@ -6,6 +6,7 @@ A command module has `add_arguments(parser, given)` and `main(arguments) -> exit
 COMMANDS: dict[str, tuple[str, str]] = {
     "app": ("engine.commands.app", "start the app (`kindred` alone does this, too)"),
     "run": ("engine.commands.run", "cluster a data set, a folder or vectors into a run folder"),
+    "samples": ("engine.commands.samples", "make the sample sets ready to look at"),
     "scan": ("engine.commands.scan", "look at every image: readable, broken, there twice"),
     "relocate": ("engine.commands.relocate", "say where a moved folder lies now; labels and clusters stay"),
     "embed": ("engine.commands.embed", "embed the images with an encoder"),

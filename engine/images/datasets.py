@@ -149,13 +149,18 @@ def _same_folder(one: Path, other: Path) -> bool:
         return False
 
 
-def add_benchmark(workspace: Workspace, name: str, *, data_root: str | Path | None = None) -> Dataset:
+def add_benchmark(
+    workspace: Workspace, name: str, *, data_root: str | Path | None = None, waiting: bool = False
+) -> Dataset:
     """Add a benchmark set, or return it if it is known; its files are fetched by the first scan.
 
     Parameters
     ----------
     data_root : path, optional
         Where its files lie or shall lie; the workspace's cache by default.
+    waiting : bool
+        A set that is not known yet is made ready before anyone asked for it: it is not listed until it is added again
+        without this.
 
     Raises
     ------
@@ -165,10 +170,21 @@ def add_benchmark(workspace: Workspace, name: str, *, data_root: str | Path | No
     entry = find_benchmark(name)
     root = Path(data_root).expanduser().resolve() if data_root is not None else workspace.cache / "benchmarks"
     options = {"data_root": str(root)} if entry.download else {}
-    dataset = _add(workspace, "benchmark", name.encode(), entry.title, options)
-    if data_root is not None and dataset.options != options:
+    dataset = _add(workspace, "benchmark", name.encode(), entry.title, options | ({"waiting": True} if waiting else {}))
+    if data_root is None and dataset.options.get("waiting") and not waiting:
+        _open(workspace, dataset)
+    elif data_root is not None and dataset.options != options:
         update_dataset(workspace, dataset.id, options=json.dumps(options))
     return find_dataset(workspace, dataset.id)
+
+
+def _open(workspace: Workspace, dataset: Dataset) -> None:
+    """List a set that was waiting, as the newest."""
+    options = {name: value for name, value in dataset.options.items() if name != "waiting"}
+    with open_catalog(workspace.catalog, write=True) as db:
+        db.execute(
+            "UPDATE dataset SET options = ?, created = ? WHERE id = ?", (json.dumps(options), time.time(), dataset.id)
+        )
 
 
 def add_vectors(workspace: Workspace, path: str | Path) -> Dataset:
@@ -207,9 +223,10 @@ def store_vectors(workspace: Workspace, dataset_id: str, vectors: VectorFile) ->
 
 
 def list_datasets(workspace: Workspace) -> list[Dataset]:
-    """Return all data sets, the newest first."""
+    """Return the data sets, the newest first; those that were made ready and never opened are left out."""
     with open_catalog(workspace.catalog) as db:
-        return [_from_row(row) for row in db.execute("SELECT * FROM dataset ORDER BY created DESC, id")]
+        found = [_from_row(row) for row in db.execute("SELECT * FROM dataset ORDER BY created DESC, id")]
+    return [dataset for dataset in found if not dataset.options.get("waiting")]
 
 
 def find_dataset(workspace: Workspace, id: str) -> Dataset:

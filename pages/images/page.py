@@ -12,10 +12,8 @@ import streamlit as st
 from engine.core.errors import InputError, KindredError
 from engine.images.datasets import (
     Dataset,
-    add_benchmark,
     add_folder,
     add_vectors,
-    list_datasets,
     remove_dataset,
     set_truth_from_folders,
 )
@@ -23,11 +21,10 @@ from engine.images.kinds import NAMED
 from engine.images.moved import relocate
 from engine.images.reading import existing
 from engine.images.report import ScanReport, report
-from engine.images.sets.registry import BENCHMARKS
 from engine.images.sources import FolderSource, shown
 from pages.images.all_images import all_images
-from pages.images.folder_browser import folder_browser
-from pages.images.known_elsewhere import offer, offers
+from pages.images.first import first_screen
+from pages.images.known_elsewhere import offers
 from pages.images.reading_panel import reading_panel
 from pages.shared.actions import pressed
 from pages.shared.changed import changed_panel
@@ -67,55 +64,6 @@ def _add_path(now: Current, text: str, name: str = "") -> None:
         _add(now, add_folder(now.workspace, path, name=name or None))
     except KindredError as error:
         show_error(error)
-
-
-def _first(now: Current) -> None:
-    """What a new user sees: one click to a demo, or a folder."""
-    offer(now, _add)
-    left, right = st.columns(2, gap="medium")
-    with left, st.container(border=True, height="stretch"):
-        st.markdown("##### :material/folder_open: Your own images")
-        st.markdown(":gray[A folder, with all its subfolders. Nothing in it is changed, moved or uploaded.]")
-        with st.form("folder", border=False):
-            text = st.text_input(
-                "Folder, or a file of vectors (.npz, .npy, .parquet)",
-                placeholder="/home/me/photographs",
-                key="new_path",
-            )
-            if pressed("Read this folder", button=st.form_submit_button, type="primary") and text.strip():
-                _add_path(now, text.strip().strip("'\""))
-        if pressed("Browse folders", icon=":material/folder:", type="tertiary"):
-            folder_browser(lambda path: _add_path(now, path))
-    with right, st.container(border=True, height="stretch"):
-        st.markdown("##### :material/play_circle: Try it first")
-        st.markdown(":gray[1,797 handwritten digits, installed with Kindred. Nothing is downloaded.]")
-        if pressed("Open the digits demo", type="primary" if now.dataset is None else "secondary"):
-            _add(now, add_benchmark(now.workspace, "digits"))
-        others = {name: entry for name, entry in BENCHMARKS.items() if name != "digits"}
-        if others:
-            with st.expander("Other benchmark sets"):
-                _benchmark_form(now, others)
-    recent = [item for item in list_datasets(now.workspace) if now.dataset is None or item.id != now.dataset.id]
-    if recent:
-        st.markdown("##### Recent")
-        for item in recent[:8]:
-            if pressed(escape(item.name), icon=":material/history:", type="tertiary", key=f"recent_{item.id}"):
-                choose(data=item.id)
-                st.session_state["adding"] = False
-                st.rerun()
-
-
-def _benchmark_form(now: Current, entries: dict) -> None:  # type: ignore[type-arg]
-    name = st.selectbox("Set", list(entries), format_func=lambda key: entries[key].title)
-    st.caption(entries[name].sentence)
-    root = st.text_input(
-        "Folder where it lies, or where to put it", key="data_root", placeholder="leave empty for cache/"
-    )
-    if pressed("Open this set"):
-        try:
-            _add(now, add_benchmark(now.workspace, name, data_root=Path(root).expanduser() if root else None))
-        except KindredError as error:
-            show_error(error)
 
 
 def _numbers(found: ScanReport) -> None:
@@ -256,7 +204,7 @@ def page() -> None:
     now = current()
     if now.dataset is None or st.session_state.get("adding"):
         heading("Images", "Choose what you want to look at. Everything stays on this machine.")
-        _first(now)
+        first_screen(now, _add, _add_path)
         if now.dataset is not None and pressed("Back", icon=":material/arrow_back:", type="tertiary"):
             st.session_state["adding"] = False
             st.rerun()

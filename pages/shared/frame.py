@@ -14,7 +14,9 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from pages.shared.actions import pressed
+from pages.shared.job_view import job_view
 from pages.shared.state import Current
+from pages.shared.tasks import newest
 
 _TITLE, _OWN = "frame_title", "frame_own"
 
@@ -51,6 +53,9 @@ def next_step(now: Current, file: str, label: str) -> None:
 
 
 def first_do(now: Current, sentence: str, file: str, label: str) -> None:
-    """Say on an empty screen what to do first, with the way there."""
+    """Say on an empty screen what to do first, with the way there; or how far a sample set is that is made ready."""
+    if now.dataset is not None and job_view(newest(now.workspace, "samples", now.dataset)):
+        st.caption("This set is being made ready: read, embedded, clustered and drawn. It opens here by itself.")
+        return
     st.info(sentence, icon=":material/info:")
     st.page_link(file, label=label, icon=":material/arrow_back:", query_params=now.parameters)

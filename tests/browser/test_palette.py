@@ -16,7 +16,7 @@ def ask(page, text):
     field = page.get_by_role("combobox", name="Go to a page, cluster, label or image, or run an action")
     field.wait_for(timeout=LONG)
     page.keyboard.type(text)
-    return page.get_by_role("option")
+    return page.locator("dialog.palette").get_by_role("option")
 
 
 def test_the_palette_leads_everywhere_by_keyboard(seeded, visit):  # noqa: F811

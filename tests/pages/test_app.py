@@ -10,8 +10,9 @@ import pytest
 
 from engine.core.files import write_json
 from engine.core.ids import to_bytes
-from engine.images.datasets import find_dataset, list_datasets
+from engine.images.datasets import add_folder, find_dataset, list_datasets
 from engine.images.sampling import kept_sample
+from engine.images.sets.registry import SAMPLES
 from engine.images.tables import files_of
 from engine.jobs import job as jobs
 from engine.labels.audit import purity_bound
@@ -37,7 +38,7 @@ def test_every_page_says_what_to_do_on_an_empty_workspace(app, path):
     assert not app.exception
     assert app.title[0].value in {screen.title for screen in SCREENS}
     if path == "images":
-        assert any("digits demo" in button.label for button in app.button)
+        assert {"Made pictures", "Pieces of photographs", "Digits"} <= {button.label for button in app.button}
     else:
         assert app.info
 
@@ -60,13 +61,34 @@ def test_tables_of_the_first_page_are_drawn_when_they_are_opened(clustered, app)
     assert [list(table.value) for table in app.dataframe] == [["format", "images"], ["pixels", "width", "height"]]
 
 
-def test_one_click_opens_the_digits_demo(app):
-    from engine.core.workspace import Workspace
+def started(monkeypatch):
+    """Let no job run; returns the configurations of those that would."""
+    found = []
+    monkeypatch.setattr("engine.jobs.job.start", lambda _, folder: found.append(jobs.status(folder).config))
+    return found
 
+
+def test_one_click_leads_to_a_sample_set_which_is_made_ready(app, workspace, monkeypatch):
+    configs = started(monkeypatch)
     app.run()
-    next(button for button in app.button if "digits demo" in button.label).click().run()
-    assert [item.name for item in list_datasets(Workspace.open())] == ["Digits"]
+    assert configs == [], "tests turn the background off"
+    next(button for button in app.button if button.label == "Digits").click().run()
+    assert [item.name for item in list_datasets(workspace)] == ["Digits"]
     assert not app.exception
+    assert app.title[0].value == "Explore"
+    assert [(config["task"], config["sets"]) for config in configs] == [("samples", ["digits"])]
+
+
+def test_sample_sets_are_made_ready_once_and_only_where_nothing_is_known(app, workspace, monkeypatch, tmp_path):
+    configs = started(monkeypatch)
+    monkeypatch.setenv("KINDRED_SAMPLES", "on")
+    monkeypatch.setattr("engine.jobs.job.list_jobs", lambda _: [])
+    app.run()
+    assert [(config["sets"], config["quietly"]) for config in configs] == [(list(SAMPLES), True)]
+    add_folder(workspace, coloured_pictures(tmp_path / "own", 2))
+    app.session_state["adding"] = True
+    app.run()
+    assert len(configs) == 1
 
 
 def test_a_folder_that_is_not_there_is_told_in_one_sentence(app, tmp_path):

@@ -103,6 +103,22 @@ _ALL = (
         holds="drawings",
     ),
     Benchmark(
+        "made-pictures",
+        "Made pictures",
+        "200 pictures of eight kinds, drawn by Kindred and free for any use (CC0): balloons, dunes, flowers, the sea.",
+        8,
+        _lazy("engine.images.sets.samples", "made_pictures"),
+        download=False,
+    ),
+    Benchmark(
+        "photograph-pieces",
+        "Pieces of photographs",
+        "Twelve photographs in sixteen pieces each, bundled with scikit-image and scikit-learn; no download.",
+        12,
+        _lazy("engine.images.sets.samples", "photograph_pieces"),
+        download=False,
+    ),
+    Benchmark(
         "cifar10",
         "CIFAR-10",
         "60,000 tiny photographs of ten animals and vehicles.",
@@ -161,6 +177,7 @@ _ALL = (
 )
 
 BENCHMARKS: dict[str, Benchmark] = {entry.name: entry for entry in _ALL}
+SAMPLES = ("made-pictures", "photograph-pieces", "digits")  # what the first screen offers, ready in one click
 
 
 def find_benchmark(name: str) -> Benchmark:

@@ -65,6 +65,7 @@ class Verb:
 
 _ALL = (
     Verb("scan", "data", "scan_images", "ScanRequest", computes=False),
+    Verb("samples", "samples", "prepare_samples", "SamplesRequest", computes=False),
     Verb("embed", "data", "embed_images", "EmbedRequest"),
     Verb("graph", "data", "find_neighbors", "GraphRequest"),
     Verb("map", "data", "project", "MapRequest", computes=False),

@@ -20,7 +20,7 @@ from engine.__main__ import main
 from engine.core.files import read_json
 from engine.core.workspace import Workspace
 from engine.embeddings.encoders.registry import find_encoder
-from engine.images.datasets import add_folder
+from engine.images.datasets import add_benchmark, add_folder
 from engine.images.scan import scan
 from engine.images.tables import files_of
 from engine.jobs.job import create, status
@@ -30,7 +30,7 @@ from engine.jobs.tasks.registry import VERBS
 from engine.jobs.tasks.selection import SweepRequest, sweep
 from engine.labels.events import LabelHistory
 from engine.runs.rows import Rows, embed_dataset, load_rows
-from engine.runs.run import open_run
+from engine.runs.run import list_runs, open_run
 from pages.shared.tasks import request_config
 
 SWEEP = {"algorithms": ["kmeans"], "max_combinations": 2, "stability": False, "target_cluster_size": 10, "n_jobs": 1}
@@ -298,8 +298,16 @@ def combined(scene: Scene, folder: Path) -> dict[str, Any]:
     return clustered(scene, folder)
 
 
+def prepared(scene: Scene, folder: Path) -> dict[str, Any]:
+    (run,) = list_runs(scene.workspace, add_benchmark(scene.workspace, "digits").id)
+    return {"labels": run.assignments, "maps": len(list((scene.workspace.cache / "projections").iterdir()))}
+
+
 CASES: dict[str, Case] = {
     "scan": Case(lambda s: ("scan", *of_data(s)), lambda s: {}, catalog),
+    "samples": Case(
+        lambda s: ("samples", "digits", "--workspace", s.workspace.root), lambda s: {"sets": ["digits"]}, prepared
+    ),
     "embed": Case(
         lambda s: ("embed", *of_vectors(s), "--force"), lambda s: {"encoder": "descriptor", "force": True}, vectors
     ),
