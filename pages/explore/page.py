@@ -38,9 +38,8 @@ from pages.shared.marks import marks, of_source, sources
 from pages.shared.selected import act, bar_of, go_on, new_clusters
 from pages.shared.selections import keep_drawing, kept_drawing
 from pages.shared.similar import GALLERY, Found, shown_found
-from pages.shared.state import Current, choose, chosen_selection, chosen_source, current, escape, settle
+from pages.shared.state import Current, choose, chosen_selection, chosen_source, current, settle
 from pages.shared.tasks import newest, start_job
-from pages.shared.words import count
 
 _DRAWN = "explore_drawn"  # the drawing whose images were selected
 _ORDERS = {"typical": "typical first", "odd": "odd ones first", "path": "by file name", "unsure": "least certain first"}
@@ -186,14 +185,11 @@ def page() -> None:
     now = current()
     board = open_board(now)
     if board is None:
-        heading("Explore", "Clusters, map and pictures side by side.")
+        heading("Explore", "")
         first_do(now, "Cluster the images first; then they are shown here.", "pages/cluster/page.py", "Cluster")
         return
     go_on(now)
-    words = (
-        f"{escape(board.run.name)}: {count(len(board.state.clusters), 'cluster')}, {count(len(board.rows), 'image')}"
-    )
-    with heading("Explore", words):
+    with heading("Explore", ""):
         search_box(board)
         undo_redo(board)
     clusters = known_choice(board)

@@ -26,7 +26,9 @@ def _encoder(_workspace: Workspace, config_key: str) -> Encoder:
 
 def search_box(board: Board) -> None:
     """Draw the button that opens the search."""
-    if board.rows.dataset.kind != "vectors" and pressed("Search", icon=":material/search:", help="Search (/)"):
+    if board.rows.dataset.kind != "vectors" and pressed(
+        "Find images", icon=":material/image_search:", help="By words, by a picture (/)"
+    ):
         search_dialog(board)
 
 

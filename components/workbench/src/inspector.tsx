@@ -17,8 +17,8 @@ export function Inspector({ bench, message }: Props) {
   return (
     <>
       <Name bench={bench} message={message} />
+      {audit?.open ? <AuditAnswer bench={bench} audit={audit} size={message.size} /> : null}
       <div class="sections">
-        {audit?.open ? <AuditAnswer bench={bench} audit={audit} size={message.size} /> : null}
         <States bench={bench} message={message} />
         {message.twin && <Twin bench={bench} message={message} twin={message.twin} />}
         {message.grow.length > 0 && <Grow key={message.subject} bench={bench} ids={message.grow} subject={message.subject} />}
