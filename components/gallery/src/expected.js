@@ -13,8 +13,8 @@ export class Expected {
   }
 
   /** A key was pressed at a time: which images it concerns, and how they will look. */
-  expect(action, key, id, time) {
-    const look = this.look(action, key);
+  expect(action, key, id, time, text = "") {
+    const look = this.look(action, key, text);
     if (!look) return;
     const { g } = this;
     const ids = [];
@@ -25,11 +25,12 @@ export class Expected {
     g.viewer.refresh();
   }
 
-  look(action, key) {
+  look(action, key, text) {
     const { g } = this;
+    if (action === "unlabel") return { name: "", color: "", mark: 0 };
     if (action === "reject") return { name: "", color: "", mark: 1 + g.markNames.findIndex(([shape]) => shape === "close") };
-    if (action !== "label") return null;
-    const name = g.chips[Number(key) - 1];
+    if (action !== "label" && action !== "label_as") return null;
+    const name = action === "label" ? g.chips[Number(key) - 1] : text;
     if (!name) return null;
     const code = g.badgeNames.indexOf(name);
     return { name, color: code < 0 ? "" : g.colorOf(code), mark: 1 + g.markNames.findIndex(([shape]) => shape === "tick") };

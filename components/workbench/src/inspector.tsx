@@ -21,7 +21,7 @@ export function Inspector({ bench, message }: Props) {
       <div class="sections">
         <States bench={bench} message={message} />
         {message.twin && <Twin bench={bench} message={message} twin={message.twin} />}
-        {message.grow.length > 0 && <Grow key={message.subject} bench={bench} ids={message.grow} subject={message.subject} />}
+        {bench.near().length > 0 && <Grow key={message.subject} bench={bench} ids={bench.near()} subject={message.subject} />}
         {audit && !audit.open && (
           <section>
             <h3>Audit</h3>

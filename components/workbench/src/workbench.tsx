@@ -37,6 +37,7 @@ export class Workbench {
   private itemsOf = "";
   alsoNamed = false; // a name for the cluster changes what the person labelled in it, too
   growing = GROW; // nearest images outside that are looked at in one go
+  readonly taken = new Map<number, number>(); // images on their way into the cluster, and when they were asked for
   private hoped: number[] | null = null; // the chosen groups that Python has not confirmed yet
   private hopedAt = 0;
   private readonly barPlace: HTMLElement;
@@ -92,6 +93,7 @@ export class Workbench {
     this.say = say;
     this.outbox.acknowledge(data.acted);
     if (this.hoped && data.acted >= this.hopedAt) this.hoped = null;
+    for (const [id, sent] of this.taken) if (data.acted >= sent) this.taken.delete(id);
     if (data.inspector?.subject !== before) Object.assign(this, { alsoNamed: false, growing: GROW });
     this.gallery.say = say;
     this.gallery.update({ ...data.gallery, acted: data.acted });
@@ -164,9 +166,15 @@ export class Workbench {
     if (next !== undefined) this.choose([next]);
   }
 
+  /** The nearest images outside the cluster that were not taken yet. */
+  near(): number[] {
+    return (this.data.inspector?.grow ?? []).filter((id) => !this.taken.has(id));
+  }
+
   /** These images belong to the cluster; the next page is twice as large. */
   grow(subject: number, ids: number[]): void {
-    this.act("take", { part: "inspector", id: subject, values: ids });
+    const sent = this.act("take", { part: "inspector", id: subject, values: ids });
+    for (const id of ids) this.taken.set(id, sent);
     this.growing = Math.min(60, 2 * this.growing);
     this.draw();
   }
@@ -181,7 +189,9 @@ export class Workbench {
 
   /** Ask Python for something; returns the time by which it is known as carried out. */
   act(action: string, told: Told = {}): number {
-    return this.outbox.send({ action, key: "", part: "bar", id: null, position: null, ...this.about(), ...told });
+    const sent: number = this.outbox.send({ action, key: "", part: "bar", id: null, position: null, ...this.about(), ...told });
+    this.gallery.expected.expect(action, "", null, sent, told.text);
+    return sent;
   }
 
   private key(event: KeyboardEvent): void {
@@ -190,7 +200,7 @@ export class Workbench {
     const plain = !event.ctrlKey && !event.metaKey && !event.altKey;
     if (inspector && event.altKey && event.key === "ArrowLeft") this.step(-1);
     else if (inspector && event.altKey && event.key === "ArrowRight") this.step(1);
-    else if (inspector?.grow.length && plain && event.key === "g") this.grow(inspector.subject, inspector.grow.slice(0, this.growing));
+    else if (inspector && this.near().length && plain && event.key === "g") this.grow(inspector.subject, this.near().slice(0, this.growing));
     else if (inspector?.grow.length && plain && event.key === "h") this.halve();
     else if (inspector?.twin && plain && event.key === "d") this.act("different", { part: "inspector", id: inspector.subject, value: inspector.twin.id });
     else if (this.map && event.key === "w" && plain) this.enlarge("map");
