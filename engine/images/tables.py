@@ -231,6 +231,31 @@ def find_images(workspace: Workspace, dataset_id: str, text: str, *, limit: int 
     return sorted(found, key=order)[:limit]
 
 
+def newest_images(workspace: Workspace, dataset_id: str, limit: int) -> list[int]:
+    """Return the catalog ids of the readable images that were read last, the oldest of them first.
+
+    Parameters
+    ----------
+    limit : int
+        At most so many; at least 1.
+    """
+    with open_catalog(workspace.catalog) as db:
+        found = db.execute(
+            "SELECT id FROM image WHERE dataset = ? AND content IS NOT NULL AND failure IS NULL"
+            " ORDER BY id DESC LIMIT ?",
+            (dataset_id, limit),
+        ).fetchall()
+    return [int(row[0]) for row in reversed(found)]
+
+
+def ids_of_paths(workspace: Workspace, dataset_id: str, paths: Sequence[bytes]) -> dict[bytes, int]:
+    """Return the catalog id of each of these files; what is not in the data set is left out."""
+    query = "SELECT id FROM image WHERE dataset = ? AND path = ?"
+    with open_catalog(workspace.catalog) as db:
+        found = {path: db.execute(query, (dataset_id, path)).fetchone() for path in paths}
+    return {path: int(row[0]) for path, row in found.items() if row is not None}
+
+
 def load_quality(workspace: Workspace, dataset_id: str) -> dict[str, NDArray[np.float32]]:
     """Return the measured qualities by name, each (n,) in the order of `load_images`; NaN where none was measured.
 

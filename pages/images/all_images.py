@@ -22,7 +22,7 @@ from engine.images.tables import ImageTable, load_images, load_quality
 from pages.shared import forms
 from pages.shared.actions import pressed
 from pages.shared.pictures import strip
-from pages.shared.state import Current, show_error
+from pages.shared.state import Current, escape, show_error
 from pages.shared.words import count
 
 GALLERY = "all_images"
@@ -47,13 +47,19 @@ _MEASURES = {
 
 
 def all_images(now: Current, dataset: Dataset) -> None:
-    """Draw the panel of the sample, then the gallery."""
+    """Draw the gallery, what can be done with the selected images, and the panel of the sample."""
     table = load_images(now.workspace, dataset.id)
     sample = now.sample
-    _sample_panel(now, dataset, table, sample)
-    bar = st.container()
     order = gallery_order(GALLERY, "path")
     rows = _ordered(now, dataset, table, order)
+    named = str(st.query_params.get("name", ""))
+    if named:
+        rows = rows[[named.casefold() in shown(table.paths[row]).casefold() for row in rows.tolist()]]
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"{count(len(rows), 'image')} called “{escape(named)}”", width="content")
+            if pressed("Show all images", type="tertiary"):
+                del st.query_params["name"]
+                st.rerun()
     badges = None
     if sample is not None and len(sample) < len(table):
         badges = np.zeros(len(table), np.uint8)
@@ -61,7 +67,7 @@ def all_images(now: Current, dataset: Dataset) -> None:
     chosen = gallery(
         GALLERY,
         table.ids[rows],
-        version=f"{dataset.id}-{dataset.scanned}-{len(table)}-{order}",
+        version=f"{dataset.id}-{dataset.scanned}-{len(table)}-{order}{'-' if named else ''}{named}",
         captions=lambda at: [shown(table.paths[row]) for row in rows[at]],
         badges=None if badges is None else badges[rows],
         badge_names=["in the sample"],
@@ -69,11 +75,11 @@ def all_images(now: Current, dataset: Dataset) -> None:
         order=order,
         buttons={},
         keys={},
-        height=520,
+        height=620,
         label="Images of the data set",
     )
-    with bar:
-        _selected(now, dataset, sample, to_bytes(table.contents[rows[chosen.selected]]))
+    _selected(now, dataset, sample, to_bytes(table.contents[rows[chosen.selected]]))
+    _sample_panel(now, dataset, table, sample)
 
 
 def _ordered(now: Current, dataset: Dataset, table: ImageTable, order: str) -> NDArray[np.int64]:

@@ -22,17 +22,22 @@ from engine.images.moved import relocate
 from engine.images.reading import existing
 from engine.images.report import ScanReport, report
 from engine.images.sources import FolderSource, shown
+from engine.images.tables import ids_of_paths
 from pages.images.all_images import all_images
 from pages.images.first import first_screen
 from pages.images.known_elsewhere import offers
 from pages.images.reading_panel import reading_panel
+from pages.images.wall import growing_wall
 from pages.shared.actions import pressed
 from pages.shared.changed import changed_panel
 from pages.shared.frame import heading, next_step
 from pages.shared.job_view import job_view
+from pages.shared.pictures import strip
 from pages.shared.state import Current, choose, current, escape, show_error
 from pages.shared.tasks import newest, start_scan
 from pages.shared.words import count, size
+
+_DOUBLES, _COPIES = 40, 4  # groups of duplicates that are shown, and pictures of each
 
 
 def _add(now: Current, dataset: Dataset) -> None:
@@ -66,21 +71,21 @@ def _add_path(now: Current, text: str, name: str = "") -> None:
         show_error(error)
 
 
-def _numbers(found: ScanReport) -> None:
-    facts = (
-        ("Images", f"{found.readable:,}", "Files that could be read, duplicates counted"),
-        ("Distinct", f"{found.distinct:,}", "Different contents; exact duplicates count once"),
-        ("Not readable", f"{len(found.failed):,}", "Files that look like images and could not be read"),
-        ("On disk", size(found.sizes.get("bytes", 0)), "Size of the readable files"),
-        (
-            "Classes",
-            f"{len(found.classes):,}" if found.classes else "none",
-            "Known or possible classes; used only to score",
-        ),
-    )
-    with st.container(horizontal=True):
-        for title, value, meaning in facts:
-            st.metric(title, value, help=meaning, width=132)
+def _facts(dataset: Dataset, found: ScanReport) -> str:
+    """Return what is in the data set as one line of Markdown."""
+    what = "vector" if dataset.kind == "vectors" else "image"
+    facts = [f"**{count(found.readable, what)}**"]
+    if found.distinct != found.readable:
+        facts.append(f"{found.distinct:,} distinct")
+    if found.failed:
+        facts.append(f":orange[{len(found.failed):,} could not be read]")
+    facts.append(f"{size(found.sizes.get('bytes', 0))} on disk")
+    if found.formats and dataset.kind != "vectors":
+        facts.append(", ".join(escape(name) for name in list(found.formats)[:4]))
+    if found.classes:
+        known = dataset.kind != "folder" or dataset.options.get("truth_from_folders")
+        facts.append(count(len(found.classes), *(("class", "classes") if known else ("class folder",))))
+    return " :gray[·] ".join(facts)
 
 
 def _folded(what: str, title: str, icon: str, draw: Callable[[], None]) -> None:
@@ -119,7 +124,7 @@ def _details(now: Current, dataset: Dataset, found: ScanReport) -> None:
     if found.duplicates:
         copies = sum(len(group) - 1 for group in found.duplicates)
         title = count(copies, "exact duplicate")
-        _folded("duplicates", title, ":material/content_copy:", lambda: _duplicates(found))
+        _folded("duplicates", title, ":material/content_copy:", lambda: _duplicates(now, dataset, found))
     if found.classes and (dataset.kind != "folder" or dataset.options.get("truth_from_folders")):
         title = count(len(found.classes), "class", "classes")
         columns: dict[str, Sequence[Any]] = {
@@ -145,14 +150,23 @@ def _files(said: Sequence[tuple[bytes, str]], what: str) -> None:
     _table({"file": [shown(path) for path, _ in said], what: [sentence for _, sentence in said]})
 
 
-def _duplicates(found: ScanReport) -> None:
+def _duplicates(now: Current, dataset: Dataset, found: ScanReport) -> None:
+    """Show what is double side by side."""
     st.caption("The same bytes under several names. They are embedded once and share their label.")
-    groups = found.duplicates[:500]
-    files = [", ".join(map(shown, group)) for group in groups]
-    _table({"copies": [len(group) for group in groups], "files": files})
+    groups = found.duplicates[:_DOUBLES]
+    ids = ids_of_paths(now.workspace, dataset.id, [path for group in groups for path in group[:_COPIES]])
+    for group in groups:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            strip([ids[path] for path in group[:_COPIES] if path in ids], size=72)
+            st.markdown("  \n".join(f":gray[{escape(shown(path))}]" for path in group[:_COPIES]))
+            if len(group) > _COPIES:
+                st.caption(f"and {len(group) - _COPIES:,} more")
+    if len(found.duplicates) > len(groups):
+        st.caption(f"{len(found.duplicates) - len(groups):,} more groups are not shown.")
 
 
-def _folder_actions(now: Current, dataset: Dataset, found: ScanReport) -> None:
+def _gone(now: Current, dataset: Dataset) -> None:
+    """Ask for the new place of a folder that is not where it was."""
     where = Path(os.fsdecode(dataset.location))
     if not where.exists():
         st.warning(f"{escape(where)} is not there any more. If the folder moved, say where it is now.")
@@ -164,6 +178,10 @@ def _folder_actions(now: Current, dataset: Dataset, found: ScanReport) -> None:
                 st.rerun()
             except KindredError as error:
                 show_error(error)
+
+
+def _truth(now: Current, dataset: Dataset, found: ScanReport) -> None:
+    """Let the person say that the class folders are the truth."""
     if len(found.classes) > 1:
         on = bool(dataset.options.get("truth_from_folders"))
         names = ", ".join(list(found.classes)[:6]) + (", ..." if len(found.classes) > 6 else "")
@@ -178,25 +196,21 @@ def _folder_actions(now: Current, dataset: Dataset, found: ScanReport) -> None:
 
 
 def _actions(now: Current, dataset: Dataset, found: ScanReport) -> None:
-    if dataset.kind == "folder":
-        _folder_actions(now, dataset, found)
-    with st.container(horizontal=True):
-        if found.readable:
-            next_step(now, "pages/embed/page.py", "Embed these images")
-        if pressed(
-            "Read again", icon=":material/refresh:", help="New and changed files are found; the rest is not opened"
-        ):
-            start_scan(now.workspace, dataset)
+    """Draw the way on, and what is done with the data set as a whole."""
+    if found.readable:
+        next_step(now, "pages/embed/page.py", "Embed these images")
+    if pressed("Read again", icon=":material/refresh:", help="New and changed files are found; the rest is not opened"):
+        start_scan(now.workspace, dataset)
+        st.rerun()
+    if pressed("Another data set", icon=":material/add:"):
+        st.session_state["adding"] = True
+        st.rerun()
+    with st.popover("Forget this data set", icon=":material/delete:"):
+        st.markdown("Its list of images and its label history leave Kindred. The image files stay as they are.")
+        if pressed("Forget it", type="primary"):
+            remove_dataset(now.workspace, dataset.id)
+            choose(data=None)
             st.rerun()
-        if pressed("Another data set", icon=":material/add:"):
-            st.session_state["adding"] = True
-            st.rerun()
-        with st.popover("Forget this data set", icon=":material/delete:"):
-            st.markdown("Its list of images and its label history leave Kindred. The image files stay as they are.")
-            if pressed("Forget it", type="primary"):
-                remove_dataset(now.workspace, dataset.id)
-                choose(data=None)
-                st.rerun()
 
 
 def page() -> None:
@@ -209,19 +223,26 @@ def page() -> None:
             st.session_state["adding"] = False
             st.rerun()
         return
-    heading(escape(now.dataset.name), escape(os.fsdecode(now.dataset.location)))
-    running = job_view(newest(now.workspace, "scan", now.dataset))
-    found = report(now.workspace, now.dataset.id)
-    _numbers(found)
+    dataset = now.dataset
+    heading(escape(dataset.name), escape(os.fsdecode(dataset.location)))
+    found = report(now.workspace, dataset.id)
+    with st.container(key="facts", horizontal=True, vertical_alignment="center"):
+        st.markdown(_facts(dataset, found))
+        _actions(now, dataset, found)
+    running = job_view(newest(now.workspace, "scan", dataset))
     if found.readable == 0 and not running:
         st.info("There is no readable image here yet. Read the folder again, or choose another one.")
     changed_panel(now)
-    _actions(now, now.dataset, found)
-    if now.dataset.kind == "folder":
-        reading_panel(now, now.dataset, found)
-    _details(now, now.dataset, found)
-    if found.readable and not running and now.dataset.kind != "vectors":
-        all_images(now, now.dataset)
+    if dataset.kind == "folder":
+        _gone(now, dataset)
+    if running and dataset.kind != "vectors":
+        growing_wall(now.workspace, dataset)
+    elif found.readable and dataset.kind != "vectors":
+        all_images(now, dataset)
+    if dataset.kind == "folder":
+        _truth(now, dataset, found)
+        reading_panel(now, dataset, found)
+    _details(now, dataset, found)
 
 
 page()
