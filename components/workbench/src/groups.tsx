@@ -170,7 +170,7 @@ interface CardProps {
 function Card({ item, place, all, top, tall, bench, chosen, onChoose }: CardProps) {
   const palette: string[] = bench.data.gallery.palette;
   const color = item.color < 0 ? "var(--k-quiet)" : palette[item.color % palette.length];
-  const told = [item.title, `${count(item.size)} images`, separation(item.quality), item.note].filter(Boolean).join(", ");
+  const told = [`${item.title} ${count(item.size)} images`, separation(item.quality), item.note].filter(Boolean).join(", ");
   return (
     <div
       role="option"

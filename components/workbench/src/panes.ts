@@ -167,9 +167,16 @@ export class Panes {
     const name = right === "gallery" || (left !== "gallery" && left !== "map") ? left : right === "map" ? left : right === "inspector" ? right : left;
     const sign = name === left ? 1 : -1;
     const bar = h("div", { class: "splitter", role: "separator", tabindex: "0", "aria-orientation": "vertical", "aria-label": `Width of ${this.title(name).toLowerCase()}`, title: "Drag to resize; double click for the usual width" }) as HTMLElement;
+    const tell = () => {
+      bar.setAttribute("aria-valuemin", String(LEAST[name]));
+      bar.setAttribute("aria-valuemax", String(Math.max(LEAST[name], this.root.clientWidth - LEAST.gallery - SPLITTER)));
+      bar.setAttribute("aria-valuenow", String(Math.round(this.wanted[name] ?? START[name])));
+    };
+    tell();
     const resize = (to: number) => {
       const most = this.root.clientWidth - LEAST.gallery - SPLITTER;
       this.wanted[name] = Math.round(Math.max(LEAST[name], Math.min(most, to)));
+      tell();
       this.arrange();
     };
     const keep = () => {
