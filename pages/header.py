@@ -8,7 +8,7 @@ from pages.commands import command_palette
 from pages.shared.actions import do
 from pages.shared.board import history_of
 from pages.shared.frame import place
-from pages.shared.metrics import title_of
+from pages.shared.run_names import names_of_runs
 from pages.shared.screen import Screen
 from pages.shared.state import Current, choose, escape
 
@@ -29,7 +29,7 @@ def header(now: Current, screen: Screen) -> None:
 def _choose_run(now: Current) -> None:
     """Let a person switch between the kept clusterings of these images."""
     assert now.run is not None
-    names = {run.folder.name: title_of(run) for run in [now.run, *now.runs]}
+    names = names_of_runs([now.run, *now.runs])
     chosen = st.selectbox(
         "Clustering in use",
         list(names),

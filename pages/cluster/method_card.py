@@ -32,7 +32,8 @@ from pages.shared import forms
 from pages.shared.actions import pressed, say
 from pages.shared.board import rows_of
 from pages.shared.job_view import job_view
-from pages.shared.metrics import metrics, title_of
+from pages.shared.metrics import metrics
+from pages.shared.run_names import names_of_runs
 from pages.shared.state import Current, choose, escape, names_of, show_error
 from pages.shared.tasks import newest, start_clustering, start_job
 from pages.shared.words import count
@@ -271,7 +272,8 @@ def _start_run(now: Current, method: Method, settings: Settings) -> str | None:
     """Let the person choose the run that training starts from, where the settings ask for one; None without any."""
     if not method.starts_from_labels or settings.model_dump().get("warm_start") != "run":
         return ""
-    names = {str(run.folder): title_of(run) for run in now.runs}
+    told = names_of_runs(now.runs)
+    names = {str(run.folder): told[run.folder.name] for run in now.runs}
     if not names:
         st.info("Training can start from a kept clustering, but none is kept yet. Keep one, or choose another start.")
         return None

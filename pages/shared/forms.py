@@ -61,6 +61,7 @@ def draw_fitted(
     *,
     key: str,
     values: Mapping[str, Any] | None = None,
+    skip: Collection[str] = (),
     within: Mapping[str, tuple[float, float]] | None = None,
     columns: int = 2,
 ) -> Model:
@@ -68,7 +69,7 @@ def draw_fitted(
 
     Parameters
     ----------
-    model, key, values, within, columns
+    model, key, values, skip, within, columns
         As in `draw`; `values` count as given.
     fitted : function
         From the settings that were given to the values of all that will be used.
@@ -85,7 +86,7 @@ def draw_fitted(
         used = dict(fitted(settings))
     except KindredError:  # the caller learns of it, too, and says it; the controls stay so that it can be mended
         used = settings.model_dump()
-    shown = [_narrow(control, within or {}) for control in controls(model)]
+    shown = [_narrow(control, within or {}) for control in controls(model) if control.name not in skip]
     _fitted_rows([control for control in shown if not control.advanced], key, used, columns)
     advanced = [control for control in shown if control.advanced]
     if advanced:

@@ -1,4 +1,4 @@
-"""The figures of a clustering in words: what each is called, how it is written and what it means; a run's name."""
+"""The figures of a clustering in words: what each is called, how it is written and what it means."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import streamlit as st
 
 from engine.core.errors import StorageError
 from engine.runs.run import Run
-from pages.shared.words import count, figure
+from pages.shared.words import figure
 
 _STYLE = """<style>
 .k-facts { display: flex; flex-wrap: wrap; gap: 2px 20px; align-items: baseline; line-height: 1.5; }
@@ -86,9 +86,3 @@ def figures_of(run: Run) -> dict[str, Any]:
     except StorageError:
         return {}
     return found
-
-
-def title_of(run: Run) -> str:
-    """Return a run's name with its number of clusters: two runs of one method are told apart."""
-    clusters = figures_of(run).get("n_clusters")
-    return f"{run.name} · {count(clusters, 'cluster')}" if isinstance(clusters, int) else run.name

@@ -30,6 +30,7 @@ def names_of_runs(runs: Sequence[Run]) -> dict[str, str]:
     A name that a person gave stays. The others hold only those settings in which runs of the same method and number of
     clusters differ; where nothing differs they are numbered, the oldest first.
     """
+    runs = list({run.folder.name: run for run in runs}.values())
     names = {run.folder.name: own_name(run) or _plain(run) for run in runs}
     for name in set(names.values()):
         alike = [run for run in runs if names[run.folder.name] == name and not own_name(run)]

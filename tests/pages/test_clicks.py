@@ -163,7 +163,7 @@ def test_a_sample_is_taken_although_a_message_arrives(clustered, app, message):
         ("embed", "Embed again", "embed"),
         ("cluster", "Find good clusters", "sweep"),
         ("cluster", "How many clusters?", "count"),
-        ("distil", "Distil", "distil"),
+        ("distil", "distil_start", "distil"),
     ],
 )
 def test_a_job_is_started_once_although_a_message_arrives(clustered, app, message, held, path, label, task):
