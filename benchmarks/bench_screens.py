@@ -84,7 +84,7 @@ SCREENS = {
     "Images": ".k-gallery .cell",
     "Explore": ".k-map[data-drawn]",
     "Label": ".k-name_field input",
-    "Compare": "[data-testid=stMetric]",
+    "Compare": ".k-facts",
     "Export": "[data-testid=stDataFrame]",
 }
 
