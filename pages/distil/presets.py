@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import math
+import time
+from threading import Lock, Thread
+
 import streamlit as st
 
 from components.tiles.face import Tile, tiles
@@ -18,7 +23,11 @@ _WHAT: dict[Preset, str] = {
 }
 _USUAL: Preset = "balanced"
 _CHOSEN = "distil_chosen_preset"
-_TIMES = "distil_times"  # seconds that are known, by what was asked
+_ANSWERED = 0.4  # seconds in which most answers are there on a machine that rests
+_LOG = logging.getLogger(__name__)
+_LOCK = Lock()
+_Asked = tuple[str, int, int, int]
+_KNOWN: dict[_Asked, float | None] = {}  # seconds by what was asked; None while it is measured, NaN where it failed
 
 
 def choose_settings() -> DistilSettings:
@@ -42,12 +51,11 @@ def choose_settings() -> DistilSettings:
 
 def preset_cards(settings: DistilSettings, rows: Rows, learned: LearnedLabels) -> None:
     """Draw the cards; their times stand there as soon as they are measured."""
-    known = st.session_state.get(_TIMES, {})
     shown = []
     for name in DistilSettings.presets:
-        seconds = known.get(_asked(settings, name, rows, learned))
-        time = "measuring how long it takes" if seconds is None else f"about {human_time(seconds)} on this machine"
-        shown.append(Tile(name, "", name.capitalize(), f"{time}. {_WHAT[name]}"))
+        seconds = _KNOWN.get(_asked(settings, name, rows, learned))
+        told = "Measuring how long it takes" if seconds is None else _told(seconds)
+        shown.append(Tile(name, "", name.capitalize(), f"{told}. {_WHAT[name]}"))
     chosen = tiles("distil_presets", shown, label="How thoroughly", width=260, chosen=settings.preset)
     if chosen is not None and chosen != settings.preset:
         st.session_state[_CHOSEN] = chosen
@@ -56,26 +64,57 @@ def preset_cards(settings: DistilSettings, rows: Rows, learned: LearnedLabels) -
 
 def time_of(settings: DistilSettings, rows: Rows, learned: LearnedLabels) -> str:
     """Return the time of the chosen preset in words; empty while it is not known."""
-    seconds = st.session_state.get(_TIMES, {}).get(_asked(settings, settings.preset, rows, learned))
-    return "" if seconds is None else f"about {human_time(seconds)}"
+    seconds = _KNOWN.get(_asked(settings, settings.preset, rows, learned))
+    return "" if seconds is None or math.isnan(seconds) else f"about {human_time(seconds)}"
 
 
 def measure(settings: DistilSettings, rows: Rows, learned: LearnedLabels) -> None:
-    """Measure what is not known yet, at the end of a run, when the page is there to be read; then draw it again."""
+    """Have the times measured that are not known, beside the page, and draw it again when one has come."""
+    asked = [_asked(settings, name, rows, learned) for name in DistilSettings.presets]
+    with _LOCK:
+        new = [one for one in asked if one not in _KNOWN]
+        _KNOWN.update(dict.fromkeys(new))
+    if new:
+        Thread(target=_measure, args=(new,), daemon=True).start()
+    end = time.monotonic() + _ANSWERED
+    while new and _missing(asked) and time.monotonic() < end:
+        time.sleep(0.02)
+    before = _missing(asked)
+    if not before:
+        if new:
+            st.rerun()
+        return
+
+    @st.fragment(run_every=1.0)
+    def wait() -> None:
+        if _missing(asked) < before:
+            st.rerun()
+
+    wait()
+
+
+def _missing(asked: list[_Asked]) -> int:
+    return sum(_KNOWN.get(one) is None for one in asked)
+
+
+def _measure(asked: list[_Asked]) -> None:
+    """Measure one after the other; runs in a thread of its own and touches nothing of Streamlit."""
     from engine.distillation.forecast import seconds_needed
 
-    known: dict[tuple[str, int, int, int], float] = st.session_state.setdefault(_TIMES, {})
-    asked = [_asked(settings, name, rows, learned) for name in DistilSettings.presets]
-    missing = [one for one in asked if one not in known]
-    for given, n, columns, classes in missing:
-        known[given, n, columns, classes] = seconds_needed(
-            DistilSettings.model_validate_json(given), n, columns, classes
-        )
-    if missing:
-        st.rerun()
+    for given, n, columns, classes in asked:
+        try:
+            seconds = seconds_needed(DistilSettings.model_validate_json(given), n, columns, classes)
+        except Exception:
+            _LOG.exception("a distillation's time could not be measured")
+            seconds = math.nan
+        _KNOWN[given, n, columns, classes] = seconds
 
 
-def _asked(settings: DistilSettings, preset: Preset, rows: Rows, learned: LearnedLabels) -> tuple[str, int, int, int]:
+def _told(seconds: float) -> str:
+    return "Its time is not known" if math.isnan(seconds) else f"About {human_time(seconds)} on this machine"
+
+
+def _asked(settings: DistilSettings, preset: Preset, rows: Rows, learned: LearnedLabels) -> _Asked:
     """Return what a time depends on: the settings as JSON, images to train on, numbers of a vector, classes."""
     n = len(rows.train) if len(rows.test) else round(len(rows) * (1 - settings.test_fraction))
     given = settings.changed(preset=preset).model_dump_json(exclude_unset=True)

@@ -24,7 +24,7 @@ def started(workspace, task):
 
 
 def press(app, label):
-    next(button for button in app.button if button.label == label).click().run()
+    next(button for button in app.button if label in (button.label, button.key)).click().run()
     assert not app.exception and not app.error
 
 
@@ -131,7 +131,7 @@ def test_the_methods_of_a_distillation_are_chosen(cluster_page):
     workspace, _, app = cluster_page
     app.switch_page("pages/distil/page.py").run()
     app.multiselect(key="distil_methods").set_value(["lgm"]).run()
-    press(app, "Distil")
+    press(app, "distil_start")
     assert started(workspace, "distil")["settings"]["methods"] == ["lgm"]
 
 
@@ -142,19 +142,21 @@ def test_a_distillation_says_its_labels_and_how_long_it_takes_before_it_starts(c
         asked.append((settings.resolved(), n, classes))
         return {"quick": 4.0, "balanced": 31.0, "thorough": 300.0}[settings.preset]
 
+    monkeypatch.setattr("pages.distil.presets._KNOWN", {})
+    monkeypatch.setattr("pages.distil.presets._ANSWERED", 30.0)
     monkeypatch.setattr("engine.distillation.forecast.seconds_needed", seconds)
     workspace, _, app = cluster_page
     app.switch_page("pages/distil/page.py").run()
-    told = [caption.value for caption in app.caption]
-    assert "Labels used: 30 by cluster number." in told
-    assert any(
-        "About 31 seconds on this machine" in one and "quick 4 seconds, thorough 5 minutes" in one for one in told
-    )
+    assert any("Labels used: 30 by cluster number." in text.value for text in app.markdown)
+    assert next(button for button in app.button if button.key == "distil_start").label == "Distil · about 31 seconds"
     assert {(n, classes) for _, n, classes in asked} == {(24, 3)}
-    app.selectbox(key="distil_preset").set_value("quick").run()
-    assert any("About 4 seconds on this machine" in caption.value for caption in app.caption)
+    assert {settings.preset for settings, _, _ in asked} == {"quick", "balanced", "thorough"}
+    app.session_state["_kindred_tiles:distil_presets"]["chosen"] = "quick"
+    app.run()
+    assert next(button for button in app.button if button.key == "distil_start").label == "Distil · about 4 seconds"
+    assert len(asked) == 3, "measured once"
     assert list(app.multiselect(key="distil_methods").value) == ["ridge"]
-    press(app, "Distil")
+    press(app, "distil_start")
     assert started(workspace, "distil")["settings"] == {"preset": "quick"}
 
 
