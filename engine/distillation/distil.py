@@ -244,8 +244,8 @@ def _verdict(results: dict[str, Any], chosen: str, methods: Sequence[str]) -> st
             f"more of the training labels right ({agreement[chosen]:.1%})."
         )
     told = (
-        f"{TITLES[chosen]} is kept: from its images a classifier gets {agreement[chosen]:.1%} of the training labels "
-        f"right, from those of the best baseline ({TITLES[simple]}) {agreement[simple]:.1%}."
+        f"{TITLES[chosen]} is kept: from its images a classifier gets {agreement[chosen]:.1%} of the other training "
+        f"labels right, from those of the best baseline ({TITLES[simple]}) {agreement[simple]:.1%}."
     )
     matching = [name for name in methods if name in results["distilled"] and name != "ridge"]
     if chosen == "ridge" and matching:

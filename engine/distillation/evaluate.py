@@ -52,15 +52,22 @@ class Evaluator:
 
     def score(self, rows: Vectors, labels: Indices, seeds: Sequence[int]) -> Scores:
         """Train one classifier for each seed on one set and measure them; see `score_sets`."""
-        return self._measure(self._tensor(rows), self._tensor(labels), seeds, 1)[0]
+        return self._measure(self._tensor(rows), self._tensor(labels), seeds, [None])[0]
 
-    def score_sets(self, sets: Mapping[str, tuple[Vectors, Indices]], seeds: Sequence[int]) -> dict[str, Scores]:
+    def score_sets(
+        self,
+        sets: Mapping[str, tuple[Vectors, Indices]],
+        seeds: Sequence[int],
+        kept: Mapping[str, Indices] | None = None,
+    ) -> dict[str, Scores]:
         """Train one classifier for each seed on each of several sets and measure them, sets of one size side by side.
 
         Parameters
         ----------
         sets : dict of str to ((S, n, p) float32, (S, n) int64)
             Rows and labels for each seed.
+        kept : dict of str to (S, m) int64, optional
+            Of sets of real rows, which training rows they are: these do not count for their agreement.
 
         Returns
         -------
@@ -76,20 +83,29 @@ class Evaluator:
             for at in range(0, len(names), together):
                 part = names[at : at + together]
                 rows, labels = (self._tensor(np.concatenate([sets[name][i] for name in part])) for i in (0, 1))
-                found |= dict(zip(part, self._measure(rows, labels, seeds, len(part)), strict=True))
+                own = [(kept or {}).get(name) for name in part]
+                found |= dict(zip(part, self._measure(rows, labels, seeds, own), strict=True))
         return {name: found[name] for name in sets}
 
     def _tensor(self, array: NDArray[Any]) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
 
-    def _measure(self, rows: torch.Tensor, labels: torch.Tensor, seeds: Sequence[int], sets: int) -> list[Scores]:
+    def _measure(
+        self, rows: torch.Tensor, labels: torch.Tensor, seeds: Sequence[int], kept: Sequence[Indices | None]
+    ) -> list[Scores]:
+        sets = len(kept)
         heads = train_classifiers(
             rows, labels, len(self.mapping), seeds=list(seeds) * sets, updates=self.updates, hidden=self.hidden
         )
         guess = predict(heads, self._tensor(self.test_rows)).cpu().numpy()
         own = predict(heads, self._tensor(self.train_rows)).cpu().numpy()
         accuracy = (self.mapping[guess] == self.test_truth).mean(axis=1).reshape(sets, -1)
-        agreement = (own == self.train_labels).mean(axis=1).reshape(sets, -1)
+        right = (own == self.train_labels).reshape(sets, len(seeds), -1)
+        counted = np.ones(right.shape, dtype=bool)
+        for at, rows_of in enumerate(kept):
+            if rows_of is not None:
+                np.put_along_axis(counted[at], rows_of, False, axis=1)
+        agreement = (right & counted).sum(axis=2) / np.maximum(counted.sum(axis=2), 1)
         return list(zip(accuracy, agreement, strict=True))
 
 

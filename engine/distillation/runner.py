@@ -230,7 +230,8 @@ def score_everything(
         labels = np.stack([run.labels for run in runs])
         sets[name] = np.stack([run.rows for run in runs]), labels
         sets[f"{name} images"] = np.stack([ready.rows[rows] for rows in nearest[name]]), labels
-    scored = {name: _entry(*scores, full["mean"]) for name, scores in evaluator.score_sets(sets, seeds).items()}
+    kept = {f"{name} images": np.stack(rows) for name, rows in nearest.items()}
+    scored = {name: _entry(*scores, full["mean"]) for name, scores in evaluator.score_sets(sets, seeds, kept).items()}
     entries = {name: scored[name] | {"nearest_images": scored[f"{name} images"]} for name in made}
     return {
         "full": full,

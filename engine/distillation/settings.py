@@ -29,14 +29,15 @@ class DistilSettings(Settings):
     # What a preset puts in the place of the settings that were not given.
     presets: ClassVar[dict[Preset, dict[str, Any]]] = {
         "quick": {"methods": ("ridge",), "starts": 4, "seeds": 3, "evaluation_updates": 500},
-        "balanced": {"starts": 8, "distill_epochs": 20},
+        "balanced": {"methods": ("ridge",), "starts": 8},
         "thorough": {},
     }
 
     preset: Preset = setting(
         "balanced",
-        "quick: ridge selection alone, the images that a classifier learns best from; balanced: the matching methods, "
-        "too, with few passes; thorough: with all passes.",
+        "quick: ridge selection, the real images that a classifier learns best from; balanced: with more tries, and "
+        "measured more often; thorough: also the matching methods, which make rows that are no images and name no "
+        "better ones.",
     )
     images_per_class: int = setting(10, "Rows kept for each cluster.", ge=1, le=1000, log=True, search=[1, 10, 50])
     distill_epochs: int = setting(100, "Passes; one pass is one outer step for each expert.", ge=1, le=10_000, log=True)

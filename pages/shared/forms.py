@@ -197,7 +197,11 @@ def _draw_one(control: Control, key: str, value: Any, *, held: bool = False) -> 
         names = {choice: str(choice).replace("_", " ") for choice in control.choices}
         return tuple(
             st.multiselect(
-                control.label, list(names), default=list(value or ()), format_func=names.__getitem__, **common
+                control.label,
+                list(names),
+                default=None if held else list(value or ()),
+                format_func=names.__getitem__,
+                **common,
             )
         )
     if control.kind == "list":

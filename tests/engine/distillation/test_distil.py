@@ -12,13 +12,13 @@ from engine.core.files import content_id
 from engine.core.ids import pack
 from engine.core.settings import controls
 from engine.distillation.distil import distil, nearest_images
-from engine.distillation.evaluate import summary
+from engine.distillation.evaluate import Evaluator, summary
 from engine.distillation.prepare import cluster_to_class
 from engine.distillation.settings import DistilSettings
 from engine.images.splits import stratified_split
 
 QUICK = {"images_per_class": 3, "distill_epochs": 4, "n_experts": 2, "expert_epochs": 6, "seeds": 2}
-QUICK |= {"evaluation_updates": 150}
+QUICK |= {"evaluation_updates": 150, "preset": "thorough", "starts": 2}
 
 
 @pytest.fixture(scope="module")
@@ -173,8 +173,8 @@ def test_a_thousand_clusters_at_one_image_each_run(rng):
     truth = np.repeat(np.arange(1000), 4)
     rows = (rng.normal(size=(1000, 16))[truth] + 0.1 * rng.normal(size=(4000, 16))).astype(np.float32)
     settings = DistilSettings(
-        images_per_class=1, distill_epochs=1, n_experts=2, expert_epochs=2, seeds=1, evaluation_updates=50
-    )
+        preset="thorough", images_per_class=1, distill_epochs=1, n_experts=2, expert_epochs=2, seeds=1
+    ).changed(evaluation_updates=50)
     result = distil(rows, truth, truth=truth, settings=settings)
     assert len(result.sets["trajectory"].labels) == 1000
     assert result.results["compression"] == pytest.approx(3)
@@ -226,7 +226,18 @@ def test_a_preset_fits_what_was_not_given():
     quick = DistilSettings(preset="quick", seeds=4).resolved()
     assert quick.methods == ("ridge",) and quick.seeds == 4
     assert DistilSettings(distill_epochs=100).resolved().distill_epochs == 100
-    assert DistilSettings().resolved().distill_epochs < DistilSettings(preset="thorough").resolved().distill_epochs
+    assert DistilSettings(methods=("lgm",)).resolved().methods == ("lgm",)
+    tries = [DistilSettings(preset=name).resolved().starts for name in DistilSettings.presets]
+    assert tries == sorted(tries)
+
+
+def test_the_images_that_are_kept_do_not_count_for_their_own_agreement():
+    rows = np.array([[1, 0], [0.9, 0.1], [-1, 0], [0.8, 0.1], [-0.7, 0]], np.float32)
+    labels = np.array([0, 0, 1, 1, 0])  # the classifier of rows 0 and 2 gets row 1 right, 3 and 4 wrong
+    evaluator = Evaluator(rows, labels, rows, labels, np.arange(2), updates=100, hidden=0, device="cpu")
+    sets = {"images": (rows[None, [0, 2]], labels[None, [0, 2]])}
+    assert evaluator.score_sets(sets, [0])["images"][1] == pytest.approx(3 / 5)
+    assert evaluator.score_sets(sets, [0], {"images": np.array([[0, 2]])})["images"][1] == pytest.approx(1 / 3)
 
 
 def test_summary_of_one_seed_has_no_spread():
