@@ -120,7 +120,7 @@ def load_data(arguments: argparse.Namespace, workspace: Workspace, progress: Pro
         progress.say(f"... and {len(seen.failed) - 20:,} more that could not be read")
     for path, note in seen.notes[:20]:
         progress.say(f"{shown(path)}: {note}")
-    for sentence in (*seen.sentences, seen.depth_sentence):
+    for sentence in (*seen.sentences, seen.changed_sentence, seen.depth_sentence):
         if sentence:
             progress.say(sentence)
     if seen.readable == 0:

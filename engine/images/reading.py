@@ -50,7 +50,11 @@ class FolderSettings(Settings):
         False, "Take every page or frame of a TIFF, GIF, WebP or MPO file as an image of its own, not only the first."
     )
     max_megapixels: float = setting(
-        179.0, "Images with more megapixels are not opened; each megapixel takes 4 MB of memory.", ge=1, le=100_000
+        179.0,
+        "Images with more megapixels are not opened; each megapixel takes 4 MB of memory.",
+        ge=1,
+        le=100_000,
+        log=True,
     )
 
     @property

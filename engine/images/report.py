@@ -84,6 +84,8 @@ class ScanReport:
         Files that were left out, by what they were left out for: a system folder's name, a pattern, "hidden".
     changed_pixels : int
         Files whose pixels have changed at their place, so that they count as new images.
+    told : list of str
+        What the last scan said of images that keep their labels although their files were changed.
     seconds : float
     opened, added, changed, removed : int
         What this scan did; 0 when the report was only read.
@@ -108,6 +110,7 @@ class ScanReport:
     others: dict[str, int] = field(default_factory=dict)
     left_out: dict[str, int] = field(default_factory=dict)
     changed_pixels: int = 0
+    told: list[str] = field(default_factory=list)
 
     @property
     def several(self) -> int:
@@ -121,9 +124,16 @@ class ScanReport:
         if self.several:
             files, hold = ("file", "holds") if self.several == 1 else ("files", "hold")
             told.append(f"{self.several:,} {files} {hold} several pages or frames; the first of each is taken.")
-        if self.changed_pixels:
-            told.append(changed_sentence(self.changed_pixels))
         return told
+
+    @property
+    def changed_sentence(self) -> str:
+        """Say how many images changed in what they show; empty where none did."""
+        if not self.changed_pixels:
+            return ""
+        one = self.changed_pixels == 1
+        images, they = ("image has", "it counts as a new one") if one else ("images have", "they count as new ones")
+        return f"{self.changed_pixels:,} {images} changed in the pixels; {they} until you keep the labels."
 
     @property
     def depth_sentence(self) -> str:
@@ -153,12 +163,6 @@ def beside(found: Mapping[str, Any]) -> list[str]:
         total = sum(left_out.values())
         told.append(f"{total:,} {'file' if total == 1 else 'files'} left out: {counted(left_out)}.")
     return told
-
-
-def changed_sentence(count: int) -> str:
-    """Say how many images changed in what they show."""
-    images, they = ("image has", "it counts as a new one") if count == 1 else ("images have", "they count as new ones")
-    return f"{count:,} {images} changed in the pixels since the scan before; {they} until you keep the labels."
 
 
 def report(
@@ -211,6 +215,7 @@ def _report(db: sqlite3.Connection, dataset_id: str) -> ScanReport:
         others=dict(Counter(found.get("others", {})).most_common()),
         left_out=dict(Counter(found.get("left_out", {})).most_common()),
         changed_pixels=len(changed_in(db, dataset_id)),
+        told=list(found.get("told", [])),
     )
 
 

@@ -12,6 +12,7 @@ import io
 import json
 import os
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -257,9 +258,9 @@ class Names:
     def __init__(self, known: Mapping[bytes, bytes]) -> None:
         self._known = known
         self._contents = set(known.values())
-        self._ends: dict[bytes, list[bytes]] = {}
+        self._ends: dict[str, list[bytes]] = {}
         for path in known:
-            self._ends.setdefault(path.rsplit(b"/", 1)[-1], []).append(path)
+            self._ends.setdefault(_nfc(path).rsplit("/", 1)[-1], []).append(path)
 
     def find(self, name: Name, warnings: list[str]) -> bytes | None:
         """Return the content id; an absent name adds a warning, an ambiguous one raises."""
@@ -270,11 +271,11 @@ class Names:
             return name
         if re.fullmatch(rb"[0-9a-fA-F]{32}", text) and bytes.fromhex(text.decode()) in self._contents:
             return bytes.fromhex(text.decode())
-        text = text.strip(b"/").removeprefix(b"./")
+        plain = _nfc(text.strip(b"/").removeprefix(b"./"))
         fitting = [
             path
-            for path in self._ends.get(text.rsplit(b"/", 1)[-1], [])
-            if path == text or path.endswith(b"/" + text) or text.endswith(b"/" + path)
+            for path in self._ends.get(plain.rsplit("/", 1)[-1], [])
+            if _nfc(path) == plain or _nfc(path).endswith(f"/{plain}") or plain.endswith(f"/{_nfc(path)}")
         ]
         contents = {self._known[path] for path in fitting}
         if len(contents) > 1:
@@ -284,6 +285,11 @@ class Names:
             warnings.append(f"There is no readable image {shown(text)!r} in the data set; it is left out.")
             return None
         return contents.pop()
+
+
+def _nfc(name: bytes) -> str:
+    """Return a name for comparison: whatever form its accents have on disk."""
+    return unicodedata.normalize("NFC", name.decode("utf-8", "surrogateescape"))
 
 
 def read_pairs(path: Path) -> list[tuple[str, str]]:

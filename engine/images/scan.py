@@ -409,7 +409,7 @@ def _settle(
         db.executemany("UPDATE image SET truth = ?, split = ? WHERE dataset = ? AND path = ?", moved)
         told = settle_identity(db, dataset.id, last)
         newest = db.execute("SELECT max(id) FROM image WHERE dataset = ?", (dataset.id,)).fetchone()[0] or 0
-        found = json.dumps({"last": newest} | _left_alone(source))
+        found = json.dumps({"last": newest, "told": told} | _left_alone(source))
         db.execute("UPDATE dataset SET scanned = ?, found = ? WHERE id = ?", (time.time(), found, dataset.id))
     return sum(row["path"] not in trouble for row in gone), told
 

@@ -5,6 +5,7 @@ A vector without an image is known by the id given for it, else by the hash of i
 
 from __future__ import annotations
 
+import unicodedata
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,6 +88,7 @@ def read_vectors(path: Path) -> VectorFile:
     vectors = _checked_vectors(name, found.get("vectors"))
     ids = _texts(name, "ids", found.get("ids"), len(vectors))
     labels = _texts(name, "labels", found.get("labels"), len(vectors))
+    labels = labels and [None if label is None else unicodedata.normalize("NFC", label) for label in labels]
     if ids is not None:
         _check_ids(name, ids)
     return VectorFile(vectors, None if ids is None else [str(one) for one in ids], labels)

@@ -16,7 +16,7 @@ from pages.shared.tasks import start_scan
 
 def reading_panel(now: Current, dataset: Dataset, found: ScanReport) -> None:
     """Say what is beside the images, and let the person choose what is read."""
-    for sentence in found.sentences:
+    for sentence in (*found.told, *found.sentences):
         st.caption(escape(sentence))
     box = st.expander("What is read", icon=":material/tune:", key="images_reading", on_change="rerun")
     if not box.open:

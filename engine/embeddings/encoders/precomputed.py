@@ -6,6 +6,7 @@ There is nothing to compute: `vectors_of` reads the file and says which content 
 from __future__ import annotations
 
 import os
+import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,7 +97,8 @@ class Precomputed:
                 "Add an array `ids` with each image's path inside the folder.",
             )
         known = _names(table)
-        rows = [known.get(name, -1) for name in self.file.ids]
+        plain = _plain(known)
+        rows = [known.get(name, plain.get(_nfc(name), -1)) for name in self.file.ids]
         matched = np.flatnonzero(np.array(rows) >= 0)
         if len(matched) == 0:
             raise InputError(
@@ -133,3 +135,15 @@ def _names(table: ImageTable) -> dict[str, int]:
     found |= {os.fsdecode(path): row for row, path in enumerate(table.paths)}
     found |= {text: row for row, text in enumerate(to_hex(table.contents))}
     return found
+
+
+def _plain(known: dict[str, int]) -> dict[str, int]:
+    """Return the rows by names in NFC, whatever form their accents have on disk; -1 where two differ by that only."""
+    found: dict[str, int] = {}
+    for name, row in known.items():
+        found[_nfc(name)] = row if found.get(_nfc(name), row) == row else -1
+    return found
+
+
+def _nfc(name: str) -> str:
+    return unicodedata.normalize("NFC", name)

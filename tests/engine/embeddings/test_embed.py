@@ -327,3 +327,27 @@ def test_kill_9_loses_at_most_the_current_shard(workspace, tiny, added, pictures
     found = embed(workspace, dataset.id, "tiny", TinySettings())
     assert tiny.seen == 60 - kept, "only what was not committed is embedded again"
     assert np.abs(found.vectors - reference(pictures(0), load_images(workspace, dataset.id).paths)).max() < 1e-3
+
+
+def test_a_file_that_changes_while_it_is_embedded_is_embedded_under_the_bytes_it_had(
+    workspace, tiny, added, pictures, recorder, monkeypatch
+):
+    dataset = added(4)
+    table, folder = load_images(workspace, dataset.id), pictures(0)
+    expected = reference(folder, table.paths)
+    other = png(np.full((16, 16, 3), 7, np.uint8))
+    real = FolderSource.read
+
+    def read(self, name):
+        if name == table.paths[1]:
+            (folder / os.fsdecode(name)).write_bytes(other)  # changed before it is read: not the image of the scan
+        data = real(self, name)
+        if name == table.paths[2]:
+            (folder / os.fsdecode(name)).write_bytes(other)  # changed while the bytes of before are worked on
+        return data
+
+    monkeypatch.setattr(FolderSource, "read", read)
+    found = embed(workspace, dataset.id, "tiny", TinySettings(), progress=recorder)
+    assert found.rows.tolist() == [0, 2, 3]
+    assert np.abs(found.vectors - expected[[0, 2, 3]]).max() < 1e-3
+    assert any("has changed since the scan" in sentence for sentence in recorder.said)

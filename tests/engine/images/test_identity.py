@@ -97,7 +97,7 @@ def test_captions_leave_every_label_where_it_is_and_one_event_says_so(album):
     assert np.array_equal(load_images(workspace, dataset.id).contents, contents)
     event = history.next_undo()
     assert event.kind == "carry" and event.count == 6
-    assert heard.said == [f"{event.sentence}."]
+    assert heard.said == found.told == [f"{event.sentence}."]
     assert "6 images" in event.sentence and "not in their pixels" in event.sentence
     assert scan(workspace, dataset.id).opened == 0
     for file in files_of(workspace, dataset.id):
@@ -200,7 +200,7 @@ def test_other_pixels_at_the_same_place_are_counted_and_kept_on_request(album):
         (root / f"{at}.jpg").write_bytes(encoded(bright, "JPEG", quality=90))
     found = scan(workspace, dataset.id)
     assert (found.changed, found.changed_pixels) == (2, 2)
-    assert any("2 images have changed in the pixels" in sentence for sentence in found.sentences)
+    assert found.changed_sentence.startswith("2 images have changed in the pixels;")
     assert labels(workspace, dataset) == before | {"0.jpg": None, "1.jpg": None}
     assert scan(workspace, dataset.id).changed_pixels == 2  # said until it is settled
     sentence = keep_changed(workspace, dataset.id)
@@ -276,6 +276,29 @@ def test_a_file_replaced_by_a_known_one_is_that_one(album):
     assert found.changed_pixels == 1
     with pytest.raises(InputError, match="copies of other images"):
         keep_changed(workspace, dataset.id)
+
+
+def test_files_that_changed_places_and_bytes_at_once_are_found_again(album):
+    workspace, dataset, root, _ = album
+    one, two = ((root / name).read_bytes() for name in ("0.jpg", "1.jpg"))
+    (root / "0.jpg").write_bytes(captioned(two))
+    (root / "1.jpg").write_bytes(captioned(one))
+    assert scan(workspace, dataset.id).changed_pixels == 0
+    found = labels(workspace, dataset)
+    assert (found["0.jpg"], found["1.jpg"]) == ("1", "0")
+
+
+def test_a_folder_where_an_image_was_and_back_again(album):
+    workspace, dataset, root, _ = album
+    data = (root / "0.jpg").read_bytes()
+    (root / "0.jpg").unlink()
+    write(root / "0.jpg" / "inside.jpg", captioned(data))
+    scan(workspace, dataset.id)
+    assert labels(workspace, dataset)["0.jpg/inside.jpg"] == "0"
+    shutil.rmtree(root / "0.jpg")
+    (root / "0.jpg").write_bytes(data)
+    scan(workspace, dataset.id)
+    assert labels(workspace, dataset)["0.jpg"] == "0"
 
 
 def test_a_catalog_without_hashes_compares_thumbnails_and_fills_them(album):

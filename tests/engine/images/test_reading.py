@@ -14,7 +14,7 @@ from PIL import Image
 from engine.core.errors import InputError
 from engine.export.folders import MANIFEST
 from engine.images import kinds
-from engine.images.datasets import add_folder, find_dataset, set_reading
+from engine.images.datasets import add_folder, add_vectors, find_dataset, set_reading
 from engine.images.reading import EXPORT_MANIFEST, FolderSettings, LeftOut, counted, existing
 from engine.images.scan import scan
 from engine.images.sources import FolderSource, folder_truth
@@ -354,3 +354,28 @@ def test_a_folder_reached_by_another_path_is_the_same_data_set(workspace, tmp_pa
     shutil.rmtree(tmp_path / "real")
     with pytest.raises(InputError, match="cannot be found"):
         add_folder(workspace, tmp_path / "link")
+
+
+def test_names_that_a_person_types_find_files_of_either_form(workspace, tmp_path):
+    from engine.embeddings.embed import embed
+    from engine.embeddings.encoders.precomputed import PrecomputedSettings
+    from engine.images.sampling import SampleSettings, draw_sample
+
+    folder, file = unicodedata.normalize("NFD", "\u00c9t\u00e9"), unicodedata.normalize("NFD", "caf\u00e9.png")
+    write(tmp_path / "u" / folder / file, noise(1))
+    write(tmp_path / "u" / "x.png", noise(2))
+    dataset = add_folder(workspace, tmp_path / "u")
+    scan(workspace, dataset.id)
+    for name in ("caf\u00e9.png", "\u00c9t\u00e9/caf\u00e9.png", f"{folder}/{file}"):
+        sample = draw_sample(workspace, dataset.id, SampleSettings(count=1), targets=[name])
+        assert (len(sample.targets), sample.warnings) == (1, [])
+    vectors = tmp_path / "v.npz"
+    np.savez(
+        vectors,
+        vectors=np.eye(2, dtype=np.float32),
+        ids=["\u00c9t\u00e9/caf\u00e9.png", "x.png"],
+        labels=["e\u0301", "\u00e9"],
+    )
+    assert len(embed(workspace, dataset.id, "precomputed", PrecomputedSettings(file=str(vectors)))) == 2
+    found = scan(workspace, add_vectors(workspace, vectors).id)
+    assert found.classes == {"\u00e9": 2}
