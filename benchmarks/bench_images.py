@@ -1,4 +1,4 @@
-"""Decode + letterbox against plain Pillow on 1024 x 768 JPEGs; the price of a thumbnail; a rescan of 10,000 files.
+"""Decode + letterbox against plain Pillow; the price of a thumbnail and of the pixels' hash; a rescan of 10,000 files.
 
 Prints ratios of medians taken alternately in one process; nothing is asserted.
 """
@@ -16,10 +16,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from engine.core.files import content_id
 from engine.core.workspace import Workspace
 from engine.images.datasets import add_folder
-from engine.images.decode import PreprocessSettings, decode_square
+from engine.images.decode import PreprocessSettings, decode, decode_square
+from engine.images.quality import measure
 from engine.images.scan import scan
+from engine.images.thumbnails import encode_thumbnail
 
 SIDE = 224
 FILL = PreprocessSettings().rgb
@@ -75,6 +78,33 @@ def bench_decode(rounds: int) -> None:
     print(f"  mean pixel difference {difference:.2f} of 255")
 
 
+def bench_hash(rounds: int) -> None:
+    """What the hash of the pixels costs a scan: the look at one file, with it and without it, by turns."""
+    photograph = Image.open(io.BytesIO(photographs(1)[0]))
+    large = photograph.resize((4000, 3000), Image.Resampling.BICUBIC)
+    print(f"a scan's look at one file without and with the hash of its pixels, processor time, best of {rounds * 2}:")
+    for title, picture, format in (
+        ("JPEG of 12 megapixels", large, "JPEG"),
+        ("JPEG of 1024 x 768", photograph, "JPEG"),
+        ("PNG of 12 megapixels", large, "PNG"),
+        ("PNG of 1024 x 768", photograph, "PNG"),
+        ("PNG of 256 x 192", photograph.resize((256, 192)), "PNG"),
+        ("WebP of 1024 x 768", photograph, "WEBP"),
+    ):
+        buffer = io.BytesIO()
+        picture.save(buffer, format)
+        best = {0: float("inf"), 1: float("inf")}
+        for _ in range(rounds * 2):
+            for hashed in best:
+                started = time.process_time()
+                content_id(buffer.getvalue())
+                found = decode(buffer.getvalue(), 256, hashed=hashed)
+                measure(found.image)
+                encode_thumbnail(found.image)
+                best[hashed] = min(best[hashed], time.process_time() - started)
+        print(f"  {title}: {best[0] * 1e3:.2f} ms and {best[1] * 1e3:.2f} ms, {best[1] / best[0]:.3f} times as long")
+
+
 def bench_scan(n: int, rounds: int) -> None:
     """Scan n small JPEGs with and without thumbnails, then again unchanged."""
     rng = np.random.default_rng(1)
@@ -110,12 +140,13 @@ def bench_scan(n: int, rounds: int) -> None:
 
 
 def main() -> None:
-    """Run both."""
+    """Run all."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--files", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     bench_decode(options.rounds)
+    bench_hash(options.rounds)
     bench_scan(options.files, options.rounds)
 
 

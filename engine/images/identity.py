@@ -11,7 +11,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -157,19 +157,23 @@ def _images(count: int) -> str:
 
 def _find_elsewhere(db: sqlite3.Connection, dataset: str, last: int) -> int:
     """Give new files the id of a gone picture with the same pixels; return how many fit several that are gone."""
-    found = db.execute(
-        "SELECT f.content, f.path, i.content, i.path, f.pixels FROM former f JOIN image i"
-        " ON i.dataset = f.dataset AND i.pixels = f.pixels WHERE f.dataset = ? AND i.bytes IS NULL"
-        " AND NOT EXISTS (SELECT 1 FROM image o WHERE o.dataset = i.dataset AND o.content = i.content AND o.id <= ?)",
+    gone: dict[bytes, dict[bytes, bytes]] = defaultdict(dict)  # by pixels: the path of each picture
+    new: dict[bytes, dict[bytes, list[bytes]]] = defaultdict(lambda: defaultdict(list))
+    for content, path, pixels in db.execute(
+        "SELECT content, path, pixels FROM former WHERE dataset = ? AND pixels IS NOT NULL", (dataset,)
+    ):
+        gone[bytes(pixels)][bytes(content)] = bytes(path)
+    for data_id, path, pixels in db.execute(
+        "SELECT content, path, pixels FROM image i WHERE dataset = ?1 AND id > ?2 AND bytes IS NULL"
+        " AND pixels IN (SELECT pixels FROM former WHERE dataset = ?1)"
+        " AND NOT EXISTS (SELECT 1 FROM image o WHERE o.dataset = ?1 AND o.content = i.content AND o.id <= ?2)",
         (dataset, last),
-    ).fetchall()
-    groups: dict[bytes, list[tuple[bytes, bytes, bytes, bytes]]] = defaultdict(list)
-    for row in found:
-        groups[bytes(row[4])].append((bytes(row[0]), bytes(row[1]), bytes(row[2]), bytes(row[3])))
+    ).fetchall():
+        new[bytes(pixels)][bytes(data_id)].append(bytes(path))
     unclear = 0
-    for rows in groups.values():
-        pairs, left = _matches(rows)
-        unclear += left
+    for pixels, files in new.items():
+        pairs = _matches(gone[pixels], files)
+        unclear += len(files) - len(pairs)
         for content, data_id in pairs:
             note_alias(db, dataset, data_id, content, "same")
             _take_identity(db, dataset, content, data_id)
@@ -177,21 +181,22 @@ def _find_elsewhere(db: sqlite3.Connection, dataset: str, last: int) -> int:
     return unclear
 
 
-def _matches(rows: Sequence[tuple[bytes, bytes, bytes, bytes]]) -> tuple[list[Pair], int]:
-    """Match gone pictures with new files of the same pixels: the only one that is gone, else those of the same name."""
-    gone = {content: path for content, path, _, _ in rows}
-    new: dict[bytes, list[bytes]] = defaultdict(list)
-    for _, _, data_id, path in rows:
-        new[data_id].append(path)
+def _matches(gone: Mapping[bytes, bytes], new: Mapping[bytes, Sequence[bytes]]) -> list[Pair]:
+    """Match gone pictures (path by id) with new files (paths by id) of the same pixels.
+
+    They are those of the only picture that is gone, else of the one with the same file name, where it is one.
+    """
     if len(gone) == 1:
-        return [(next(iter(gone)), data_id) for data_id in new], 0
+        return [(next(iter(gone)), data_id) for data_id in new]
+    named: dict[bytes, list[bytes]] = defaultdict(list)
+    for content, path in gone.items():
+        named[path.rsplit(b"/", 1)[-1]].append(content)
     pairs = []
     for data_id, paths in new.items():
-        names = {path.rsplit(b"/", 1)[-1] for path in paths}
-        fitting = [content for content, path in gone.items() if path.rsplit(b"/", 1)[-1] in names]
+        fitting = {content for path in paths for content in named.get(path.rsplit(b"/", 1)[-1], ())}
         if len(fitting) == 1:
-            pairs.append((fitting[0], data_id))
-    return pairs, len(new) - len(pairs)
+            pairs.append((fitting.pop(), data_id))
+    return pairs
 
 
 def _take_identity(db: sqlite3.Connection, dataset: str, content: bytes, data_id: bytes) -> None:
