@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import math
-import time
 from threading import Lock, Thread
 
 import streamlit as st
 
 from components.tiles.face import Tile, tiles
 from engine.clustering.deep.forecast import human_time
+from engine.distillation.foreseen import Asked, foresee
 from engine.distillation.settings import DistilSettings, Preset
 from engine.jobs.tasks.results import LearnedLabels
 from engine.runs.rows import Rows
@@ -23,11 +22,8 @@ _WHAT: dict[Preset, str] = {
 }
 _USUAL: Preset = "balanced"
 _CHOSEN = "distil_chosen_preset"
-_ANSWERED = 0.4  # seconds in which most answers are there on a machine that rests
-_LOG = logging.getLogger(__name__)
 _LOCK = Lock()
-_Asked = tuple[str, int, int, int]
-_KNOWN: dict[_Asked, float | None] = {}  # seconds by what was asked; None while it is measured, NaN where it failed
+_KNOWN: dict[Asked, float | None] = {}  # seconds by what was asked; None while it is measured, NaN where it failed
 
 
 def choose_settings() -> DistilSettings:
@@ -75,10 +71,7 @@ def measure(settings: DistilSettings, rows: Rows, learned: LearnedLabels) -> Non
         new = [one for one in asked if one not in _KNOWN]
         _KNOWN.update(dict.fromkeys(new))
     if new:
-        Thread(target=_measure, args=(new,), daemon=True).start()
-    end = time.monotonic() + _ANSWERED
-    while new and _missing(asked) and time.monotonic() < end:
-        time.sleep(0.02)
+        start_measuring(new)
     before = _missing(asked)
     if not before:
         if new:
@@ -93,28 +86,25 @@ def measure(settings: DistilSettings, rows: Rows, learned: LearnedLabels) -> Non
     wait()
 
 
-def _missing(asked: list[_Asked]) -> int:
+def _missing(asked: list[Asked]) -> int:
     return sum(_KNOWN.get(one) is None for one in asked)
 
 
-def _measure(asked: list[_Asked]) -> None:
-    """Measure one after the other; runs in a thread of its own and touches nothing of Streamlit."""
-    from engine.distillation.forecast import seconds_needed
+def start_measuring(asked: list[Asked]) -> None:
+    """Have times measured by a process of its own; a thread takes down what it says."""
+    Thread(target=_take_down, args=(asked,), daemon=True).start()
 
-    for given, n, columns, classes in asked:
-        try:
-            seconds = seconds_needed(DistilSettings.model_validate_json(given), n, columns, classes)
-        except Exception:
-            _LOG.exception("a distillation's time could not be measured")
-            seconds = math.nan
-        _KNOWN[given, n, columns, classes] = seconds
+
+def _take_down(asked: list[Asked]) -> None:
+    for one, seconds in zip(asked, foresee(asked), strict=True):
+        _KNOWN[one] = math.nan if seconds is None else seconds
 
 
 def _told(seconds: float) -> str:
     return "Its time is not known" if math.isnan(seconds) else f"About {human_time(seconds)} on this machine"
 
 
-def _asked(settings: DistilSettings, preset: Preset, rows: Rows, learned: LearnedLabels) -> _Asked:
+def _asked(settings: DistilSettings, preset: Preset, rows: Rows, learned: LearnedLabels) -> Asked:
     """Return what a time depends on: the settings as JSON, images to train on, numbers of a vector, classes."""
     n = len(rows.train) if len(rows.test) else round(len(rows) * (1 - settings.test_fraction))
     given = settings.changed(preset=preset).model_dump_json(exclude_unset=True)

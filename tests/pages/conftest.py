@@ -15,12 +15,14 @@ APP = Path(__file__).resolve().parents[2] / "app.py"
 
 @pytest.fixture
 def app(workspace, monkeypatch):
-    """The app on an empty workspace, not run yet; no warm worker is started and no encoder's speed measured."""
+    """The app on an empty workspace, not run yet; no warm worker is started and nothing's speed measured."""
     import streamlit as st
     from streamlit.testing.v1 import AppTest
 
     monkeypatch.setattr("engine.jobs.job.prepare_worker", lambda workspace: None)
     monkeypatch.setattr("engine.embeddings.encoders.speed.start_measuring", lambda workspace, pairs: None)
+    monkeypatch.setattr("pages.distil.presets.start_measuring", lambda asked: None)
+    monkeypatch.setattr("pages.distil.presets._KNOWN", {})
     st.cache_resource.clear()
     st.cache_data.clear()
     yield AppTest.from_file(str(APP), default_timeout=60)

@@ -41,13 +41,6 @@ def distilled(workspace, tmp_path):
     return rows, run
 
 
-@pytest.fixture(autouse=True)
-def forecast(monkeypatch):
-    """Times are given, not measured."""
-    monkeypatch.setattr("pages.distil.presets._KNOWN", {})
-    monkeypatch.setattr("engine.distillation.forecast.seconds_needed", lambda *asked: 60.0)
-
-
 def opened(app):
     app.run()
     app.switch_page("pages/distil/page.py").run()

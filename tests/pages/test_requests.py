@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from engine.distillation.settings import DistilSettings
 from engine.jobs import job as jobs
+from pages.distil import presets
 from tests.seed import clustered_pictures, coloured_pictures
 
 
@@ -138,19 +140,19 @@ def test_the_methods_of_a_distillation_are_chosen(cluster_page):
 def test_a_distillation_says_its_labels_and_how_long_it_takes_before_it_starts(cluster_page, monkeypatch):
     asked = []
 
-    def seconds(settings, n, columns, classes):
-        asked.append((settings.resolved(), n, classes))
-        return {"quick": 4.0, "balanced": 31.0, "thorough": 300.0}[settings.preset]
+    def seconds(wanted):
+        asked.extend(wanted)
+        for one in wanted:
+            preset = DistilSettings.model_validate_json(one[0]).preset
+            presets._KNOWN[one] = {"quick": 4.0, "balanced": 31.0, "thorough": 300.0}[preset]
 
-    monkeypatch.setattr("pages.distil.presets._KNOWN", {})
-    monkeypatch.setattr("pages.distil.presets._ANSWERED", 30.0)
-    monkeypatch.setattr("engine.distillation.forecast.seconds_needed", seconds)
+    monkeypatch.setattr("pages.distil.presets.start_measuring", seconds)
     workspace, _, app = cluster_page
     app.switch_page("pages/distil/page.py").run()
     assert any("Labels used: 30 by cluster number." in text.value for text in app.markdown)
     assert next(button for button in app.button if button.key == "distil_start").label == "Distil · about 31 seconds"
-    assert {(n, classes) for _, n, classes in asked} == {(24, 3)}
-    assert {settings.preset for settings, _, _ in asked} == {"quick", "balanced", "thorough"}
+    assert {(n, classes) for _, n, _, classes in asked} == {(24, 3)}
+    assert len({settings for settings, _, _, _ in asked}) == 3
     app.session_state["_kindred_tiles:distil_presets"]["chosen"] = "quick"
     app.run()
     assert next(button for button in app.button if button.key == "distil_start").label == "Distil · about 4 seconds"
