@@ -29,7 +29,9 @@ WHOLE = 5000
 class AgglomerativeSettings(Settings):
     """Settings of agglomerative clustering."""
 
-    n_clusters: int = setting(10, "How many clusters to cut the tree into.", ge=1, le=2000, log=True, search=(2, 300))
+    n_clusters: int = setting(
+        10, "How many clusters to cut the tree into.", ge=1, le=100_000, log=True, search=(2, 300)
+    )
     linkage: Literal["ward", "average"] = setting(
         "ward", "ward keeps clusters tight and even; average joins those whose images are close on average."
     )

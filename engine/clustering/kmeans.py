@@ -22,6 +22,7 @@ from engine.geometry.projection import fit_pca
 from engine.geometry.reduce import Reduce, Space, reduce_setting
 
 SEED_SAMPLE = 20_000
+SEED_WORK = 20_000_000  # rows times clusters: above 1,000 clusters fewer rows are enough to draw seeds from
 SEED_DIMENSIONS = 64
 TRAIN_ROWS = 100_000
 
@@ -29,7 +30,7 @@ TRAIN_ROWS = 100_000
 class KMeansSettings(Settings):
     """Settings of k-means."""
 
-    n_clusters: int = setting(10, "How many clusters to make.", ge=1, le=2000, log=True, search=(2, 300))
+    n_clusters: int = setting(10, "How many clusters to make.", ge=1, le=100_000, log=True, search=(2, 300))
     reduce: Reduce = reduce_setting("none")
     max_iter: int = setting(25, "Rounds of assigning and averaging.", ge=1, le=300, advanced=True)
     n_init: int = setting(5, "Starts to try; the best is kept.", ge=1, le=20, advanced=True)
@@ -138,7 +139,7 @@ def train_kmeans(
     rows = np.ascontiguousarray(rows, dtype=np.float32)
     if n_clusters == 1:
         return _means(rows, spherical)
-    size = min(len(rows), max(SEED_SAMPLE, 4 * n_clusters))
+    size = min(len(rows), max(min(SEED_SAMPLE, SEED_WORK // n_clusters), 4 * n_clusters))
     sample = np.sort(rng.choice(len(rows), size, replace=False)) if size < len(rows) else np.arange(len(rows))
     flat = seed_space(rows[sample] if size < len(rows) else rows, n_clusters)
     best, lowest = rows[:n_clusters], float("inf")
@@ -196,21 +197,26 @@ def seeds(flat: Vectors, n_clusters: int, rng: np.random.Generator) -> NDArray[n
     Arthur and Vassilvitskii, k-means++: the advantages of careful seeding, 2007.
     """
     size = len(flat)
-    squares = np.einsum("ij,ij->i", flat, flat)
+    squares = np.einsum("ij,ij->i", flat, flat)[:, None]
+    ones = np.ones_like(squares)
+    left = np.ascontiguousarray(np.concatenate([flat, squares, ones], axis=1), np.float32)
+    right = np.ascontiguousarray(np.concatenate([-2 * flat, ones, squares], axis=1).T, np.float32)
     picked = [int(rng.integers(size))]
-    closest = np.maximum(squares - 2 * (flat @ flat[picked[0]]) + squares[picked[0]], 0)
+    closest = np.maximum(left[picked[0]] @ right, 0)
+    distances = np.empty((_trials(n_clusters), size), np.float32)
+    total = np.empty(size, np.float64)
     for _ in range(n_clusters - 1):
-        total = np.cumsum(closest, dtype=np.float64)
+        np.cumsum(closest, dtype=np.float64, out=total)
         if total[-1] <= 0:
             picked.append(int(rng.integers(size)))
             continue
-        drawn = np.searchsorted(total, rng.random(_trials(n_clusters)) * total[-1])
+        drawn = np.searchsorted(total, rng.random(len(distances)) * total[-1])
         drawn = np.minimum(drawn, size - 1)
-        distances = np.maximum(squares[None] - 2 * (flat[drawn] @ flat.T) + squares[drawn][:, None], 0)
+        np.matmul(left[drawn], right, out=distances)  # squares and products by one multiplication
         np.minimum(distances, closest, out=distances)
         best = int(distances.sum(axis=1).argmin())
         picked.append(int(drawn[best]))
-        closest = distances[best]
+        np.maximum(distances[best], 0, out=closest)
     return np.asarray(picked)
 
 

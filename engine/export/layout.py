@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.core.csv import csv_bytes, path_text
+from engine.core.ids import to_hex
 from engine.export.names import Namer, safe_file_name
 from engine.labels.table import LabelTable
 
@@ -69,18 +70,20 @@ def number(value: Any) -> float | None:  # noqa: ANN401 - a NumPy scalar
     return None if value != value else round(float(value), 6)
 
 
-def provenance(table: LabelTable, line: int) -> dict[str, Any]:
-    """Return what Kindred knows of a line and its label, each under its own name, so that it can be read again."""
-    return {
-        "path": path_text(table.paths[line]),
-        "content_id": table.contents[line : line + 1].tobytes().hex(),
-        "cluster_name": table.cluster_name[line],
-        "status": table.status[line],
-        "label_source": table.source[line],
-        "label_probability": number(table.label_probability[line]),
-        "cluster_confidence": number(table.cluster_confidence[line]),
-        "audit_bound": number(table.audit_bound[line]),
+def provenance(table: LabelTable) -> list[dict[str, Any]]:
+    """Return what Kindred knows of each line and its label, each under its own name, so that it can be read again."""
+    columns: dict[str, list[Any]] = {
+        "path": [path_text(path) for path in table.paths],
+        "content_id": to_hex(table.contents),
+        "cluster_name": table.cluster_name,
+        "status": table.status,
+        "label_source": table.source,
+        "label_probability": [number(value) for value in table.label_probability.tolist()],
+        "cluster_confidence": [number(value) for value in table.cluster_confidence.tolist()],
+        "audit_bound": [number(value) for value in table.audit_bound.tolist()],
     }
+    names = tuple(columns)
+    return [dict(zip(names, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
 def json_line(value: Any) -> str:  # noqa: ANN401 - JSON is any

@@ -11,7 +11,7 @@ import streamlit as st
 
 from components.tiles.face import Tile, tiles
 from engine.core.errors import KindredError
-from engine.export.export import prepare
+from engine.export.export import Prepared, prepare
 from engine.export.folders import undo_export
 from engine.export.formats import FORMATS, ExportFormat
 from engine.export.settings import OPTIONS, ExportSettings
@@ -46,6 +46,17 @@ _REPORT = Tile(
 @st.cache_resource(show_spinner="Reading the labels", max_entries=2)
 def _table(_board: Board, version: str, scanned: float | None) -> LabelTable:
     return labelled_files(_board.now.workspace, _board.run, _board.rows)
+
+
+@st.cache_resource(show_spinner="Planning the export", max_entries=4)
+def _prepared(_board: Board, _table: LabelTable, version: str, scanned: float | None, settings: str) -> Prepared:
+    """Plan an export once for the labels as they stand; `settings` is their JSON."""
+    values = ExportSettings.model_validate_json(settings)
+    groups = None
+    if values.split:
+        graph = graph_for(_board.now, _board.rows)
+        groups = near_duplicate_groups(graph, threshold=values.near_duplicate)
+    return prepare(_table, values, groups=groups)
 
 
 def _nothing_labelled(now: Current) -> None:
@@ -123,10 +134,7 @@ def _as_folders(board: Board, table: LabelTable, entry: ExportFormat) -> None:
         _written(job.result)
     try:
         values = _options(entry)
-        groups = (
-            near_duplicate_groups(graph_for(now, board.rows), threshold=values.near_duplicate) if values.split else None
-        )
-        prepared = prepare(table, values, groups=groups)
+        prepared = _prepared(board, table, board.version, board.rows.dataset.scanned, values.model_dump_json())
     except KindredError as error:
         show_error(error)
         return
@@ -170,6 +178,8 @@ def _written(result: dict[str, Any]) -> None:
         undone = pressed(
             "Undo this export", icon=":material/undo:", help="Removes what was written and not changed since"
         )
+    for sentence in result.get("notes", ()):
+        st.caption(escape(sentence))
     failed = result.get("failed")
     if failed:
         with st.expander(f"{count(len(failed), 'image')} could not be written"):

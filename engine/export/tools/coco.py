@@ -18,6 +18,7 @@ def plan(table: LabelTable, splits: Splits, settings: ExportSettings) -> Plan:
     roots = list(splits) if splits else ["all"] * len(table)
     places, classes = flat_places(table, "images")
     index = {label: at for at, label in enumerate(classes, start=1)}
+    known = provenance(table)
     files = {CLASSES: class_list(table, places, classes, splits=splits, first=1)}
     for root in sorted({roots[line] for line in places}):
         lines = [line for line in places if roots[line] == root]
@@ -40,7 +41,7 @@ def plan(table: LabelTable, splits: Splits, settings: ExportSettings) -> Plan:
                     "bbox": [0, 0, width, height],
                     "area": width * height,
                     "iscrowd": 0,
-                    **provenance(table, line),
+                    **known[line],
                 }
             )
         files[f"annotations/{root}.json"] = encoded(json_line(found) + "\n")

@@ -26,10 +26,11 @@ def plan(table: LabelTable, splits: Splits, settings: ExportSettings) -> Plan:
     """
     places, classes = flat_places(table, [f"data/{_HUB_SPLITS[split]}" for split in splits] if splits else "data/train")
     lines: dict[str, list[str]] = {}
+    known = provenance(table)
     for line, place in places.items():
         folder, name = place.rsplit("/", 1)
         row: dict[str, Any] = {"file_name": name, "label": table.label[line], "cluster": int(table.cluster[line])}
-        row |= provenance(table, line)
+        row |= known[line]
         lines.setdefault(folder, []).append(json_line(row))
     files = {f"{folder}/metadata.jsonl": encoded("\n".join(rows) + "\n") for folder, rows in lines.items()}
     order = list(_HUB_SPLITS.values())

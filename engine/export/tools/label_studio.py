@@ -7,7 +7,7 @@ from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
 from engine.export.folders import Plan, Splits, make_plan
-from engine.export.layout import CLASSES, class_list, encoded, flat_places, json_line, number, provenance
+from engine.export.layout import CLASSES, class_list, encoded, flat_places, json_line, provenance
 from engine.export.settings import ExportSettings
 from engine.labels.state import BY_YOU, NO_LABEL, SOURCE_NAMES
 from engine.labels.table import LabelTable
@@ -19,6 +19,7 @@ def plan(table: LabelTable, splits: Splits, settings: ExportSettings) -> Plan:
     What a person labelled is an annotation, everything else a prediction; accepted guesses with their probability.
     """
     places, classes = flat_places(table, "images")
+    known = provenance(table)
     tasks = []
     for line, place in places.items():
         choice = {
@@ -29,12 +30,12 @@ def plan(table: LabelTable, splits: Splits, settings: ExportSettings) -> Plan:
         }
         data: dict[str, Any] = {
             "image": f"/data/local-files/?d={quote(place)}",
-            **provenance(table, line),
+            **known[line],
         }
         if splits:
             data["split"] = splits[line]
         task: dict[str, Any] = {"id": line + 1, "data": data}
-        chance = number(table.label_probability[line])
+        chance = known[line]["label_probability"]
         if table.source[line] == SOURCE_NAMES[BY_YOU]:
             task["annotations"] = [{"result": [choice]}]
         else:

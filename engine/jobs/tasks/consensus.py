@@ -39,7 +39,7 @@ class ConsensusRequest(Request):
         None,
         "How many clusters; one of the runs must have as many. When empty, what fits all runs best.",
         ge=1,
-        le=2000,
+        le=100_000,
     )
     title: str = setting("", "What the run is called.", runtime=True)
     results_dir: str = setting("", "Where a new run's folder is made; the library when empty.", runtime=True)

@@ -36,7 +36,7 @@ class SweepSettings(CompositeSettings):
         None,
         "If you know roughly: half to double as many are tried. Every number from 2 to 300 is searched when empty.",
         ge=2,
-        le=2000,
+        le=100_000,
         label="About how many groups?",
     )
     target_cluster_size: int | None = setting(
@@ -47,8 +47,8 @@ class SweepSettings(CompositeSettings):
         label="Groups of about so many images",
     )
     algorithms: tuple[str, ...] = setting(ALGORITHMS, "Methods to try.", choices=ALGORITHMS)
-    min_clusters: int | None = setting(None, "Fewest clusters to try; 2 when empty.", ge=2, le=2000)
-    max_clusters: int | None = setting(None, "Most clusters to try; 300 when empty.", ge=2, le=2000)
+    min_clusters: int | None = setting(None, "Fewest clusters to try; 2 when empty.", ge=2, le=100_000)
+    max_clusters: int | None = setting(None, "Most clusters to try; 300 when empty.", ge=2, le=100_000)
     max_combinations: int | None = setting(None, "At most so many candidates, taken evenly.", ge=1, le=1000)
     top_results: int = setting(10, "How many of the best are kept with their own folder.", ge=1, le=100)
     stability: bool = setting(True, "Check how much the best change on other subsets of the images.")

@@ -130,3 +130,12 @@ def test_five_starts_end_near_the_best_of_thirty_plain_ones(digits):
         ours = sum(((x[labels == k] - x[labels == k].mean(axis=0)) ** 2).sum() for k in range(10))
         worst = max(worst, float(ours) / reference)
     assert worst <= 1.006
+
+
+def test_more_than_two_thousand_clusters_are_made_and_seeds_differ():
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(9_000, 16)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    model = KMeans(n_clusters=2_500, n_init=1, max_iter=2).fit(rows)
+    assert len(np.unique(model.labels_)) > 2_400
+    assert len(set(seeds(rows, 2_500, rng).tolist())) == 2_500
