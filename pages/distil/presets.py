@@ -17,8 +17,8 @@ from pages.shared import forms
 
 _WHAT: dict[Preset, str] = {
     "quick": "The real images that a classifier learns best from.",
-    "balanced": "The matching methods, too, with few passes; the best of all is kept.",
-    "thorough": "The matching methods with all their passes.",
+    "balanced": "The same with more tries, and measured more often.",
+    "thorough": "Also the matching methods, whose rows are no images; they have not named better images so far.",
 }
 _USUAL: Preset = "balanced"
 _CHOSEN = "distil_chosen_preset"
