@@ -22,9 +22,12 @@ export function memoryOf(kind, key) {
   return all.get(name);
 }
 
-/** A number that grows with time, also over reloads of the page. */
+const STEP = 1 / 1024; // ms between two of one moment; the clock of a browser stands still for up to 100 us
+
+/** A number that grows with every call, and with time over reloads of the page. */
 export function stamp() {
-  return performance.timeOrigin + performance.now();
+  shared.stamped = Math.max(performance.timeOrigin + performance.now(), (shared.stamped ?? 0) + STEP);
+  return shared.stamped;
 }
 
 const RESEND = 1500; // ms; doubled with each try

@@ -24,8 +24,9 @@ export function keyboard(map) {
     if (event.composedPath()[0] !== map.holder) return;
     const name = nameOf(event);
     const own = actions(map)[name];
-    if (own) own();
-    else if (name === " ") map.moving(true);
+    if (own) {
+      if (own() === false) return; // there was nothing to do: what stands around the map may have something
+    } else if (name === " ") map.moving(true);
     else return;
     event.preventDefault();
     event.stopPropagation();

@@ -248,11 +248,13 @@ export class ScatterMap {
     if (code >= 0) this.outbox.send({ action: "category", position: code });
   }
 
+  /** Take away what was begun or drawn last, then the pin; returns whether there was something. */
   clear() {
     if (this.shapes.path) {
       this.shapes.drop();
-      return;
+      return true;
     }
+    const found = this.shapes.regions.length > 0 || this.pictures.pinned >= 0 || this.pictures.focused >= 0;
     if (this.shapes.regions.length) {
       this.shapes.clear();
       this.sendRegions();
@@ -261,6 +263,7 @@ export class ScatterMap {
       this.pin(-1);
     }
     this.pictures.focus(-1);
+    return found;
   }
 
   sendRegions() {
