@@ -186,7 +186,8 @@ def kept_verdict(run: Run) -> Verdict | None:
 
 def kept_figures(run: Run) -> dict[str, float]:
     """Return silhouette, stability and agreement of a run as far as its folder holds them."""
-    known: dict[str, Any] = {"silhouette": run.results["train"].get("silhouette")}
+    figures = run.results["train"]
+    known: dict[str, Any] = {"silhouette": figures.get("silhouette") if figures.get("n_clusters", 0) > 1 else None}
     judged: Any = run.results
     if verdict_of(judged) is None:
         with suppress(StorageError):

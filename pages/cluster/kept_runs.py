@@ -71,7 +71,8 @@ def kept_runs(now: Current) -> None:
 
 def _told(run: Run) -> str:
     """Return verdict, silhouette and tags of a run in a few words."""
-    silhouette = figures_of(run).get("silhouette")
+    found = figures_of(run)
+    silhouette = found.get("silhouette") if (found.get("n_clusters") or 0) > 1 else None
     parts = [_word(run) or "", f"silhouette {figure(silhouette)}" if silhouette is not None else "", *run.tags]
     return " · ".join(part for part in parts if part)
 

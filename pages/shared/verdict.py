@@ -53,11 +53,15 @@ def verdict_line(found: Verdict, figures: Mapping[str, Any] | None = None, *, ne
     return f":{_COLORS[found.word]}[**{found.word.capitalize()}:**] {escape(sentence)}{told}"
 
 
+def _shares(run: Run) -> dict[str, Any]:
+    return {name: figures_of(run).get(name) for name in _SHARES}
+
+
 def verdict_of_run(now: Current, run: Run, *, way: bool = True) -> None:
     """Draw the verdict of a run; where it was never judged, the button that has it measured."""
     found = kept_verdict(run)
     if found is not None:
-        say_verdict(now, found, figures_of(run) | kept_figures(run), way=way)
+        say_verdict(now, found, _shares(run) | kept_figures(run), way=way)
         return
     if now.dataset is None or run.dataset != now.dataset.id:
         return
