@@ -31,6 +31,7 @@ from pages.images.wall import growing_wall
 from pages.shared.actions import pressed
 from pages.shared.changed import changed_panel
 from pages.shared.frame import heading, next_step
+from pages.shared.import_labels import import_button
 from pages.shared.job_view import job_view
 from pages.shared.pictures import strip
 from pages.shared.state import Current, choose, current, escape, show_error
@@ -202,6 +203,8 @@ def _actions(now: Current, dataset: Dataset, found: ScanReport) -> None:
     if pressed("Read again", icon=":material/refresh:", help="New and changed files are found; the rest is not opened"):
         start_scan(now.workspace, dataset)
         st.rerun()
+    if found.readable:
+        import_button(now, dataset)
     if pressed("Another data set", icon=":material/add:"):
         st.session_state["adding"] = True
         st.rerun()

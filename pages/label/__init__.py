@@ -22,4 +22,6 @@ def step(now: Current) -> Step:
     return Step("doing", count(changes, "change")) if changes else NOT_YET
 
 
-SCREEN = Screen("label", "Label", ":material/label:", step, tasks=("spread", "name-clusters"), on_run=True)
+SCREEN = Screen(
+    "label", "Label", ":material/label:", step, tasks=("spread", "name-clusters", "import-labels"), on_run=True
+)

@@ -25,6 +25,7 @@ from pages.shared.changed import changed_panel
 from pages.shared.clusters import groups_of
 from pages.shared.frame import first_do, heading
 from pages.shared.held import hold
+from pages.shared.import_labels import import_button
 from pages.shared.label_keys import key_labels
 from pages.shared.marks import marks, of_source, sources
 from pages.shared.selected import act, bar_of, go_on, new_clusters
@@ -149,6 +150,7 @@ def page() -> None:
             label_visibility="collapsed",
         )
         undo_redo(board)
+        import_button(now, board.rows.dataset)
     changed_panel(now)
     if view == "Review":
         review(board)

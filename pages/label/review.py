@@ -18,7 +18,15 @@ from components.workbench.face import GroupsPane, workbench
 from components.workbench.protocol import GroupItem
 from engine.images.sources import shown as readable
 from engine.labels.calibration import FEWEST
-from engine.labels.proposals import Proposals, Spread, is_stale, open_proposals, spread, spreads_quickly
+from engine.labels.proposals import (
+    Proposals,
+    Spread,
+    is_stale,
+    open_proposals,
+    open_suggestions,
+    spread,
+    spreads_quickly,
+)
 from pages.shared.actions import do, pressed
 from pages.shared.board import Board, graph_for
 from pages.shared.clusters import filter_groups
@@ -33,6 +41,8 @@ from pages.shared.words import count
 
 GALLERY = "review"
 _GROUPS = "review_groups"
+_FROM_FILES, _FROM_NEIGHBOURS = "Imported", "From neighbours"
+_UNKNOWN = 101  # in place of a chance in percent where a file said none
 _LEAST = 10  # percent; what is less sure is looked at one by one
 _ORDERS = {"unsure": "least certain first", "sure": "surest first"}
 _KEYS = {
@@ -44,6 +54,8 @@ _KEYS = {
 def review(board: Board) -> None:
     """Draw the view."""
     now = board.now
+    if _imported(board):
+        return
     config = {"config_key": board.rows.embedding.config_key, "run": str(board.run.folder)}
     job = newest(now.workspace, "spread", board.rows.dataset, **config)
     if job_view(job):
@@ -67,23 +79,59 @@ def review(board: Board) -> None:
             st.rerun()
         places = st.container(horizontal=True, vertical_alignment="bottom")
     if job is not None and done:
-        _queue(board, job.folder, places)
+        found = _open_proposals(board, job.folder)
+        _head(board, found, places)
+        _queue(board, found, job.folder.name)
 
 
-def _queue(board: Board, folder: Path, places: DeltaGenerator) -> None:
-    found = _open_proposals(board, folder)
+def _imported(board: Board) -> bool:
+    """Offer what imports suggest, where something of it waits; return whether that is looked at."""
+    waiting = open_suggestions(board.state)
+    if not len(waiting):
+        return False
+    asked = st.segmented_control(
+        "Proposals",
+        [_FROM_FILES, _FROM_NEIGHBOURS],
+        default=_FROM_FILES,
+        required=True,
+        key="review_origin",
+        label_visibility="collapsed",
+    )
+    if asked != _FROM_FILES:
+        return False
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f":gray[{count(len(waiting), 'label')} suggested by imports.]", width="content")
+        st.button(
+            f"Accept {count(len(waiting), 'suggestion')}",
+            key="review_accept_all",
+            icon=":material/label:",
+            help="Each image gets the label suggested to it; one undo takes all back",
+            on_click=_agree,
+            args=(board, waiting, np.arange(len(waiting))),
+            kwargs={"looked_at": False},
+        )
+    _queue(board, waiting, _FROM_FILES)
+    return True
+
+
+def _head(board: Board, found: Proposals, places: DeltaGenerator) -> None:
+    """Say what spread labels rest on; what accepts the surest stands in `places`."""
     if found.stale:
         st.info("The labels have changed since these proposals were made. Spread them again.")
     with places:
         _accept(board, found)
     if not found.stale:
         st.caption(_how_checked(found))
+
+
+def _queue(board: Board, found: Proposals, name: str) -> None:
+    """Draw the images with a proposal; `name` is that of the list."""
     order = gallery_order(GALLERY, "unsure")
     asked = chosen_groups(found)
     certain = np.lexsort((found.probability, found.margin))
     certain = certain[np.isin(np.array(found.names)[certain], asked)] if asked else certain
     fresh = found.rows[certain if order == "unsure" else certain[::-1]]
-    view = f"{board.run.folder.name}-{board.rows.embedding.key}-{folder.name}-{order}-{sorted(asked)}"
+    view = f"{board.run.folder.name}-{board.rows.embedding.key}-{name}-{order}-{sorted(asked)}"
     rows, version, stale = hold(GALLERY, view, fresh)
     if not len(rows) and not found.stale:
         st.success("Every image near a labelled one has its label.", icon=":material/check:")
@@ -98,7 +146,7 @@ def _queue(board: Board, folder: Path, places: DeltaGenerator) -> None:
         said = []
         for row, open_at in zip(rows[wanted], at[wanted], strict=True):
             label = board.state.label_of(row)
-            guess = f"{found.names[open_at]}? {found.probability[open_at]:.0%}" if open_at >= 0 else label or "no label"
+            guess = _guess(found, int(open_at)) if open_at >= 0 else label or "no label"
             said.append(f"{readable(board.rows.paths[row])} · {guess}")
         return said
 
@@ -134,7 +182,7 @@ def _queue(board: Board, folder: Path, places: DeltaGenerator) -> None:
             stale=stale,
             captions=captions,
             **_marks(board, found, rows, at),
-            badges_version=f"{folder.name}-{version}-{board.version}",
+            badges_version=f"{name}-{version}-{board.version}",
             chips=key_labels(board),
             hints={"Y": "agree", "X": "set aside", "Ctrl+Z": "undo", "?": "all keys"},
             orders=_ORDERS,
@@ -145,7 +193,7 @@ def _queue(board: Board, folder: Path, places: DeltaGenerator) -> None:
         ),
         groups=GroupsPane(
             items=lambda: _groups(board, found),
-            version=f"{folder.name}-{board.version}",
+            version=f"{name}-{board.version}",
             chosen=[titles.index(name) for name in asked],
             heading="Proposed labels",
             filter=str(st.query_params.get("filter", "")),
@@ -158,6 +206,12 @@ def _queue(board: Board, folder: Path, places: DeltaGenerator) -> None:
     if actions := reported.gallery.actions:
         on_actions(actions)
         st.rerun()
+
+
+def _guess(found: Proposals, at: int) -> str:
+    """Return a proposal in words, with its chance where one is known."""
+    chance = found.probability[at]
+    return f"{found.names[at]}?" if np.isnan(chance) else f"{found.names[at]}? {chance:.0%}"
 
 
 def _titles(found: Proposals) -> list[str]:
@@ -198,21 +252,25 @@ def _marks(board: Board, found: Proposals, rows: NDArray[np.int64], at: NDArray[
     """Return the marks of a gallery: the proposed label with its chance, or what the person has said by now."""
     given = marks(board, rows)
     names = list(given["badge_names"])
-    percent = np.rint(100 * found.probability).astype(np.int64)
+    percent = np.rint(100 * np.nan_to_num(found.probability, nan=_UNKNOWN / 100)).astype(np.int64)
     codes = {name: code for code, name in enumerate(sorted(set(found.names)))}
-    proposed = np.array([codes[name] for name in found.names], np.int64) * 101 + percent
+    proposed = np.array([codes[name] for name in found.names], np.int64) * (_UNKNOWN + 1) + percent
     kinds, kind_of = np.unique(proposed, return_inverse=True)
     titles = list(codes)
-    words = [f"{titles[kind // 101]} {kind % 101}%" for kind in kinds.tolist()]
+    parts = [divmod(kind, _UNKNOWN + 1) for kind in kinds.tolist()]
+    words = [f"{titles[code]}?" if chance == _UNKNOWN else f"{titles[code]} {chance}%" for code, chance in parts]
     open_now = at >= 0
     given["badges"][open_now] = 1 + len(names) + kind_of[at[open_now]]
     given["marks"][open_now] = len(MARK_NAMES) + 1
     known = {name: code for code, name in enumerate(names)}
-    colors = [*range(len(names)), *(known.get(titles[kind // 101], kind // 101) for kind in kinds.tolist())]
+    colors = [*range(len(names)), *(known.get(titles[code], code) for code, _ in parts)]
     return given | {
         "badge_names": [*names, *words],
         "badge_colors": colors,
-        "mark_names": (*MARK_NAMES, ("guess", "proposed by its neighbours")),
+        "mark_names": (
+            *MARK_NAMES,
+            ("guess", "suggested by an import" if found.origin == "import" else "proposed by its neighbours"),
+        ),
     }
 
 
