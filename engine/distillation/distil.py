@@ -138,7 +138,7 @@ def distil(
         for name, runs in made.items()
     }
     sets = {name: _describe(ready, runs[0], *near[name][0]) for name, runs in made.items()}
-    chosen = settings.methods[0]
+    chosen: str = settings.methods[0]
     results = _empty_results(made)
     if settings.evaluate:
         progress.update(0, 1, phase="Measuring")
@@ -271,7 +271,7 @@ def scored_of(results: dict[str, Any], name: str) -> dict[str, Any]:
 def _describe(ready: Prepared, run: SeedResult, nearest: Indices, similarity: Vectors) -> DistilledSet:
     """Go back to the given space and numbers."""
     return DistilledSet(
-        vectors=ready.restored(run.rows).astype(np.float32),
+        vectors=ready.restored(run.rows),
         labels=ready.clusters[run.labels].astype(np.int32),
         nearest=ready.train[nearest],
         similarity=similarity,

@@ -82,9 +82,10 @@ class Evaluator:
             together = max(1, STACKED_BYTES // sets[names[0]][0].nbytes)
             for at in range(0, len(names), together):
                 part = names[at : at + together]
-                rows, labels = (self._tensor(np.concatenate([sets[name][i] for name in part])) for i in (0, 1))
+                stacked = self._tensor(np.concatenate([sets[name][0] for name in part]))
+                labels = self._tensor(np.concatenate([sets[name][1] for name in part]))
                 own = [(kept or {}).get(name) for name in part]
-                found |= dict(zip(part, self._measure(rows, labels, seeds, own), strict=True))
+                found |= dict(zip(part, self._measure(stacked, labels, seeds, own), strict=True))
         return {name: found[name] for name in sets}
 
     def _tensor(self, array: NDArray[Any]) -> torch.Tensor:

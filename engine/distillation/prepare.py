@@ -67,8 +67,8 @@ class Prepared:
 
     def restored(self, rows: Vectors) -> Vectors:
         """Return (m, d) vectors in the space of the unit-length embeddings for rows (m, p)."""
-        vectors: Vectors = (rows * self.scale) @ self.axes + self.mean
-        return vectors
+        vectors = (rows * self.scale) @ self.axes + self.mean
+        return vectors.astype(np.float32)
 
 
 def _truth_codes(
