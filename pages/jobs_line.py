@@ -61,11 +61,12 @@ def _failures(own: Sequence[JobStatus]) -> list[JobStatus]:
 
 def _words(job: JobStatus) -> str:
     """Return what an active job is at, in one short line."""
+    title = escape(job.title.partition(" with ")[0])  # the rail is narrow; the list has the whole title
     if job.state == "waiting":
-        return f"{escape(job.title)} · waiting"
+        return f"{title} · waiting"
     left = "writing the result" if ended(job) else duration(job.seconds_left).removeprefix("about ")
     part = f"{100 * job.fraction:.0f}%" if job.total else "starting"
-    return " · ".join(word for word in (f"{escape(job.title)} {part}", left) if word)
+    return " · ".join(word for word in (f"{title} {part}", left) if word)
 
 
 def _failed(now: Current, job: JobStatus) -> None:
