@@ -40,7 +40,7 @@ from engine.images.depth import (
     to_8_bits,
 )
 from engine.images.fingerprint import GAP, TURNS, hash_of_reduced, picture_hash, reduction, values_hash
-from engine.images.headers import bands_of, is_raw, parts_of
+from engine.images.headers import bands_of, is_raw, is_raw_tiff, parts_of
 from engine.images.kinds import HEAD, is_tga, kind_of, reads_raw
 
 ImageFile.LOAD_TRUNCATED_IMAGES = False
@@ -293,7 +293,7 @@ def _decode(data: bytes, wish: _Wish) -> Decoded:
         except UnidentifiedImageError:
             if not is_tiff(data):
                 raise
-            return _finish_tiff(data, wish)
+            return _finish_raw(data, wish) if is_raw_tiff(data) else _finish_tiff(data, wish)
         with opened as image:
             return _finish_raw(data, wish) if is_raw(image) else _finish(image, data, wish)
     except (ImageError, UnmeasuredDepth):
@@ -337,14 +337,19 @@ def _finish_raw(data: bytes, wish: _Wish) -> Decoded:
         raise ImageError("Reading raw photographs needs the package rawpy.")
     import rawpy
 
-    with rawpy.imread(io.BytesIO(data)) as raw:
-        sizes = raw.sizes
-        turned = sizes.flip in (5, 6)
-        width, height = (sizes.height, sizes.width) if turned else (sizes.width, sizes.height)
-        wish.check_size(width, height)
-        wanted = wish.target(width, height)
-        small = min(width, height) > 1 and max(wanted[0] / width, wanted[1] / height) <= 0.5
-        values = raw.postprocess(use_camera_wb=True, half_size=small)
+    try:
+        with rawpy.imread(io.BytesIO(data)) as raw:
+            sizes = raw.sizes
+            turned = sizes.flip in (5, 6)
+            width, height = (sizes.height, sizes.width) if turned else (sizes.width, sizes.height)
+            wish.check_size(width, height)
+            wanted = wish.target(width, height)
+            small = min(width, height) > 1 and max(wanted[0] / width, wanted[1] / height) <= 0.5
+            values = raw.postprocess(use_camera_wb=True, half_size=small)
+    except ImageError:
+        raise
+    except Exception as error:  # a damaged file makes LibRaw raise anything
+        raise ImageError("The raw photograph is damaged, or of a camera that LibRaw does not know.") from error
     return _shape(Image.fromarray(values), wish, 1, (width, height), "raw", "", NO_PROFILE)
 
 
@@ -464,15 +469,17 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 def _reason(error: Exception, data: bytes) -> str:
     """Return what a decoder raised as one sentence."""
-    text = str(error)
+    text = " ".join(str(error).split())[:120]
     if isinstance(error, UnidentifiedImageError):
         if kind_of(data[:HEAD]) or data[4:8] == b"ftyp" or data.startswith((b"BM", b"RIFF", b"GIF8", b"\x89PNG")):
             return _DAMAGED
         return "Not an image: the file is named like one but holds something else."
     if isinstance(error, MemoryError):
         return "The image does not fit into memory."
+    if kind_of(data[:HEAD]) == "jxl":  # whose decoder says only that something went wrong
+        return "The picture is damaged or cut short."
     cut = ("truncated", "unexpected end", "end of file", "broken data stream", "not enough data", "cut short", "eof")
     short = data.startswith(b"RIFF") and len(data) < 8 + int.from_bytes(data[4:8], "little")
     if short or isinstance(error, EOFError) or any(word in text.lower() for word in cut):
         return "The file is cut short: the rest of the picture is missing."
-    return f"The picture is damaged and cannot be decoded ({text or type(error).__name__})."
+    return f"The picture is damaged and cannot be decoded ({text.rstrip('.') or type(error).__name__})."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +50,10 @@ def import_labels(workspace: Workspace, request: ImportLabelsRequest, progress: 
         raise InputError(f"No image of {dataset.name} has been read yet.", "Scan the data set first.")
     path = Path(request.labels).expanduser()
     file = read_labels(path, request.settings, progress=progress)
-    readable = [(one.path, one.content) for one in files_of(workspace, dataset.id) if one.content and not one.failure]
+    files = [one for one in files_of(workspace, dataset.id) if one.content and not one.failure]
+    readable = [(one.path, one.content) for one in files]
+    now = {one.data_id: one.content for one in files}  # a file may have other bytes than its image was first read with
+    file = replace(file, contents=[now.get(content, content) for content in file.contents])
     rows = IdIndex(images.contents).find(pack([content for _, content in readable if content]))
     root = os.path.abspath(dataset.location) if dataset.kind == "folder" else b""
     found = match(file, [one for one, _ in readable], rows, images.contents, root)

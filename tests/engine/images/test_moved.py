@@ -145,3 +145,20 @@ def test_a_folder_inside_that_was_moved_and_a_change_of_case_keep_their_labels(w
     assert {os.path.basename(path): label for path, label in after.items()} == {
         os.path.basename(path): label for path, label in before.items()
     }
+
+
+def test_an_export_of_edited_files_is_imported_by_content_id(workspace, photos, tmp_path):
+    from engine.core.csv import write_csv
+    from engine.jobs.tasks.imports import ImportLabelsRequest, import_labels
+    from engine.labels.table import label_table
+
+    dataset, root = photos
+    for path in root.rglob("*.jpg"):
+        path.write_bytes(captioned(path.read_bytes()))
+    scan(workspace, dataset.id)
+    table = load_images(workspace, dataset.id)
+    columns = label_table(workspace, dataset.id, table.contents, np.zeros(40, np.int32)).columns()
+    assert set(columns["content_id"]).isdisjoint(content.hex() for content in table.contents.tolist())
+    write_csv(tmp_path / "labels.csv", columns)
+    request = ImportLabelsRequest(dataset=dataset.id, labels=str(tmp_path / "labels.csv"), dry_run=True)
+    assert "other bytes" not in str(import_labels(workspace, request))

@@ -14,6 +14,7 @@ from PIL import Image
 from engine.core.errors import InputError
 from engine.export.folders import MANIFEST
 from engine.images import kinds
+from engine.images import report as report_module
 from engine.images.datasets import add_folder, add_vectors, find_dataset, set_reading
 from engine.images.reading import EXPORT_MANIFEST, FolderSettings, LeftOut, counted, existing
 from engine.images.scan import scan
@@ -160,7 +161,15 @@ def test_the_settings_stay_with_the_data_set_and_only_folders_have_them(workspac
 # ------------------------------------------------------------------------------------------------------------ kinds
 
 
-def test_files_are_known_by_their_first_bytes(workspace, tmp_path):
+@pytest.fixture
+def nothing_optional(monkeypatch):
+    """As if neither rawpy nor pillow-jxl-plugin were installed."""
+    for module in (kinds, report_module):
+        monkeypatch.setattr(module, "reads_raw", lambda: False)
+        monkeypatch.setattr(module, "reads_jxl", lambda: False)
+
+
+def test_files_are_known_by_their_first_bytes(workspace, tmp_path, nothing_optional):
     root = tmp_path / "odd"
     base = quarters()
     for name, format in {
@@ -200,16 +209,16 @@ def test_files_are_known_by_their_first_bytes(workspace, tmp_path):
     found = scan(workspace, add_folder(workspace, root).id)
     assert found.failed == []
     assert found.readable == 17
-    raw = {} if kinds.reads_raw() else {".dng": 1, ".cr2": 1}
-    jxl = {} if kinds.reads_jxl() else {".jxl": 1}
-    assert found.others == {".pdf": 1, ".svg": 1, ".mov": 1, "without suffix": 3, ".psd": 1} | raw | jxl
+    kinds_left = (".pdf", ".svg", ".mov", ".psd", ".dng", ".cr2", ".jxl")
+    assert found.others == dict.fromkeys(kinds_left, 1) | {"without suffix": 3}
+    assert any("rawpy" in sentence for sentence in found.sentences)
     assert any(
         f"{sum(found.others.values())} other files left alone: 3 without suffix" in one for one in found.sentences
     )
     assert found.files + sum(found.others.values()) + sum(found.left_out.values()) == len(list(root.iterdir()))
 
 
-def test_a_folder_without_images_says_what_is_in_it(workspace, tmp_path):
+def test_a_folder_without_images_says_what_is_in_it(workspace, tmp_path, nothing_optional):
     for name in ("a.mov", "b.mov", "c.dng"):
         write(tmp_path / "films" / name, b"\0\0\0\x14ftypqt  ")
     with pytest.raises(InputError, match=r"3 other files left alone: 2 \.mov, 1 \.dng"):
@@ -250,6 +259,50 @@ def test_raw_photographs_are_developed_where_rawpy_is_installed(monkeypatch):
     found = module.decode(b"FUJIFILMCCD-RAW" + bytes(100), 256, hashed=1)
     assert (found.format, found.width, found.height, len(found.hashes)) == ("raw", 200, 300, 1)
     assert np.asarray(found.image).max() == 77
+
+
+def dng() -> bytes:
+    """The smallest digital negative that LibRaw opens: a mosaic without compression."""
+    import tifffile
+
+    mosaic = np.random.default_rng(0).integers(1000, 4000, (200, 300)).astype(np.uint16)
+    matrix = [part for row in np.eye(3, dtype=int) for one in row for part in (int(one), 1)]
+    tags = [
+        (50706, "B", 4, (1, 4, 0, 0), True),
+        (271, "s", 0, "Test", True),
+        (272, "s", 0, "Camera", True),
+        (33421, "H", 2, (2, 2), True),
+        (33422, "B", 4, (0, 1, 1, 2), True),
+        (50721, "2i", 9, tuple(matrix), True),
+        (50717, "I", 1, 4095, True),
+        (50778, "H", 1, 21, True),
+    ]
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, mosaic, photometric=32803, extratags=tags)
+    return buffer.getvalue()
+
+
+def test_a_digital_negative_is_developed_or_says_what_it_needs(workspace, tmp_path):
+    from engine.images.decode import ImageError, decode
+
+    if not kinds.reads_raw():
+        with pytest.raises(ImageError, match="Reading raw photographs needs the package rawpy"):
+            decode(dng())
+        return
+    found = decode(dng(), 256, hashed=1)
+    assert (found.format, found.width, found.height) == ("raw", 300, 200)
+    with pytest.raises(ImageError, match="damaged, or of a camera"):
+        decode(dng()[:3000])
+
+
+def test_jpeg_xl_is_read_where_its_package_is_installed():
+    pytest.importorskip("pillow_jxl")
+    from engine.images.decode import ImageError, decode
+
+    data = encoded(quarters(), "JXL", lossless=True)
+    assert decode(data).format == "jxl"
+    with pytest.raises(ImageError, match="damaged or cut short"):
+        decode(data[: len(data) // 2])
 
 
 # --------------------------------------------------------------------------------------------- pages, frames, limits
