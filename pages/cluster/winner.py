@@ -16,7 +16,7 @@ from engine.jobs.tasks.boards import KeepRankRequest, keep_rank
 from engine.runs.rows import Rows
 from engine.runs.run import Run
 from engine.selection.sweep.ranking import LeaderboardRow
-from engine.selection.sweep.report import SweepResult
+from engine.selection.sweep.report import SUMMARY, SweepResult
 from pages.cluster.groups import group_tiles
 from pages.cluster.kept_runs import manage
 from pages.shared.actions import pressed
@@ -37,12 +37,15 @@ def _prototypes(_rows: Rows, _labels: NDArray[np.int32], folder: str, rank: int,
     return prototypes(_rows.vectors, _labels)
 
 
-def labels_on(rows: Rows, result: SweepResult, row: LeaderboardRow) -> NDArray[np.int32]:
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _labels_on(
+    _rows: Rows, _result: SweepResult, _row: LeaderboardRow, folder: str, rank: int, key: str
+) -> NDArray[np.int32]:
     """Return the labels of a rank on today's rows, (n,); -1 for images that were not swept."""
-    labels, path = result.labels(row), result.folder / "contents.npy"
+    labels, path = _result.labels(_row), _result.folder / "contents.npy"
     if not path.exists():
-        return labels if len(labels) == len(rows) else np.full(len(rows), -1, np.int32)
-    at = positions(np.load(path, allow_pickle=False), rows.contents)
+        return labels if len(labels) == len(_rows) else np.full(len(_rows), -1, np.int32)
+    at = positions(np.load(path, allow_pickle=False), _rows.contents)
     return np.append(labels, np.int32(-1))[at].astype(np.int32)
 
 
@@ -58,8 +61,10 @@ def found_best(now: Current, rows: Rows, result: SweepResult) -> None:
         figures = {name: getattr(row, name) for name in names}
         say_verdict(now, result.verdict, figures, way=result.verdict.word == "weak")
     _reasons(result)
-    labels = labels_on(rows, result, row)
-    found = _prototypes(rows, labels, str(result.folder), row.rank, rows.embedding.key)
+    written = (result.folder / SUMMARY).stat().st_mtime_ns  # a sweep that goes on ranks anew in the same folder
+    about = (f"{result.folder}-{written}", row.rank, rows.embedding.key)
+    labels = _labels_on(rows, result, row, *about)
+    found = _prototypes(rows, labels, *about)
     clicked = group_tiles(f"found_{result.folder.name}", rows, labels, found, hint="Use these clusters and look at it.")
     if rows.dataset.kind != "vectors":
         _watched(rows, row)

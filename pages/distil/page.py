@@ -13,12 +13,17 @@ from engine.runs.run import Run
 from pages.distil.presets import choose_settings, measure, preset_cards, time_of
 from pages.distil.result import result_of, show_result, take_along
 from pages.shared.actions import pressed
-from pages.shared.board import rows_of
+from pages.shared.board import history_of, rows_of
 from pages.shared.frame import first_do, heading
 from pages.shared.job_view import job_view
 from pages.shared.state import Current, current, show_error
 from pages.shared.tasks import newest, start_job
 from pages.shared.words import count
+
+
+@st.cache_resource(show_spinner="Reading the labels", max_entries=4)
+def _learned(_now: Current, _run: Run, _rows: Rows, run: str, made: float, key: str, version: int) -> LearnedLabels:
+    return labels_to_learn(_now.workspace, _run, _rows)
 
 
 def _begin(now: Current, run: Run, rows: Rows, learned: LearnedLabels, *, first: bool) -> None:
@@ -56,7 +61,8 @@ def page() -> None:
         return
     try:
         rows = rows_of(now, now.configuration)
-        learned = labels_to_learn(now.workspace, run, rows)
+        version = history_of(now.workspace, now.dataset).version()
+        learned = _learned(now, run, rows, run.folder.name, run.created, rows.embedding.key, version)
         results = result_of(run)
         if results is not None:
             show_result(rows, run, results)

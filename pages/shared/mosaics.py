@@ -11,6 +11,7 @@ import io
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from urllib.parse import quote
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ from engine.core.workspace import Workspace
 from engine.images.tables import load_images
 from engine.images.thumbnails import thumbnail
 from engine.runs.run import Run, find_run
-from engine.selection.sweep.report import load_sweep
+from engine.selection.sweep.report import SUMMARY, load_sweep
 from pages.shared.pictures import is_foreign
 
 MOST = 60  # pictures in one mosaic
@@ -63,7 +64,7 @@ def mosaic_of_run(run: Run) -> str:
 
 def mosaic_of_rank(job: Path, rank: int) -> str:
     """Return the address of a mosaic of a sweep's rank; `job` is the sweep's folder."""
-    return f"/looks/rank/{quote(job.name, safe='')}/{rank}?made={job.stat().st_mtime:.3f}"
+    return f"/looks/rank/{quote(job.name, safe='')}/{rank}?made={(job / SUMMARY).stat().st_mtime:.3f}"
 
 
 def mosaic_of_candidate(job: Path, key: str) -> str:
@@ -166,8 +167,10 @@ def _ids_in(workspace: Workspace, dataset: str, contents: Ids) -> list[int]:
 
 def _of_run(workspace: Workspace, name: str) -> list[int]:
     run = find_run(workspace, name)
-    rows = surest(run.assignments, run.predictions["confidence"])
-    names = run.predictions.get("contents", run.predictions["ids"])[rows].tolist()
+    with np.load(run.folder / "predictions.npz", allow_pickle=False) as arrays:  # only what is needed, no paths
+        labels = arrays["assignments"].astype(np.int32)
+        sure = arrays["confidence"] if "confidence" in arrays.files else np.full(len(labels), np.nan, np.float32)
+        names = arrays["contents" if "contents" in arrays.files else "ids"][surest(labels, sure)].tolist()
     try:
         return _ids_in(workspace, run.dataset, from_hex(names))
     except ValueError:  # ids of vectors without images
@@ -251,7 +254,7 @@ async def _answer(
         return Response(status_code=403)
     try:
         data = await asyncio.to_thread(_made, ids, width, height)
-    except (KindredError, OSError, ValueError):
+    except (KindredError, OSError, ValueError, KeyError, BadZipFile):
         data = None
     if data is None:
         return Response(status_code=404, headers={"Cache-Control": "no-store"})
