@@ -1,7 +1,7 @@
 // The cells in view: makes, places and removes them, and keeps their marks right. Nothing outside the view exists.
 
-import { h, icon } from "../../shared/dom.js";
-import { GAP } from "./layout.js";
+import { h, icon } from "../../shared/dom";
+import { GAP } from "./layout";
 
 const FAST = 4000; // px per second; while scrolling faster than this, pictures wait until it slows down
 

@@ -1,6 +1,6 @@
 // The line below the grid: the labels of the number keys, to click and to put into another order, and the other keys.
 
-import { h, iconButton } from "../../shared/dom.js";
+import { h, iconButton } from "../../shared/dom";
 
 export class Footer {
   constructor(g) {

@@ -1,16 +1,16 @@
 // The gallery: ties data, selection, view and messages together. Python's face is components/gallery/face.py.
 
-import { arrays, listen, memoryOf, Outbox, stamp } from "../../shared/channels.js";
-import { h, helpDialog } from "../../shared/dom.js";
-import { pageKeys } from "../../shared/keys.js";
+import { arrays, listen, memoryOf, Outbox, stamp } from "../../shared/channels";
+import { h, helpDialog } from "../../shared/dom";
+import { pageKeys } from "../../shared/keys";
 import { Cells } from "./cells.js";
 import { Expected } from "./expected.js";
 import { Footer } from "./footer.js";
 import { HELP, keyboard } from "./keys.js";
-import { GAP, held, measure, Scroll } from "./layout.js";
+import { GAP, held, measure, Scroll } from "./layout";
 import { pointer } from "./pointer.js";
 import { Seen } from "./seen.js";
-import { Selection } from "./selection.js";
+import { Selection } from "./selection";
 import { Toolbar } from "./toolbar.js";
 import { Viewer } from "./viewer.js";
 

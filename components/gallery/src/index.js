@@ -1,6 +1,6 @@
 // The gallery as a component of its own. Python's face is components/gallery/face.py.
 
-import { register } from "../../shared/channels.js";
+import { register } from "../../shared/channels";
 import { Gallery } from "./gallery.js";
 
 const galleries = new WeakMap();

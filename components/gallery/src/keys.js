@@ -1,6 +1,6 @@
 // The keyboard: moving, selecting, opening, and the keys that are passed on to the page.
 
-import { nameOf } from "../../shared/keys.js";
+import { nameOf } from "../../shared/keys";
 
 export const HELP = [
   ["Arrows, Home, End, Page up / down", "move"],

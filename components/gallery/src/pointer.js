@@ -1,6 +1,6 @@
 // Selecting with the pointer: click, Shift, Ctrl, the tick in the corner, and a rectangle drawn over the grid.
 
-import { GAP } from "./layout.js";
+import { GAP } from "./layout";
 
 const START = 6; // px before a press becomes a rectangle
 

@@ -1,6 +1,6 @@
 // Which pictures were wholly on the screen; once all were, Python is told.
 
-import { GAP } from "./layout.js";
+import { GAP } from "./layout";
 
 export class Seen {
   constructor(gallery) {

@@ -1,6 +1,6 @@
 // The bar above the grid: how many, which order, whole or cropped, how large, and the help.
 
-import { count, h, icon, iconButton } from "../../shared/dom.js";
+import { count, h, icon, iconButton } from "../../shared/dom";
 
 export class Toolbar {
   constructor(g) {

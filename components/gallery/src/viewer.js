@@ -1,7 +1,7 @@
 // The full screen view: one image, arrows to step, space to select, the page's actions and the neighbours in a strip.
 
-import { count, h, iconButton } from "../../shared/dom.js";
-import { nameOf } from "../../shared/keys.js";
+import { count, h, iconButton } from "../../shared/dom";
+import { nameOf } from "../../shared/keys";
 
 const STRIP = 24;
 

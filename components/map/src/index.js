@@ -1,7 +1,7 @@
 // The map as a component of its own. Python's face is components/map/face.py.
 
-import { register } from "../../shared/channels.js";
-import { h } from "../../shared/dom.js";
+import { register } from "../../shared/channels";
+import { h } from "../../shared/dom";
 import { ScatterMap } from "./map.js";
 import { hasWebGL } from "./plot.js";
 

@@ -1,6 +1,6 @@
 // The map's keyboard: tools, moving, zooming, clearing, and the keys that are passed on to the page.
 
-import { nameOf } from "../../shared/keys.js";
+import { nameOf } from "../../shared/keys";
 
 export const HELP = [
   ["L, B, V", "lasso, box, move"],

@@ -1,6 +1,6 @@
 // Drawing shapes: lasso and box stay armed after each use; Shift adds, Alt takes away. Shapes live in data coordinates.
 
-import { h } from "../../shared/dom.js";
+import { h } from "../../shared/dom";
 
 const MIN_STEP = 3; // px between corners of a lasso
 const CLICK = 5; // px; a shorter movement is a click

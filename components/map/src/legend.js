@@ -1,6 +1,6 @@
 // The legend: categories with "47 / 412" while something is highlighted, or the ramp of a value.
 
-import { count, h } from "../../shared/dom.js";
+import { count, h } from "../../shared/dom";
 import { countCodes } from "./colors.js";
 
 const SHOWN = 300;

@@ -1,8 +1,8 @@
 // The map: ties channels, picture, tools and messages together. Python's face is components/map/face.py.
 
-import { arrays, listen, memoryOf, Outbox, stamp } from "../../shared/channels.js";
-import { count, h, helpDialog, iconButton } from "../../shared/dom.js";
-import { pageKeys } from "../../shared/keys.js";
+import { arrays, listen, memoryOf, Outbox, stamp } from "../../shared/channels";
+import { count, h, helpDialog, iconButton } from "../../shared/dom";
+import { pageKeys } from "../../shared/keys";
 import { colorPoints, MISSING, unpackBits } from "./colors.js";
 import { PointGrid } from "./index-grid.js";
 import { Contours } from "./contours";

@@ -1,6 +1,6 @@
 // Names of the categories on the map: each stands where its points are densest, larger ones first, none over another.
 
-import { h } from "../../shared/dom.js";
+import { h } from "../../shared/dom";
 
 const BINS = 24; // of the histogram that finds where a category is densest, per axis
 const MOST = 80;

@@ -1,6 +1,6 @@
 // Pictures on the map: the thumbnail beside the pointer, the pinned one, and those at density peaks when zoomed in.
 
-import { h, icon, iconButton } from "../../shared/dom.js";
+import { h, icon, iconButton } from "../../shared/dom";
 import { ring } from "./lasso.js";
 
 const CARD = 168;

@@ -1,7 +1,7 @@
 // The WebGL picture: regl-scatterplot with our coordinates, colours and view, remade when its context is lost.
 
 import createScatterplot, { createRenderer, createSpatialIndex } from "regl-scatterplot";
-import { h } from "../../shared/dom.js";
+import { h } from "../../shared/dom";
 
 const DIM = 0.15;
 const MARGIN = 0.94;

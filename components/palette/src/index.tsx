@@ -1,13 +1,17 @@
 // The palette's place in the header: a button that says its key, and the dialog when it is open.
 import { render } from "preact";
-import { memoryOf, Outbox, register } from "../../shared/channels.js";
+import { memoryOf, Outbox, register, type Say } from "../../shared/channels";
 import { Palette } from "./palette";
 import type { Data, Entry } from "./types";
 
-interface Call {
+interface Call extends Say {
   data?: Data;
   parentElement: HTMLElement;
-  setTriggerValue: (name: string, value: unknown) => void;
+}
+
+interface Kept {
+  outbox: Outbox;
+  say: Call;
 }
 
 interface Place {
@@ -75,12 +79,12 @@ function mount(call: Call) {
   if (!root || !call.data) return undefined;
   let place = places.get(root);
   if (!place) {
-    const memory = memoryOf("palette", call.data.key);
+    const memory = memoryOf<Kept>("palette", call.data.key);
     const made: Place = { data: call.data, say: null, open: false, before: null, outbox: (memory.outbox ??= new Outbox(() => memory.say)) };
     places.set(root, made);
     place = made;
   }
-  memoryOf("palette", call.data.key).say = call;
+  memoryOf<Kept>("palette", call.data.key).say = call;
   place.data = call.data;
   place.outbox.acknowledge(call.data.acted);
   draw(root, place);

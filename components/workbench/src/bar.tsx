@@ -1,7 +1,7 @@
 // What can be done with the selected images; it floats over the gallery.
 
-import { useEffect, useRef, useState } from "preact/hooks";
-import { count } from "../../shared/dom.js";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { count } from "../../shared/dom";
 import { Icon } from "./icon";
 import type { BarMessage } from "./protocol";
 import type { Workbench } from "./workbench";
@@ -78,7 +78,7 @@ function Choice({ options, placeholder, free = false, onChoose }: { options: [st
   const [text, setText] = useState("");
   const [at, setAt] = useState(0);
   const field = useRef<HTMLInputElement>(null);
-  useEffect(() => field.current?.focus({ preventScroll: true }), []);
+  useLayoutEffect(() => field.current?.focus({ preventScroll: true }), []); // before the next key comes
   const wanted = text.trim().toLocaleLowerCase();
   const found = options.filter(([, title]) => title.toLocaleLowerCase().includes(wanted)).slice(0, 60);
   const exact = options.some(([, title]) => title.toLocaleLowerCase() === wanted);

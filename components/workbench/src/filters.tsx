@@ -1,7 +1,7 @@
 // The bar of filters above the gallery: a chip for each that holds, a menu of what there is, and views by name.
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { count } from "../../shared/dom.js";
+import { count } from "../../shared/dom";
 import { Icon } from "./icon";
 import type { ColumnItem, FiltersMessage } from "./protocol";
 import { parse, replaced, type Rule, shown, write } from "./where";

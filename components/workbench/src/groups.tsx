@@ -1,7 +1,7 @@
 // The list at the left: a card for each cluster with its pictures, name, size and quality. Only cards in view exist.
 
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { count } from "../../shared/dom.js";
+import { count } from "../../shared/dom";
 import { Icon } from "./icon";
 import { clicked, kept, sorted, UNSORTED } from "./order";
 import type { GroupItem, GroupsMessage } from "./protocol";

@@ -1,6 +1,6 @@
 // The workbench as a component. Python's face is components/workbench/face.py.
 
-import { register } from "../../shared/channels.js";
+import { register } from "../../shared/channels";
 import type { WorkbenchMessage } from "./protocol";
 import { Workbench } from "./workbench";
 

@@ -1,8 +1,8 @@
 // Everything about the cluster that is worked on: name, who said the labels, twin, grow, audit, conflicts, history.
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { NameField } from "../../name_field/src/field.js";
-import { count } from "../../shared/dom.js";
+import { NameField } from "../../name_field/src/field";
+import { count } from "../../shared/dom";
 import { Icon } from "./icon";
 import type { AuditMessage, InspectorMessage, TwinMessage } from "./protocol";
 import type { Workbench } from "./workbench";
@@ -64,12 +64,12 @@ export function Inspector({ bench, message }: Props) {
 
 function Name({ bench, message }: Props) {
   const place = useRef<HTMLDivElement>(null);
-  const field = useRef<any>(null);
+  const field = useRef<NameField | null>(null);
   useEffect(() => {
     const root = document.createElement("div");
     root.className = "k-name_field";
     place.current!.append(root);
-    field.current = new NameField(root, { key: bench.data.key, label: "Name", button: "Name it", placeholder: "What is this?" } as any, { outbox: bench.outbox, with: () => ({ part: "inspector", also: bench.alsoNamed }) } as any);
+    field.current = new NameField(root, { key: bench.data.key, label: "Name", button: "Name it", placeholder: "What is this?" }, { outbox: bench.outbox, with: () => ({ part: "inspector", also: bench.alsoNamed }) });
     return () => root.remove();
   }, []);
   useEffect(() => {

@@ -1,6 +1,6 @@
 // The panes side by side, their splitters, and which of them are shown at a width. Pure arithmetic stands apart from DOM.
 
-import { h } from "../../shared/dom.js";
+import { h } from "../../shared/dom";
 
 export type PaneName = "groups" | "map" | "gallery" | "inspector";
 export type Mode = "wide" | "two" | "one";

@@ -4,19 +4,14 @@ import { render } from "preact";
 import { Gallery } from "../../gallery/src/gallery.js";
 import { ScatterMap } from "../../map/src/map.js";
 import { hasWebGL } from "../../map/src/plot.js";
-import { arrays, listen, memoryOf, Outbox } from "../../shared/channels.js";
-import { h as element } from "../../shared/dom.js";
+import { arrays, listen, memoryOf, Outbox, type Say } from "../../shared/channels";
+import { h as element } from "../../shared/dom";
 import { Bar } from "./bar";
 import { Filters } from "./filters";
 import { Groups } from "./groups";
 import { Inspector } from "./inspector";
 import { Panes, type PaneName } from "./panes";
 import type { ActionMessage, GroupItem, WorkbenchMessage } from "./protocol";
-
-export interface Say {
-  setStateValue(name: string, value: unknown): void;
-  setTriggerValue(name: string, value: unknown): void;
-}
 
 /** What an action says beside its name. */
 export type Told = Partial<Omit<ActionMessage, "t" | "action">>;
@@ -26,7 +21,7 @@ const GROW = 12;
 const UNSORTED = -1;
 
 export class Workbench {
-  readonly outbox: any;
+  readonly outbox: Outbox;
   readonly panes: Panes;
   readonly gallery: any;
   readonly map: any;
@@ -51,7 +46,7 @@ export class Workbench {
   ) {
     this.data = data;
     this.memory = memoryOf("workbench", data.key);
-    this.outbox = new Outbox(() => this.say as any);
+    this.outbox = new Outbox(() => this.say);
     const webgl = data.map !== null && hasWebGL();
     const names = (["groups", "map", "gallery", "inspector"] as const).filter(
       (name) => name === "gallery" || (name === "map" ? webgl : data[name] !== null),
@@ -149,10 +144,10 @@ export class Workbench {
   private readGroups(): void {
     const { groups, key } = this.data;
     if (!groups || this.itemsOf === groups.version) return;
-    const found = arrays(`${key}:groups`, groups.version);
+    const found = arrays<{ json: Uint8Array }>(`${key}:groups`, groups.version);
     if (!found) return;
     this.itemsOf = groups.version;
-    this.items = JSON.parse(new TextDecoder().decode((found as any).json));
+    this.items = JSON.parse(new TextDecoder().decode(found.json));
     this.draw();
   }
 

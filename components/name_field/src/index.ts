@@ -1,12 +1,17 @@
 // The name field as a component of its own. Python's face is components/name_field/face.py.
 
-import { register } from "../../shared/channels.js";
-import { NameField } from "./field.js";
+import { register, type Say } from "../../shared/channels";
+import { type Made, NameField, type Told } from "./field";
 
-const fields = new WeakMap();
+interface Call extends Say {
+  data: (Made & Told) | null;
+  parentElement: HTMLElement | ShadowRoot;
+}
 
-function mount({ data, parentElement, setStateValue, setTriggerValue }) {
-  const root = parentElement.querySelector(".k-name_field");
+const fields = new WeakMap<Element, NameField>();
+
+function mount({ data, parentElement, setStateValue, setTriggerValue }: Call): (() => void) | undefined {
+  const root = parentElement.querySelector<HTMLElement>(".k-name_field");
   if (!root || !data) return undefined;
   let field = fields.get(root);
   if (!field) {
@@ -18,7 +23,7 @@ function mount({ data, parentElement, setStateValue, setTriggerValue }) {
   return () => leave(parentElement);
 }
 
-function leave(parentElement) {
+function leave(parentElement: HTMLElement | ShadowRoot): void {
   const root = parentElement.querySelector(".k-name_field");
   const field = root && fields.get(root);
   if (!field || root.isConnected) return;
@@ -28,4 +33,4 @@ function leave(parentElement) {
 
 register("name_field", mount, leave);
 
-export default function () {}
+export default function (): void {}

@@ -2,58 +2,69 @@
 
 const MAX_RANGES = 4000;
 
+/** The short form for the wire, as components/gallery/selection.py reads it. */
+export interface Encoded {
+  k: "none" | "ranges" | "all_but" | "bits";
+  r?: number[];
+  b?: string;
+}
+
 export class Selection {
-  constructor(n) {
+  declare mask: Uint8Array;
+  declare count: number;
+  declare together: boolean;
+
+  constructor(n: number) {
     this.mask = new Uint8Array(n);
     this.count = 0;
     this.together = false; // by "select all": not looked at one by one
   }
 
-  get size() {
+  get size(): number {
     return this.mask.length;
   }
 
-  has(position) {
+  has(position: number): boolean {
     return this.mask[position] === 1;
   }
 
-  set(position, on) {
+  set(position: number, on: boolean): void {
     if (this.mask[position] !== (on ? 1 : 0)) {
       this.mask[position] = on ? 1 : 0;
       this.count += on ? 1 : -1;
     }
   }
 
-  clear() {
+  clear(): void {
     this.together = false;
     this.mask.fill(0);
     this.count = 0;
   }
 
-  all() {
+  all(): void {
     this.together = true;
     this.mask.fill(1);
     this.count = this.mask.length;
   }
 
-  range(a, b, on = true) {
+  range(a: number, b: number, on = true): void {
     for (let i = Math.max(0, Math.min(a, b)); i <= Math.min(this.mask.length - 1, Math.max(a, b)); i++) this.set(i, on);
   }
 
   /** Take over another mask of the same length. */
-  copy(mask) {
+  copy(mask: Uint8Array): void {
     this.together = false;
     this.mask.set(mask);
     this.recount();
   }
 
-  recount() {
+  recount(): void {
     let total = 0;
-    for (let i = 0; i < this.mask.length; i++) total += this.mask[i];
+    for (let i = 0; i < this.mask.length; i++) total += this.mask[i]!;
     this.count = total;
   }
 
-  encode() {
+  encode(): Encoded {
     if (this.count === 0) return { k: "none" };
     const ranges = runs(this.mask, 1, MAX_RANGES);
     const holes = runs(this.mask, 0, MAX_RANGES);
@@ -63,33 +74,33 @@ export class Selection {
   }
 
   /** Read what Python sent (components/gallery/selection.py: encode). */
-  decode(payload) {
+  decode(payload: Encoded & { g?: boolean }): void {
     this.clear();
     if (payload.k === "bits") {
-      const raw = atob(payload.b);
+      const raw = atob(payload.b!);
       for (let i = 0; i < this.mask.length; i++) this.mask[i] = (raw.charCodeAt(i >> 3) >> (i & 7)) & 1;
     } else if (payload.k === "ranges" || payload.k === "all_but") {
       if (payload.k === "all_but") this.mask.fill(1);
-      for (let i = 0; i + 1 < payload.r.length; i += 2) this.mask.fill(payload.k === "ranges" ? 1 : 0, payload.r[i], payload.r[i + 1]);
+      for (let i = 0; i + 1 < payload.r!.length; i += 2) this.mask.fill(payload.k === "ranges" ? 1 : 0, payload.r![i], payload.r![i + 1]);
     }
     this.recount();
     this.together = payload.g === true && this.count > 0;
   }
 
   /** The same images in another display order; those that are gone are dropped. */
-  moved(before, after) {
+  moved(before: Int32Array, after: Int32Array): Selection {
     const next = new Selection(after.length);
     next.together = this.together;
     if (this.count === 0) return next;
-    const chosen = new Set();
-    for (let i = 0; i < before.length; i++) if (this.mask[i]) chosen.add(before[i]);
-    for (let i = 0; i < after.length; i++) if (chosen.has(after[i])) next.set(i, true);
+    const chosen = new Set<number>();
+    for (let i = 0; i < before.length; i++) if (this.mask[i]) chosen.add(before[i]!);
+    for (let i = 0; i < after.length; i++) if (chosen.has(after[i]!)) next.set(i, true);
     return next;
   }
 }
 
-function runs(mask, value, limit) {
-  const found = [];
+function runs(mask: Uint8Array, value: number, limit: number): number[] | null {
+  const found: number[] = [];
   let i = mask.indexOf(value);
   while (i !== -1) {
     let end = mask.indexOf(1 - value, i);
@@ -101,9 +112,9 @@ function runs(mask, value, limit) {
   return found;
 }
 
-function bits(mask) {
+function bits(mask: Uint8Array): string {
   const packed = new Uint8Array(Math.ceil(mask.length / 8));
-  for (let i = 0; i < mask.length; i++) packed[i >> 3] |= mask[i] << (i & 7);
+  for (let i = 0; i < mask.length; i++) packed[i >> 3]! |= mask[i]! << (i & 7);
   let text = "";
   for (let i = 0; i < packed.length; i += 8192) text += String.fromCharCode(...packed.subarray(i, i + 8192));
   return btoa(text);

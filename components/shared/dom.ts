@@ -24,14 +24,19 @@ const ICONS = {
   contour: "M12 4c5 0 8 3.500 8 8s-3 8-8 8-8-3.500-8-8 3-8 8-8M12 8.500c2.500 0 4 1.500 4 3.500s-1.500 3.500-4 3.500-4-1.500-4-3.500 1.500-3.500 4-3.500",
   whole_window: "M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5M9 9h6v6H9z",
   open: "M14 4h6v6M20 4l-8 8M10 20H4v-6M4 20l8-8",
-};
+} as const;
+
+export type IconName = keyof typeof ICONS;
+
+/** Attributes by name; those that begin with "on" are listeners. */
+export type Attributes = Record<string, string | number | boolean | null | undefined | ((event: never) => unknown)>;
 
 /** Make an element: `h("button", {class: "k-x", onclick}, "text", child)`. Strings become text nodes. */
-export function h(tag, attributes = {}, ...children) {
+export function h<K extends keyof HTMLElementTagNameMap>(tag: K, attributes: Attributes = {}, ...children: (Node | string | null | undefined)[]): HTMLElementTagNameMap[K] {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (value === undefined || value === null || value === false) continue;
-    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value as EventListener);
     else if (value === true) element.setAttribute(name, "");
     else element.setAttribute(name, String(value));
   }
@@ -40,7 +45,7 @@ export function h(tag, attributes = {}, ...children) {
 }
 
 /** Make one of the line icons; it is decoration, the button around it carries the name. */
-export function icon(name) {
+export function icon(name: IconName): SVGSVGElement {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", "0 0 24 24");
   svg.setAttribute("class", "k-icon");
@@ -52,17 +57,17 @@ export function icon(name) {
 }
 
 /** Make a button with an icon; `title` is its name for everyone. */
-export function iconButton(name, title, onclick, extra = {}) {
+export function iconButton(name: IconName, title: string, onclick: (event: MouseEvent) => unknown, extra: Attributes = {}): HTMLButtonElement {
   return h("button", { type: "button", class: "k-button", title, "aria-label": title, onclick, ...extra }, icon(name));
 }
 
 /** 12480 -> "12,480". */
-export function count(number) {
+export function count(number: number): string {
   return number.toLocaleString("en-US");
 }
 
 /** A modal sheet that lists keys; opened by `?`. */
-export function helpDialog(title, rows) {
+export function helpDialog(title: string, rows: readonly (readonly [string, string])[]): HTMLDialogElement {
   const list = h("dl", { class: "k-keys" });
   for (const [keys, meaning] of rows) list.append(h("dt", {}, keys), h("dd", {}, meaning));
   const dialog = h("dialog", { class: "k-help", "aria-label": title });

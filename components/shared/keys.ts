@@ -1,6 +1,6 @@
 // Names of keys, and the rows of the help sheet for the keys that a page defines.
 
-const MEANINGS = {
+const MEANINGS: Record<string, string> = {
   label: "label with one of the recent names",
   reject: "reject",
   merge: "merge with the suggested twin",
@@ -12,9 +12,9 @@ const MEANINGS = {
 };
 
 /** "Ctrl+Shift+z" for an event; Shift is only named with letters, so "/" stays "/" on every keyboard. */
-export function nameOf(event) {
+export function nameOf(event: KeyboardEvent): string {
   const letter = /^[a-z]$/i.test(event.key);
-  const parts = [];
+  const parts: string[] = [];
   if (event.ctrlKey || event.metaKey) parts.push("Ctrl");
   if (event.altKey) parts.push("Alt");
   if (event.shiftKey && (letter || event.key.length > 1)) parts.push("Shift");
@@ -23,10 +23,10 @@ export function nameOf(event) {
 }
 
 /** Rows for the help sheet; the digits share one. */
-export function pageKeys(keys) {
-  const rows = [];
+export function pageKeys(keys: Record<string, string>): [string, string][] {
+  const rows: [string, string][] = [];
   const digits = Object.keys(keys).filter((key) => /^\d$/.test(key) && keys[key] === "label");
-  if (digits.length) rows.push([`${digits[0]} to ${digits.at(-1)}`, MEANINGS.label]);
+  if (digits.length) rows.push([`${digits[0]} to ${digits.at(-1)}`, MEANINGS.label!]);
   for (const [key, action] of Object.entries(keys)) {
     if (digits.includes(key)) continue;
     const shown = key.split("+").map((part) => (part.length === 1 ? part.toUpperCase() : part));

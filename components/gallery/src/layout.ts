@@ -6,8 +6,17 @@ export const MAX_HEIGHT = 8_000_000;
 export const MAX_CELLS = 120;
 export const OVERSCAN = 1;
 
+export interface Grid {
+  columns: number;
+  pitch: number;
+  side: number;
+  rows: number;
+  total: number;
+  space: number;
+}
+
 /** Columns, cell side and rows for a width; cells grow where more than MAX_CELLS would be in view. */
-export function measure(n, width, height, wanted) {
+export function measure(n: number, width: number, height: number, wanted: number): Grid {
   let side = wanted;
   let columns = 1;
   for (;;) {
@@ -25,32 +34,37 @@ export function measure(n, width, height, wanted) {
 
 /** Keeps the virtual scroll place; equals scrollTop while everything fits into MAX_HEIGHT. */
 export class Scroll {
-  constructor(element) {
+  declare readonly element: HTMLElement;
+  declare top: number;
+  declare grid: Grid;
+  declare private expected: number;
+
+  constructor(element: HTMLElement) {
     this.element = element;
     this.top = 0;
-    this.grid = null;
+    this.grid = null!; // the gallery gives one at once
     this.expected = -1;
   }
 
-  resize(grid) {
+  resize(grid: Grid): void {
     this.grid = grid;
     this.to(this.top);
   }
 
-  get view() {
+  get view(): number {
     return this.element.clientHeight;
   }
 
-  get scaled() {
+  get scaled(): boolean {
     return this.grid.total > this.grid.space;
   }
 
-  get furthest() {
+  get furthest(): number {
     return Math.max(0, this.grid.total - this.view);
   }
 
   /** Go to a virtual place and move the scroll bar along. */
-  to(top) {
+  to(top: number): void {
     this.top = Math.max(0, Math.min(this.furthest, top));
     const room = Math.max(1, this.grid.space - this.view);
     this.expected = this.scaled ? Math.round((this.top / this.furthest) * room) : this.top;
@@ -59,7 +73,7 @@ export class Scroll {
   }
 
   /** The scroll bar was moved, by the person or by `to`. */
-  moved() {
+  moved(): void {
     const place = this.element.scrollTop;
     if (!this.scaled) this.top = place;
     else if (Math.abs(place - this.expected) > 1) {
@@ -70,11 +84,11 @@ export class Scroll {
   }
 
   /** Offset from virtual to content coordinates. */
-  get shift() {
+  get shift(): number {
     return this.scaled ? this.element.scrollTop - this.top : 0;
   }
 
-  rows() {
+  rows(): [number, number] {
     const first = Math.floor(this.top / this.grid.pitch) - OVERSCAN;
     const last = Math.ceil((this.top + this.view) / this.grid.pitch) + OVERSCAN;
     return [Math.max(0, first), Math.min(this.grid.rows, last)];
@@ -82,12 +96,12 @@ export class Scroll {
 }
 
 /** Where the view must stand in `ids` for the first picture in it to stay where it was in `before`. */
-export function held(before, ids, top, grid) {
+export function held(before: Int32Array, ids: Int32Array, top: number, grid: Pick<Grid, "columns" | "pitch"> | null | undefined): number {
   if (!grid) return top;
   const { columns, pitch } = grid;
   const first = Math.min(before.length, Math.ceil(top / pitch) * columns);
   for (let at = first; at < Math.min(before.length, first + 200); at++) {
-    const to = ids[at] === before[at] ? at : ids.indexOf(before[at]);
+    const to = ids[at] === before[at] ? at : ids.indexOf(before[at]!);
     if (to >= 0) return top + (Math.floor(to / columns) - Math.floor(at / columns)) * pitch;
   }
   return top;

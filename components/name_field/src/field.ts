@@ -1,11 +1,51 @@
 // The name field: Enter names and goes on, what was typed is never lost.
 
-import { memoryOf, Outbox } from "../../shared/channels.js";
-import { h } from "../../shared/dom.js";
+import { memoryOf, Outbox, type Say } from "../../shared/channels";
+import { h } from "../../shared/dom";
+
+/** What the field is made with. */
+export interface Made {
+  key: string;
+  label: string;
+  button: string;
+  placeholder: string;
+}
+
+/** What it is told at each run of the page. */
+export interface Told {
+  subject: number | string;
+  value: string;
+  names: string[];
+  acted: number;
+}
+
+/** What it is a part of. */
+export interface Host {
+  outbox: Outbox;
+  with(): Record<string, unknown>;
+}
 
 export class NameField {
+  declare private readonly root: HTMLElement;
+  declare private readonly host: Host | null;
+  declare private readonly drafts: Map<Told["subject"] | null, string>;
+  declare private readonly memory: { drafts?: Map<Told["subject"] | null, string> };
+  declare readonly outbox: Outbox;
+  declare say: Say | undefined;
+  declare private subject: Told["subject"] | null;
+  declare private sent: { text: string; time: number; subject: Told["subject"] | null } | null;
+  declare private readonly queue: string[];
+  declare private value: string;
+  declare private later: string | undefined;
+  declare private listed: string;
+  declare private names: HTMLDataListElement;
+  declare private input: HTMLInputElement;
+  declare private button: HTMLButtonElement;
+  declare private note: HTMLSpanElement;
+  declare private form: HTMLFormElement;
+
   /** `host`, where the field is a part of something larger: its outbox. */
-  constructor(root, data, host = null) {
+  constructor(root: HTMLElement, data: Made, host: Host | null = null) {
     this.root = root;
     this.host = host;
     this.memory = memoryOf("name_field", data.key);
@@ -17,7 +57,7 @@ export class NameField {
     this.build(data);
   }
 
-  build(data) {
+  private build(data: Made): void {
     const list = `names-${data.key}`;
     this.names = h("datalist", { id: list });
     this.input = h("input", { type: "text", list, maxlength: 200, autocomplete: "off", spellcheck: "false", "aria-label": data.label, placeholder: data.placeholder });
@@ -40,18 +80,18 @@ export class NameField {
     this.root.append(this.form, this.note);
   }
 
-  get dirty() {
+  private get dirty(): boolean {
     return this.input.value.trim() !== "" && this.input.value !== this.value;
   }
 
-  typed() {
+  private typed(): void {
     this.note.textContent = "";
     if (this.sent) return; // it belongs to the next subject
     if (this.dirty) this.drafts.set(this.subject, this.input.value);
     else this.drafts.delete(this.subject);
   }
 
-  enter() {
+  private enter(): void {
     const text = this.input.value.trim();
     if (!text) {
       this.note.textContent = "Type a name first; nothing was named.";
@@ -62,14 +102,14 @@ export class NameField {
     else this.send(text);
   }
 
-  send(text) {
+  private send(text: string): void {
     this.drafts.delete(this.subject);
     this.sent = { text, time: this.outbox.send({ action: "name", id: this.subject, text, ...this.host?.with() }), subject: this.subject };
     this.note.textContent = `${text} ✓`;
     this.value = "";
   }
 
-  update(data) {
+  update(data: Told): void {
     if (!this.host) this.outbox.acknowledge(data.acted);
     const wanted = JSON.stringify(data.names);
     if (this.listed !== wanted) {
@@ -87,7 +127,7 @@ export class NameField {
     this.subject = data.subject;
     this.value = data.value;
     if (before && moved && this.queue.length) {
-      this.send(this.queue.shift());
+      this.send(this.queue.shift()!);
       return;
     }
     const [waiting] = this.queue.splice(0);
@@ -105,6 +145,6 @@ export class NameField {
       if (next && !moved) this.note.textContent = "Not named: nothing comes after this one. Enter renames it.";
     }
     if (moved && document.activeElement === document.body) this.input.focus({ preventScroll: true });
-    if (this.input === this.root.getRootNode().activeElement && !ahead) this.input.select();
+    if (this.input === (this.root.getRootNode() as Document | ShadowRoot).activeElement && !ahead) this.input.select();
   }
 }
