@@ -1,6 +1,7 @@
-"""A report as one HTML file: clusters, names, sizes, audited purity and sample pictures, readable anywhere.
+"""A report as one HTML file that is worth sending: what the clustering and its labels are worth, the map, each cluster.
 
-Pictures are inlined, nothing is loaded from elsewhere, and every name is escaped; the file runs no script.
+Pictures are inlined, nothing is loaded from elsewhere, every name is escaped and the file runs no script. It follows
+the reader's light or dark theme, narrow screens and paper.
 """
 
 from __future__ import annotations
@@ -16,23 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.core.files import write_text
+from engine.export.report_map import draw_map, name_places
 from engine.images.sources import shown
 from engine.labels.conflicts import images
 from engine.labels.quality import LabelQuality, three_digits
 from engine.labels.state import SOURCE_NAMES, UNSORTED, LabelState
 
-_STYLE = """
-:root { color-scheme: light dark; --ink: #1f2328; --soft: #59636e; --line: #d1d9e0; --page: #fff; }
-@media (prefers-color-scheme: dark) { :root { --ink: #f0f6fc; --soft: #9198a1; --line: #3d444d; --page: #0d1117; } }
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--page);
-       max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin: 0; overflow-wrap: anywhere; }
-.soft { color: var(--soft); } section { border-top: 1px solid var(--line); padding: 1rem 0; }
-.strip { display: flex; flex-wrap: wrap; gap: 6px; margin-top: .5rem; }
-.strip img { width: 96px; height: 96px; object-fit: contain;
-             background: color-mix(in srgb, var(--line) 40%, transparent); }
-table { border-collapse: collapse; } td, th { text-align: left; padding: .2rem 1rem .2rem 0; overflow-wrap: anywhere; }
-"""
+_STYLE = Path(__file__).with_name("report.css")
+_MANY = 100  # clusters; where there are more, each shows half of its pictures
 
 
 def write_report(
@@ -43,6 +35,7 @@ def write_report(
     paths: Sequence[bytes],
     thumbnail: Callable[[bytes], bytes | None],
     typicality: NDArray[np.float32] | None = None,
+    xy: NDArray[np.float32] | None = None,
     facts: Mapping[str, Any] | None = None,
     verdict: str = "",
     samples: int = 8,
@@ -64,8 +57,10 @@ def write_report(
         JPEG bytes, None where there is no picture.
     typicality : (n,) float32, optional
         The most typical images of each cluster are shown; by default the first.
+    xy : (n, 2) float32, optional
+        The map; left out without it.
     facts : mapping, optional
-        Lines for the head: method, encoder, scores; numbers are shown with at most three digits.
+        Lines for the figures: method, encoder, scores; numbers are shown with at most three digits.
     verdict : str
         What is known of the clustering's quality, in a sentence or two; it stands first.
     samples : int
@@ -78,33 +73,46 @@ def write_report(
     head = {
         "Images": f"{len(state):,}",
         "With a label": f"{quality.labelled:,}",
-        **{f"Labels: {name}": f"{count:,}" for name, count in quality.by_source.items() if name != "none"},
         "Covered by an audit": f"{quality.audited:,}",
         "Clusters": f"{len(state.clusters):,}",
         "Named clusters": f"{sum(cluster.name is not None for cluster in order):,}",
         "Unsorted": f"{len(state.rows(UNSORTED)):,}",
         **{name: three_digits(value) for name, value in (facts or {}).items()},
-        "Written": time.strftime("%Y-%m-%d %H:%M"),
     }
-    rows = "\n".join(f"<tr><th>{_text(name)}</th><td>{_text(value)}</td></tr>" for name, value in head.items())
-    first = "\n".join(f"<p>{_text(text)}</p>" for text in (verdict, *quality.sentences()) if text)
+    figures = "\n".join(f"<div><dt>{_text(name)}</dt><dd>{_text(value)}</dd></div>" for name, value in head.items())
+    said = "\n".join(f"<p>{_text(text)}</p>" for text in quality.sentences())
     shown_rows = members(state, typicality)
+    each = samples if len(order) <= _MANY else min(samples, 4)
     sections = [
-        _section(state, cluster.id, shown_rows.get(cluster.id, ())[:samples], paths, thumbnail)
+        _section(state, cluster.id, shown_rows.get(cluster.id, ())[:each], paths, thumbnail)
         for cluster in order[:max_clusters]
     ]
     rest = order[max_clusters:]
     if rest:
         count = images(sum(cluster.size for cluster in rest))
-        sections.append(f'<section class="soft">{len(rest):,} smaller clusters with {count} are not shown.</section>')
+        sections.append(
+            f'<section class="rest soft">{len(rest):,} smaller clusters with {count} are not shown.</section>'
+        )
+    parts = [
+        f"<h1>{_text(title)}</h1>",
+        f'<p class="verdict">{_text(verdict)}</p>' if verdict else "",
+        said,
+        _bar({name: count for name, count in quality.by_source.items() if count}, key=True),
+        _map(state, xy, order[:max_clusters]) if xy is not None and len(xy) else "",
+        f'<h2>Clusters</h2>\n<div class="cards">\n{chr(10).join(sections)}\n</div>' if sections else "",
+        f"<h2>Figures</h2>\n<dl>{figures}</dl>",
+        f'<footer class="soft">Made by Kindred on {time.strftime("%Y-%m-%d %H:%M")}. Nothing in it is loaded '
+        "from elsewhere.</footer>",
+    ]
     write_text(
         path,
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src data:; '
         "style-src 'unsafe-inline'\">\n"
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{_plain(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-        f"<h1>{_text(title)}</h1>\n{first}\n<table>{rows}</table>\n" + "\n".join(sections) + "\n</body>\n</html>\n",
+        f"<title>{_plain(title)}</title>\n<style>{_STYLE.read_text(encoding='utf-8')}</style>\n</head>\n<body>\n"
+        + "\n".join(part for part in parts if part)
+        + "\n</body>\n</html>\n",
     )
 
 
@@ -115,6 +123,40 @@ def members(state: LabelState, typicality: NDArray[np.float32] | None) -> dict[i
     found, starts = np.unique(state.cluster[order], return_index=True)
     parts = np.split(order, starts[1:]) if len(found) else []
     return {int(cluster): part.tolist() for cluster, part in zip(found, parts, strict=True)}
+
+
+def _bar(counts: Mapping[str, int], *, key: bool = False) -> str:
+    """Return who said the labels as a bar; with its key where it stands alone."""
+    total = sum(counts.values())
+    if not total:
+        return ""
+    names = {name: name.replace(" ", "-") for name in counts}
+    parts = "".join(f'<span class="by-{names[name]}" style="flex:{count}"></span>' for name, count in counts.items())
+    told = ", ".join(f"{count:,} {name}" for name, count in counts.items())
+    thin = "" if key else " thin"
+    bar = f'<div class="bar{thin}" role="img" aria-label="{_plain(told)}">{parts}</div>'
+    if not key:
+        return bar
+    listed = "".join(
+        f'<li><i class="by-{names[name]}"></i>{_plain("no label" if name == "none" else name)} '
+        f"{three_digits(100 * count / total)}%</li>"
+        for name, count in counts.items()
+    )
+    return f'{bar}\n<ul class="key">{listed}</ul>'
+
+
+def _map(state: LabelState, xy: NDArray[np.float32], order: Sequence[Any]) -> str:
+    """Return the map with the names of the largest clusters on it."""
+    code = base64.b64encode(draw_map(xy, state.cluster)).decode("ascii")
+    names = "".join(
+        f'<b style="left:{left:.1%};top:{top:.1%}">{_text(state.title(cluster))}</b>'
+        for cluster, left, top in name_places(xy, state.cluster, [cluster.id for cluster in order])
+    )
+    alt = f"Map of {images(len(state))}: what lies close looks alike"
+    return (
+        f'<h2>Map</h2>\n<div class="map"><img src="data:image/png;base64,{code}" alt="{_plain(alt)}">{names}</div>\n'
+        '<p class="soft">Every point is an image; what lies close looks alike to the encoder. Colours are clusters.</p>'
+    )
 
 
 def _section(
@@ -132,8 +174,9 @@ def _section(
     proven = bounds[np.isfinite(bounds)]
     if len(proven):
         about.append(f"audited: {images(len(proven))} at least {np.floor(proven.min() * 1000 + 1e-6) / 10:g}% pure")
-    said = [(name, int(np.count_nonzero(state.source[inside] == code))) for code, name in enumerate(SOURCE_NAMES)]
-    about += [f"{count:,} {name}" for name, count in said[1:] if count]
+    counts = np.bincount(state.source[inside], minlength=len(SOURCE_NAMES)).tolist()
+    said = {name: counts[code] for code, name in enumerate(SOURCE_NAMES) if counts[code]}
+    about += [f"{count:,} {name}" for name, count in said.items() if name != SOURCE_NAMES[0]]
     pictures = []
     for row in rows:
         data = thumbnail(state.contents[row : row + 1].tobytes())
@@ -141,9 +184,11 @@ def _section(
         if data:
             code = base64.b64encode(data).decode("ascii")
             pictures.append(f'<img src="data:image/jpeg;base64,{code}" alt="{name}" title="{name}" loading="lazy">')
+    mosaic = f'<div class="mosaic">{"".join(pictures)}</div>\n' if pictures else ""
+    ordered = {name: said[name] for name in (*SOURCE_NAMES[1:], SOURCE_NAMES[0]) if name in said}
     return (
-        f"<section>\n<h2>{_text(state.title(cluster))}</h2>\n"
-        f'<div class="soft">{_plain(", ".join(about))}</div>\n<div class="strip">{"".join(pictures)}</div>\n</section>'
+        f"<section>\n{mosaic}<h3>{_text(state.title(cluster))}</h3>\n"
+        f'<div class="soft">{_plain(", ".join(about))}</div>\n{_bar(ordered)}\n</section>'
     )
 
 

@@ -10,10 +10,11 @@ from engine.export.formats import ExportFormat
 from engine.export.report import write_report
 from engine.export.settings import ExportSettings
 from engine.export.taken import note_export
+from engine.geometry.projection import ProjectionSettings
 from engine.images.thumbnails import thumbnail
 from engine.labels.table import LabelTable
 from engine.runs.judge import kept_verdict
-from pages.shared.board import Board
+from pages.shared.board import Board, map_points
 from pages.shared.downloads import Download
 
 REPORT = "report"
@@ -42,6 +43,8 @@ def report_file(board: Board) -> Download:
 
 
 def _report(board: Board) -> Callable[[], bytes]:
+    xy, _, _ = map_points(board.now, board.rows, ProjectionSettings())
+
     def make() -> bytes:
         target = board.now.workspace.cache / "exports" / f"{board.rows.dataset.id}.html"
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -54,6 +57,7 @@ def _report(board: Board) -> Callable[[], bytes]:
             paths=board.rows.paths,
             thumbnail=lambda content: thumbnail(board.now.workspace, ids.get(content, 0)),
             typicality=board.prototypes.typicality,
+            xy=xy,
             facts={name.replace("_", " "): value for name, value in found.items() if value is not None},
             verdict="" if verdict is None else verdict.line,
         )

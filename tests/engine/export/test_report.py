@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import io
 import re
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from engine.export.report import write_report
 from engine.images.thumbnails import make_thumbnail
@@ -121,3 +123,25 @@ def test_the_audited_share_is_said(scene, tmp_path):
 )
 def test_numbers_have_three_digits(value, shown):
     assert three_digits(value) == shown
+
+
+def test_the_map_is_inside_with_the_names_of_the_largest_clusters(scene, tmp_path):
+    scene.history.rename(scene.state(), 1, "</b><script>x</script>")
+    xy = np.stack([np.arange(8), scene.clusters * 5], axis=1).astype(np.float32)
+    path = tmp_path / "report.html"
+    write_report(path, scene.state(), title="t", paths=scene.images.paths, thumbnail=lambda content: None, xy=xy)
+    text = path.read_text(encoding="utf-8")
+    seen = Seen()
+    seen.feed(text)
+    (picture,) = seen.images
+    data = base64.b64decode(picture["src"].removeprefix("data:image/png;base64,"))
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.mode == "RGBA" and image.getextrema()[3] == (0, 225)
+    assert "script" not in seen.tags and seen.text.count("</b><script>x</script>") == 2
+
+
+def test_labels_by_each_source_are_drawn_in_their_shares(scene, tmp_path):
+    scene.history.label(scene.state(), np.array([4]), "dog")
+    _, text, _ = report(scene, tmp_path)
+    assert '<span class="by-by-you" style="flex:1"></span><span class="by-cluster-name" style="flex:4"></span>' in text
+    assert "prefers-color-scheme: dark" in text and "@media print" in text
