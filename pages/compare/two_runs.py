@@ -74,8 +74,9 @@ def _verdict(runs: tuple[Run, Run], names: tuple[str, str], alike: float, likene
     said = f"**{word}** {alike:.0%} of the images are sorted alike."
     ahead: dict[int, list[str]] = {0: [], 1: []}
     for name, better in _BETTER.items():
-        values = [figures_of(run).get(name) for run in runs]
-        if all(isinstance(value, int | float) for value in values) and abs(values[0] - values[1]) >= _CLEAR:
+        found = [figures_of(run).get(name) for run in runs]
+        values = [float(value) for value in found if isinstance(value, int | float)]
+        if len(values) == 2 and abs(values[0] - values[1]) >= _CLEAR:
             at = int(values[1] > values[0])
             ahead[at].append(f"{better} ({METRICS[name].title.lower()} {_against(name, values, at)})")
     parts = [f"{escape(names[at])} is {' and '.join(words)}" for at, words in ahead.items() if words]

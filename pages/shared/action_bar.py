@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 _STYLE = """<style>
 div:has(> [class*="st-key-action_bar_"]) { position: sticky; bottom: 0; z-index: 20; }
@@ -16,8 +15,8 @@ div:has(> [class*="st-key-action_bar_"]) { position: sticky; bottom: 0; z-index:
 
 
 @contextmanager
-def action_bar(name: str) -> Iterator[DeltaGenerator]:
+def action_bar(name: str) -> Iterator[None]:
     """Draw into the bar of a page; `name` is that of the page."""
     st.html(_STYLE)
-    with st.container(key=f"action_bar_{name}") as bar:
-        yield bar
+    with st.container(key=f"action_bar_{name}"):
+        yield

@@ -151,7 +151,7 @@ def surest(labels: NDArray[np.int32], confidence: NDArray[np.float32], *, most: 
     wanted = wanted[sizes[wanted] > 0]
     each = max(1, most // max(1, len(wanted)))
     sure = np.nan_to_num(confidence, nan=-np.inf)
-    found = []
+    found: list[tuple[int, int, int]] = []  # which of its cluster's, in which order, row
     for cluster in wanted:
         members = np.flatnonzero(labels == cluster)
         best = members[np.argsort(-sure[members], kind="stable")[:each]]
