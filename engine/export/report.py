@@ -95,7 +95,7 @@ def write_report(
         )
     parts = [
         f"<h1>{_text(title)}</h1>",
-        f'<p class="verdict">{_text(verdict)}</p>' if verdict else "",
+        f'<div class="verdict"><p>{_text(verdict)}</p></div>' if verdict else "",
         said,
         _bar({name: count for name, count in quality.by_source.items() if count}, key=True),
         _map(state, xy, order[:max_clusters]) if xy is not None and len(xy) else "",
