@@ -189,6 +189,7 @@ function Card({ item, place, all, top, tall, bench, chosen, onChoose }: CardProp
         <span class="dot" style={{ background: color }} />
         <span class={item.named ? "word named" : "word"}>{item.title}</span>
         {item.note && <Icon name="check" />}
+{" "}
         <span class="figure">{count(item.size)}</span>
       </span>
       {item.quality !== null && (
