@@ -335,7 +335,7 @@ class Screens:
     def live(self) -> None:
         """Drag k-means' number of clusters near 60, each number for the first time."""
         self.visit("Cluster", ".tile")
-        self.page.get_by_role("button", name="Choose a method yourself").click()
+        self.page.get_by_role("radio", name="Choose a method yourself").click()
         self.page.get_by_test_id("stSlider").first.wait_for(timeout=LONG)
         thumb = self.page.get_by_test_id("stSlider").filter(has_text="clusters").first.get_by_role("slider")
         most = int(thumb.get_attribute("aria-valuemax") or "60")
