@@ -185,9 +185,7 @@ def files_of(workspace: Workspace, dataset_id: str) -> list[ImageFile]:
             f" FROM image WHERE dataset = ? ORDER BY {_order(db, dataset_id)}",
             (dataset_id,),
         ).fetchall()
-    return [
-        ImageFile(*row[:10], quality=json.loads(row[10]) if row[10] else {}, data_id=row[11] or row[2]) for row in found
-    ]
+    return [ImageFile(*(*row[:10], json.loads(row[10]) if row[10] else {}, row[11] or row[2])) for row in found]
 
 
 def count_images(workspace: Workspace, dataset_id: str) -> int:

@@ -1,12 +1,13 @@
 """Vectors that were made elsewhere: .npz, .npy, .parquet and .pt files, checked before anything is kept.
 
-A vector without an image is known by the id given for it, else by the hash of its row.
+A vector without an image is known by the id given for it, else by the hash of its row, and among equal rows by its turn.
 """
 
 from __future__ import annotations
 
 import unicodedata
 import zipfile
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,11 +52,19 @@ class VectorFile:
 
     @property
     def contents(self) -> Ids:
-        """The (n,) S16 content ids, row by row: hash of the id's text, else of the row's bytes."""
+        """The (n,) S16 content ids, all distinct: hash of the id's text, else of the row's bytes.
+
+        Of rows without ids that are equal each is an item of its own: the second is known by its bytes and that it is
+        the second, and so on.
+        """
         if self.ids is not None:
             return content_ids.pack([content_id(name.encode("utf-8", "surrogatepass")) for name in self.ids])
-        rows = np.ascontiguousarray(self.vectors, dtype="<f4")
-        return content_ids.pack([content_id(row.data) for row in rows])
+        rows, seen, found = np.ascontiguousarray(self.vectors, dtype="<f4"), Counter[bytes](), []
+        for row in rows:
+            own = content_id(row.data)
+            found.append(own if not seen[own] else content_id(own + b" %d" % seen[own]))
+            seen[own] += 1
+        return content_ids.pack(found)
 
     @property
     def paths(self) -> list[bytes]:

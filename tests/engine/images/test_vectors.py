@@ -158,3 +158,19 @@ def test_features_are_found_where_programs_leave_them(tmp_path, kind):
     assert found.labels == ["1", "0", "1", "0"] and found.ids is None
     with pytest.raises(InputError, match="no features"):
         read_features(tmp_path / "nowhere")
+
+
+def test_equal_rows_without_ids_stay_apart_and_distinct_ones_keep_the_id_they_had(workspace, tmp_path, rng):
+    from engine.core.files import content_id
+    from engine.images.datasets import add_vectors
+    from engine.images.tables import load_images
+
+    few = rng.normal(size=(5, 8)).astype(np.float32)
+    many = few[rng.integers(0, 5, 300)]
+    np.save(tmp_path / "many.npy", many)
+    table = load_images(workspace, add_vectors(workspace, tmp_path / "many.npy").id)
+    assert len(table) == 300
+    assert content_id(many[0].tobytes()) == table.contents[0].ljust(16, b"\0")
+    np.save(tmp_path / "few.npy", few)
+    kept = read_vectors(tmp_path / "few.npy").contents
+    assert kept.tolist() == [content_id(row.tobytes()).rstrip(b"\0") for row in few]
