@@ -1,6 +1,6 @@
 """Vectors that were made elsewhere: .npz, .npy, .parquet and .pt files, checked before anything is kept.
 
-A vector without an image is known by the id given for it, else by the hash of its row, and among equal rows by its turn.
+A vector without an image is known by the id given for it, else by the hash of its row; equal rows are told by turn.
 """
 
 from __future__ import annotations
