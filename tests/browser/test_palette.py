@@ -32,13 +32,13 @@ def test_the_palette_leads_everywhere_by_keyboard(seeded, visit):  # noqa: F811
     lines = ask(page, "007")
     lines.get_by_text("007.png").wait_for(timeout=LONG)
     page.keyboard.press("Enter")
-    eventually(lambda: page.url, lambda address: "found=" in address)
+    eventually(lambda: page.url, lambda address: "found=" in address, seconds=120)
     settled(page)
 
     lines = ask(page, "cluster 2")
     lines.get_by_text("Cluster 2").wait_for(timeout=LONG)
     page.keyboard.press("Enter")
-    eventually(lambda: page.url, lambda address: "cluster=2" in address and "found=" not in address)
+    eventually(lambda: page.url, lambda address: "cluster=2" in address and "found=" not in address, seconds=120)
     settled(page)
 
     lines = ask(page, "a")
@@ -64,11 +64,13 @@ def test_the_palette_undoes_and_the_keys_leave_text_alone(seeded, visit):  # noq
     settled(page)
     assert [event.kind for event in seeded.history.events()].count("undo") == 0
     page.keyboard.press("Enter")
-    eventually(lambda: [event.kind for event in seeded.history.events()].count("undo"), lambda count: count == 1)
+    eventually(
+        lambda: [event.kind for event in seeded.history.events()].count("undo"), lambda count: count == 1, seconds=120
+    )
     settled(page)
     page.get_by_role("button", name="Undo").and_(page.locator(":disabled")).wait_for(timeout=LONG)
     page.keyboard.press("Control+Shift+z")
-    eventually(lambda: [event.kind for event in seeded.history.events()][-1], lambda kind: kind == "redo")
+    eventually(lambda: [event.kind for event in seeded.history.events()][-1], lambda kind: kind == "redo", seconds=120)
 
 
 def test_the_rail_folds_and_stays_folded(seeded, visit):  # noqa: F811
