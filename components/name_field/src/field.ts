@@ -74,7 +74,7 @@ export class NameField {
       if (event.key === "Escape") {
         if (this.dirty) this.note.textContent = "Not named yet; what you typed is kept.";
         this.input.blur();
-      } else if (!this.dirty) return; // the page's own keys, such as Ctrl + Z
+      } else if (!this.dirty || (event.altKey && event.key.startsWith("Arrow"))) return; // the page's own keys, such as Ctrl + Z
       event.stopPropagation();
     });
     this.root.append(this.form, this.note);

@@ -1,7 +1,8 @@
 // Ties the panes together: one selection, one keyboard, one queue of actions to Python.
 
 import { render } from "preact";
-import { Gallery } from "../../gallery/src/gallery.js";
+import { Gallery } from "../../gallery/src/gallery";
+import type { GalleryData } from "../../gallery/src/types";
 import { ScatterMap } from "../../map/src/map.js";
 import { hasWebGL } from "../../map/src/plot.js";
 import { arrays, listen, memoryOf, Outbox, type Say } from "../../shared/channels";
@@ -23,7 +24,7 @@ const UNSORTED = -1;
 export class Workbench {
   readonly outbox: Outbox;
   readonly panes: Panes;
-  readonly gallery: any;
+  readonly gallery: Gallery;
   readonly map: any;
   readonly memory: { also?: boolean; sort?: string; order?: number[]; orderOf?: string };
   data: WorkbenchMessage;
@@ -57,7 +58,7 @@ export class Workbench {
     this.barPlace = element("div", { class: "bar-place" });
     this.filterPlace = element("div", { class: "filter-place" });
     elements.gallery.append(this.filterPlace, grid, this.barPlace);
-    this.gallery = new Gallery(grid, data.key, this as any);
+    this.gallery = new Gallery(grid, data.key, this);
     if (webgl) {
       const drawing = element("div", { class: "k-map" });
       elements.map.append(drawing);
@@ -91,7 +92,7 @@ export class Workbench {
     for (const [id, sent] of this.taken) if (data.acted >= sent) this.taken.delete(id);
     if (data.inspector?.subject !== before) Object.assign(this, { alsoNamed: false, growing: GROW });
     this.gallery.say = say;
-    this.gallery.update({ ...data.gallery, acted: data.acted });
+    this.gallery.update({ ...(data.gallery as GalleryData), acted: data.acted });
     if (data.map && this.map) {
       this.map.say = say;
       this.map.update(data.map);
@@ -190,7 +191,9 @@ export class Workbench {
   }
 
   private key(event: KeyboardEvent): void {
-    if (event.defaultPrevented || typing(event)) return;
+    if (event.defaultPrevented) return;
+    const sideways = event.altKey && (event.key === "ArrowLeft" || event.key === "ArrowRight"); // in the name field, too
+    if (typing(event) && !(sideways && this.data.inspector)) return;
     const { inspector } = this.data;
     const plain = !event.ctrlKey && !event.metaKey && !event.altKey;
     if (inspector && event.altKey && event.key === "ArrowLeft") this.step(-1);

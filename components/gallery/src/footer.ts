@@ -1,16 +1,24 @@
 // The line below the grid: the labels of the number keys, to click and to put into another order, and the other keys.
 
 import { h, iconButton } from "../../shared/dom";
+import type { Gallery } from "./gallery";
 
 export class Footer {
-  constructor(g) {
+  declare readonly element: HTMLElement;
+  declare private readonly g: Gallery;
+  declare private readonly chips: HTMLElement;
+  declare private readonly hints: HTMLElement;
+  declare private drawn: string;
+  declare private dragged: number | undefined;
+
+  constructor(g: Gallery) {
     this.g = g;
     this.chips = h("span", { class: "chips", role: "list", "aria-label": "Labels of the number keys" });
     this.hints = h("span", { class: "hints" });
     this.element = h("div", { class: "footer k-hidden" }, this.chips, this.hints);
   }
 
-  draw() {
+  draw(): void {
     const { g } = this;
     const wanted = JSON.stringify([g.chips, g.hints]);
     if (this.drawn === wanted) return;
@@ -20,7 +28,7 @@ export class Footer {
     this.hints.replaceChildren(...g.hints.map(([key, words]) => h("span", {}, h("kbd", {}, key), words)));
   }
 
-  chip(name, at) {
+  private chip(name: string, at: number): HTMLElement {
     const { g } = this;
     const without = () => g.arrange(g.chips.filter((_, place) => place !== at));
     const use = h(
@@ -41,7 +49,7 @@ export class Footer {
       this.dragged = undefined;
     });
     use.addEventListener("keydown", (event) => {
-      const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+      const by = ({ ArrowLeft: -1, ArrowRight: 1 } as Record<string, number | undefined>)[event.key];
       if (event.altKey && by) at + by >= 0 && at + by < g.chips.length && this.move(at, at + by);
       else if (event.key === "Delete") without();
       else return;
@@ -51,10 +59,10 @@ export class Footer {
     return chip;
   }
 
-  move(from, to) {
+  private move(from: number, to: number): void {
     const chips = [...this.g.chips];
     chips.splice(to, 0, ...chips.splice(from, 1));
     this.g.arrange(chips);
-    this.chips.children[to]?.firstChild.focus();
+    (this.chips.children[to]?.firstChild as HTMLElement | undefined)?.focus();
   }
 }

@@ -1,9 +1,22 @@
 // The bar above the grid: how many, which order, whole or cropped, how large, and the help.
 
 import { count, h, icon, iconButton } from "../../shared/dom";
+import type { Gallery } from "./gallery";
 
 export class Toolbar {
-  constructor(g) {
+  declare readonly element: HTMLElement;
+  declare private readonly g: Gallery;
+  declare private readonly text: HTMLElement;
+  declare private readonly heading: HTMLElement;
+  declare private readonly back: HTMLButtonElement;
+  declare private readonly filter: HTMLSelectElement;
+  declare private readonly order: HTMLSelectElement;
+  declare private readonly refresh: HTMLButtonElement;
+  declare private readonly fit: HTMLButtonElement;
+  declare private readonly names: HTMLButtonElement;
+  declare private readonly size: HTMLInputElement;
+
+  constructor(g: Gallery) {
     this.g = g;
     this.text = h("span", { class: "count", role: "status", "aria-live": "polite" });
     this.heading = h("span", { class: "looked k-hidden" });
@@ -32,7 +45,7 @@ export class Toolbar {
     );
   }
 
-  draw() {
+  draw(): void {
     const { g } = this;
     const all = g.heading ? count(g.n) : `${count(g.n)} ${g.label.toLowerCase()}`;
     this.text.textContent = g.selection.count ? `${count(g.selection.count)} of ${count(g.n)} selected` : all;
@@ -53,7 +66,7 @@ export class Toolbar {
   }
 }
 
-function offer(menu, choices, chosen) {
+function offer(menu: HTMLSelectElement, choices: readonly [string, string][], chosen: string): void {
   const wanted = JSON.stringify(choices);
   if (menu.dataset.choices !== wanted) {
     menu.dataset.choices = wanted;

@@ -1,18 +1,34 @@
 // Selecting with the pointer: click, Shift, Ctrl, the tick in the corner, and a rectangle drawn over the grid.
 
+import type { Gallery } from "./gallery";
 import { GAP } from "./layout";
 
 const START = 6; // px before a press becomes a rectangle
 
-export function pointer(g) {
-  let press = null;
-  let timer = null;
+interface Spot {
+  x: number;
+  y: number;
+}
 
-  const positionOf = (event) => {
-    const cell = event.composedPath().find((node) => node.classList?.contains("cell"));
+interface Press extends Spot {
+  position: number;
+  toggle: boolean;
+  range: boolean;
+  keep: boolean;
+  drag?: boolean;
+  base?: Uint8Array;
+  last?: PointerEvent;
+}
+
+export function pointer(g: Gallery): void {
+  let press: Press | null = null;
+  let timer: ReturnType<typeof setInterval> | null = null;
+
+  const positionOf = (event: Event) => {
+    const cell = (event.composedPath() as HTMLElement[]).find((node) => node.classList?.contains("cell"));
     return cell ? Number(cell.dataset.position) : -1;
   };
-  const place = (event) => {
+  const place = (event: MouseEvent): Spot => {
     const box = g.list.getBoundingClientRect();
     return { x: event.clientX - box.left, y: event.clientY - box.top + g.scroll.top };
   };
@@ -21,7 +37,7 @@ export function pointer(g) {
     if (event.button !== 0) return;
     const box = g.list.getBoundingClientRect();
     if (event.clientX - box.left > g.list.clientWidth) return; // the scroll bar
-    const tick = event.composedPath().some((node) => node.classList?.contains("tick"));
+    const tick = (event.composedPath() as HTMLElement[]).some((node) => node.classList?.contains("tick"));
     const several = event.ctrlKey || event.metaKey;
     press = { ...place(event), position: positionOf(event), toggle: tick || several, range: event.shiftKey, keep: several || event.shiftKey };
   });
@@ -45,16 +61,16 @@ export function pointer(g) {
     cover(now);
   });
 
-  const cover = (now) => {
+  const cover = (now: Spot) => {
     const { pitch, columns, side } = g.grid;
-    const [left, right] = [Math.min(press.x, now.x), Math.max(press.x, now.x)];
-    const [top, bottom] = [Math.min(press.y, now.y), Math.max(press.y, now.y)];
+    const [left, right] = [Math.min(press!.x, now.x), Math.max(press!.x, now.x)];
+    const [top, bottom] = [Math.min(press!.y, now.y), Math.max(press!.y, now.y)];
     // A cell spans GAP .. GAP + side of its pitch.
     const c0 = Math.max(0, Math.ceil((left - GAP - side) / pitch));
     const c1 = Math.min(columns - 1, Math.floor((right - GAP) / pitch));
     const r0 = Math.max(0, Math.ceil((top - GAP - side) / pitch));
     const r1 = Math.min(g.grid.rows - 1, Math.floor((bottom - GAP) / pitch));
-    g.selection.copy(press.base);
+    g.selection.copy(press!.base!);
     for (let row = r0; row <= r1; row++) {
       if (c0 <= c1) g.selection.range(row * columns + c0, Math.min(g.n - 1, row * columns + c1));
     }
@@ -70,18 +86,18 @@ export function pointer(g) {
   const creep = () => {
     if (!press?.drag) return;
     const box = g.list.getBoundingClientRect();
-    const over = press.last.clientY > box.bottom - 24 ? press.last.clientY - box.bottom + 24 : Math.min(0, press.last.clientY - box.top - 24);
+    const over = press.last!.clientY > box.bottom - 24 ? press.last!.clientY - box.bottom + 24 : Math.min(0, press.last!.clientY - box.top - 24);
     if (over === 0) return;
     g.scroll.to(g.scroll.top + over);
     g.cells.draw();
-    cover(place(press.last));
+    cover(place(press.last!));
   };
 
-  const end = (event) => {
+  const end = (event: PointerEvent) => {
     if (!press) return;
     const was = press;
     press = null;
-    clearInterval(timer);
+    clearInterval(timer!);
     g.rubber.classList.add("k-hidden");
     if (was.drag) {
       g.changed({});

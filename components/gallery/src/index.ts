@@ -1,12 +1,18 @@
 // The gallery as a component of its own. Python's face is components/gallery/face.py.
 
-import { register } from "../../shared/channels";
-import { Gallery } from "./gallery.js";
+import { register, type Say } from "../../shared/channels";
+import { Gallery } from "./gallery";
+import type { GalleryData } from "./types";
 
-const galleries = new WeakMap();
+interface Call extends Say {
+  data: GalleryData | null;
+  parentElement: HTMLElement | ShadowRoot;
+}
 
-function mount({ data, parentElement, setStateValue, setTriggerValue }) {
-  const root = parentElement.querySelector(".k-gallery");
+const galleries = new WeakMap<Element, Gallery>();
+
+function mount({ data, parentElement, setStateValue, setTriggerValue }: Call): (() => void) | undefined {
+  const root = parentElement.querySelector<HTMLElement>(".k-gallery");
   if (!root || !data) return undefined;
   let gallery = galleries.get(root);
   if (!gallery) {
@@ -19,7 +25,7 @@ function mount({ data, parentElement, setStateValue, setTriggerValue }) {
 }
 
 /** Streamlit also cleans up calls that were overtaken; only an element that left the page is destroyed. */
-function leave(parentElement) {
+function leave(parentElement: HTMLElement | ShadowRoot): void {
   const root = parentElement.querySelector(".k-gallery");
   const gallery = root && galleries.get(root);
   if (!gallery || root.isConnected) return;
@@ -29,4 +35,4 @@ function leave(parentElement) {
 
 register("gallery", mount, leave);
 
-export default function () {}
+export default function (): void {}

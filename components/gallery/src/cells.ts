@@ -1,38 +1,46 @@
 // The cells in view: makes, places and removes them, and keeps their marks right. Nothing outside the view exists.
 
-import { h, icon } from "../../shared/dom";
+import { h, icon, type IconName } from "../../shared/dom";
+import type { Gallery } from "./gallery";
 import { GAP } from "./layout";
 
 const FAST = 4000; // px per second; while scrolling faster than this, pictures wait until it slows down
 
 export class Cells {
-  constructor(gallery) {
+  declare readonly nodes: Map<number, HTMLElement>;
+  declare private readonly g: Gallery;
+  declare private readonly spare: Map<number, HTMLElement>;
+  declare private lastTop: number;
+  declare private lastTime: number;
+  declare private settle: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(gallery: Gallery) {
     this.g = gallery;
     this.nodes = new Map();
     this.spare = new Map(); // cells of the display order before, by id
     this.lastTop = 0;
     this.lastTime = 0;
-    this.settle = null;
+    this.settle = null!;
   }
 
-  clear() {
+  clear(): void {
     for (const cell of this.nodes.values()) this.remove(cell);
     this.nodes.clear();
   }
 
   /** Other ids came: a picture that stays keeps its element, so that nothing is loaded or blinks again. */
-  release() {
+  release(): void {
     for (const cell of this.nodes.values()) this.spare.set(Number(cell.dataset.id), cell);
     this.nodes.clear();
   }
 
-  remove(cell) {
+  private remove(cell: HTMLElement): void {
     const image = cell.querySelector("img");
     if (image) image.removeAttribute("src"); // ends a request that nobody waits for
     cell.remove();
   }
 
-  draw() {
+  draw(): void {
     const { g } = this;
     const { grid, scroll } = g;
     const [first, last] = scroll.rows();
@@ -66,7 +74,7 @@ export class Cells {
     else g.list.removeAttribute("aria-activedescendant");
   }
 
-  hurried() {
+  private hurried(): boolean {
     const now = performance.now();
     const { top } = this.g.scroll;
     const speed = Math.abs(top - this.lastTop) / Math.max(1, now - this.lastTime);
@@ -75,11 +83,11 @@ export class Cells {
     return speed * 1000 > FAST;
   }
 
-  make(position) {
+  private make(position: number): HTMLElement {
     const { g } = this;
     const id = g.ids[position];
     const cell = h("div", { class: "cell", role: "option" });
-    cell.dataset.id = id;
+    cell.dataset.id = id as unknown as string; // the browser writes it as text
     const reason = g.reasons.get(id) ?? g.failed.get(id);
     if (reason !== undefined) this.fail(cell, reason);
     else cell.append(h("img", { alt: "", draggable: "false", decoding: "async" }));
@@ -87,7 +95,7 @@ export class Cells {
     return this.number(cell, position);
   }
 
-  reuse(position) {
+  private reuse(position: number): HTMLElement | undefined {
     const id = this.g.ids[position];
     const cell = this.spare.get(id);
     if (!cell || cell.classList.contains("failed")) return undefined; // other data is a reason to ask again
@@ -96,40 +104,40 @@ export class Cells {
   }
 
   /** What a cell owes to its place. */
-  number(cell, position) {
+  private number(cell: HTMLElement, position: number): HTMLElement {
     cell.id = `c${position}`;
-    cell.dataset.position = position;
-    cell.setAttribute("aria-setsize", this.g.n);
-    cell.setAttribute("aria-posinset", position + 1);
+    cell.dataset.position = position as unknown as string;
+    cell.setAttribute("aria-setsize", this.g.n as unknown as string);
+    cell.setAttribute("aria-posinset", (position + 1) as unknown as string);
     this.badge(cell, position);
     this.name(cell, position);
     return cell;
   }
 
   /** The label and who said it: a word and a shape, at the lower left. */
-  badge(cell, position) {
+  private badge(cell: HTMLElement, position: number): void {
     const { g } = this;
     const { name, color, mark } = g.expected.of(g.ids[position]) ?? g.badgeAt(position);
     const [shape, said] = g.markNames[mark - 1] ?? [];
     const wanted = JSON.stringify([name, color, shape]);
-    let badge = cell.querySelector(".badge");
+    let badge = cell.querySelector<HTMLElement>(".badge");
     if ((badge?.dataset.look ?? "") === (name || shape ? wanted : "")) return;
     badge?.remove();
     if (!name && !shape) return;
     badge = h("span", { class: "badge", title: [name, said].filter(Boolean).join(", ") });
     badge.dataset.look = wanted;
-    if (shape) badge.append(h("span", { class: `mark by-${shape}` }, ...(["tick", "close"].includes(shape) ? [icon(shape)] : shape === "guess" ? ["?"] : [])));
+    if (shape) badge.append(h("span", { class: `mark by-${shape}` }, ...(["tick", "close"].includes(shape) ? [icon(shape as IconName)] : shape === "guess" ? ["?"] : [])));
     else badge.append(h("span", { class: "mark by-dot" }));
-    if (color) badge.firstChild.style.setProperty("--badge", color);
+    if (color) (badge.firstChild as HTMLElement).style.setProperty("--badge", color);
     if (name) badge.append(h("span", { class: "word" }, name));
     cell.append(badge);
   }
 
-  rebadge() {
+  rebadge(): void {
     for (const [position, cell] of this.nodes) this.badge(cell, position);
   }
 
-  load(cell) {
+  private load(cell: HTMLElement): void {
     const image = cell.querySelector("img");
     if (!image || image.hasAttribute("src")) return;
     const id = Number(cell.dataset.id);
@@ -145,20 +153,20 @@ export class Cells {
       if (!image.hasAttribute("src")) return;
       this.g.failed.set(id, "This image could not be read.");
       image.remove();
-      this.fail(cell, this.g.reasons.get(id) ?? this.g.failed.get(id));
+      this.fail(cell, (this.g.reasons.get(id) ?? this.g.failed.get(id))!);
       this.name(cell, Number(cell.dataset.position));
     });
     image.src = `/thumb/${id}`;
   }
 
-  fail(cell, reason) {
+  private fail(cell: HTMLElement, reason: string): void {
     cell.classList.add("failed");
     cell.prepend(h("span", { class: "broken" }, icon("broken"), h("span", {}, reason)));
     cell.dataset.reason = reason;
   }
 
   /** Hover text and accessible name: the caption, and the reason of a failed image. */
-  name(cell, position) {
+  private name(cell: HTMLElement, position: number): void {
     const caption = this.g.captions.get(position) ?? `image ${cell.dataset.id}`;
     const text = cell.dataset.reason ? `${caption}: ${cell.dataset.reason}` : caption;
     cell.title = text;
@@ -167,15 +175,15 @@ export class Cells {
     if (!this.g.named) line?.remove();
     else {
       if (!line) cell.append((line = h("span", { class: "file", "aria-hidden": "true" })));
-      line.textContent = caption.split(" · ")[0].split("/").at(-1);
+      line.textContent = caption.split(" · ")[0]!.split("/").at(-1)!;
     }
   }
 
-  rename() {
+  rename(): void {
     for (const [position, cell] of this.nodes) this.name(cell, position);
   }
 
-  place(cell, position) {
+  private place(cell: HTMLElement, position: number): void {
     const { grid, scroll } = this.g;
     const x = (position % grid.columns) * grid.pitch + GAP;
     const y = Math.floor(position / grid.columns) * grid.pitch + GAP + scroll.shift;
@@ -188,13 +196,13 @@ export class Cells {
     }
   }
 
-  mark(cell, position) {
+  private mark(cell: HTMLElement, position: number): void {
     const on = this.g.selection.has(position);
     if (cell.getAttribute("aria-selected") !== String(on)) cell.setAttribute("aria-selected", String(on));
     cell.classList.toggle("focus", position === this.g.focus);
   }
 
-  remark() {
+  remark(): void {
     for (const [position, cell] of this.nodes) this.mark(cell, position);
   }
 }

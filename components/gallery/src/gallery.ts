@@ -3,26 +3,29 @@
 import { arrays, listen, memoryOf, Outbox, stamp } from "../../shared/channels";
 import { h, helpDialog } from "../../shared/dom";
 import { pageKeys } from "../../shared/keys";
-import { Cells } from "./cells.js";
-import { Expected } from "./expected.js";
-import { Footer } from "./footer.js";
-import { HELP, keyboard } from "./keys.js";
+import { Cells } from "./cells";
+import { Expected } from "./expected";
+import { Footer } from "./footer";
+import { HELP, keyboard } from "./keys";
 import { GAP, held, measure, Scroll } from "./layout";
-import { pointer } from "./pointer.js";
-import { Seen } from "./seen.js";
-import { Selection } from "./selection";
-import { Toolbar } from "./toolbar.js";
-import { Viewer } from "./viewer.js";
+import { pointer } from "./pointer";
+import { Seen } from "./seen";
+import { type Encoded, Selection } from "./selection";
+import { Toolbar } from "./toolbar";
+import type { GalleryData, GalleryFields, GalleryHost, Memory } from "./types";
+import { Viewer } from "./viewer";
 
 const SEND_AFTER = 140; // ms of quiet before a selection goes to Python
 
+// The class has the fields of types.ts: they are given their values by the constructor and by `update`.
+export interface Gallery extends GalleryFields {}
 export class Gallery {
   /** `host`, where the gallery is a part of something larger: its outbox, and what it wants to know of the selection. */
-  constructor(root, key, host = null) {
+  constructor(root: HTMLElement, key: string, host: GalleryHost | null = null) {
     this.root = root;
     this.key = key;
     this.host = host;
-    this.memory = memoryOf("gallery", key);
+    this.memory = memoryOf<Memory>("gallery", key);
     this.version = null;
     this.ids = new Int32Array(0);
     this.n = 0;
@@ -42,7 +45,7 @@ export class Gallery {
     this.watch();
   }
 
-  build() {
+  private build(): void {
     this.space = h("div", { class: "space" });
     this.rubber = h("div", { class: "rubber k-hidden" });
     this.list = h("div", { class: "list", tabindex: "0", role: "listbox", "aria-multiselectable": "true" }, this.space, this.rubber);
@@ -60,7 +63,7 @@ export class Gallery {
     this.deaf = keyboard(this);
   }
 
-  watch() {
+  private watch(): void {
     this.list.addEventListener("scroll", () => {
       this.scroll.moved();
       this.frame ??= requestAnimationFrame(() => {
@@ -88,7 +91,7 @@ export class Gallery {
     });
   }
 
-  destroy() {
+  destroy(): void {
     this.resizing.disconnect();
     if (!this.host) this.outbox.stop();
     this.stop();
@@ -101,7 +104,7 @@ export class Gallery {
 
   // ---- data from Python
 
-  update(data) {
+  update(data: GalleryData): void {
     this.data = data;
     if (!this.host) this.outbox.acknowledge(data.acted);
     const { key: _key, version, n, ...rest } = data;
@@ -130,8 +133,8 @@ export class Gallery {
     this.list.setAttribute("aria-label", rest.label);
     this.root.classList.toggle("crop", this.fit === "crop");
     this.footer.draw();
-    const badges = rest.badges === null ? null : arrays(`${this.key}:badges`, rest.badges);
-    const received = arrays(`${this.key}:ids`, version);
+    const badges = rest.badges === null ? null : arrays<{ codes: Uint16Array; marks: Uint8Array }>(`${this.key}:badges`, rest.badges);
+    const received = arrays<{ ids: Int32Array }>(`${this.key}:ids`, version);
     if (!received || (rest.badges !== null && !badges)) return; // the channels bring them in a moment
     const moved = this.version !== version;
     const marked = this.badged !== rest.badges;
@@ -139,9 +142,9 @@ export class Gallery {
     this.badges = badges?.codes ?? null;
     this.marks = badges?.marks ?? null;
     this.expected.confirmed(data.acted);
-    this.root.dataset.acted = data.acted;
+    this.root.dataset.acted = data.acted as unknown as string; // the browser writes it as text
     if (moved) this.adopt(version, received.ids, rest.view || version);
-    if (rest.captions) rest.captions.names.forEach((name, i) => this.captions.set(rest.captions.from + i, name));
+    if (rest.captions) rest.captions.names.forEach((name, i) => this.captions.set(rest.captions!.from + i, name));
     this.obey(rest.command);
     this.showEmpty(n, rest);
     if (moved) this.cells.release();
@@ -153,7 +156,7 @@ export class Gallery {
   }
 
   /** Take over new ids; selection, focus and place follow the images, not the positions. */
-  adopt(version, ids, view) {
+  private adopt(version: string, ids: Int32Array, view: string): void {
     const { memory } = this;
     const before = this.version === null ? memory.ids : this.ids;
     const selection = this.version === null ? memory.selection : this.selection;
@@ -178,7 +181,7 @@ export class Gallery {
     Object.assign(memory, { ids, selection: this.selection, version, view });
   }
 
-  obey(command) {
+  private obey(command: GalleryData["command"]): void {
     if (!command || command.nonce <= (this.memory.nonce ?? 0)) return;
     this.memory.nonce = command.nonce;
     this.selection.decode(command);
@@ -186,13 +189,13 @@ export class Gallery {
     this.host?.selected(this);
   }
 
-  showEmpty(n, { empty, emptyHint }) {
+  private showEmpty(n: number, { empty, emptyHint }: Pick<GalleryData, "empty" | "emptyHint">): void {
     this.nothing.classList.toggle("k-hidden", n > 0);
     this.list.classList.toggle("k-hidden", n === 0);
     this.nothing.replaceChildren(h("strong", {}, empty), h("span", {}, emptyHint));
   }
 
-  resize() {
+  resize(): void {
     const width = this.list.clientWidth;
     const height = this.list.clientHeight;
     if (!width || !height) {
@@ -217,7 +220,7 @@ export class Gallery {
 
   // ---- selection and focus
 
-  pick(position, { toggle = false, range = false, reveal = true }) {
+  pick(position: number, { toggle = false, range = false, reveal = true }: { toggle?: boolean; range?: boolean; reveal?: boolean }): void {
     if (position < 0 || position >= this.n) return;
     const { selection } = this;
     if (range) {
@@ -234,17 +237,17 @@ export class Gallery {
     this.changed({});
   }
 
-  selectAll() {
+  selectAll(): void {
     this.selection.all();
     this.changed({});
   }
 
-  deselect() {
+  deselect(): void {
     this.selection.clear();
     this.changed({});
   }
 
-  moveFocus(to, extend) {
+  moveFocus(to: number, extend: boolean): void {
     if (this.n === 0) return;
     const position = Math.max(0, Math.min(this.n - 1, to));
     this.focusOn(position);
@@ -258,7 +261,7 @@ export class Gallery {
   }
 
   /** Move the keyboard's place; `reveal` scrolls it into view, which a click must not (a second one would miss). */
-  focusOn(position, reveal = true) {
+  focusOn(position: number, reveal = true): void {
     this.focus = position;
     Object.assign(this.memory, { focused: this.ids[position], place: position });
     const top = Math.floor(position / this.grid.columns) * this.grid.pitch;
@@ -270,23 +273,23 @@ export class Gallery {
   }
 
   /** The name, colour and mark that Python gave the image at a position. */
-  badgeAt(position) {
+  badgeAt(position: number): { name: string; color: string; mark: number } {
     const code = this.badges?.[position] ?? 0;
     const name = code ? (this.badgeNames[code - 1] ?? String(code)) : "";
     return { name, color: code ? this.colorOf(code - 1) : "", mark: this.marks?.[position] ?? 0 };
   }
 
-  colorOf(badge) {
+  colorOf(badge: number): string {
     return this.palette[(this.badgeColors?.[badge] ?? badge) % this.palette.length];
   }
 
-  positionOf(id) {
+  positionOf(id: number): number {
     this.index ??= new Map();
     if (this.index.size === 0) for (let i = 0; i < this.n; i++) this.index.set(this.ids[i], i);
     return this.index.get(id) ?? -1;
   }
 
-  changed({ quiet = false }) {
+  changed({ quiet = false }: { quiet?: boolean }): void {
     this.cells.remark();
     this.toolbar.draw();
     this.memory.selection = this.selection;
@@ -295,13 +298,13 @@ export class Gallery {
     if (!quiet && !this.host) this.sending = setTimeout(() => this.say?.setStateValue("selection", this.message()), SEND_AFTER);
   }
 
-  message() {
-    return { v: this.version, c: this.memory.nonce ?? 0, t: stamp(), g: this.selection.together, ...this.selection.encode() };
+  message(): Encoded & { v: string; c: number; t: number; g: boolean } {
+    return { v: this.version!, c: this.memory.nonce ?? 0, t: stamp(), g: this.selection.together, ...this.selection.encode() };
   }
 
   // ---- messages to Python
 
-  act(action, key, position, id = this.ids[position]) {
+  act(action: string, key: string, position: number, id: number | null | undefined = this.ids[position]): void {
     clearTimeout(this.sending);
     const shown = position >= 0 && position < this.n;
     const sent = this.outbox.send({ action, key, id: id ?? null, position: shown ? position : null, selection: this.message(), ...this.host?.with() });
@@ -309,16 +312,16 @@ export class Gallery {
   }
 
   /** Ask for something that concerns the view and no image. */
-  tell(action, text) {
+  tell(action: string, text: string): void {
     this.outbox.send({ action, key: "", part: "gallery", text });
   }
 
-  viewing(id) {
+  viewing(id: number | null): void {
     clearTimeout(this.telling);
     this.telling = setTimeout(() => this.say?.setStateValue("viewing", id), 160);
   }
 
-  reportWindow() {
+  private reportWindow(): void {
     this.memory.top = this.scroll.top;
     if (!this.wantCaptions || this.n === 0) return;
     clearTimeout(this.windowing);
@@ -333,41 +336,41 @@ export class Gallery {
 
   // ---- settings of the view
 
-  setSize(size) {
+  setSize(size: number): void {
     this.size = this.memory.size = size;
     this.resize();
   }
 
-  setFit(fit) {
+  setFit(fit: "whole" | "crop"): void {
     this.fit = this.memory.fit = fit;
     this.root.classList.toggle("crop", fit === "crop");
     this.toolbar.draw();
   }
 
-  setNamed(named) {
+  setNamed(named: boolean): void {
     this.named = this.memory.named = named;
     this.cells.rename();
     this.toolbar.draw();
   }
 
-  setOrder(order) {
+  setOrder(order: string): void {
     this.order = order;
     this.say?.setStateValue("order", order);
   }
 
   /** Sort anew: what was labelled since may go to another place, because the person asks for it. */
-  refreshOrder() {
+  refreshOrder(): void {
     this.outbox.send({ action: "refresh_order", key: "" });
   }
 
   /** Put the labels of the number keys into another order, or take one away. */
-  arrange(chips) {
+  arrange(chips: string[]): void {
     this.chips = chips;
     this.footer.draw();
     this.outbox.send({ action: "arrange", key: "", labels: chips });
   }
 
-  showHelp() {
+  showHelp(): void {
     this.help?.remove();
     this.help = helpDialog("Keys of the gallery", [...HELP, ...pageKeys(this.keys)]);
     this.help.addEventListener("close", () => this.list.focus({ preventScroll: true }));

@@ -2,18 +2,32 @@
 
 import { count, h, iconButton } from "../../shared/dom";
 import { nameOf } from "../../shared/keys";
+import type { Gallery } from "./gallery";
 
 const STRIP = 24;
 
 export class Viewer {
-  constructor(g) {
+  declare dialog: HTMLDialogElement;
+  declare private readonly g: Gallery;
+  declare private position: number;
+  declare private id: number | null;
+  declare private picture: HTMLImageElement;
+  declare private note: HTMLElement;
+  declare private caption: HTMLElement;
+  declare private place: HTMLElement;
+  declare private tick: HTMLButtonElement;
+  declare private actions: HTMLElement;
+  declare private strip: HTMLElement;
+  declare private frame: HTMLElement;
+
+  constructor(g: Gallery) {
     this.g = g;
     this.position = -1;
     this.id = null;
     this.build();
   }
 
-  build() {
+  private build(): void {
     this.picture = h("img", { class: "full", alt: "", draggable: "false" });
     this.note = h("p", { class: "note k-hidden" });
     this.caption = h("span", { class: "caption" });
@@ -35,7 +49,7 @@ export class Viewer {
     this.g.root.append(this.dialog);
   }
 
-  open(position) {
+  open(position: number): void {
     if (position < 0 || position >= this.g.n) return;
     this.show(position, this.g.ids[position]);
     if (this.dialog.open) return;
@@ -43,7 +57,7 @@ export class Viewer {
     this.frame.focus();
   }
 
-  show(position, id) {
+  private show(position: number, id: number): void {
     const { g } = this;
     this.position = position;
     this.id = id;
@@ -61,15 +75,15 @@ export class Viewer {
     g.viewing(id);
   }
 
-  failed() {
+  private failed(): void {
     this.picture.removeAttribute("src");
     this.picture.classList.add("k-hidden");
-    this.note.textContent = this.g.reasons.get(this.id) ?? "This image could not be read.";
+    this.note.textContent = this.g.reasons.get(this.id!) ?? "This image could not be read.";
     this.note.classList.remove("k-hidden");
   }
 
   /** After each run of the page: stay with the image; if it left the view (it was labelled), go on with the next. */
-  follow(moved) {
+  follow(moved: boolean): void {
     const { g } = this;
     if (this.id === null) return;
     if (moved && this.position >= 0) {
@@ -82,7 +96,7 @@ export class Viewer {
   }
 
   /** Bring captions, tick, buttons and neighbours up to date; the strip follows. */
-  refresh() {
+  refresh(): void {
     const { g } = this;
     if (this.id === null) return;
     const caption = g.captions.get(this.position) ?? `image ${this.id}`;
@@ -103,7 +117,7 @@ export class Viewer {
     this.neighbours();
   }
 
-  neighbours() {
+  private neighbours(): void {
     const { g } = this;
     const ids = g.neighbours[String(this.id)];
     const state = `${this.id}:${ids?.length ?? -1}`;
@@ -127,35 +141,35 @@ export class Viewer {
     );
   }
 
-  step(by) {
+  private step(by: number): void {
     const next = this.position + by;
     if (this.position < 0) this.open(this.g.focus);
     else if (next >= 0 && next < this.g.n) this.show(next, this.g.ids[next]);
   }
 
-  toggle() {
+  private toggle(): void {
     if (this.position < 0) return;
     this.g.pick(this.position, { toggle: true });
     this.refresh();
   }
 
-  act(action, key) {
+  private act(action: string, key: string): void {
     this.g.act(action, key, this.position, this.id);
     if (action === "show_on_map") this.dialog.close();
   }
 
-  key(event) {
+  private key(event: KeyboardEvent): void {
     const name = nameOf(event);
-    const own = { ArrowLeft: () => this.step(-1), ArrowRight: () => this.step(1), " ": () => this.toggle() };
-    if (event.target.closest?.(".strip, .actions") && (name === " " || name === "Enter")) return;
+    const own: Record<string, () => void> = { ArrowLeft: () => this.step(-1), ArrowRight: () => this.step(1), " ": () => this.toggle() };
+    if ((event.target as Element).closest?.(".strip, .actions") && (name === " " || name === "Enter")) return;
     event.stopPropagation();
     if (own[name]) own[name]();
-    else if (this.g.keys[name]) this.act(this.g.keys[name], name);
+    else if (this.g.keys[name]) this.act(this.g.keys[name]!, name);
     else return;
     event.preventDefault();
   }
 
-  closed() {
+  private closed(): void {
     this.picture.removeAttribute("src");
     this.picture.style.backgroundImage = "";
     this.strip.replaceChildren();

@@ -1,8 +1,9 @@
 // The keyboard: moving, selecting, opening, and the keys that are passed on to the page.
 
 import { nameOf } from "../../shared/keys";
+import type { Gallery } from "./gallery";
 
-export const HELP = [
+export const HELP: [string, string][] = [
   ["Arrows, Home, End, Page up / down", "move"],
   ["Space", "select or deselect"],
   ["Shift + arrows, Shift + click", "select a range"],
@@ -16,9 +17,9 @@ export const HELP = [
 ];
 
 /** Listen to the keys; returns the function that ends it. */
-export function keyboard(g) {
+export function keyboard(g: Gallery): () => void {
   const move = { ArrowLeft: -1, ArrowRight: 1 };
-  const own = {
+  const own: Record<string, () => unknown> = {
     " ": () => g.pick(g.focus, { toggle: true }),
     Enter: () => g.viewer.open(g.focus),
     Escape: () => g.deselect(),
@@ -39,7 +40,7 @@ export function keyboard(g) {
     event.preventDefault();
     event.stopPropagation();
   });
-  const passOn = (event) => {
+  const passOn = (event: KeyboardEvent) => {
     const action = g.keys[nameOf(event)];
     if (!action || event.defaultPrevented) return;
     g.act(action, nameOf(event), g.focus);
@@ -47,13 +48,13 @@ export function keyboard(g) {
     event.stopPropagation();
   };
   // The page's keys work wherever the focus is in the gallery, and where nothing on the page has it.
-  g.root.addEventListener("keydown", (event) => !event.composedPath()[0].matches?.("input:not([type=range]), textarea, dialog *") && passOn(event));
-  const nowhere = (event) => event.target === document.body && !document.querySelector("[role=dialog]") && passOn(event);
+  g.root.addEventListener("keydown", (event) => !(event.composedPath()[0] as Element).matches?.("input:not([type=range]), textarea, dialog *") && passOn(event));
+  const nowhere = (event: KeyboardEvent) => event.target === document.body && !document.querySelector("[role=dialog]") && passOn(event);
   document.addEventListener("keydown", nowhere);
   return () => document.removeEventListener("keydown", nowhere);
 }
 
-function steps(g, event, move) {
+function steps(g: Gallery, event: KeyboardEvent, move: { ArrowLeft: number; ArrowRight: number }): number | null {
   const { columns, pitch } = g.grid;
   const page = Math.max(1, Math.floor(g.scroll.view / pitch)) * columns;
   if (event.altKey) return null;
