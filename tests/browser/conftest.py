@@ -212,6 +212,11 @@ def eventually(probe: Callable[[], Any], holds: Callable[[Any], bool], seconds: 
     return value
 
 
+def address(page: Any) -> str:
+    """Return the address as the page has it now; `page.url` stands still while nothing waits for the page."""
+    return str(page.evaluate("() => location.href"))
+
+
 def settled(page: Any) -> None:
     """Wait until the app says that its script has run; a click is given half a second to reach the server."""
     page.wait_for_timeout(500)
