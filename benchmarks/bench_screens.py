@@ -58,7 +58,16 @@ LIVE = 12_000  # up to so many images k-means answers while a slider is dragged
 LONG = 180_000
 # As Chromium draws where there is no graphics card: pages by its own painter, only the map by software WebGL.
 FLAGS = ["--no-sandbox", "--disable-gpu", "--enable-unsafe-swiftshader"]
-PARTS = ("pages", "names", "labels", "rank", "live", "export")  # labels are given by the keys that names have taken
+SHOWN, VISIBLE = 30, 0.05  # pictures visible on Explore, seconds until a label is seen
+PARTS = (
+    "pages",
+    "explore",
+    "names",
+    "labels",
+    "rank",
+    "live",
+    "export",
+)  # labels are given by the keys that names have taken
 # Presses a key in the gallery; resolves to the milliseconds until it is seen, and until Python has answered.
 PRESS = """(list, key) => new Promise((resolve) => {
   const root = list.closest(".k-gallery");
@@ -79,6 +88,14 @@ PICK = """(list, at) => {
   const cell = [...list.querySelectorAll(".cell")].sort((a, b) => a.dataset.position - b.dataset.position)[at];
   for (const type of ["pointerdown", "pointerup"])
     cell.dispatchEvent(new PointerEvent(type, { bubbles: true, composed: true }));
+}"""
+# How many pictures can be seen whole in the gallery.
+VISIBLE_CELLS = """list => {
+  const box = list.getBoundingClientRect();
+  return [...list.querySelectorAll(".cell img.here")].filter(image => {
+    const { top, bottom } = image.closest(".cell").getBoundingClientRect();
+    return top >= box.top - 1 && bottom <= Math.min(box.bottom, innerHeight) + 1;
+  }).length;
 }"""
 SCREENS = {
     "Images": ".k-gallery .cell",
@@ -274,6 +291,27 @@ class Screens:
                     self.shown(shown)
             told(f"page change to {screen}", found, 1)
 
+    def explore(self) -> None:
+        """Open Explore by its address in a fresh page, and count the pictures that are to be seen on it."""
+        self.visit("Explore", ".k-gallery .cell img.here")
+        address = self.page.evaluate("() => location.href")
+        painted: list[Cost] = []
+        drawn: list[Cost] = []
+        for _ in range(max(3, self.repeats // 3)):
+            self.page.goto("about:blank")
+            start = time.perf_counter()
+            with self.measuring(painted):
+                self.page.goto(address)
+                self.shown(".k-gallery .cell img.here")
+            self.shown(SCREENS["Explore"])
+            drawn.append(Cost(time.perf_counter() - start))
+        told("first paint of Explore", painted, 1.5)
+        told("map of Explore drawn", drawn, 4)
+        self.page.wait_for_timeout(1000)
+        seen = self.page.locator(".k-gallery .list").evaluate(VISIBLE_CELLS)
+        verdict = "" if seen >= SHOWN else "  FEWER"
+        print(f"  {'pictures visible on Explore':27s} {seen:6d}   bound {SHOWN}{verdict}", flush=True)
+
     def names(self) -> None:
         """Name clusters, take the names back."""
         self.visit("Label")
@@ -311,7 +349,7 @@ class Screens:
                 one, other = gallery.evaluate(PRESS, str(1 + (number + number // 12) % chips))
             seen.append(Cost(one / 1000))
             confirmed[-1] = replace(confirmed[-1], seconds=other / 1000)
-        told("label key -> seen", seen, 0.1)
+        told("label key -> seen", seen, VISIBLE)
         told("label key -> confirmed", confirmed, 0.5)
 
     def rank(self) -> None:
@@ -391,7 +429,7 @@ def measure(browser: Browser, serve: Served, folder: Path, n: int, repeats: int,
         for part in parts:
             if part == "export" and n <= ON_DISK:
                 screens.export(n, folder)
-            elif part in ("pages", "names", "labels", "rank") or (part == "live" and n <= LIVE):
+            elif part in ("pages", "explore", "names", "labels", "rank") or (part == "live" and n <= LIVE):
                 getattr(screens, part)()
     except Exception:
         page.screenshot(path="bench-screens-failed.png", full_page=True)

@@ -5,7 +5,11 @@ each cluster is named by what most of its images are, and the labels are exporte
 one by one, spread to their neighbours on Review, and exported again; and once more without the names of the clusters.
 The app gets the images in one folder under other names: only this script knows their classes.
 
-    python -m benchmarks.newcomer [--images 300] [--folder CLASS_FOLDERS] [--by-hand 40]
+With `--by-keys 500` so many images are labelled on Label instead, without a name for any cluster: each cluster grows by
+its nearest images outside while they are right, then all from the first behind the last wrong one are labelled at once.
+The bound is 120 presses of keys and the mouse.
+
+    python -m benchmarks.newcomer [--images 300] [--folder CLASS_FOLDERS] [--by-hand 40 | --by-keys 500]
 """
 
 from __future__ import annotations
@@ -20,15 +24,17 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlparse
 
 import numpy as np
 
+from benchmarks.label_by_keys import label_by_keys
 from benchmarks.made_photographs import KINDS, write_photographs
 from engine.core.workspace import Workspace
 from engine.images.datasets import list_datasets
@@ -45,6 +51,7 @@ ENDINGS = {".jpg", ".jpeg", ".png", ".webp"}
 SOURCES = ("by you", "cluster name", "accepted guess", "none")
 LONG = 600_000  # milliseconds: the machine may be busy, and nothing here is judged by time
 VERDICT = re.compile(r"\b(good|usable with checking|weak|not judged):", re.IGNORECASE)
+MOST_PRESSES = 120
 CELLS = ".k-gallery .list .cell"
 
 
@@ -55,6 +62,9 @@ def main() -> None:
         "--images", type=int, help="about so many images of each set: fewer generated ones, fewer files of a folder"
     )
     parser.add_argument("--by-hand", type=int, default=40, help="images labelled one by one (default 40)")
+    parser.add_argument(
+        "--by-keys", type=int, default=0, help="label so many on Label by pages and growing, then export"
+    )
     parser.add_argument("--headed", action="store_true", help="show the browser")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
@@ -62,12 +72,16 @@ def main() -> None:
         if asked.folder:
             sets = {asked.folder.name: asked.folder}
         else:
-            write_photographs(sets["generated"], max(1, (asked.images or 300) // len(KINDS)))
+            many = max(asked.images or 300, 2 * asked.by_keys)
+            write_photographs(sets["generated"], max(1, many // len(KINDS)))
         wrong = 0
         for name, folder in sets.items():
             if folder.is_dir():
                 place = Path(scratch) / f"visit-{name}"
-                wrong += visit(name, folder, place, images=asked.images, by_hand=asked.by_hand, headed=asked.headed)
+                walk = (
+                    partial(_by_keys, count=asked.by_keys) if asked.by_keys else partial(_walk, by_hand=asked.by_hand)
+                )
+                wrong += visit(name, folder, place, walk, images=asked.images, headed=asked.headed)
             else:
                 print(f"{name}: {folder} is not there, left out")
     sys.exit(1 if wrong else 0)
@@ -235,9 +249,7 @@ class Visit:
                 cluster = self.shown_cluster(clusters, open_ones)
                 if cluster not in open_ones:
                     print(f"    cluster {cluster}, which has a name, is shown again instead of the next")
-                    me.click(page.get_by_role("combobox", name="Cluster"))
-                    me.press("Home")
-                    me.press("Enter")
+                    me.click(self.list.get_by_role("option", name=re.compile(rf"^Cluster {min(open_ones)},")))
                     continue
                 name = Counter(self.truth[path] for path in clusters[cluster]).most_common(1)[0][0]
                 before = self.events()
@@ -280,13 +292,14 @@ class Visit:
 
     def label_by_hand(self, count: int) -> None:
         """Label images one by one in the gallery, the first few of each cluster in turn."""
-        me = self.person
+        me, page = self.person, self.page
         clusters = self.clusters()
-        unseen, cluster, way = set(clusters), -1, "chevron_left"
+        unseen, cluster = set(clusters), -1
         self.by_hand = set()
         by_key = 0
         with me.step(f"label {count} images by hand") as step:
             self.open_label()
+            self.to_first()
             while len(self.by_hand) < count:
                 cluster = self.shown_cluster(clusters, set(clusters) - {cluster})
                 if cluster in unseen:
@@ -295,16 +308,21 @@ class Visit:
                     shown = [self.name_of[number] for number in self.cells()]
                     for name in [name for name in shown if name in clusters[cluster]][:each]:
                         by_key += self.label(name)
-                if not self.way(way).is_enabled():
-                    way = "chevron_right"
-                if not unseen or not self.way(way).is_enabled():
+                if not unseen:
                     break
-                me.click(self.way(way))
+                me.click(page.get_by_role("button", name="Next cluster"))
             step.name += f" ({len(self.by_hand)}, {by_key} by key)"
 
-    def way(self, icon: str) -> Locator:
-        """Return the button that leads to the previous or to the next cluster."""
-        return self.page.get_by_test_id("stMain").locator("button:visible", has_text=icon).first
+    @property
+    def list(self) -> Locator:
+        """The list of clusters at the left."""
+        return self.page.get_by_role("listbox", name="Clusters")
+
+    def to_first(self) -> None:
+        """Go to the first cluster of the list."""
+        self.list.focus()
+        self.person.press("Home")
+        self.person.idle()
 
     def label(self, name: str) -> bool:
         """Select an image and give it its class, by a number key where it has one; returns whether it had."""
@@ -317,11 +335,7 @@ class Visit:
         if keys:
             me.press(str(keys[0]))
         else:
-            page.get_by_text("1 image selected").wait_for(timeout=LONG)
-            me.idle()
-            me.click(page.get_by_role("combobox", name="Label as"), wait=False)
-            me.type(page.get_by_role("combobox", name="Label as"), wanted)
-            me.press("Enter")
+            self.type_label(wanted)
         if not self.acted(before):
             print(f"    {name}: the label {wanted} did not arrive")
             return False
@@ -329,11 +343,18 @@ class Visit:
         me.idle()
         return bool(keys)
 
+    def type_label(self, wanted: str) -> None:
+        """Give what is selected a label by its name."""
+        field = self.page.get_by_role("combobox", name="Label, new or known")
+        self.person.click(self.page.get_by_role("button", name="Label as"), wait=False)
+        self.person.type(field, wanted)
+        self.person.press("Enter")
+
     def spread(self) -> str:
         """Spread the labels on Review and accept what is sure enough; returns what was offered."""
         me, page = self.person, self.page
         with me.step("spread on Review, accept"):
-            me.click(page.get_by_test_id("stMain").get_by_text("Review", exact=True))
+            me.click(page.get_by_role("radio", name="Review"))
             me.click(me.button(re.compile("Spread the labels")))
             accept = me.button(re.compile(r"Label [\d,]+ images?$"))
             nothing = page.get_by_text(re.compile("^Every image near a labelled one has its label"))
@@ -353,7 +374,7 @@ class Visit:
                 me.click(accept)
                 self.acted(before)
         with me.step("go back to Clusters"):
-            me.click(page.get_by_test_id("stMain").get_by_text("Clusters", exact=True))
+            me.click(page.get_by_role("radio", name="Clusters"))
         return re.sub(r"\s*\n?label\s*\n", "", offered)
 
     def take_all_back(self) -> None:
@@ -374,7 +395,7 @@ class Visit:
         with me.step("export the CSV"):
             me.go("Export")
             with page.expect_download(timeout=LONG) as download:
-                me.click(page.get_by_role("link", name="CSV"), wait=False)
+                me.click(page.get_by_role("link", name="Download CSV"), wait=False)
             me.idle()
             said = me.verdict()
             with Path(download.value.path()).open(newline="", encoding="utf-8") as file:
@@ -401,7 +422,9 @@ class Visit:
         return claimed + lost
 
 
-def visit(name: str, folder: Path, scratch: Path, *, images: int | None, by_hand: int, headed: bool) -> int:
+def visit(
+    name: str, folder: Path, scratch: Path, walk: Callable[[Visit, Path], int], *, images: int | None, headed: bool
+) -> int:
     """Do the whole way with one set; returns how many labels are called by the wrong source."""
     from playwright.sync_api import sync_playwright
 
@@ -425,7 +448,7 @@ def visit(name: str, folder: Path, scratch: Path, *, images: int | None, by_hand
             page.goto(url)
             at = Visit(Newcomer(page), workspace, truth)
             try:
-                return _walk(at, scratch / "photographs", by_hand)
+                return walk(at, scratch / "photographs")
             except Exception:
                 page.screenshot(path="newcomer-failed.png", full_page=True)
                 raise
@@ -437,6 +460,16 @@ def _walk(at: Visit, folder: Path, by_hand: int) -> int:
     verdict = at.to_clusters(folder)
     print(f"  {len(at.clusters())} clusters; the board says: {verdict}")
     return _after_rank(at, by_hand)
+
+
+def _by_keys(at: Visit, folder: Path, count: int) -> int:
+    """Label so many images by pages and growing; a failure where it took more than 120 presses."""
+    at.to_clusters(folder)
+    presses = label_by_keys(at, count)
+    at.export(f"{len(at.by_hand)} images in {presses} presses")
+    enough = len(at.by_hand) >= min(count, len(at.truth))
+    print(f"  {len(at.by_hand)} of {count} images labelled in {presses} presses, bound {MOST_PRESSES}")
+    return int(not enough or presses > MOST_PRESSES)
 
 
 def _after_rank(at: Visit, by_hand: int) -> int:

@@ -1,0 +1,98 @@
+"""Labels many images on Label with few presses: each cluster grows while its nearest images outside are right, then all
+images behind the last wrong one are selected at once and labelled; a part of the newcomer's way (newcomer.py)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from benchmarks.newcomer import Visit
+
+CELLS = ".k-gallery .list .cell"
+LONG = 600_000  # milliseconds
+
+
+def label_by_keys(at: Visit, count: int) -> int:
+    """Label images cluster by cluster: grow each, then select what is right and label it; returns the presses."""
+    me, page = at.person, at.page
+    clusters = at.clusters()
+    at.by_hand, done = set(), {-1}
+    with me.step(f"label {count} images by pages and growing") as step:
+        at.open_label()
+        at.to_first()
+        for _ in range(len(clusters)):
+            cluster = at.shown_cluster(clusters, set(clusters) - done)
+            done.add(cluster)
+            wanted = Counter(at.truth[path] for path in clusters[cluster]).most_common(1)[0][0]
+            while near := _near(at):
+                right = [at.truth[path] == wanted for path in near]
+                if all(right):
+                    events = at.events()
+                    me.press("g")
+                    if not at.acted(events):
+                        break
+                    me.idle()
+                elif len(near) > 1 and all(right[: len(near) // 2]):
+                    me.press("h")
+                    page.wait_for_timeout(200)
+                else:
+                    break
+            _label_rest(at, wanted)
+            if len(at.by_hand) >= count:
+                break
+            address = page.evaluate("() => location.href")
+            me.press("Alt+ArrowRight")
+            page.wait_for_function("address => location.href !== address", arg=address, timeout=LONG)
+            me.idle()
+        step.name += f" ({len(at.by_hand)})"
+    return step.clicks + step.keys
+
+
+def _near(at: Visit) -> list[str]:
+    """Return the names of the nearest images outside that the page shows, nearest first."""
+    heading = at.page.get_by_role("heading", name="Grow")
+    place = at.page.locator(".inspector section").filter(has=heading)
+    found = place.locator("img").evaluate_all("all => all.map(one => +one.getAttribute('src').split('/').pop())")
+    return [at.name_of[number] for number in found]
+
+
+def _label_rest(at: Visit, wanted: str) -> None:
+    """Label the images behind the last wrong one; the odd ones are first."""
+    me, page = at.person, at.page
+    shown = _look_through(at)
+    wrong = [place for place, number in shown.items() if at.truth[at.name_of[number]] != wanted]
+    first = max(wrong, default=-1) + 1
+    if first >= len(shown):
+        return
+    gallery = page.locator(".k-gallery .list")
+    pitch = gallery.evaluate("list => list.querySelector('.cell').offsetHeight + 2")
+    columns = gallery.evaluate("list => Math.round(list.clientWidth / (list.querySelector('.cell').offsetWidth + 2))")
+    gallery.evaluate("(list, top) => { list.scrollTop = top; }", (first // columns) * pitch)
+    me.click(page.locator(f"{CELLS}[data-id='{shown[first]}']"), wait=False)
+    me.press("Shift+End")
+    before = at.events()
+    keys = page.locator(".k-gallery .chips .word").all_text_contents()
+    if wanted in keys:
+        me.press(str(1 + keys.index(wanted)))
+    else:
+        at.type_label(wanted)
+    if at.acted(before):
+        at.by_hand |= {at.name_of[number] for place, number in shown.items() if place >= first}
+    me.idle()
+
+
+def _look_through(at: Visit) -> dict[int, int]:
+    """Scroll through the gallery; returns the catalog id of every image by its place."""
+    gallery = at.page.locator(".k-gallery .list")
+    shown: dict[int, int] = {}
+    top = 0
+    while True:
+        gallery.evaluate("(list, top) => { list.scrollTop = top; }", top)
+        at.page.wait_for_timeout(150)
+        cells = at.page.locator(CELLS).evaluate_all("all => all.map(c => [+c.dataset.position, +c.dataset.id])")
+        shown.update({int(place): int(number) for place, number in cells})
+        tall, view = gallery.evaluate("list => [list.scrollHeight, list.clientHeight]")
+        if top + view >= tall:
+            return dict(sorted(shown.items()))
+        top += int(0.8 * view)
