@@ -51,7 +51,7 @@ def _title(row: LeaderboardRow, *, told_apart: bool = False) -> str:
 
 def _tile(now: Current, rows: Rows, result: SweepResult, row: LeaderboardRow, title: str) -> Tile:
     run = kept_as(now, result.folder, row.rank)
-    told = [row.verdict.word] if row.verdict else []
+    told: list[str] = [row.verdict.word] if row.verdict else []
     if row.evidence is not None:
         told.append(f"score {figure(row.evidence)}")
     if not told:
@@ -89,7 +89,7 @@ def candidates_table(result: SweepResult) -> None:
         }
         for row in result.ranked
     ]
-    number, percent = st.column_config.NumberColumn, {"format": "percent"}
+    number = st.column_config.NumberColumn
     st.dataframe(
         pd.DataFrame(records).dropna(axis="columns", how="all"),
         hide_index=True,
@@ -115,9 +115,9 @@ def candidates_table(result: SweepResult) -> None:
             "other methods": number(
                 format="%.2f", help="How alike the clusters of other methods are, at about as many clusters (ARI)"
             ),
-            "pairs kept": number(**percent, help="Share of the pairs named on Images that are in one cluster"),
-            "largest": number(**percent, help=METRICS["largest_share"].meaning),
-            "noise": number(**percent, help=METRICS["noise_share"].meaning),
+            "pairs kept": number(format="percent", help="Share of the pairs named on Images that are in one cluster"),
+            "largest": number(format="percent", help=METRICS["largest_share"].meaning),
+            "noise": number(format="percent", help=METRICS["noise_share"].meaning),
         },
     )
     reasons = [*result.unstructured, *result.failed, *result.set_aside]

@@ -107,7 +107,8 @@ def _on_selected(board: Board, action: Action, rows: NDArray[np.int64], then: Ca
         case "move" if action.value is not None:
             do(partial(history.move, state, rows, action.value, **how), then=then)
         case "split_off":
-            do(partial(history.split, state, rows, **how), then=then)
+            as_group = how["as_group"]
+            do(lambda: history.split(state, rows, as_group=as_group, include_yours=yours), then=then)
         case "split" if action.value is not None:
             do(
                 lambda: history.split(state, rows, _groups(board, rows, action.value or 2), include_yours=yours),
