@@ -77,7 +77,7 @@ def review(board: Board) -> None:
         ):
             start_job(now.workspace, "spread", "Spreading the labels", board.rows.dataset, **config)
             st.rerun()
-        places = st.container(horizontal=True, vertical_alignment="bottom")
+        places = st.container(horizontal=True, vertical_alignment="bottom", key="review_row")
     if job is not None and done:
         found = _open_proposals(board, job.folder)
         _head(board, found, places)

@@ -345,7 +345,7 @@ PRESS = """(list, [words, wait]) => {
   }, wait);
   return true;
 }"""
-BUTTONS = {"Undo": "undo", "Redo": "redo", "Different": "apart", "Merge": "merge", "Take ": "move"}
+BUTTONS = {"Undo": "undo", "Redo": "redo", "Different": "apart", "Merge": "merge", " image": "move"}
 ON_SELECTED = {"Confirm": "confirm", "Set aside": "reject"}
 KEYS = {"1": "label", "2": "label", "3": "label", "x": "reject", "Control+z": "undo", "Control+Shift+z": "redo"}
 

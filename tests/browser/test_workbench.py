@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 from playwright.sync_api import expect
 
@@ -297,7 +298,8 @@ def test_an_audit_is_made_and_kept_in_the_browser(seeded, visit):  # noqa: F811
     seeded.wait_for("audit")
     state = seeded.state()
     rows = seeded.rows.ids.tolist()
-    assert not any(state.cluster[rows.index(image)] == 0 for image in wrong)
+    assert all(np.isnan(state.bound[rows.index(image)]) for image in wrong), "nothing is proven of the wrong ones"
+    assert np.isfinite(state.bound[state.rows(0)]).sum() == len(state.rows(0)) - 2
     page.get_by_text("right, with 95% confidence").first.wait_for(timeout=LONG)
     eventually(lambda: len(view(page)["ids"]), lambda count: count > 0)
     assert selected(page) == 0

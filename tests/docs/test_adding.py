@@ -153,6 +153,7 @@ def test_a_method_reaches_command_line_page_sweep_and_contract(copy: Copy) -> No
     assert "farthest_first" in board
     shown = copy.ask(
         "seeded('pictures')\nvisit('cluster')\n"
+        "app.button_group(key='cluster_more').set_value('method').run()\n"
         "app.button_group(key='method').set_value('farthest_first').run()\n"
         "assert not app.exception and not app.error\n"
         "answer = [item.value for item in app.markdown]"
@@ -188,7 +189,11 @@ def test_a_data_set_reaches_command_line_and_page(copy: Copy) -> None:
     [results] = [json.loads(path.read_text()) for path in copy.root.glob("OUT/*/results.json")]
     assert results["train"]["n_clusters"] == 3
     assert results["train"]["accuracy"] == results["test"]["accuracy"] == 1
-    shown = copy.ask("app.run()\nanswer = [str(item.options) for item in app.selectbox]")
+    shown = copy.ask(
+        "app.run()\n"
+        "next(button for button in app.button if button.label == 'Another data set').click().run()\n"
+        "answer = [str(item.options) for item in app.selectbox]"
+    )
     assert any("Street signs" in str(options) for options in list(shown))  # type: ignore[call-overload]
 
 
@@ -221,5 +226,6 @@ def test_an_export_reaches_command_line_page_and_contract(copy: Copy) -> None:
     assert any("Image list" in names for names in options)
     copy.shell(f"python -m engine export {shlex.quote(folder)} --format image_list --output LISTS")
     lines = (copy.root / "LISTS" / "all.txt").read_text().splitlines()
-    assert (copy.root / "LISTS" / "classes.txt").read_text() == "red\n"
+    classes = (copy.root / "LISTS" / "classes.csv").read_text().splitlines()
+    assert classes[0].startswith("number,label") and classes[1].startswith("0,red,") and len(classes) == 2
     assert lines and all((copy.root / "LISTS" / line.removesuffix(" 0")).is_file() for line in lines)

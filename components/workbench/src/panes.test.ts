@@ -8,10 +8,10 @@ const LEAST = { groups: 168, map: 260, gallery: 300, inspector: 248 };
 
 describe("modeOf", () => {
   test("one pane in a narrow window, two in a middling one, all in a wide one", () => {
-    expect([360, 699, 700, 979, 980, 1900].map((width) => modeOf(width, 3))).toEqual(["one", "one", "two", "two", "wide", "wide"]);
+    expect([360, 739, 740, 979, 980, 1900].map((width) => modeOf(width, 3))).toEqual(["one", "one", "two", "two", "wide", "wide"]);
   });
   test("two panes stand side by side as soon as two fit, and one is never a choice", () => {
-    expect([500, 700, 1200].map((width) => modeOf(width, 2))).toEqual(["one", "wide", "wide"]);
+    expect([500, 740, 1200].map((width) => modeOf(width, 2))).toEqual(["one", "wide", "wide"]);
     expect(modeOf(320, 1)).toBe("wide");
   });
 });

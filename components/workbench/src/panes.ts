@@ -13,7 +13,7 @@ const SPLITTER = 7;
 /** How many panes stand side by side in a width of the workbench's own. */
 export function modeOf(width: number, panes: number): Mode {
   if (panes < 2) return "wide";
-  if (width < 700) return "one";
+  if (width < 740) return "one";
   return width < 980 && panes > 2 ? "two" : "wide";
 }
 
@@ -68,6 +68,7 @@ export class Panes {
   private large: PaneName | null = null;
   private drawn = "";
   private readonly resizing: ResizeObserver;
+  private readonly placing: ResizeObserver;
   private readonly fit = () => this.height();
   mode: Mode = "wide";
 
@@ -86,12 +87,18 @@ export class Panes {
     root.append(this.tabs, this.body);
     this.resizing = new ResizeObserver(() => this.arrange());
     this.resizing.observe(root);
+    // What stands above may come, go or grow after the workbench was drawn.
+    const node = root.getRootNode();
+    const page = (node instanceof ShadowRoot ? node.host : root).closest('[data-testid="stMainBlockContainer"]');
+    this.placing = new ResizeObserver(this.fit);
+    if (page) this.placing.observe(page);
     addEventListener("resize", this.fit);
     this.height();
   }
 
   destroy(): void {
     this.resizing.disconnect();
+    this.placing.disconnect();
     removeEventListener("resize", this.fit);
   }
 
