@@ -42,10 +42,10 @@ class Map:
         """Window coordinates of points in data coordinates, while everything is fitted."""
         box = self.page.locator(".holder").bounding_box()
         aspect = box["width"] / box["height"]
-        zoom = min(1.0, aspect)
-        unit = (np.atleast_2d(points) - (self.low + self.high) / 2) * 1.88 / (self.high - self.low).max() * zoom
-        x = box["x"] + (unit[:, 0] / aspect + 1) / 2 * box["width"]
-        y = box["y"] + (1 - unit[:, 1]) / 2 * box["height"]
+        sides = self.high - self.low  # each axis fills its side of the pane, up to a stretch of three
+        unit = (np.atleast_2d(points) - (self.low + self.high) / 2) * 1.88 / np.maximum(sides, sides.max() / 3)
+        x = box["x"] + (unit[:, 0] * min(aspect, 3.0) / aspect + 1) / 2 * box["width"]
+        y = box["y"] + (1 - unit[:, 1] * min(1.0, 3.0 * aspect)) / 2 * box["height"]
         return np.stack([x, y], axis=1)
 
     def center(self, code: int) -> np.ndarray:
@@ -159,7 +159,7 @@ def test_python_clears_focuses_and_highlights(scatter):
     expect(view.page.locator(".shape")).to_have_count(0)
     view.page.get_by_text("highlight cluster 3").click()
     total = int((view.codes == 3).sum())
-    expect(view.page.locator(".k-map .count")).to_have_text(f"{total} of 5,000 points")
+    expect(view.page.locator(".k-map .count")).to_have_text(f"{total} of 5,000")
     expect(view.page.locator(".entry").first).to_have_text(f"<i>cluster 3</i>{total} / {total}")
     view.page.get_by_role("button", name="focus on 7").click()
     view.page.wait_for_selector(".ring.focused:not(.k-hidden)")
@@ -217,7 +217,7 @@ def test_wheel_zooms_keys_move_and_fit_comes_back(scatter):
     assert 1 < shown <= 32
     view.page.locator(".holder").focus()
     view.page.keyboard.press("f")
-    view.page.wait_for_function("e => e.children.length === 0", arg=view.page.locator(".peaks").element_handle())
+    view.page.wait_for_function("e => e.children.length <= 12", arg=view.page.locator(".peaks").element_handle())
     view.draw(view.around(0))
     seen = report(view.page, "r.count > 0")
     assert seen["count"] == pytest.approx(int(inside(view.around(0), view.xy).sum()), abs=2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.browser.conftest import eventually, settled
+from tests.browser.conftest import address, eventually, settled
 from tests.browser.test_labelling import LONG, opened, seeded, with_label  # noqa: F401 - the fixture
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -32,13 +32,13 @@ def test_the_palette_leads_everywhere_by_keyboard(seeded, visit):  # noqa: F811
     lines = ask(page, "007")
     lines.get_by_text("007.png").wait_for(timeout=LONG)
     page.keyboard.press("Enter")
-    eventually(lambda: page.url, lambda address: "found=" in address, seconds=120)
+    eventually(lambda: address(page), lambda url: "found=" in url, seconds=120)
     settled(page)
 
     lines = ask(page, "cluster 2")
     lines.get_by_text("Cluster 2").wait_for(timeout=LONG)
     page.keyboard.press("Enter")
-    eventually(lambda: page.url, lambda address: "cluster=2" in address and "found=" not in address, seconds=120)
+    eventually(lambda: address(page), lambda url: "cluster=2" in url and "found=" not in url, seconds=120)
     settled(page)
 
     lines = ask(page, "a")
