@@ -286,7 +286,7 @@ def set_reading(workspace: Workspace, id: str, settings: FolderSettings) -> Data
     """
     dataset = find_dataset(workspace, id)
     if dataset.kind != "folder":
-        raise InputError("Only of a folder can be chosen what is read.")
+        raise InputError("Only a folder lets you choose which of its files are read.")
     kept = {name: value for name, value in dataset.options.items() if name not in FolderSettings.model_fields}
     options = kept | settings.model_dump(mode="json", exclude_defaults=True)
     if options != dataset.options:

@@ -27,10 +27,10 @@ from engine.labels.log import Event
 from pages.explore.coloring import chosen_colors, colorings, colors_of
 from pages.explore.doing import MAP, own_actions, search_asked
 from pages.explore.search_box import search_box, search_dialog, search_waits
-from pages.shared.actions import undo_redo
 from pages.shared.board import Board, map_points, open_board
 from pages.shared.clusters import choose_clusters, groups_of, known_choice
 from pages.shared.filters import asked_where, filters_of, kept_rows
+from pages.shared.follow import follow
 from pages.shared.frame import first_do, heading
 from pages.shared.held import hold
 from pages.shared.label_keys import key_labels
@@ -191,7 +191,7 @@ def page() -> None:
     go_on(now)
     with heading("Explore", ""):
         search_box(board)
-        undo_redo(board)
+        follow(board)
     clusters = known_choice(board)
     mask, made = None, ""
     if clusters:

@@ -19,10 +19,10 @@ from pages.label.doing import GALLERY, names_asked, own_actions, unnamed_first
 from pages.label.inspector import inspector_of, twin_of
 from pages.label.naming_panel import naming_dialog
 from pages.label.review import review
-from pages.shared.actions import undo_redo
 from pages.shared.board import Board, open_board
 from pages.shared.changed import changed_panel
 from pages.shared.clusters import groups_of
+from pages.shared.follow import follow
 from pages.shared.frame import first_do, heading
 from pages.shared.held import hold
 from pages.shared.import_labels import import_button
@@ -149,7 +149,7 @@ def page() -> None:
             bind="query-params",
             label_visibility="collapsed",
         )
-        undo_redo(board)
+        follow(board)
         import_button(now, board.rows.dataset)
     changed_panel(now)
     if view == "Review":

@@ -16,7 +16,6 @@ import streamlit as st
 from engine.core.errors import KindredError
 from engine.labels.log import Event
 from pages.shared.board import Board
-from pages.shared.follow import follow
 from pages.shared.state import escape, settle
 
 _CARRIED_OUT = "carried_out"  # the menu that was chosen in last, and what was chosen
@@ -113,11 +112,6 @@ def tell() -> None:
     if told:
         st.toast(told[0], icon=told[1], duration="long")
         settle(lambda: st.session_state.pop("told", None))
-
-
-def undo_redo(board: Board) -> None:
-    """Keep the page, and with it undo and redo in the header, true to the labels when another window changes them."""
-    follow(board)
 
 
 def recent_labels(board: Board) -> list[str]:

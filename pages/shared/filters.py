@@ -6,7 +6,7 @@ A filter is written `name:low..high`, `name:=one|another` or `path:~text`; sever
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 import numpy as np
 import streamlit as st
@@ -175,7 +175,7 @@ def _views(board: Board) -> dict[str, dict[str, str]]:
 
 
 def keep_view(board: Board, name: str) -> None:
-    """Keep what is looked at now under a name; an empty view forgets the name."""
+    """Keep what is looked at now under a name; one that is known means it from now on."""
     views = _views(board)
     views[name[:80]] = {key: str(st.query_params[key]) for key in _KEPT if key in st.query_params}
     _write(board, views)
@@ -196,8 +196,3 @@ def view_called(board: Board, name: str) -> dict[str, str | None]:
     """Return what a view by name sets in the address; nothing for an unknown one."""
     view = _views(board).get(name)
     return {} if view is None else {key: view.get(key) for key in _KEPT}
-
-
-def where_part(name: str, *choices: str) -> str:
-    """Write a filter by words."""
-    return f"{quote(name)}:={'|'.join(quote(choice) for choice in choices)}"
