@@ -43,9 +43,10 @@ def test_the_history_opens_by_its_title_and_leads_back_to_the_start(seeded, visi
     for number in range(40):
         seeded.history.label(seeded.state(), state.rows(number % 3)[:2], f"name {number}")
     page = opened(visit, f"{seeded.url}/label?cluster=0")
-    page.locator("summary", has_text="History").filter(has_text="40 steps").click()
-    oldest = page.get_by_text("name 0", exact=False)
+    history = page.locator("details", has=page.locator("summary", has_text="History"))
+    history.locator("summary").filter(has_text="40 steps").click()
+    oldest = history.get_by_text("name 0", exact=False)
     while not oldest.count():
-        page.get_by_role("button", name="Older").click(timeout=LONG)
+        history.get_by_role("button", name="Older").click(timeout=LONG)
         settled(page)
     oldest.first.wait_for(timeout=LONG)

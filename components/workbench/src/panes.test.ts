@@ -58,12 +58,14 @@ describe("shownPanes", () => {
     expect(shownPanes(EXPLORE, "two", "groups")).toEqual(["groups", "gallery"]);
     expect(shownPanes(LABEL, "two", "inspector")).toEqual(["gallery", "inspector"]);
   });
-  test("another stands beside the gallery when the gallery itself or one that is not there is chosen", () => {
-    expect(shownPanes(EXPLORE, "two", "gallery")).toEqual(["groups", "gallery"]);
-    expect(shownPanes(LABEL, "two", "map")).toEqual(["groups", "gallery"]);
+  test("map or details stand beside the gallery until another is chosen, and where the chosen one is not there", () => {
+    for (const chosen of [null, "gallery"] as const) expect(shownPanes(EXPLORE, "two", chosen)).toEqual(["map", "gallery"]);
+    expect(shownPanes(LABEL, "two", "map")).toEqual(["gallery", "inspector"]);
+    expect(shownPanes(["groups", "gallery"], "two", null)).toEqual(["groups", "gallery"]);
   });
   test("one alone, the gallery where the chosen one is not there", () => {
     expect(shownPanes(EXPLORE, "one", "map")).toEqual(["map"]);
     expect(shownPanes(LABEL, "one", "map")).toEqual(["gallery"]);
+    expect(shownPanes(LABEL, "one", null)).toEqual(["gallery"]);
   });
 });

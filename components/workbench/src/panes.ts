@@ -43,11 +43,12 @@ export function widths(shown: readonly PaneName[], wanted: Partial<Record<PaneNa
   return shown.map((name) => given.get(name)!);
 }
 
-/** Which panes are shown: all, the gallery with one other, or one. */
-export function shownPanes(panes: readonly PaneName[], mode: Mode, chosen: PaneName): PaneName[] {
+/** Which panes are shown: all, the gallery with one other, or one. Pictures come first, with the map or details beside. */
+export function shownPanes(panes: readonly PaneName[], mode: Mode, chosen: PaneName | null): PaneName[] {
   if (mode === "wide") return [...panes];
-  if (mode === "one") return [panes.includes(chosen) ? chosen : "gallery"];
-  const beside = panes.includes(chosen) && chosen !== "gallery" ? chosen : panes.find((name) => name !== "gallery")!;
+  if (mode === "one") return [chosen && panes.includes(chosen) ? chosen : "gallery"];
+  const others = panes.filter((name) => name !== "gallery");
+  const beside = others.find((name) => name === chosen) ?? others.find((name) => name !== "groups") ?? others[0]!;
   return panes.filter((name) => name === "gallery" || name === beside);
 }
 
@@ -64,7 +65,7 @@ export class Panes {
   private readonly body: HTMLElement;
   private readonly tabs: HTMLElement;
   private wanted: Partial<Record<PaneName, number>>;
-  private chosen: PaneName = "gallery";
+  private chosen: PaneName | null = null;
   private large: PaneName | null = null;
   private drawn = "";
   private readonly resizing: ResizeObserver;
@@ -79,7 +80,6 @@ export class Panes {
     private readonly titles: Partial<Record<PaneName, string>> = {},
   ) {
     this.wanted = remembered(kind);
-    this.chosen = names.find((name) => name !== "groups" && name !== "gallery") ?? "gallery";
     const make = (name: PaneName) => h("section", { class: `pane ${name}`, "aria-label": this.title(name) }) as HTMLElement;
     this.elements = { groups: make("groups"), map: make("map"), gallery: make("gallery"), inspector: make("inspector") };
     this.tabs = h("div", { class: "tabs k-hidden", role: "tablist", "aria-label": "Panes" });
