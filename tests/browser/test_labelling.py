@@ -404,8 +404,9 @@ class Pressed:
             self.wait()
 
     def name(self) -> None:
-        """Name the cluster that is shown."""
+        """Name the cluster that is shown; a name typed before the last one is answered is the next cluster's."""
         self.wait()
+        settled(self.page)
         self.page.get_by_role("combobox", name="Name").fill(f"name {len(self.kinds)}")
         self.page.keyboard.press("Enter")
         self.note("rename")

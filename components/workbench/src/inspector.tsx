@@ -14,13 +14,14 @@ interface Props {
 
 export function Inspector({ bench, message }: Props) {
   const { audit } = message;
+  const twin = bench.twin();
   return (
     <>
       <Name bench={bench} message={message} />
       {audit?.open ? <AuditAnswer bench={bench} audit={audit} size={message.size} /> : null}
       <div class="sections">
         <States bench={bench} message={message} />
-        {message.twin && <Twin bench={bench} message={message} twin={message.twin} />}
+        {twin && <Twin bench={bench} message={message} twin={twin} />}
         {bench.near().length > 0 && <Grow key={message.subject} bench={bench} ids={bench.near()} subject={message.subject} />}
         {audit && !audit.open && (
           <section>
@@ -131,10 +132,10 @@ function Twin({ bench, message, twin }: Props & { twin: TwinMessage }) {
       <p class="word">{twin.title}</p>
       <Looks ids={twin.looks} />
       <div class="row">
-        <button type="button" class="k-button strong" title="They become one cluster (m)" onClick={() => bench.act("merge_twin", { part: "inspector", id: message.subject, value: twin.id, also: bench.alsoNamed })}>
+        <button type="button" class="k-button strong" title="They become one cluster (m)" onClick={() => bench.answerTwin("merge_twin")}>
           <Icon name="merge" /> Merge
         </button>
-        <button type="button" class="k-button" title="They are not offered again (d)" onClick={() => bench.act("different", { part: "inspector", id: message.subject, value: twin.id })}>
+        <button type="button" class="k-button" title="They are not offered again (d)" onClick={() => bench.answerTwin("different")}>
           <Icon name="apart" /> Different
         </button>
       </div>

@@ -12,7 +12,7 @@ import { Filters } from "./filters";
 import { Groups } from "./groups";
 import { Inspector } from "./inspector";
 import { Panes, type PaneName } from "./panes";
-import type { ActionMessage, GroupItem, WorkbenchMessage } from "./protocol";
+import type { ActionMessage, GroupItem, TwinMessage, WorkbenchMessage } from "./protocol";
 
 /** What an action says beside its name. */
 export type Told = Partial<Omit<ActionMessage, "t" | "action">>;
@@ -34,6 +34,7 @@ export class Workbench {
   alsoNamed = false; // a name for the cluster changes what the person labelled in it, too
   growing = GROW; // nearest images outside that are looked at in one go
   readonly taken = new Map<number, number>(); // images on their way into the cluster, and when they were asked for
+  private answered: { pair: string; sent: number } | null = null; // what was said of the twin, until Python has carried it out
   private hoped: number[] | null = null; // the chosen groups that Python has not confirmed yet
   private hopedAt = 0;
   private readonly barPlace: HTMLElement;
@@ -89,6 +90,7 @@ export class Workbench {
     this.say = say;
     this.outbox.acknowledge(data.acted);
     if (this.hoped && data.acted >= this.hopedAt) this.hoped = null;
+    if (this.answered && data.acted >= this.answered.sent) this.answered = null;
     for (const [id, sent] of this.taken) if (data.acted >= sent) this.taken.delete(id);
     if (data.inspector?.subject !== before) Object.assign(this, { alsoNamed: false, growing: GROW });
     this.gallery.say = say;
@@ -162,6 +164,22 @@ export class Workbench {
     if (next !== undefined) this.choose([next]);
   }
 
+  /** The nearest other cluster, until it was said whether both are the same thing. */
+  twin(): TwinMessage | null {
+    const { inspector } = this.data;
+    return inspector?.twin && this.answered?.pair !== pair(inspector.subject, inspector.twin) ? inspector.twin : null;
+  }
+
+  /** Both are the same thing, or they are not; asked once. */
+  answerTwin(action: "merge_twin" | "different"): void {
+    const { inspector } = this.data;
+    const twin = this.twin();
+    if (!inspector || !twin) return;
+    const sent = this.act(action, { part: "inspector", id: inspector.subject, value: twin.id, also: this.alsoNamed });
+    this.answered = { pair: pair(inspector.subject, twin), sent };
+    this.draw();
+  }
+
   /** The nearest images outside the cluster that were not taken yet. */
   near(): number[] {
     return (this.data.inspector?.grow ?? []).filter((id) => !this.taken.has(id));
@@ -200,7 +218,7 @@ export class Workbench {
     else if (inspector && event.altKey && event.key === "ArrowRight") this.step(1);
     else if (inspector && this.near().length && plain && event.key === "g") this.grow(inspector.subject, this.near().slice(0, this.growing));
     else if (inspector?.grow.length && plain && event.key === "h") this.halve();
-    else if (inspector?.twin && plain && event.key === "d") this.act("different", { part: "inspector", id: inspector.subject, value: inspector.twin.id });
+    else if (this.twin() && plain && event.key === "d") this.answerTwin("different");
     else if (this.map && event.key === "w" && plain) this.enlarge("map");
     else if (event.key === "Escape" && this.panes.enlarged) this.panes.enlarge(this.panes.enlarged);
     else if (event.key === "Escape" && this.gallery.selection.count) this.gallery.deselect();
@@ -236,6 +254,10 @@ export class Workbench {
     if (data.groups) render(<Groups bench={this} message={data.groups} items={this.items} chosen={this.chosen} />, this.panes.elements.groups);
     if (data.inspector) render(<Inspector bench={this} message={data.inspector} />, this.panes.elements.inspector);
   }
+}
+
+function pair(subject: number, twin: TwinMessage): string {
+  return `${subject} ${twin.id}`;
 }
 
 function typing(event: KeyboardEvent): boolean {
