@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "pseudo-label": ("engine.commands.pseudo_label", "label clusters by the samples nearest to their centres"),
     "name-clusters": ("engine.commands.name_clusters", "propose a name for each cluster of a run, from words"),
     "spread": ("engine.commands.spread", "spread a run's labels to neighbouring images"),
+    "label-errors": ("engine.commands.label_errors", "list a run's labels that are probably wrong, as CSV"),
     "distil": ("engine.commands.distil", "make a small set that trains almost as well, and measure it"),
     "name": ("engine.commands.name", "name clusters of a run, or list them"),
     "import-labels": (

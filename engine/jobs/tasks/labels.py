@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from engine.core.csv import path_text, write_csv
 from engine.core.errors import InputError
 from engine.core.files import write_json
+from engine.core.ids import positions, to_hex
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import setting
 from engine.core.workspace import Workspace
 from engine.images.thumbnails import thumbnail
 from engine.jobs.tasks.requests import RunRequest
+from engine.labels.errors import LabelErrors, find_errors, open_errors
 from engine.labels.events import LabelHistory
 from engine.labels.propagation import PropagationSettings
 from engine.labels.proposals import clusters_digest, spread
@@ -170,6 +173,53 @@ def spread_labels_summary(result: Spread) -> dict[str, Any]:
         "checked": result.checked,
         "right": result.right,
     }
+
+
+class LabelErrorsRequest(RunRequest):
+    """Find labels of a run's images that are probably wrong."""
+
+    folder: str = setting(
+        "", "Where errors.npz and label_errors.csv go; the run's own folder when empty.", runtime=True
+    )
+
+
+def find_label_errors(workspace: Workspace, request: LabelErrorsRequest, progress: Progress = SILENT) -> LabelErrors:
+    """Find the labels that classifier and neighbours call wrong; what a person has confirmed is left out.
+
+    errors.npz keeps them for the page, label_errors.csv has one line for each, the most suspicious first.
+
+    Raises
+    ------
+    InputError
+        Fewer than two labels have enough images, or the embeddings are gone.
+    """
+    run = request.opened(workspace)
+    rows = rows_of_run(workspace, run)
+    state = labels_as_they_stand(workspace, run, rows)
+    found = find_errors(rows.vectors, graph_of(workspace, rows, progress=progress), state, progress=progress)
+    waiting = open_errors(state, found, LabelHistory(workspace, rows.dataset.id).effective()[0])
+    found = found.take(positions(found.contents, state.contents[waiting.rows]))
+    folder = Path(request.folder or run.folder)
+    make_parent(folder)
+    found.save(folder / "errors.npz")
+    at = waiting.rows
+    columns = {
+        "path": [path_text(rows.paths[row]) for row in at.tolist()],
+        "content_id": to_hex(state.contents[at]),
+        "label": [state.labels[row] for row in at.tolist()],
+        "label_source": [state.sources[row] for row in at.tolist()],
+        "proposed": waiting.names,
+        "classifier": found.classifier,
+        "neighbours": found.neighbours,
+        "lead": found.lead,
+    }
+    write_csv(folder / "label_errors.csv", columns)
+    return found
+
+
+def find_label_errors_summary(result: LabelErrors) -> dict[str, Any]:
+    """Return how many labels were judged, how many could not be, and how many are probably wrong."""
+    return {"judged": result.judged, "unjudged": result.unjudged, "suspects": len(result)}
 
 
 class PseudoLabelRequest(RunRequest):

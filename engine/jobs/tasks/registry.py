@@ -78,6 +78,7 @@ _ALL = (
     Verb("experiment", "experiments", "compare_models", "ExperimentRequest"),
     Verb("name-clusters", "labels", "propose_names", "NamesRequest", formerly="names"),
     Verb("spread", "labels", "spread_labels", "SpreadRequest", computes=False),
+    Verb("label-errors", "labels", "find_label_errors", "LabelErrorsRequest", computes=False),
     Verb("pseudo-label", "labels", "pseudo_label", "PseudoLabelRequest", computes=False, formerly="pseudo_labels"),
     Verb("analyse", "results", "analyse", "AnalyseRequest", computes=False, formerly="analysis"),
     Verb("distil", "results", "distil_run", "DistilRequest"),

@@ -29,7 +29,8 @@ from engine.jobs.tasks.clustering import ClusterRequest, cluster_images
 from engine.jobs.tasks.registry import VERBS
 from engine.jobs.tasks.selection import SweepRequest, sweep
 from engine.labels.events import LabelHistory
-from engine.runs.rows import Rows, embed_dataset, load_rows
+from engine.labels.state import LabelState
+from engine.runs.rows import Rows, align, embed_dataset, load_rows
 from engine.runs.run import list_runs, open_run
 from pages.shared.tasks import request_config
 
@@ -211,6 +212,24 @@ def spread(scene: Scene, folder: Path) -> dict[str, Any]:
     return arrays_of(folder_of(folder) / "spread.npz")
 
 
+def two_labels(scene: Scene) -> dict[str, Any]:
+    """Label every image by its truth but for two, and return the run."""
+    state, truth = _labels(scene), list(scene.rows.truth)
+    truth[0], truth[30] = truth[30], truth[0]
+    LabelHistory(scene.workspace, scene.rows.dataset.id).label(state, np.arange(len(truth)), truth)
+    return of_run(scene)
+
+
+def _labels(scene: Scene) -> LabelState:
+    run, history = open_run(scene.run), LabelHistory(scene.workspace, scene.rows.dataset.id)
+    return history.state(scene.rows.contents, align(run, scene.rows)[0], run=run.folder.name)
+
+
+def suspected(scene: Scene, folder: Path) -> dict[str, Any]:
+    kept = folder_of(folder)
+    return arrays_of(kept / "errors.npz") | {"list": (kept / "label_errors.csv").read_text()}
+
+
 def voted(scene: Scene, folder: Path) -> dict[str, Any]:
     kept = scene.run / "pseudo_labels"
     found: dict[str, Any] = {path.name: path.read_text() for path in kept.glob("*.csv")}
@@ -359,6 +378,7 @@ CASES: dict[str, Case] = {
         labelled,
     ),
     "spread": Case(lambda s: ("spread", s.run), lambda s: of_run(s) | embedded(s), spread),
+    "label-errors": Case(lambda s: ("label-errors", s.run), two_labels, suspected),
     "pseudo-label": Case(
         lambda s: ("pseudo-label", s.run, "--k-samples", 3),
         lambda s: of_run(s) | {"settings": {"k_samples": 3}},
