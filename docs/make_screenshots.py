@@ -16,6 +16,7 @@ import os
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -65,15 +66,21 @@ def clustered(root: Path, folder: Path | None, method: str, **settings: Any) -> 
 
 
 def named(work: Work, *names: str) -> None:
-    """Name the largest clusters, and a few images of each by hand."""
+    """Name the largest clusters, and a few images of each by hand; without names, three of them by their folders."""
     workspace, dataset, rows, run = work
     history = LabelHistory(workspace, dataset.id)
-    for name in names:
+    for name in names or [""] * 3:
         state = history.state(rows.contents, run.assignments, run=run.folder.name)
-        open_ones = sorted((one for one in state.clusters if one.name is None), key=lambda one: -one.size)
-        history.rename(state, open_ones[0].id, name[:200])
-        state = history.state(rows.contents, run.assignments, run=run.folder.name)
-        history.label(state, state.rows(open_ones[0].id)[:5], name[:200])
+        largest = max((one for one in state.clusters if one.name is None), key=lambda one: one.size)
+        if name := name[:200] or folder_of(rows, state.rows(largest.id)):
+            history.rename(state, largest.id, name)
+            state = history.state(rows.contents, run.assignments, run=run.folder.name)
+            history.label(state, state.rows(largest.id)[:5], name)
+
+
+def folder_of(rows: Rows, members: Any) -> str:
+    """Return the folder that most of these images lie in."""
+    return Counter(os.fsdecode(rows.paths[row]).rpartition("/")[0] for row in members).most_common(1)[0][0]
 
 
 def ended(work: Work, task: str, title: str, **outcome: str) -> None:
@@ -110,7 +117,7 @@ def quiet(_: Work) -> Iterator[None]:
 def full(root: Path, folder: Path) -> Work:
     """A data set in eight clusters, three of them named."""
     work = clustered(root, folder, "kmeans", n_clusters=8)
-    named(work, "balloons", "sea", "forest")
+    named(work)
     return work
 
 
@@ -151,11 +158,20 @@ STATES: dict[str, tuple[Callable[[Path, Path], Work | None], Callable[[Work], An
 }
 
 
+SETTLED = """() => {
+  const roots = [document, ...[...document.querySelectorAll("*")].map(one => one.shadowRoot).filter(Boolean)];
+  return roots.every(root => [...root.querySelectorAll("img")].every(one =>
+    one.complete || !one.checkVisibility() || one.getBoundingClientRect().top > innerHeight))
+    && !document.querySelector('[data-stale="true"], [data-testid="stSkeleton"]');
+}"""
+
+
 def settle(page: Any, seconds: float = 1.5) -> None:
-    """Wait until the script has run and the pictures are there."""
+    """Wait until the script has run and the pictures in sight are there."""
     page.wait_for_timeout(1000)
     page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for(timeout=LONG)
     page.wait_for_load_state("networkidle", timeout=LONG)
+    page.wait_for_function(SETTLED, timeout=LONG)
     page.wait_for_timeout(int(1000 * seconds))
 
 

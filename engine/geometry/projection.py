@@ -20,6 +20,7 @@ from engine.core.files import load_array, save_array
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import Settings, setting
 from engine.core.vectors import Vectors, blocks, check_embeddings, unit
+from engine.geometry.islands import draw_together
 from engine.geometry.neighbors import NeighborGraph, build_graph
 
 if TYPE_CHECKING:
@@ -271,7 +272,7 @@ def project(
     settings: ProjectionSettings | None = None,
     progress: Progress = SILENT,
 ) -> Vectors:
-    """Return the (n, 2) float32 map of `embeddings`.
+    """Return the (n, 2) float32 map of `embeddings`; islands of UMAP and t-SNE are drawn together.
 
     Parameters
     ----------
@@ -290,9 +291,9 @@ def project(
     if settings.kind == "pca" or np.all(array == array[0]):
         return pca_map(array)
     if settings.kind == "tsne":
-        return _tsne(array, settings, progress)
+        return draw_together(_tsne(array, settings, progress))
     graph = graph or build_graph(array, k=max(settings.n_neighbors, 15), progress=progress)
-    return umap_layout(
+    layout = umap_layout(
         array,
         graph,
         n_neighbors=settings.n_neighbors,
@@ -300,6 +301,7 @@ def project(
         random_state=settings.random_state,
         progress=progress,
     )
+    return draw_together(layout)
 
 
 def cached_projection(
