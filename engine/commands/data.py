@@ -43,6 +43,9 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
     )
     data.add_argument("--data-root", type=Path, help="where benchmark sets lie on this disk")
     data.add_argument("--truth-from-folders", action="store_true", help="class folders are the truth to score against")
+    data.add_argument(
+        "--truth-level", type=int, metavar="N", help="how deep the class folders lie (default: 1, the first)"
+    )
     data.add_argument("--workspace", type=some_path, help="where cache/ and library/ live")
     add_flags(parser, FolderSettings)
 
@@ -104,7 +107,9 @@ def load_data(arguments: argparse.Namespace, workspace: Workspace, progress: Pro
         known = known_elsewhere(workspace, arguments.folder)
         if known is not None:
             progress.say(f"{known.sentence} {_how_to_relocate(known, arguments.folder)}")
-        dataset = add_folder(workspace, arguments.folder, truth_from_folders=arguments.truth_from_folders)
+        level = arguments.truth_level
+        truth = arguments.truth_from_folders or level is not None
+        dataset = add_folder(workspace, arguments.folder, truth_from_folders=truth, truth_level=level)
     elif arguments.vectors is not None:
         dataset = add_vectors(workspace, arguments.vectors)
     else:
@@ -123,6 +128,10 @@ def load_data(arguments: argparse.Namespace, workspace: Workspace, progress: Pro
     for sentence in (*seen.sentences, seen.changed_sentence, seen.depth_sentence):
         if sentence:
             progress.say(sentence)
+    if arguments.truth_level is not None and arguments.truth_level > len(seen.levels) > 0:
+        raise InputError(
+            f"There is no level {arguments.truth_level} of class folders.", f"The deepest here is {len(seen.levels)}."
+        )
     if seen.readable == 0:
         raise InputError("There is no readable image in the data.", "Check the folder and the list above.")
     return dataset

@@ -23,7 +23,7 @@ from engine.core.ids import to_bytes
 from engine.core.workspace import Workspace
 from engine.images.reading import FolderSettings
 from engine.images.sets.registry import find_benchmark, open_benchmark
-from engine.images.sources import FolderSource, Source, folder_truth, shown
+from engine.images.sources import FolderSource, Source, class_levels, folder_truth, shown
 from engine.images.vectors import VectorFile, read_vectors
 
 Kind = Literal["folder", "benchmark", "vectors"]
@@ -92,7 +92,7 @@ def open_source(kind: str, location: bytes, options: Mapping[str, Any]) -> Sourc
     location : bytes
         The folder's path (`os.fsencode`) or the benchmark's name.
     options : mapping
-        `truth_from_folders` for folders, `data_root` for benchmarks.
+        `truth_from_folders` and `truth_level` for folders, `data_root` for benchmarks.
 
     Raises
     ------
@@ -101,14 +101,20 @@ def open_source(kind: str, location: bytes, options: Mapping[str, Any]) -> Sourc
     """
     if kind == "folder":
         truth = bool(options.get("truth_from_folders", False))
-        return FolderSource(Path(os.fsdecode(location)), truth, FolderSettings.of(dict(options)))
+        level = int(options.get("truth_level", 1))
+        return FolderSource(Path(os.fsdecode(location)), truth, FolderSettings.of(dict(options)), truth_level=level)
     if kind == "benchmark":
         return open_benchmark(location.decode(), options.get("data_root"))
     raise InputError("This data set holds vectors only; it has no images to read.")
 
 
 def add_folder(
-    workspace: Workspace, path: str | Path, *, name: str | None = None, truth_from_folders: bool = False
+    workspace: Workspace,
+    path: str | Path,
+    *,
+    name: str | None = None,
+    truth_from_folders: bool = False,
+    truth_level: int | None = None,
 ) -> Dataset:
     """Add a folder of images, or return it if it is known; nothing is read yet.
 
@@ -118,6 +124,8 @@ def add_folder(
         The folder's own name by default.
     truth_from_folders : bool
         Class folders are the truth; adding a known folder with True turns it on.
+    truth_level : int, optional
+        How deep they lie: 1 for the first folders in which the images differ, splits aside. Left out: as it was, or 1.
 
     Raises
     ------
@@ -127,10 +135,11 @@ def add_folder(
     root = FolderSource(Path(path)).root
     if (known := known_folder(workspace, root)) is not None:
         root = known.path
-    options = {"truth_from_folders": truth_from_folders}
+    options = {"truth_from_folders": truth_from_folders, "truth_level": truth_level or 1}
     dataset = _add(workspace, "folder", os.fsencode(root), name or _readable(root), options)
-    if truth_from_folders and not dataset.options.get("truth_from_folders"):
-        set_truth_from_folders(workspace, dataset.id, True)
+    level = int(dataset.options.get("truth_level", 1))
+    if truth_from_folders and not (dataset.options.get("truth_from_folders") and level == (truth_level or level)):
+        set_truth_from_folders(workspace, dataset.id, True, truth_level or level)
     return find_dataset(workspace, dataset.id)
 
 
@@ -253,25 +262,29 @@ def remove_dataset(workspace: Workspace, id: str) -> None:
     workspace.sample(id).unlink(missing_ok=True)
 
 
-def set_truth_from_folders(workspace: Workspace, id: str, on: bool) -> Dataset:
-    """Take the class folders as the truth, or forget it; no file is opened.
+def set_truth_from_folders(workspace: Workspace, id: str, on: bool, level: int = 1) -> Dataset:
+    """Take the class folders of a level as the truth, or forget it; no file is opened.
 
     Raises
     ------
     InputError
-        The data set is not a folder.
+        The data set is not a folder, or has no folders so deep.
     """
     dataset = find_dataset(workspace, id)
     if dataset.kind != "folder":
         raise InputError("Only a folder has class folders.", "Benchmark sets and vector files bring their own truth.")
     with open_catalog(workspace.catalog, write=True) as db:
         paths = [row["path"] for row in _image_rows(db, id)]
-        found = folder_truth(paths) if on else [(None, "")] * len(paths)
+        levels = class_levels(paths)
+        if on and paths and not 1 <= level <= max(1, len(levels)):
+            deep = f"{len(levels)} {'level' if len(levels) == 1 else 'levels'} of folders"
+            raise InputError(f"There is no level {level} of class folders.", f"These images lie in {deep}.")
+        found = folder_truth(paths, level) if on else [(None, "")] * len(paths)
         db.executemany(
             "UPDATE image SET truth = ?, split = ? WHERE dataset = ? AND path = ?",
             [(truth, split, id, path) for path, (truth, split) in zip(paths, found, strict=True)],
         )
-        options = json.dumps(dataset.options | {"truth_from_folders": on})
+        options = json.dumps(dataset.options | {"truth_from_folders": on, "truth_level": level})
         db.execute("UPDATE dataset SET options = ? WHERE id = ?", (options, id))
     return find_dataset(workspace, id)
 

@@ -22,7 +22,7 @@ from engine.images.kinds import RAW_SUFFIXES, reads_jxl, reads_raw
 from engine.images.memory import remembered
 from engine.images.ranges import ranges_in
 from engine.images.reading import counted
-from engine.images.sources import folder_truth
+from engine.images.sources import class_levels, folder_truth
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,8 @@ class ScanReport:
         Paths of exact copies, group by group.
     classes : dict
         Readable files by class: the truth where it is on, else what the class folders would give.
+    levels : list of list of str
+        Of a folder, the folder names of each level that could be the classes.
     depths : dict
         By kind of depth beyond 8 bits, such as "16-bit grey": how many images, and the range they are shown in.
     notes : list of (bytes, str)
@@ -110,6 +112,7 @@ class ScanReport:
     others: dict[str, int] = field(default_factory=dict)
     left_out: dict[str, int] = field(default_factory=dict)
     changed_pixels: int = 0
+    levels: list[list[str]] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
 
     @property
@@ -194,8 +197,9 @@ def _report(db: sqlite3.Connection, dataset_id: str) -> ScanReport:
     for row in good:
         groups.setdefault(row["content"], []).append(row["path"])
     truth = [row["truth"] for row in good]
-    if kind is not None and kind["kind"] == "folder" and not any(truth):
-        truth = [name for name, _ in folder_truth([row["path"] for row in good])]
+    paths = [row["path"] for row in good] if kind is not None and kind["kind"] == "folder" else []
+    if paths and not any(truth):
+        truth = [name for name, _ in folder_truth(paths)]
     return ScanReport(
         files=len(rows),
         readable=len(good),
@@ -205,6 +209,7 @@ def _report(db: sqlite3.Connection, dataset_id: str) -> ScanReport:
         sizes=_sizes([(row["width"], row["height"]) for row in good if row["width"]], sum(row["size"] for row in good)),
         duplicates=[paths for paths in groups.values() if len(paths) > 1],
         classes=dict(sorted(Counter(name for name in truth if name is not None).items())),
+        levels=class_levels(paths),
         depths=_depths(ranges_in(db, dataset_id), Counter(row["depth"] for row in good if row["depth"])),
         notes=[
             (row["path"], row["note"].replace(FIRST_TAKEN, "each is taken.") if each else row["note"])

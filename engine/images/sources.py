@@ -108,6 +108,8 @@ class FolderSource:
     root : Path
     truth_from_folders : bool
         Class folders are the truth.
+    truth_level : int
+        How deep the class folders lie (`folder_truth`).
     settings : FolderSettings, optional
         What is read.
 
@@ -117,7 +119,14 @@ class FolderSource:
         No such folder.
     """
 
-    def __init__(self, root: Path, truth_from_folders: bool = False, settings: FolderSettings | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        truth_from_folders: bool = False,
+        settings: FolderSettings | None = None,
+        *,
+        truth_level: int = 1,
+    ) -> None:
         try:
             self.root = existing(root.expanduser()).resolve(strict=True)
         except (OSError, RuntimeError) as error:
@@ -127,6 +136,7 @@ class FolderSource:
         if not self.root.is_dir():
             raise InputError(f"{shown(os.fsencode(root))} is not a folder.", "Choose the folder that holds the images.")
         self.truth_from_folders = truth_from_folders
+        self.truth_level = truth_level
         self.settings = settings or FolderSettings()
         self.problems: list[tuple[bytes, str]] = []
         self.others: Counter[str] = Counter()
@@ -154,7 +164,7 @@ class FolderSource:
             yield from self._walk()
             return
         entries = list(self._walk())
-        found = folder_truth([entry.name for entry in entries])
+        found = folder_truth([entry.name for entry in entries], self.truth_level)
         names = sorted({truth for truth, _ in found if truth is not None})
         words = dict(zip(names, class_words(names), strict=True))  # of class folders named by WordNet ids
         for entry, (truth, split) in zip(entries, found, strict=True):
@@ -326,15 +336,41 @@ def shown(name: bytes) -> str:
     )
 
 
-def folder_truth(names: Sequence[bytes]) -> list[tuple[str | None, str]]:
+def folder_truth(names: Sequence[bytes], level: int = 1) -> list[tuple[str | None, str]]:
     """Return (class, split) of each name from its folders.
 
     Folders that all names share are skipped; when the next level consists of split names only
-    (train, val, test, ...) it gives the split; the level below is the class. A file that lies in
-    no class folder has none.
+    (train, val, test, ...) it gives the split; the class is the folder `level` levels below. A file that lies less
+    deep has none.
     """
     if not names:
         return []
+    parts, shared, has_splits = _levels(names)
+    at = shared + has_splits + level - 1
+    found: list[tuple[str | None, str]] = []
+    for folders in parts:
+        truth = folders[at] if len(folders) > at else None
+        split = SPLITS[folders[shared].lower()] if has_splits else ""
+        found.append((truth, split))
+    return found
+
+
+def class_levels(names: Sequence[bytes]) -> list[list[str]]:
+    """Return the folder names of each level that could be the classes, the first level first, each in its order."""
+    if not names:
+        return []
+    parts, shared, has_splits = _levels(names)
+    levels: list[set[str]] = []
+    for folders in parts:
+        for depth, folder in enumerate(folders[shared + has_splits :]):
+            if depth == len(levels):
+                levels.append(set())
+            levels[depth].add(folder)
+    return [sorted(level) for level in levels]
+
+
+def _levels(names: Sequence[bytes]) -> tuple[list[list[str]], int, bool]:
+    """Return the folders of each name, how many of them all names share, and whether the next one names a split."""
     parts = [[_folder_text(folder) for folder in name.split(b"/")[:-1]] for name in names]
     shared = 0
     while (
@@ -345,14 +381,7 @@ def folder_truth(names: Sequence[bytes]) -> list[tuple[str | None, str]]:
         shared += 1
     level = {folders[shared].lower() for folders in parts if len(folders) > shared}
     has_splits = bool(level) and level <= SPLITS.keys() and all(len(folders) > shared for folders in parts)
-    has_splits = has_splits and any(len(folders) > shared + 1 for folders in parts)
-    at = shared + has_splits
-    found: list[tuple[str | None, str]] = []
-    for folders in parts:
-        truth = folders[at] if len(folders) > at else None
-        split = SPLITS[folders[shared].lower()] if has_splits else ""
-        found.append((truth, split))
-    return found
+    return parts, shared, has_splits and any(len(folders) > shared + 1 for folders in parts)
 
 
 @lru_cache(maxsize=4096)

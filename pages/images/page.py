@@ -182,7 +182,10 @@ def _gone(now: Current, dataset: Dataset) -> None:
 
 
 def _truth(now: Current, dataset: Dataset, found: ScanReport) -> None:
-    """Let the person say that the class folders are the truth."""
+    """Let the person say that the class folders are the truth, and of which level where there are several."""
+    if len(found.levels) > 1:
+        _truth_level(now, dataset, found.levels)
+        return
     if len(found.classes) > 1:
         on = bool(dataset.options.get("truth_from_folders"))
         names = ", ".join(list(found.classes)[:6]) + (", ..." if len(found.classes) > 6 else "")
@@ -194,6 +197,29 @@ def _truth(now: Current, dataset: Dataset, found: ScanReport) -> None:
         if chosen != on:
             set_truth_from_folders(now.workspace, dataset.id, chosen)
             st.rerun()
+
+
+def _truth_level(now: Current, dataset: Dataset, levels: list[list[str]]) -> None:
+    """Draw the choice between no truth and each level of folders."""
+
+    def words(level: int) -> str:
+        if not level:
+            return "none"
+        names = levels[level - 1]
+        few = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
+        return f"{count(len(names), 'folder')} of level {level}: {few}"
+
+    now_at = int(dataset.options.get("truth_level", 1)) if dataset.options.get("truth_from_folders") else 0
+    chosen = st.selectbox(
+        "Truth",
+        range(len(levels) + 1),
+        index=min(now_at, len(levels)),
+        format_func=words,
+        help="Used to score clusterings and to colour the map; clustering itself never sees it",
+    )
+    if chosen != now_at:
+        set_truth_from_folders(now.workspace, dataset.id, chosen > 0, max(1, chosen))
+        st.rerun()
 
 
 def _actions(now: Current, dataset: Dataset, found: ScanReport) -> None:

@@ -31,7 +31,7 @@ export function Bar({ bench, message }: { bench: Workbench; message: BarMessage 
       {yours > 0 && (
         <label class="yours" title="A group action leaves what you labelled one by one as it is">
           <input type="checkbox" checked={bench.memory.also === true} onChange={(event) => ((bench.memory.also = event.currentTarget.checked), bench.draw())} />
-          also change {count(yours)} labelled by you
+          also change {count(yours)} labelled one by one
         </label>
       )}
       {message.own.map(([action, title]) => (

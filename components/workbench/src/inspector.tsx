@@ -94,7 +94,7 @@ function Name({ bench, message }: Props) {
       {message.yours > 0 && (
         <label class="yours">
           <input type="checkbox" checked={bench.alsoNamed} onChange={(event) => ((bench.alsoNamed = event.currentTarget.checked), bench.draw())} />
-          {count(message.yours)} of them labelled by you {message.yours === 1 ? "keeps its" : "keep their"} label; change {message.yours === 1 ? "it" : "them"} too
+          {count(message.yours)} of them labelled one by one {message.yours === 1 ? "keeps its" : "keep their"} label; change {message.yours === 1 ? "it" : "them"} too
         </label>
       )}
       <div class="progress" role="progressbar" aria-valuenow={message.named} aria-valuemin={0} aria-valuemax={message.total} aria-label="Clusters named">

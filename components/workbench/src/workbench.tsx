@@ -17,7 +17,7 @@ import type { ActionMessage, GroupItem, TwinMessage, WorkbenchMessage } from "./
 /** What an action says beside its name. */
 export type Told = Partial<Omit<ActionMessage, "t" | "action">>;
 
-const YOURS = "by you";
+const PERSONAL = ["by you", "imported"]; // given to the very image by a person
 const GROW = 12;
 const UNSORTED = -1;
 
@@ -231,14 +231,14 @@ export class Workbench {
     if (event.target === document.body) this.key(event);
   };
 
-  /** How many of the selected images the person labelled one by one; only a group can hold some unawares. */
+  /** How many of the selected images a person labelled one by one; only a group can hold some unawares. */
   yours(): number {
     const { gallery } = this;
     if (!gallery.selection.together || !gallery.marks) return 0;
-    const mark = 1 + gallery.markNames.findIndex(([, words]: [string, string]) => words === YOURS);
+    const personal = gallery.markNames.map(([, words]: [string, string]) => PERSONAL.includes(words));
     const { mask } = gallery.selection;
     let found = 0;
-    for (let at = 0; at < mask.length; at++) if (mask[at] && gallery.marks[at] === mark) found++;
+    for (let at = 0; at < mask.length; at++) if (mask[at] && personal[gallery.marks[at]! - 1]) found++;
     return found;
   }
 

@@ -22,6 +22,7 @@ from engine.images.datasets import (
     set_truth_from_folders,
 )
 from engine.images.moved import relocate
+from engine.images.report import report
 from engine.images.scan import scan
 from engine.images.sources import ReadError
 from engine.images.tables import count_images, files_of, load_images, load_quality
@@ -61,6 +62,23 @@ def test_adding_again_with_truth_turns_it_on(workspace, folder):
     assert not any(load_images(workspace, dataset.id).truth)
     scan(workspace, dataset.id)
     assert not any(load_images(workspace, dataset.id).truth)
+
+
+def test_class_folders_of_any_level_are_the_truth(workspace, tmp_path):
+    for name in ("animals/cat/1", "animals/dog/2", "plants/rose/3", "4"):
+        write(tmp_path / "deep" / f"{name}.png", noise(int(name[-1])))
+    dataset = add_folder(workspace, tmp_path / "deep", truth_from_folders=True, truth_level=2)
+    found = scan(workspace, dataset.id)
+    assert found.levels == [["animals", "plants"], ["cat", "dog", "rose"]]
+    assert found.classes == {"cat": 1, "dog": 1, "rose": 1}
+    add_folder(workspace, tmp_path / "deep", truth_from_folders=True)  # as it was
+    assert report(workspace, dataset.id).classes == {"cat": 1, "dog": 1, "rose": 1}
+    set_truth_from_folders(workspace, dataset.id, True, 1)
+    assert scan(workspace, dataset.id).classes == {"animals": 2, "plants": 1}
+    for level in (0, 3):
+        with pytest.raises(InputError, match=f"no level {level} of class folders") as caught:
+            set_truth_from_folders(workspace, dataset.id, True, level)
+        assert "2 levels" in caught.value.hint
 
 
 def test_bad_input_is_one_sentence(workspace, tmp_path):
