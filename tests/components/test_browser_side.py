@@ -57,7 +57,7 @@ def keys_of(path: str) -> set[str]:
 
 def known_by(page: str) -> set[str]:
     """The actions that a page carries out."""
-    own = {"explore": "pages/explore/doing.py", "label": "pages/label/doing.py", "review": "pages/label/review.py"}
+    own = {"explore": "pages/explore/doing.py", "label": "pages/label/doing.py", "review": "pages/label/queue.py"}
     return words_of(own[page]) | words_of("pages/shared/selected.py")
 
 
@@ -94,7 +94,7 @@ def test_every_action_that_the_browser_names_is_known_by_the_pages_that_show_it(
     [
         ("explore", {*DEFAULT_KEYS.values(), *DEFAULT_BUTTONS} - {"merge"}),  # nothing is proposed to merge there
         ("label", keys_of("pages/label/page.py")),
-        ("review", keys_of("pages/label/review.py") | {"accept"}),
+        ("review", keys_of("pages/label/queue.py") | {"accept"}),
         *((page, set(_RARER)) for page in ("explore", "label", "review")),
     ],
 )

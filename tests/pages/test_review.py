@@ -3,11 +3,15 @@
 import numpy as np
 import pytest
 
+from engine.clustering.registry import find_method
 from engine.jobs import job as jobs
 from engine.jobs.runner import run_job
 from engine.labels.events import LabelHistory
 from engine.labels.proposals import open_proposals, spread
+from engine.runs.fit import cluster as cluster_rows
 from engine.runs.rows import graph_of
+from engine.runs.run import new_folder
+from tests.engine.planted import rows_in
 from tests.seed import clustered_pictures, coloured_pictures
 
 
@@ -133,3 +137,47 @@ def test_the_page_says_what_the_chances_were_checked_on(workspace, tmp_path, app
     sure = open_proposals(state, made).at_least(0.9)
     offers = [button.label for button in app.button if button.key == "review_accept"]
     assert offers == ([f"Label {len(sure)} images"] if len(sure) else [])
+
+
+def test_a_probable_label_error_is_corrected_or_called_right_by_a_key_and_undo_brings_it_back(
+    workspace, tmp_path, app, held, bench
+):
+    rows = rows_in(workspace, tmp_path)  # vectors around three axes, labelled c0, c1, c2
+    settings = find_method("kmeans").settings_class.parse({"n_clusters": 3})
+    run = cluster_rows(workspace, rows, "kmeans", settings, new_folder(workspace.runs, "kmeans_planted"))
+    history = LabelHistory(workspace, rows.dataset.id)
+    said = list(rows.truth)
+    said[3], said[10] = "c1", "c2"
+
+    def now():
+        return history.state(rows.contents, run.assignments, run=run.folder.name)
+
+    def told(waiting):
+        return any(f"90 labels checked, {waiting} to look at" in text.value for text in app.markdown)
+
+    history.label(now(), np.arange(len(rows)), said)
+    app.run()
+    app.switch_page("pages/label/page.py").run()
+    app.session_state["label_view"] = "Review"
+    app.session_state["review_origin"] = "Label errors"
+    app.run()
+    next(button for button in app.button if button.key == "check_labels").click().run()
+    run_job(next(job for job in jobs.list_jobs(workspace) if job.task == "label-errors").folder)
+    app.run()
+    assert not app.exception and told(2)
+    shown = bench["review"]["gallery"]
+    assert shown["n"] == 2 and {name[:7] for name in shown["badgeNames"][3:]} == {"c1 \u2192 c0", "c2 \u2192 c1"}
+
+    bench.ask(app, "review", "agree", (0, 1))
+    (corrected,) = (row for row in (3, 10) if now().label_of(row) == rows.truth[row])
+    assert told(1)
+    bench.ask(app, "review", "confirm", (1, 2))
+    assert sum(now().label_of(row) == said[row] for row in (3, 10)) == 1
+    assert now().source_counts["by you"] == 90 and told(0)
+
+    history.undo()
+    app.run()
+    assert told(1)
+    history.undo()
+    app.run()
+    assert now().label_of(corrected) == said[corrected] and told(2)
