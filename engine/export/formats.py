@@ -117,7 +117,7 @@ _ALL = (
     ExportFormat(
         "huggingface",
         "Hugging Face data set",
-        "Images, metadata.jsonl and a card by which `label` is a ClassLabel.",
+        "Images, metadata.jsonl and a card that makes label a ClassLabel.",
         "tool",
         "data/split/image, metadata.jsonl, README.md",
         f"{_TOOLS}.hugging_face",
