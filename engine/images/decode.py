@@ -14,7 +14,7 @@ import math
 import re
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Literal
 
@@ -42,6 +42,7 @@ from engine.images.depth import (
 from engine.images.fingerprint import GAP, TURNS, hash_of_reduced, picture_hash, reduction, values_hash
 from engine.images.headers import bands_of, is_raw, is_raw_tiff, parts_of
 from engine.images.kinds import HEAD, is_tga, kind_of, reads_raw
+from engine.images.traces import said_by
 
 ImageFile.LOAD_TRUNCATED_IMAGES = False
 Image.MAX_IMAGE_PIXELS = None  # `_finish` draws the line at what is really decoded, not at what a JPEG could be
@@ -121,6 +122,8 @@ class Decoded:
         EXIF's, 1 to 8.
     hashes : tuple of bytes
         The hash of the upright pixels where it was asked for, then those of the picture turned and flipped.
+    said : dict
+        What the file says of its making (`engine.images.traces.said_by`).
     """
 
     image: Image.Image
@@ -131,6 +134,7 @@ class Decoded:
     note: str = ""
     orientation: int = 1
     hashes: tuple[bytes, ...] = ()
+    said: dict[str, float | str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -366,6 +370,7 @@ def _finish(image: Image.Image, data: bytes, wish: _Wish) -> Decoded:
         image.draft("RGB", (least[1], least[0]) if turned and not wish.crop else least)
     wish.check_size(image.width, image.height)
     name, parts = image.format or "", " ".join(filter(None, (parts_of(image), bands_of(image))))
+    said = said_by(image) if wish.hashed else {}  # the scan asks, once
     deep = read_deep(data, name, depth) if depth else None
     if deep is not None:
         picture = to_8_bits(deep, wish.shown(depth, deep))
@@ -373,8 +378,8 @@ def _finish(image: Image.Image, data: bytes, wish: _Wish) -> Decoded:
         image.load()
         picture = image
     profile = profile_for(picture, image.info.get("icc_profile"), grey=picture.mode in _GREY)
-    size = (width, height)
-    return _shape(picture, wish, orientation, size, _NAMES.get(name, name.lower()), depth, profile, deep, parts)
+    size, kind = (width, height), _NAMES.get(name, name.lower())
+    return replace(_shape(picture, wish, orientation, size, kind, depth, profile, deep, parts), said=said)
 
 
 def _finish_tiff(data: bytes, wish: _Wish) -> Decoded:

@@ -6,16 +6,15 @@ Pages filter and colour by it; each measure is one number an image, in the order
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.core.workspace import Workspace
 from engine.images.memory import remembered
-from engine.images.tables import load_images, load_quality
-
-DAY = 86_400.0  # seconds
+from engine.images.tables import load_images, load_quality, load_words
+from engine.images.traces import DAY
 
 
 @dataclass(frozen=True)
@@ -25,15 +24,18 @@ class Measures:
     Attributes
     ----------
     numbers : dict of str to (n,) float64
-        The qualities of `engine.images.quality.measure`, "megapixels", "aspect ratio" (width over height),
-        "file size" (kB) and "changed" (days since 1970, when the file was last written); NaN where unknown. Only what
-        differs between images is there.
+        The qualities of `engine.images.quality.measure`, the traces of `engine.images.traces`, "megapixels",
+        "aspect ratio" (width over height), "file size" (kB) and "changed" (days since 1970, when the file was last
+        written); NaN where unknown. Only what differs between images is there.
     folders : (n,) object
         Folder of each image inside the source, "" at its top.
+    words : dict of str to (n,) object
+        "dominant colour" and "camera"; "" where unknown. Only what differs between images is there.
     """
 
     numbers: dict[str, NDArray[np.float64]]
     folders: NDArray[np.object_]
+    words: dict[str, NDArray[np.object_]] = field(default_factory=dict)
 
 
 def load_measures(workspace: Workspace, dataset_id: str) -> Measures:
@@ -58,7 +60,12 @@ def load_measures(workspace: Workspace, dataset_id: str) -> Measures:
     folders = np.array(
         [path.rpartition(b"/")[0].decode("utf-8", "replace") for path in table.paths] or [], dtype=np.object_
     )
-    return Measures({name: values for name, values in numbers.items() if _differs(values)}, folders)
+    words = load_words(workspace, dataset_id)
+    return Measures(
+        {name: values for name, values in numbers.items() if _differs(values)},
+        folders,
+        {name: values for name, values in words.items() if len(set(values.tolist())) > 1},
+    )
 
 
 def _changed(db: sqlite3.Connection, dataset_id: str) -> dict[int, float]:

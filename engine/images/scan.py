@@ -33,6 +33,7 @@ from engine.images.ranges import forget_ranges, keep_range, load_ranges, measure
 from engine.images.report import ScanReport, beside, report
 from engine.images.sources import Entry, FolderSource, ReadError, Source
 from engine.images.thumbnails import SIDE, ThumbnailStore, encode_thumbnail, thumbnail_key
+from engine.images.traces import BARS, traces
 from engine.images.vectors import read_vectors
 
 BATCH = 256
@@ -78,6 +79,7 @@ class _Known:
     width: int | None
     height: int | None
     failure: str | None
+    traced: bool
 
     def current(self, entry: Entry, again: bool) -> bool:
         """Return whether the file need not be opened; one that could not be read is tried again.
@@ -85,7 +87,8 @@ class _Known:
         With `again` that holds for one that could not be decoded, too: another limit may let it through.
         """
         unknown = self.depth is None and self.format in (None, "png", "tiff")  # may be deep, and nobody looked
-        unknown |= self.pixels is None and self.failure is None  # read by a version that kept no hash of the pixels
+        older = self.pixels is None or not self.traced  # read by a version that did not look for these
+        unknown |= older and self.failure is None
         same = (self.size, self.mtime_ns) == (entry.size, entry.mtime_ns)
         return self.data_id is not None and same and not unknown and not (again and self.failure is not None)
 
@@ -174,8 +177,8 @@ def _known(workspace: Workspace, dataset_id: str) -> tuple[dict[bytes, _Known], 
         db.row_factory = None
         rows = db.execute(
             "SELECT path, size, mtime_ns, coalesce(bytes, content), format, depth, pixels, orientation, width, height,"
-            " failure FROM image WHERE dataset = ?",
-            (dataset_id,),
+            " failure, instr(quality, ?) > 0 FROM image WHERE dataset = ?",
+            (json.dumps(BARS), dataset_id),
         )
         known = {row[0]: _Known(*row[1:]) for row in rows}
         found = json.loads(db.execute("SELECT found FROM dataset WHERE id = ?", (dataset_id,)).fetchone()[0] or "{}")
@@ -261,7 +264,7 @@ def _look(
     looked.depth, looked.note = found.depth, found.note or None
     looked.width, looked.height, looked.format = found.width, found.height, found.format
     looked.pixels, looked.orientation = found.hashes[0], found.orientation
-    looked.quality = json.dumps(measure(found.image))
+    looked.quality = json.dumps(measure(found.image) | traces(found.image) | found.said, ensure_ascii=False)
     before = known.get(entry.name)
     rewritten = before is not None and before.data_id is not None and before.data_id != looked.content
     thumbnail = encode_thumbnail(found.image) if thumbnails or rewritten else b""

@@ -157,7 +157,7 @@ class ImageFile:
     failure : str or None
         Why it cannot be used, one sentence.
     quality : dict
-        Measured qualities by name; empty where none were measured.
+        Measured qualities by name, numbers and words; empty where none were measured.
     data_id : bytes or None
         Id of the file's bytes now; another than `content` where a program changed the file but not the picture.
     """
@@ -172,7 +172,7 @@ class ImageFile:
     truth: str | None
     split: str
     failure: str | None
-    quality: dict[str, float]
+    quality: dict[str, float | str]
     data_id: bytes | None = None
 
 
@@ -259,14 +259,35 @@ def ids_of_paths(workspace: Workspace, dataset_id: str, paths: Sequence[bytes]) 
 def load_quality(workspace: Workspace, dataset_id: str) -> dict[str, NDArray[np.float32]]:
     """Return the measured qualities by name, each (n,) in the order of `load_images`; NaN where none was measured.
 
-    Names and ranges are those of `engine.images.quality.measure`; vectors without images have none.
+    Names and ranges are those of `engine.images.quality.measure` and `engine.images.traces`; vectors without images
+    have none.
     """
+    return _measured(workspace, dataset_id)[0]
+
+
+def load_words(workspace: Workspace, dataset_id: str) -> dict[str, NDArray[np.object_]]:
+    """Return what was found of each image as a word, by name, (n,) in the order of `load_images`; "" for unknown."""
+    return _measured(workspace, dataset_id)[1]
+
+
+_Found = tuple[dict[str, NDArray[np.float32]], dict[str, NDArray[np.object_]]]
+
+
+def _measured(workspace: Workspace, dataset_id: str) -> _Found:
     return remembered(workspace, dataset_id, "quality", lambda db: _quality(db, dataset_id))
 
 
-def _quality(db: sqlite3.Connection, dataset_id: str) -> dict[str, NDArray[np.float32]]:
+def _quality(db: sqlite3.Connection, dataset_id: str) -> _Found:
     table = _table(db, dataset_id, None)
     found = dict(db.execute("SELECT id, quality FROM image WHERE dataset = ? AND quality IS NOT NULL", (dataset_id,)))
     measured = [json.loads(found[image]) if image in found else {} for image in table.ids.tolist()]
-    names = next((list(one) for one in measured if one), [])
-    return {name: _frozen(np.array([one.get(name, np.nan) for one in measured], np.float32)) for name in names}
+    kinds = {name: type(value) for one in measured for name, value in one.items()}
+    numbers = [name for name, kind in kinds.items() if kind is not str]
+    return (
+        {name: _frozen(np.array([one.get(name, np.nan) for one in measured], np.float32)) for name in numbers},
+        {
+            name: _frozen(np.array([one.get(name, "") for one in measured], dtype=np.object_))
+            for name, kind in kinds.items()
+            if kind is str
+        },
+    )

@@ -17,6 +17,7 @@ from engine.core.errors import StorageError
 from engine.core.files import read_json, write_json
 from engine.images.measures import load_measures
 from engine.images.sources import shown as readable
+from engine.images.traces import TAKEN
 from engine.labels.state import SOURCE_NAMES
 from pages.shared.board import Board
 from pages.shared.marks import words_of
@@ -42,9 +43,10 @@ def _measures(_board: Board, key: str) -> dict[str, Column]:
     found = load_measures(_board.now.workspace, _board.rows.dataset.id)
     at = _board.rows.embedding.rows
     columns = {name: Column(values=values[at]) for name, values in found.numbers.items()}
-    names, codes = np.unique(found.folders[at].astype(str), return_inverse=True)
-    if len(names) > 1:
-        columns["folder"] = Column(codes=codes.astype(np.int64), choices=tuple(names.tolist()))
+    for name, words in (*found.words.items(), ("folder", found.folders)):
+        names, codes = np.unique(words[at].astype(str), return_inverse=True)
+        if len(names) > 1:
+            columns[name] = Column(codes=codes.astype(np.int64), choices=tuple(names.tolist()))
     return columns
 
 
@@ -149,7 +151,7 @@ def _item(name: str, column: Column) -> ColumnItem:
         "high": 0.0,
         "bins": [],
         "choices": [],
-        "dates": name == "changed",
+        "dates": name in ("changed", TAKEN),
     }
     if column.values is not None:
         known = column.values[np.isfinite(column.values)]

@@ -81,6 +81,7 @@ _ALL = (
     Verb("label-errors", "labels", "find_label_errors", "LabelErrorsRequest", computes=False),
     Verb("pseudo-label", "labels", "pseudo_label", "PseudoLabelRequest", computes=False, formerly="pseudo_labels"),
     Verb("analyse", "results", "analyse", "AnalyseRequest", computes=False, formerly="analysis"),
+    Verb("explain", "explaining", "explain_run", "ExplainRequest", computes=False),
     Verb("distil", "results", "distil_run", "DistilRequest"),
     Verb("name", "labels", "name_clusters", "NameRequest", computes=False),
     Verb("import-labels", "imports", "import_labels", "ImportLabelsRequest", computes=False),

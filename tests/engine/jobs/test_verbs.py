@@ -244,6 +244,14 @@ def analysed(scene: Scene, folder: Path) -> dict[str, Any]:
     return found
 
 
+def explained(scene: Scene, folder: Path) -> dict[str, Any]:
+    found = read_json(scene.run / "explanation.json")
+    assert found["images"] == 60 and len(found["clusters"]) == 2
+    assert "folder" not in [reason["measure"] for reason in found["run"]], "the folders are the truth"
+    (scene.run / "explanation.json").unlink()
+    return found
+
+
 def distilled(scene: Scene, folder: Path) -> dict[str, Any]:
     kept = scene.run / "distillation"
     results = read_json(kept / "results.json")
@@ -385,6 +393,7 @@ CASES: dict[str, Case] = {
         voted,
     ),
     "analyse": Case(lambda s: ("analyze", s.run), of_run, analysed),
+    "explain": Case(lambda s: ("explain", s.run), of_run, explained),
     "distil": Case(
         lambda s: (
             "distil",
