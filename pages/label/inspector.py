@@ -7,14 +7,13 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from components.workbench.protocol import AuditMessage, InspectorMessage
-from engine.geometry.neighbors import search
-from engine.labels.state import BY_YOU, LOCKED, SOURCE_NAMES, Cluster
+from engine.labels import around
+from engine.labels.state import SOURCE_NAMES, Cluster
 from pages.shared.actions import recent_labels
 from pages.shared.board import Board
 from pages.shared.marks import words_of
 from pages.shared.state import settle
 
-_GROW = 60
 _HISTORY_PAGE = 30
 _CONFLICTS = 50
 _LOOKS = 5
@@ -77,44 +76,16 @@ def show_older() -> None:
 
 
 def twin_of(board: Board, cluster: Cluster) -> tuple[int, float] | None:
-    """Return the nearest cluster that is not called different or otherwise, and the cosine between the centres."""
-    found = board.prototypes
-    at = int(np.searchsorted(found.clusters, cluster.id))
-    if len(found.clusters) < 2 or at >= len(found.clusters):
-        return None
-    near = found.centers @ found.centers[at]
-    near[at] = -np.inf
-    for other in np.argsort(-near)[:-1]:
-        twin = int(found.clusters[other])
-        told_apart = (min(twin, cluster.id), max(twin, cluster.id)) in board.state.apart
-        known = board.state.find(twin)
-        named_otherwise = cluster.name and known and known.name and known.name != cluster.name
-        if not told_apart and not named_otherwise:
-            return twin, float(near[other])
-    return None
+    """Return the nearest cluster that could be the same thing, and the cosine between the centres."""
+    return around.twin_of(board.state, board.prototypes, cluster)
 
 
 def could_join(board: Board, cluster: Cluster) -> NDArray[np.int64]:
     """Return the nearest images outside a cluster, nearest first, without those that are locked or called otherwise."""
-    outside = _nearest_outside(board, cluster.id, board.members)
-    outside = outside[board.state.status[outside] != LOCKED]
-    return outside[~_yours_otherwise(board, cluster, outside)][:_GROW]
+    return around.could_join(board.state, cluster, _nearest_outside(board, cluster.id, board.members))
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
 def _nearest_outside(_board: Board, cluster: int, members: str) -> NDArray[np.int64]:
     """Return the images outside a cluster that are nearest to its centre; a label or a name changes nothing of it."""
-    at = int(np.searchsorted(_board.prototypes.clusters, cluster))
-    centre = _board.prototypes.centers[at : at + 1]
-    size = len(_board.state.rows(cluster))
-    found, _ = search(_board.rows.vectors, centre, min(len(_board.rows), size + 4 * _GROW))
-    outside: NDArray[np.int64] = found[0][_board.state.cluster[found[0]] != cluster].astype(np.int64)
-    return outside
-
-
-def _yours_otherwise(board: Board, cluster: Cluster, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Return which images the person gave another label than the cluster's name: they do not join it in a row."""
-    state = board.state
-    code = state.label_names.index(cluster.name) if cluster.name is not None else -1
-    otherwise: NDArray[np.bool_] = (state.source[rows] == BY_YOU) & (state.given[rows] != code)
-    return otherwise
+    return around.nearest_outside(_board.rows.vectors, _board.prototypes, _board.state, cluster)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from components.actions import Action
 from components.gallery.face import select_in_gallery
 from components.workbench.protocol import BarMessage
+from engine.labels.around import parts_of
 from engine.labels.log import Event
 from pages.shared.actions import do, recent_labels, say
 from pages.shared.board import Board
@@ -35,13 +36,6 @@ def bar_of(board: Board, own: Mapping[str, str] = MappingProxyType({})) -> BarMe
         "parts": True,
         "more": [list(pair) for pair in _RARER.items()],
     }
-
-
-def _groups(board: Board, chosen: NDArray[np.int64], parts: int) -> NDArray[np.int64]:
-    from engine.clustering.kmeans import KMeans, KMeansSettings
-
-    settings = KMeansSettings(n_clusters=parts)
-    return KMeans(settings).fit(board.rows.vectors[chosen]).labels_.astype(np.int64)
 
 
 def new_clusters(board: Board, event: Event) -> list[int]:
@@ -111,7 +105,9 @@ def _on_selected(board: Board, action: Action, rows: NDArray[np.int64], then: Ca
             do(lambda: history.split(state, rows, as_group=as_group, include_yours=yours), then=then)
         case "split" if action.value is not None:
             do(
-                lambda: history.split(state, rows, _groups(board, rows, action.value or 2), include_yours=yours),
+                lambda: history.split(
+                    state, rows, parts_of(board.rows.vectors, rows, action.value or 2), include_yours=yours
+                ),
                 then=then,
             )
         case "lock" | "unlock":
