@@ -230,6 +230,10 @@ def suspected(scene: Scene, folder: Path) -> dict[str, Any]:
     return arrays_of(kept / "errors.npz") | {"list": (kept / "label_errors.csv").read_text()}
 
 
+def simulated(scene: Scene, folder: Path) -> dict[str, Any]:
+    return read_json(folder_of(folder) / "simulation.json")
+
+
 def voted(scene: Scene, folder: Path) -> dict[str, Any]:
     kept = scene.run / "pseudo_labels"
     found: dict[str, Any] = {path.name: path.read_text() for path in kept.glob("*.csv")}
@@ -387,6 +391,7 @@ CASES: dict[str, Case] = {
     ),
     "spread": Case(lambda s: ("spread", s.run), lambda s: of_run(s) | embedded(s), spread),
     "label-errors": Case(lambda s: ("label-errors", s.run), two_labels, suspected),
+    "simulate": Case(lambda s: ("simulate", s.run), of_run, simulated),
     "pseudo-label": Case(
         lambda s: ("pseudo-label", s.run, "--k-samples", 3),
         lambda s: of_run(s) | {"settings": {"k_samples": 3}},
