@@ -57,5 +57,9 @@ def first_do(now: Current, sentence: str, file: str, label: str) -> None:
     if now.dataset is not None and job_view(newest(now.workspace, "samples", now.dataset)):
         st.caption("This set is being made ready: read, embedded, clustered and drawn. It opens here by itself.")
         return
-    st.info(sentence, icon=":material/info:")
-    st.page_link(file, label=label, icon=":material/arrow_back:", query_params=now.parameters)
+    with st.container(
+        key="first_do", horizontal_alignment="center", vertical_alignment="center", height=320, border=False
+    ):
+        st.markdown(sentence, width="content")
+        if pressed(label, type="primary", icon=":material/arrow_back:", key=f"first_{file}"):
+            st.switch_page(file, query_params=now.parameters)

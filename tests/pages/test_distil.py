@@ -73,4 +73,4 @@ def test_fewer_than_two_classes_offer_no_button(distilled, app):
     np.savez(run.folder / "predictions.npz", **arrays | {"assignments": np.zeros(30, np.int32)})
     opened(app)
     assert not any(button.key == "distil_start" for button in app.button)
-    assert any("fewer than two" in text.value for text in app.info)
+    assert any("fewer than two" in text.value for text in app.markdown)
