@@ -387,6 +387,13 @@ class Replay:
             self.own[bare] = self._code(detail["label"])
             self.source[bare] = np.where(self.source[bare] == BY_YOU, BY_YOU, CLUSTER_NAME)
             covered = covered[self.source[covered] != BY_YOU]
+        elif detail.get("labels"):  # of a whole set: each image has the label that it was audited with
+            here = self._found[event.id][0][: event.count]
+            codes = np.array([self._code(label) for label, _ in detail["labels"]], np.int32)[_parts(detail["labels"])]
+            bare = (here >= 0) & (self.own[here] < 0) & (self.status[here] != LOCKED) & np.isin(here, covered)
+            self.own[here[bare]] = codes[bare]
+            self.source[here[bare]] = CLUSTER_NAME
+            covered = covered[self.own[covered] >= 0]
         self.seal[rows] = -1
         self.seal[covered] = len(self.seals)
         self.seals.append(max(most - len(wrong), 0))

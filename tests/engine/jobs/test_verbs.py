@@ -234,6 +234,20 @@ def simulated(scene: Scene, folder: Path) -> dict[str, Any]:
     return read_json(folder_of(folder) / "simulation.json")
 
 
+def grouped(scene: Scene) -> dict[str, Any]:
+    """Name both clusters, so that there are labels that nobody gave one by one."""
+    for cluster in (0, 1):
+        LabelHistory(scene.workspace, scene.rows.dataset.id).rename(_labels(scene), cluster, f"kind {cluster}")
+    return of_run(scene) | {"checks": 10}
+
+
+def drawn_checks(scene: Scene, folder: Path) -> dict[str, Any]:
+    found = (scene.run / "audit.csv").read_text()
+    assert len(found.splitlines()) == 11
+    (scene.run / "audit.csv").unlink()
+    return {"list": found}
+
+
 def voted(scene: Scene, folder: Path) -> dict[str, Any]:
     kept = scene.run / "pseudo_labels"
     found: dict[str, Any] = {path.name: path.read_text() for path in kept.glob("*.csv")}
@@ -392,6 +406,7 @@ CASES: dict[str, Case] = {
     "spread": Case(lambda s: ("spread", s.run), lambda s: of_run(s) | embedded(s), spread),
     "label-errors": Case(lambda s: ("label-errors", s.run), two_labels, suspected),
     "simulate": Case(lambda s: ("simulate", s.run), of_run, simulated),
+    "audit": Case(lambda s: ("audit", s.run, "--checks", 10), grouped, drawn_checks),
     "pseudo-label": Case(
         lambda s: ("pseudo-label", s.run, "--k-samples", 3),
         lambda s: of_run(s) | {"settings": {"k_samples": 3}},
