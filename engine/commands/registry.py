@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "job": ("engine.commands.job", "do the work that a job's folder describes (the app starts these)"),
     "analyze": ("engine.commands.analyze", "recompute everything a run says about itself"),
     "explain": ("engine.commands.explain", "say how far size, brightness, camera, date or folder explain the clusters"),
+    "remove-nuisance": ("engine.commands.remove_nuisance", "take a measure out of the vectors and cluster again"),
     "pseudo-label": ("engine.commands.pseudo_label", "label clusters by the samples nearest to their centres"),
     "name-clusters": ("engine.commands.name_clusters", "propose a name for each cluster of a run, from words"),
     "spread": ("engine.commands.spread", "spread a run's labels to neighbouring images"),

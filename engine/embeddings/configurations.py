@@ -52,6 +52,8 @@ class Configuration:
     dimension : int or None
     made : float
         Seconds since 1970 of the first embedding.
+    removed : str
+        The nuisance that was taken out of the vectors (`engine.embeddings.nuisance`); mostly empty.
     """
 
     key: str
@@ -66,6 +68,7 @@ class Configuration:
     reason: str
     dimension: int | None
     made: float
+    removed: str = ""
 
     @property
     def reads_text(self) -> bool:
@@ -102,6 +105,8 @@ def key_of(config: Mapping[str, Any]) -> str:
     parts = [config[name] for name in ("encoder", "settings_key", "revision", "preprocess", "decoder", "dtype")]
     if config.get("ranges"):
         parts.append(config["ranges"])
+    if config.get("removed"):
+        parts.append(config["removed"])
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
@@ -160,6 +165,7 @@ def find_without_weights(
         for store in stores(workspace)
         if all(store.settings.get(name) == expected[name] for name in same)
         and store.settings.get("ranges", {}) == expected["ranges"]
+        and not store.settings.get("removed")
         and store.holds(contents).all()
     ]
     return max(found, key=lambda store: float(store.settings["made"]), default=None)
@@ -170,6 +176,8 @@ def siblings(workspace: Workspace, config: Mapping[str, Any]) -> Iterator[Embedd
     same = ("encoder", "settings_key", "revision", "preprocess", "decoder", "dtype")
     for store in stores(workspace):
         known = store.settings
+        if known.get("removed"):
+            continue
         if known.get("ranges", {}) != config["ranges"] and all(known[name] == config[name] for name in same):
             yield store
 
@@ -237,6 +245,7 @@ def _configuration(path: Path, contents: Ids, digest: bytes, ranges: Ranges) -> 
         reason=reason,
         dimension=counted.dimension,
         made=float(config["made"]),
+        removed=str(config.get("removed", {}).get("what", "")),
     )
 
 

@@ -23,6 +23,7 @@ from engine.core.workspace import Workspace
 from engine.embeddings.configurations import describe, find_without_weights, key_of, siblings
 from engine.embeddings.encoders.registry import Encoder, EncoderEntry, encoder_of_vectors, find_encoder
 from engine.embeddings.generations import next_generation, swap
+from engine.embeddings.nuisance import derived_of, extend_derived
 from engine.embeddings.prefetch import Pixels, decoded_batches
 from engine.embeddings.store import EmbeddingStore, Vectors
 from engine.embeddings.writing import Sized, Writer
@@ -139,6 +140,8 @@ def embed(
             if force:
                 swap(store, target)
             store.compact()
+        for derived in derived_of(workspace, store.folder.name):
+            extend_derived(derived, store, table.contents[wanted], progress=progress)
     return _collect(store, table, wanted)
 
 

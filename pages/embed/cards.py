@@ -286,7 +286,12 @@ def _kept(now: Current, chosen: Choice, preprocess: PreprocessSettings) -> Confi
     fit = preprocess.model_dump(mode="json")
     for item in now.configurations:
         same = item.encoder == chosen.entry.name and all(item.preprocess.get(name) == fit[name] for name in fit)
-        if same and item.state != "stale" and _key(chosen.entry, item.settings) == chosen.settings.key():
+        if (
+            same
+            and not item.removed
+            and item.state != "stale"
+            and _key(chosen.entry, item.settings) == chosen.settings.key()
+        ):
             return item
     return None
 

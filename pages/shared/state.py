@@ -70,10 +70,11 @@ class Current:
 
 
 def describe(item: Configuration) -> str:
-    """Return a configuration in a few words: the encoder, its model, and a resolution other than its own."""
+    """Return a configuration in a few words: encoder, model, a resolution other than its own, what was taken out."""
     title = ENCODERS[item.encoder].title if item.encoder in ENCODERS else item.encoder
     model, side = str(item.settings.get("model") or ""), item.settings.get("resolution")
-    return f"{title} {model}".strip() + (f" at {side} px" if side else "")
+    without = f" without {item.removed}" if item.removed else ""
+    return f"{title} {model}".strip() + (f" at {side} px" if side else "") + without
 
 
 def names_of(items: Sequence[Configuration]) -> dict[str, str]:

@@ -84,6 +84,7 @@ _ALL = (
     Verb("pseudo-label", "labels", "pseudo_label", "PseudoLabelRequest", computes=False, formerly="pseudo_labels"),
     Verb("analyse", "results", "analyse", "AnalyseRequest", computes=False, formerly="analysis"),
     Verb("explain", "explaining", "explain_run", "ExplainRequest", computes=False),
+    Verb("remove-nuisance", "nuisance", "remove_nuisance", "RemoveNuisanceRequest"),
     Verb("distil", "results", "distil_run", "DistilRequest"),
     Verb("name", "labels", "name_clusters", "NameRequest", computes=False),
     Verb("import-labels", "imports", "import_labels", "ImportLabelsRequest", computes=False),

@@ -270,6 +270,13 @@ def explained(scene: Scene, folder: Path) -> dict[str, Any]:
     return found
 
 
+def removed(scene: Scene, folder: Path) -> dict[str, Any]:
+    if (folder / "outcome.json").exists():
+        folder = scene.workspace.runs / read_json(folder / "outcome.json")["result"]["run"]
+    assert read_json(folder / "config.json")["embedding"]["config_key"] != scene.config_key
+    return clustered(scene, folder)
+
+
 def distilled(scene: Scene, folder: Path) -> dict[str, Any]:
     kept = scene.run / "distillation"
     results = read_json(kept / "results.json")
@@ -414,6 +421,11 @@ CASES: dict[str, Case] = {
     ),
     "analyse": Case(lambda s: ("analyze", s.run), of_run, analysed),
     "explain": Case(lambda s: ("explain", s.run), of_run, explained),
+    "remove-nuisance": Case(
+        lambda s: ("remove-nuisance", s.run, "--measure", "brightness"),
+        lambda s: of_run(s) | {"measure": "brightness"},
+        removed,
+    ),
     "distil": Case(
         lambda s: (
             "distil",
