@@ -24,6 +24,8 @@ DEFAULT_KEYS: Mapping[str, str] = MappingProxyType(
         "/": "search",
         "n": "neighbours",
         "p": "show_on_map",
+        "l": "more_like",
+        "Shift+l": "less_like",
         "Ctrl+z": "undo",
         "Ctrl+Shift+z": "redo",
     }
@@ -38,7 +40,8 @@ class Action:
     ----------
     action : str
         ``label`` (keys 1-9), ``reject`` (x), ``merge`` (m), ``search`` (/), ``undo``, ``redo``, ``neighbours`` (n),
-        ``show_on_map`` (p), or what the page named its own keys and buttons.
+        ``show_on_map`` (p), ``more_like`` (l), ``less_like`` (Shift + l), or what the page named its own keys and
+        buttons.
     key : str
         The key pressed, such as ``"3"`` or ``"Ctrl+z"``; empty when a button was used.
     id : int or None

@@ -9,6 +9,8 @@ const MEANINGS: Record<string, string> = {
   redo: "redo",
   neighbours: "neighbours of the image",
   show_on_map: "show on the map",
+  more_like: "more like these",
+  less_like: "less like these",
 };
 
 /** "Ctrl+Shift+z" for an event; Shift is only named with letters, so "/" stays "/" on every keyboard. */

@@ -117,6 +117,7 @@ def workbench(
     bar: BarMessage | None = None,
     inspector: InspectorMessage | None = None,
     filters: FiltersMessage | None = None,
+    takes_pictures: bool = False,
     on_actions: Callable[[tuple[Action, ...]], None] | None = None,
 ) -> Reported:
     """Draw the workbench; it takes the height that the window has left.
@@ -135,6 +136,8 @@ def workbench(
     inspector : InspectorMessage or None
     filters : FiltersMessage or None
         The bar of filters above the gallery.
+    takes_pictures : bool
+        Whether a picture that is pasted or dropped is handed on, as the action "picture" with base64 in its `text`.
     on_actions : callable or None
         Carries out the actions before the page runs; where a run began otherwise they are left in the gallery's
         `actions`.
@@ -160,6 +163,7 @@ def workbench(
         "bar": bar,
         "inspector": inspector,
         "filters": filters,
+        "takes_pictures": takes_pictures,
     }
     with st.container(gap=None):
         transfer.send_code("workbench", key)

@@ -136,6 +136,7 @@ class WorkbenchMessage(TypedDict):
     bar: BarMessage | None
     inspector: InspectorMessage | None
     filters: FiltersMessage | None
+    takes_pictures: bool
 
 
 class SelectionMessage(TypedDict, total=False):

@@ -14,6 +14,7 @@ from components.map.face import clear_map, focus_on_map
 from components.workbench.face import map_key
 from engine.labels.state import UNSORTED
 from pages.explore.coloring import chosen_colors, color_by, colors_of
+from pages.explore.search_box import ask_by_picture
 from pages.shared.actions import carry_out
 from pages.shared.board import Board
 from pages.shared.clusters import choose_clusters, filter_groups
@@ -33,6 +34,7 @@ def own_actions(board: Board) -> Own:
     return {
         "show_on_map": doing.show_on_map,
         "search": doing.look_for,
+        "picture": doing.look_for_picture,
         "open": doing.open_point,
         "category": doing.choose_category,
         "choose": doing.choose,
@@ -64,6 +66,9 @@ class _Doing:
 
     def look_for(self, _action: Action, _rows: Rows) -> None:
         settle(lambda: st.session_state.update({_SEARCH: self.board.rows.dataset.kind != "vectors"}))
+
+    def look_for_picture(self, action: Action, _rows: Rows) -> None:
+        ask_by_picture(action.text)
 
     def open_point(self, action: Action, _rows: Rows) -> None:
         if action.position is not None:

@@ -227,6 +227,7 @@ def page() -> None:
         groups=groups_of(board, clusters, actions={"open": "Name and correct", "merge": "Merge"}),
         bar=bar_of(board),
         filters=filters_of(board),
+        takes_pictures=board.rows.dataset.kind != "vectors",
         on_actions=on_actions,
     )
     if search_asked() or search_waits():

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import base64
+
 import streamlit as st
 
 from engine.core.errors import KindredError
 from engine.core.workspace import Workspace
 from engine.embeddings.encoders.registry import Encoder, text_encoders
-from engine.embeddings.search import encoder_of, image_query, rank, text_query
+from engine.embeddings.search import encoder_of, image_query, text_query
 from engine.images.decode import PreprocessSettings
 from engine.images.ranges import load_ranges
 from pages.shared.actions import pressed
 from pages.shared.board import Board
-from pages.shared.similar import MOST, show_found
+from pages.shared.similar import look_for
 from pages.shared.state import settle, show_error
 
 _WORDS = "search_words"
 _ASKED = "search_waits"
+_MOST_BYTES = 8_000_000  # of a pasted picture; the browser sends at most 512 x 512 pixels
 
 
 @st.cache_resource(show_spinner="Loading the encoder", max_entries=1)
@@ -43,7 +46,11 @@ def search_dialog(board: Board) -> None:
             st.form_submit_button("Search by words", icon=":material/search:", on_click=_ask)
     else:
         st.caption(f"Searching by words needs embeddings made by {text_encoders()}.")
-    given = st.file_uploader("By a picture", key="search_picture", accept_multiple_files=False)
+    given = st.file_uploader(
+        "By a picture: or paste it on Explore (Ctrl + V), or drop it there",
+        key="search_picture",
+        accept_multiple_files=False,
+    )
     if given is not None:
         data = given.getvalue()
         st.button("Search by this picture", icon=":material/image_search:", on_click=_ask, kwargs={"picture": data})
@@ -54,6 +61,16 @@ def search_dialog(board: Board) -> None:
 def search_waits() -> bool:
     """Return whether a search was asked for that nothing has answered yet: a message closed the dialog before."""
     return _ASKED in st.session_state
+
+
+def ask_by_picture(encoded: str) -> None:
+    """Look for what is like a pasted or dropped picture; `encoded` is base64, and what is none is left alone."""
+    try:
+        data = base64.b64decode(encoded, validate=True)
+    except ValueError:
+        return
+    if 0 < len(data) <= _MOST_BYTES:
+        _ask(data)
 
 
 def _ask(picture: bytes = b"") -> None:
@@ -74,11 +91,10 @@ def _look(board: Board, config_key: str, asked: tuple[str, bytes]) -> None:
             preprocess = PreprocessSettings.parse(board.now.configuration.preprocess)
             ranges = load_ranges(board.now.workspace, board.rows.dataset.id)
             query = image_query(encoder, data, preprocess, ranges=ranges)
-        found, _ = rank(board.rows.vectors, query, min(len(board.rows), MOST))
+        look_for(board, query, f"“{text}”" if text else "your picture")
     except KindredError as error:
         del st.session_state[_ASKED]
         show_error(error)
         return
-    show_found(board, found, f"most like “{text}”" if text else "most like your picture")
     del st.session_state[_ASKED]
     st.rerun()

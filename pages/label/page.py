@@ -33,7 +33,11 @@ from pages.shared.state import choose, chosen_clusters, chosen_source, current
 
 _BEFORE = "cluster_before"  # where the person came from: an undone split leads back there
 _ORDERS = {"odd": "odd ones first", "typical": "typical first"}
-_KEYS = {key: action for key, action in DEFAULT_KEYS.items() if action in ("label", "reject", "merge", "undo", "redo")}
+_KEYS = {
+    key: action
+    for key, action in DEFAULT_KEYS.items()
+    if action in ("label", "reject", "merge", "undo", "redo", "more_like")
+}
 
 
 def _pick(board: Board) -> Cluster | None:

@@ -19,11 +19,15 @@ from pages.shared.actions import do, recent_labels, say
 from pages.shared.board import Board
 from pages.shared.held import refresh_order
 from pages.shared.label_keys import arrange_keys, key_labels
-from pages.shared.similar import GALLERY, more_like, show_found
+from pages.shared.similar import GALLERY, more_like, refine, show_found
 from pages.shared.state import Current, choose, settle
-from pages.shared.words import count
 
-_RARER = {"lock": "Lock: no action changes them", "unlock": "Unlock", "unlabel": "Remove the label"}
+_RARER = {
+    "less_like": "Less like these",
+    "lock": "Lock: no action changes them",
+    "unlock": "Unlock",
+    "unlabel": "Remove the label",
+}
 Own = Mapping[str, Callable[[Action, NDArray[np.int64]], None]]
 
 
@@ -112,9 +116,10 @@ def _on_selected(board: Board, action: Action, rows: NDArray[np.int64], then: Ca
             )
         case "lock" | "unlock":
             do(history.lock if action.action == "lock" else history.unlock, state, rows)
-        case "more_like":
-            show_found(board, more_like(board, rows), f"like {count(len(rows), 'selected image')}")
-            select_in_gallery(GALLERY, board.rows.ids[rows])
+        case "more_like" | "less_like":
+            less = action.action == "less_like"
+            refine(board, rows, less=less)
+            select_in_gallery(GALLERY, board.rows.ids[rows[:0] if less else rows])
             go_to("explore")
         case "neighbours" if action.id is not None:
             show_found(board, more_like(board, under_cursor(board, action))[:121], "neighbours of one image")

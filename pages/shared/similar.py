@@ -1,4 +1,4 @@
-"""Images like some others, and what Explore shows in place of the chosen clusters: the answer to a search."""
+"""Images like some and unlike others, and what Explore shows in place of the chosen clusters: a search's answer."""
 
 from __future__ import annotations
 
@@ -8,17 +8,20 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from engine.core.ids import positions
+from engine.core.ids import Ids, positions
+from engine.core.vectors import Vectors
 from engine.core.workspace import Workspace
 from engine.embeddings.search import example_query, rank
 from engine.labels.state import REJECTED
 from engine.runs.rows import Rows
 from pages.shared.board import Board
-from pages.shared.selections import keep_found, kept_found
+from pages.shared.selections import Answer, Asked, keep_found, kept_found
 from pages.shared.state import choose, chosen_selection
+from pages.shared.words import count
 
 GALLERY = "explore"  # the workbench of Explore, which shows the answer
 MOST = 240  # images that an answer holds
+_AGAINST = 200  # images set aside that count against
 
 
 @dataclass(frozen=True)
@@ -35,17 +38,65 @@ class Found:
         What was looked for.
     ranked : bool
         Whether their order says something: the nearest first.
+    asked : Asked or None
+        How the search can be refined; None for what is no search.
     """
 
     name: str
     rows: NDArray[np.int64]
     words: str
     ranked: bool
+    asked: Asked | None = None
 
 
-def show_found(board: Board, rows: NDArray[np.int64], words: str, *, ranked: bool = True) -> None:
+def show_found(
+    board: Board, rows: NDArray[np.int64], words: str, *, ranked: bool = True, asked: Asked | None = None
+) -> None:
     """Let the gallery of Explore show these rows from the next run on; `ranked` rows keep their own order."""
-    choose(found=keep_found(board.now.workspace, board.rows.contents[rows], words, ranked=ranked))
+    choose(found=keep_found(board.now.workspace, Answer(board.rows.contents[rows], words, ranked, asked)))
+
+
+def look_for(board: Board, query: Vectors, words: str) -> None:
+    """Let Explore show the images most like a query of words or a picture; examples can refine it."""
+    asked = Asked(words, np.asarray(query, np.float32), board.rows.embedding.key)
+    found, _ = rank(board.rows.vectors, query, min(len(board.rows), MOST))
+    show_found(board, found, f"most like {words}", asked=asked)
+
+
+def refine(board: Board, chosen: NDArray[np.int64], *, less: bool = False) -> None:
+    """Let Explore show images like some rows, or unlike them; what is shown there already is refined by them."""
+    shown = shown_found(board)
+    before = (shown.asked if shown is not None else None) or Asked()
+    contents = board.rows.contents[chosen]
+    more, fewer = (_without(before.more, contents), _without(before.less, contents))
+    more, fewer = (more, np.append(fewer, contents)) if less else (np.append(more, contents), fewer)
+    query = before.start if before.embedding == board.rows.embedding.key and len(before.start) else None
+    asked = Asked(before.words if query is not None else "", before.start, before.embedding, more, fewer)
+    liked, unliked = (_rows(board, ids) for ids in (more, fewer))
+    vectors, away = board.rows.vectors, unliked
+    if not len(away):  # what was set aside counts against
+        away = np.flatnonzero(board.state.status == REJECTED)[:_AGAINST]
+    wanted = example_query(vectors[liked], vectors[away], start=query)
+    found, _ = rank(vectors, wanted, min(len(board.rows), len(liked) + MOST), leave_out=unliked)
+    show_found(board, found, _sentence(asked, fresh=shown is None or shown.asked is None), asked=asked)
+
+
+def _sentence(asked: Asked, *, fresh: bool) -> str:
+    parts = [f"most like {asked.words}"] if asked.words else []
+    kind = "selected image" if fresh else "image"
+    parts += [
+        f"{word} {count(len(ids), kind)}" for word, ids in (("like", asked.more), ("unlike", asked.less)) if len(ids)
+    ]
+    return ", ".join(parts)
+
+
+def _without(ids: Ids, others: Ids) -> Ids:
+    return ids[~np.isin(ids, others)]
+
+
+def _rows(board: Board, ids: Ids) -> NDArray[np.int64]:
+    rows = positions(board.rows.contents, ids)
+    return rows[rows >= 0]
 
 
 def shown_found(board: Board) -> Found | None:
@@ -64,14 +115,13 @@ def _found(_workspace: Workspace, _rows: Rows, key: str, name: str) -> Found | N
     kept = kept_found(_workspace, name)
     if kept is None:
         return None
-    contents, words, ranked = kept
-    rows = positions(_rows.contents, contents)
-    return Found(name, rows[rows >= 0], words, ranked)
+    rows = positions(_rows.contents, kept.contents)
+    return Found(name, rows[rows >= 0], kept.words, kept.ranked, kept.asked)
 
 
 def more_like(board: Board, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the rows most like some rows, these included; what was set aside counts against."""
-    against = board.rows.vectors[board.state.status == REJECTED][:200]
+    against = board.rows.vectors[np.flatnonzero(board.state.status == REJECTED)[:_AGAINST]]
     query = example_query(board.rows.vectors[chosen], against)
     found, _ = rank(board.rows.vectors, query, min(len(board.rows), len(chosen) + MOST))
     return found

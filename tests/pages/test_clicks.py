@@ -1,8 +1,11 @@
 """No click is lost: a message of a component that ends the page's run early leaves each click with its one effect."""
 
+import base64
+import os
 from itertools import count
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from streamlit.proto.WidgetStates_pb2 import WidgetState, WidgetStates
 from streamlit.runtime.scriptrunner import RerunData, RerunException, get_script_run_ctx
@@ -203,6 +206,43 @@ def test_more_like_these_leads_from_label_to_explore(clustered, app, message, be
     assert not app.exception
     assert app.title[0].value == "Explore"
     assert bench["explore"]["gallery"]["heading"] == "like 3 selected images, nearest first"
+
+
+def test_examples_for_and_against_refine_what_is_shown(clustered, app, bench):
+    _, rows, _, _ = clustered
+    opened(app, "explore")
+    bench.ask(app, "explore", "more_like", (2, 3))
+
+    def shown():
+        ids = list(app.session_state["_kindred_gallery:explore"]["seen"].values())[-1]
+        return ids.tolist()
+
+    first = shown()
+    assert bench["explore"]["gallery"]["heading"] == "like 1 selected image, nearest first"
+    unwanted = first[1]
+    bench.ask(app, "explore", "less_like", (1, 2))
+    assert bench["explore"]["gallery"]["heading"] == "like 1 image, unlike 1 image, nearest first"
+    assert unwanted not in shown()
+    vectors = rows.vectors / np.linalg.norm(rows.vectors, axis=1, keepdims=True)
+    liked, away = (vectors[np.flatnonzero(rows.ids == one)[0]] for one in (first[0], unwanted))
+    wanted = np.argsort(-(vectors @ (liked - 0.5 * away)), kind="stable")
+    assert shown()[:5] == [one for one in rows.ids[wanted].tolist() if one != unwanted][:5]
+    bench.ask(app, "explore", "show_all")
+    assert bench["explore"]["gallery"]["heading"] == "All images"
+
+
+def test_a_pasted_picture_is_looked_for(clustered, app, bench):
+    _, rows, _, _ = clustered
+    opened(app, "explore")
+    picture = (rows.dataset.path / os.fsdecode(rows.paths[4])).read_bytes()
+    bench.ask(app, "explore", "picture", text=base64.b64encode(picture).decode())
+    app.run()
+    assert bench["explore"]["gallery"]["heading"] == "most like your picture, nearest first"
+    assert list(app.session_state["_kindred_gallery:explore"]["seen"].values())[-1][0] == rows.ids[4]
+    for rubbish in ("", "not base64!", base64.b64encode(b"no picture").decode()):
+        bench.ask(app, "explore", "picture", text=rubbish)
+        app.run()
+        assert not app.exception
 
 
 def test_a_click_is_carried_out_although_the_next_message_is_there_already(monkeypatch):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.shared.selections import keep_drawing, keep_found, kept_drawing, kept_found
+from pages.shared.selections import Answer, Asked, keep_drawing, keep_found, kept_drawing, kept_found
 from tests.pages.conftest import APP
 from tests.seed import clustered_pictures, coloured_pictures
 
@@ -48,7 +48,7 @@ def test_a_drawing_is_in_the_address_and_comes_back(clustered, app, bench):
 
 def test_an_answer_is_in_the_address_and_comes_back_in_its_order(clustered, app, workspace, bench):
     rows, _ = clustered
-    name = keep_found(workspace, rows.contents[[7, 3, 11]], "most like “red”", ranked=True)
+    name = keep_found(workspace, Answer(rows.contents[[7, 3, 11]], "most like “red”", ranked=True))
     explore(app, found=name)
     assert bench["explore"]["gallery"]["heading"] == "most like “red”, nearest first"
     seen = app.session_state["_kindred_gallery:explore"]["seen"]
@@ -89,6 +89,23 @@ def test_old_selections_make_room(workspace, monkeypatch):
 
     monkeypatch.setattr(selections, "_KEPT", 3)
     contents = np.array([bytes([value]) * 16 for value in range(1, 9)], "S16")
-    names = [keep_found(workspace, contents[:size], "some", ranked=False) for size in range(1, 8)]
+    names = [keep_found(workspace, Answer(contents[:size], "some", ranked=False)) for size in range(1, 8)]
     assert len(list(workspace.selections.iterdir())) <= 3
-    assert kept_found(workspace, names[-1])[0].tolist() == contents[:7].tolist()
+    assert kept_found(workspace, names[-1]).contents.tolist() == contents[:7].tolist()
+
+
+def test_what_a_search_asked_for_is_kept_with_its_answer(workspace):
+    contents = np.array([bytes([value]) * 16 for value in range(1, 9)], "S16")
+    asked = Asked("“red”", np.float32([0.6, 0.8]), "an encoder", contents[:2], contents[5:])
+    kept = kept_found(workspace, keep_found(workspace, Answer(contents[:3], "most like “red”", True, asked)))
+    assert (kept.words, kept.ranked, kept.asked.words, kept.asked.embedding) == (
+        "most like “red”",
+        True,
+        "“red”",
+        "an encoder",
+    )
+    assert kept.asked.start.tolist() == asked.start.tolist()
+    assert kept.asked.more.tolist() == contents[:2].tolist()
+    assert kept.asked.less.tolist() == contents[5:].tolist()
+    plain = keep_found(workspace, Answer(contents[:3], "most like “red”", ranked=True))
+    assert kept_found(workspace, plain).asked is None

@@ -51,7 +51,7 @@ export function Bar({ bench, message }: { bench: Workbench; message: BarMessage 
       <button type="button" class="k-button" aria-label="Move to" title="Move to another cluster" aria-expanded={open === "move"} onClick={toggle("move")}>
         <Icon name="move" /> <span class="words">Move to</span>
       </button>
-      <button type="button" class="k-button" onClick={() => act("more_like")} aria-label="More like these" title="More like these: show the images most like them">
+      <button type="button" class="k-button" onClick={() => act("more_like")} aria-label="More like these" title="More like these: show the images most like them (l)">
         <Icon name="like" /> <span class="words">More like these</span>
       </button>
       <button type="button" class="k-button" aria-label="More actions" title="More actions" aria-expanded={open === "more"} onClick={toggle("more")}>

@@ -113,6 +113,7 @@ export interface WorkbenchMessage {
   bar: BarMessage | null;
   inspector: InspectorMessage | null;
   filters: FiltersMessage | null;
+  takes_pictures: boolean;
 }
 
 /** The selected images as positions in the display order of a version (components/gallery/selection.py). */

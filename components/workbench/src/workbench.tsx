@@ -12,6 +12,7 @@ import { Filters } from "./filters";
 import { Groups } from "./groups";
 import { Inspector } from "./inspector";
 import { Panes, type PaneName } from "./panes";
+import { encoded, pictureIn } from "./pictures";
 import type { ActionMessage, GroupItem, TwinMessage, WorkbenchMessage } from "./protocol";
 
 /** What an action says beside its name. */
@@ -69,10 +70,14 @@ export class Workbench {
     this.stop = listen((channel: string) => channel === `${data.key}:groups` && this.readGroups());
     this.root.addEventListener("keydown", (event) => this.key(event));
     document.addEventListener("keydown", this.nowhere);
+    document.addEventListener("paste", this.pasted);
+    this.root.addEventListener("dragover", (event) => this.data.takes_pictures && event.dataTransfer?.types.includes("Files") && event.preventDefault());
+    this.root.addEventListener("drop", (event) => this.look(event, event.dataTransfer));
   }
 
   destroy(): void {
     document.removeEventListener("keydown", this.nowhere);
+    document.removeEventListener("paste", this.pasted);
     this.stop();
     this.outbox.stop();
     this.panes.destroy();
@@ -230,6 +235,19 @@ export class Workbench {
   private readonly nowhere = (event: KeyboardEvent): void => {
     if (event.target === document.body) this.key(event);
   };
+
+  private readonly pasted = (event: ClipboardEvent): void => {
+    const target = event.composedPath()[0];
+    if (!(target instanceof Element && target.matches("input, textarea, dialog *, [role=dialog] *"))) this.look(event, event.clipboardData);
+  };
+
+  /** Search for what is like a picture that was pasted or dropped. */
+  private look(event: Event, given: DataTransfer | null): void {
+    const picture = this.data.takes_pictures ? pictureIn(given) : null;
+    if (!picture) return;
+    event.preventDefault();
+    void encoded(picture).then((text) => text && this.act("picture", { text }));
+  }
 
   /** How many of the selected images a person labelled one by one; only a group can hold some unawares. */
   yours(): number {
