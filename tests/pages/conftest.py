@@ -15,10 +15,22 @@ APP = Path(__file__).resolve().parents[2] / "app.py"
 
 @pytest.fixture
 def app(workspace, monkeypatch):
-    """The app on an empty workspace, not run yet; no warm worker is started and nothing's speed measured."""
+    """The app on an empty workspace, not run yet; no warm worker is started and nothing's speed measured.
+
+    Jobs that a page starts on its own, such as a map, end with the test.
+    """
     import streamlit as st
     from streamlit.testing.v1 import AppTest
 
+    from engine.jobs import job
+
+    started, spawn = [], job._spawn
+
+    def spawning(*given, **options):
+        started.append(spawn(*given, **options))
+        return started[-1]
+
+    monkeypatch.setattr(job, "_spawn", spawning)
     monkeypatch.setattr("engine.jobs.job.prepare_worker", lambda workspace: None)
     monkeypatch.setattr("engine.embeddings.encoders.speed.start_measuring", lambda workspace, pairs: None)
     monkeypatch.setattr("pages.distil.presets.start_measuring", lambda asked: None)
@@ -26,6 +38,9 @@ def app(workspace, monkeypatch):
     st.cache_resource.clear()
     st.cache_data.clear()
     yield AppTest.from_file(str(APP), default_timeout=60)
+    for process in started:
+        process.kill()
+        process.wait()
     st.cache_resource.clear()
     st.cache_data.clear()
 
