@@ -12,6 +12,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "embed": ("engine.commands.embed", "embed the images with an encoder"),
     "cluster": ("engine.commands.run", "the same as run: what is embedded already is used as it is"),
     "graph": ("engine.commands.graph", "find the neighbours of every image"),
+    "duplicates": ("engine.commands.duplicates", "find images that show the same; set all but the best aside"),
     "project": ("engine.commands.project", "draw the embeddings as a flat map"),
     "sweep": ("engine.commands.sweep", "find good clusters without knowing any parameter"),
     "keep-rank": ("engine.commands.keep_rank", "keep a ranked clustering of a sweep as a run, as it was shown"),

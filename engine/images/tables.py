@@ -256,6 +256,17 @@ def ids_of_paths(workspace: Workspace, dataset_id: str, paths: Sequence[bytes]) 
     return {path: int(row[0]) for path, row in found.items() if row is not None}
 
 
+def load_pixel_hashes(workspace: Workspace, dataset_id: str) -> Ids:
+    """Return (n,) S16 hashes of the upright pixels, in the order of `load_images`; empty where none is kept."""
+
+    def ask(db: sqlite3.Connection) -> Ids:
+        table = _table(db, dataset_id, None)
+        found = dict(db.execute("SELECT id, pixels FROM image WHERE dataset = ? AND pixels IS NOT NULL", (dataset_id,)))
+        return np.array([found.get(image, b"") for image in table.ids.tolist()], "S16")
+
+    return remembered(workspace, dataset_id, "pixel hashes", ask)
+
+
 def load_quality(workspace: Workspace, dataset_id: str) -> dict[str, NDArray[np.float32]]:
     """Return the measured qualities by name, each (n,) in the order of `load_images`; NaN where none was measured.
 

@@ -68,6 +68,7 @@ _ALL = (
     Verb("samples", "samples", "prepare_samples", "SamplesRequest", computes=False),
     Verb("embed", "data", "embed_images", "EmbedRequest"),
     Verb("graph", "data", "find_neighbors", "GraphRequest"),
+    Verb("duplicates", "duplicates", "duplicates", "DuplicatesRequest", computes=False),
     Verb("map", "data", "project", "MapRequest", computes=False),
     Verb("cluster", "clustering", "cluster_images", "ClusterRequest"),
     Verb("sweep", "selection", "sweep", "SweepRequest"),

@@ -157,6 +157,14 @@ def graph(scene: Scene, folder: Path) -> dict[str, Any]:
     return found
 
 
+def doubled(scene: Scene, folder: Path) -> dict[str, Any]:
+    kept = folder_of(folder)
+    found = arrays_of(kept / "duplicates.npz")
+    return {name: values for name, values in found.items() if name != "listed"} | {
+        "list": (kept / "duplicates.csv").read_text()
+    }
+
+
 def drawn(scene: Scene, folder: Path) -> dict[str, Any]:
     (kept,) = scene.workspace.projection("x").parent.glob("*/xy.npy")
     found = {"xy": np.load(kept)}
@@ -364,6 +372,11 @@ CASES: dict[str, Case] = {
         lambda s: ("embed", *of_vectors(s), "--force"), lambda s: {"encoder": "descriptor", "force": True}, vectors
     ),
     "graph": Case(lambda s: ("graph", *of_vectors(s)), embedded, graph),
+    "duplicates": Case(
+        lambda s: ("duplicates", *of_vectors(s), "--level", "similar", "--similarity", 0.9),
+        lambda s: embedded(s) | {"level": "similar", "similarity": 0.9},
+        doubled,
+    ),
     "map": Case(
         lambda s: ("project", *of_vectors(s), "--kind", "pca"),
         lambda s: embedded(s) | {"settings": {"kind": "pca"}},
