@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "sweep": ("engine.commands.sweep", "find good clusters without knowing any parameter"),
     "keep-rank": ("engine.commands.keep_rank", "keep a ranked clustering of a sweep as a run, as it was shown"),
     "consensus": ("engine.commands.consensus", "make one clustering out of several runs of the same images"),
+    "find": ("engine.commands.find", "find images by words, by pictures, by examples for and against"),
     "count": ("engine.commands.count", "ask how many clusters there are"),
     "experiment": ("engine.commands.experiment", "compare models and resolutions on the same images"),
     "search": ("engine.commands.search", "search a method's settings"),
