@@ -25,6 +25,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "analyze": ("engine.commands.analyze", "recompute everything a run says about itself"),
     "explain": ("engine.commands.explain", "say how far size, brightness, camera, date or folder explain the clusters"),
     "remove-nuisance": ("engine.commands.remove_nuisance", "take a measure out of the vectors and cluster again"),
+    "new-images": (
+        "engine.commands.new_images",
+        "say which later images fit a run's clusters and which are new",
+    ),
     "pseudo-label": ("engine.commands.pseudo_label", "label clusters by the samples nearest to their centres"),
     "name-clusters": ("engine.commands.name_clusters", "propose a name for each cluster of a run, from words"),
     "spread": ("engine.commands.spread", "spread a run's labels to neighbouring images"),

@@ -86,6 +86,7 @@ _ALL = (
     Verb("analyse", "results", "analyse", "AnalyseRequest", computes=False, formerly="analysis"),
     Verb("explain", "explaining", "explain_run", "ExplainRequest", computes=False),
     Verb("remove-nuisance", "nuisance", "remove_nuisance", "RemoveNuisanceRequest"),
+    Verb("new-images", "newcomers", "judge_new_images", "NewImagesRequest"),
     Verb("distil", "results", "distil_run", "DistilRequest"),
     Verb("name", "labels", "name_clusters", "NameRequest", computes=False),
     Verb("import-labels", "imports", "import_labels", "ImportLabelsRequest", computes=False),

@@ -285,6 +285,13 @@ def removed(scene: Scene, folder: Path) -> dict[str, Any]:
     return clustered(scene, folder)
 
 
+def compared_with_new(scene: Scene, folder: Path) -> dict[str, Any]:
+    if (folder / "outcome.json").exists():
+        found = read_json(folder / "outcome.json")["result"]
+        assert found["sentences"] == ["No image came since this clustering was made."]
+    return catalog(scene, folder)
+
+
 def distilled(scene: Scene, folder: Path) -> dict[str, Any]:
     kept = scene.run / "distillation"
     results = read_json(kept / "results.json")
@@ -439,6 +446,7 @@ CASES: dict[str, Case] = {
         lambda s: of_run(s) | {"measure": "brightness"},
         removed,
     ),
+    "new-images": Case(lambda s: ("new-images", s.run), of_run, compared_with_new),
     "distil": Case(
         lambda s: (
             "distil",
