@@ -15,4 +15,4 @@ def step(now: Current) -> Step:
     return Step("done", f"{part}{images:,}")
 
 
-SCREEN = Screen("images", "Images", ":material/photo_library:", step, tasks=("scan",))
+SCREEN = Screen("images", "Images", ":material/photo_library:", step, tasks=("scan", "duplicates"))

@@ -24,6 +24,7 @@ from engine.images.report import ScanReport, report
 from engine.images.sources import FolderSource, shown
 from engine.images.tables import ids_of_paths
 from pages.images.all_images import all_images
+from pages.images.duplicates import duplicates_panel
 from pages.images.first import first_screen
 from pages.images.known_elsewhere import offers
 from pages.images.reading_panel import reading_panel
@@ -271,6 +272,8 @@ def page() -> None:
     if dataset.kind == "folder":
         _truth(now, dataset, found)
         reading_panel(now, dataset, found)
+    if found.distinct > 1 and dataset.kind != "vectors":
+        duplicates_panel(now, dataset)
     _details(now, dataset, found)
 
 

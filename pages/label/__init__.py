@@ -23,5 +23,10 @@ def step(now: Current) -> Step:
 
 
 SCREEN = Screen(
-    "label", "Label", ":material/label:", step, tasks=("spread", "name-clusters", "import-labels"), on_run=True
+    "label",
+    "Label",
+    ":material/label:",
+    step,
+    tasks=("spread", "label-errors", "name-clusters", "import-labels"),
+    on_run=True,
 )
