@@ -75,7 +75,8 @@ def _islands(layout: Vectors) -> NDArray[np.intp]:
     count = len(layout)
     tree = cKDTree(layout)
     asked = layout[:: max(1, count // _SAMPLE)]
-    reach = _REACH * float(np.median(tree.query(asked, k=min(_NEAR + 1, count))[0][:, -1]))
+    distances: NDArray[np.float64] = tree.query(asked, k=[min(_NEAR + 1, count)])[0]
+    reach = _REACH * float(np.median(distances))
     low = layout.min(axis=0)
     side = float((layout.max(axis=0) - low).max())
     if reach <= 0 or side <= reach:

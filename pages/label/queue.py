@@ -136,7 +136,7 @@ def queue(board: Board, found: Proposals, look: Look) -> None:
             hints={"Y": "agree", **look.hints, "X": "set aside", "Ctrl+Z": "undo", "?": "all keys"},
             orders=dict(look.orders),
             order=order,
-            keys=_KEYS | look.keys,
+            keys={**_KEYS, **look.keys},
             buttons={},
             label="Images with a proposal",
         ),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.core.csv import path_text, write_csv
+from engine.core.csv import Column, path_text, write_csv
 from engine.core.errors import InputError
 from engine.core.files import write_json
 from engine.core.ids import positions, to_hex
@@ -203,7 +203,7 @@ def find_label_errors(workspace: Workspace, request: LabelErrorsRequest, progres
     make_parent(folder)
     found.save(folder / "errors.npz")
     at = waiting.rows
-    columns = {
+    columns: dict[str, Column] = {
         "path": [path_text(rows.paths[row]) for row in at.tolist()],
         "content_id": to_hex(state.contents[at]),
         "label": [state.labels[row] for row in at.tolist()],
