@@ -10,7 +10,7 @@ const bundles = JSON.parse(readFileSync("bundles.json", "utf8")); // each with t
 function digest(name) {
   const hash = createHash("sha256");
   for (const folder of ["shared", ...bundles[name].map((part) => `${part}/src`)]) {
-    for (const file of readdirSync(folder).filter((f) => /\.(js|tsx?)$/.test(f) && !f.includes(".test.")).sort()) {
+    for (const file of readdirSync(folder).filter((f) => /\.tsx?$/.test(f) && !f.includes(".test.")).sort()) {
       hash.update(`${folder}/${file}\n`).update(readFileSync(`${folder}/${file}`));
     }
   }
@@ -21,7 +21,7 @@ function digest(name) {
 const inside = new Set(["camera-2d-simple", "dom-2d-camera", "earcut", "gl-matrix", "regl-line", "@flekschas/utils"]);
 for (const name of Object.keys(bundles)) {
   const result = await build({
-    entryPoints: [["tsx", "ts", "js"].map((suffix) => `${name}/src/index.${suffix}`).find((path) => existsSync(path))],
+    entryPoints: [["tsx", "ts"].map((suffix) => `${name}/src/index.${suffix}`).find((path) => existsSync(path))],
     outfile: `${name}/${name}.js`,
     bundle: true,
     format: "esm",

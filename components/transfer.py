@@ -46,7 +46,7 @@ def component(name: str) -> Callable[..., Mapping[str, Any]]:
         f"kindred_{name}",
         html=f'<div class="k-{name}"></div>',
         css=asset("shared/theme.css") + "".join(asset(f"{part}/{part}.css") for part in _parts(name)),
-        js=asset("shared/shim.js").replace("PART", name),
+        js=asset("shim/shim.js").replace("PART", name),
     )
 
 
@@ -91,7 +91,7 @@ def send_code(name: str, key: str) -> None:
 
 @cache
 def _carrier() -> Callable[..., Any]:
-    return st.components.v2.component("kindred_channel", js=asset("shared/channel.js"), isolate_styles=False)
+    return st.components.v2.component("kindred_channel", js=asset("channel/channel.js"), isolate_styles=False)
 
 
 def pack(header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> bytes:

@@ -1,7 +1,7 @@
 """Tells the browser where the app lives, so that a deep link such as /explore does not look for the server below it.
 
 Without it Streamlit's page asks /explore/_stcore/health first, gets a 404, and only then asks the server itself. The
-same script says whether the rail is folded, before anything is drawn (see components/rail/rail.js).
+same script says whether the rail is folded, before anything is drawn (see components/rail/src/index.ts).
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from components.actions import DEFAULT_KEYS, Action, fresh_actions, take
 from components.map.colors import Coloring, encode_colors
 from components.map.events import LegendEntry, MapEvent
 from components.map.polygon import Region, read_regions, select
+from components.workbench.protocol import MapMessage, MapTool
 from engine.core import palette
 
 STATES = ("regions", "pinned", "webgl")
@@ -155,7 +156,7 @@ class MapPane:
     note: str = ""
     highlight: NDArray[np.bool_] | None = None
     highlight_version: str = ""
-    tool: str = "lasso"
+    tool: MapTool = "lasso"
     keys: Mapping[str, str] = field(default_factory=lambda: DEFAULT_KEYS)
     thumbnails: bool = True
     height: int = 560
@@ -209,7 +210,7 @@ def scatter_map(
     state = said if isinstance(said, Mapping) else {}
     _actions(memory, state.get("event"))
     drawn_on_map(key, pane, state)
-    data = map_message(key, pane) | {"acted": memory.get("acted", 0.0)}
+    data = {**map_message(key, pane), "acted": memory.get("acted", 0.0)}
     with st.container(gap=None):
         transfer.send_code("map", key)
         publish_map(key, pane)
@@ -285,7 +286,7 @@ def drawn_regions(key: str) -> tuple[Region, ...]:
     return tuple(memory["regions"]) if memory.get("mask") is not None else ()
 
 
-def map_message(key: str, pane: MapPane) -> dict[str, Any]:
+def map_message(key: str, pane: MapPane) -> MapMessage:
     """Return what the browser is told of a map.
 
     Parameters
@@ -297,17 +298,20 @@ def map_message(key: str, pane: MapPane) -> dict[str, Any]:
     memory = _adopt(key, pane)
     version = transfer.version_of(pane.colors, pane.colors_version)
     coloring = None if pane.colors is None else _coloring(memory, pane.colors, version)
+    limits = None
+    if coloring is not None and coloring.low is not None and coloring.high is not None:
+        limits = (coloring.low, coloring.high)
     return {
         "key": key,
         "version": pane.version,
         "n": len(pane.xy),
         "colors": version or None,
-        "range": None if coloring is None or coloring.low is None else [coloring.low, coloring.high],
+        "range": limits,
         "colorLabel": pane.color_label,
-        "colorings": [list(pair) for pair in (pane.colorings or {}).items()],
+        "colorings": list((pane.colorings or {}).items()),
         "names": pane.names,
         "note": pane.note,
-        "legend": [[e.name, e.color or palette.category_color(c), e.noise] for c, e in enumerate(pane.legend)],
+        "legend": [(e.name, e.color or palette.category_color(c), e.noise) for c, e in enumerate(pane.legend)],
         "palette": list(palette.CATEGORIES),
         "noise": palette.NOISE,
         "ramp": list(palette.RAMP),

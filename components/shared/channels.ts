@@ -1,7 +1,6 @@
-// Access to the arrays that channel.js received; the store lives on globalThis because each component is its own module.
+// Access to the arrays that the channels received, what a component remembers, and its messages to Python.
 
-/** The typed arrays of one channel, by name. */
-export type Arrays = Record<string, Int32Array | Uint32Array | Uint16Array | Uint8Array | Float32Array>;
+import { type Arrays, shared } from "./store";
 
 /** By what a component speaks to Python. */
 export interface Say {
@@ -15,22 +14,6 @@ export interface Sent {
   action: string;
   [said: string]: unknown;
 }
-
-interface Entry {
-  channel: string;
-  version: string;
-  arrays: Arrays;
-}
-
-interface Store {
-  channels: Map<string, Entry>;
-  waiting: Set<(channel: string) => void>;
-  memories?: Map<string, object>;
-  stamped?: number;
-  [part: string]: unknown; // the code of each component
-}
-
-const shared: Store = ((globalThis as { __kindred?: Store }).__kindred ??= { channels: new Map(), waiting: new Set() });
 
 /** Return the arrays of a channel if its present version is the wanted one, else null. */
 export function arrays<T extends Arrays = Arrays>(channel: string, version: string): T | null {
@@ -105,7 +88,7 @@ export class Outbox {
   }
 }
 
-/** Offer a component's code to the shim that stands in for it (shim.js). */
+/** Offer a component's code to the shim that stands in for it (components/shim). */
 export function register(part: string, mount: (call: never) => unknown, leave: (parentElement: HTMLElement) => void): void {
   shared[part] = Object.assign(mount, { leave });
   for (const tell of [...shared.waiting]) tell(`code:${part}`);

@@ -1,5 +1,5 @@
-"""What Python and the browser say to each other about the workbench; `python -m components.workbench.protocol` writes
-src/protocol.ts from it, so that both sides are checked against one declaration.
+"""What Python and the browser say to each other about the workbench and its map; `python -m
+components.workbench.protocol` writes src/protocol.ts from it, so that both sides are checked against one declaration.
 
 Arrays (ids, marks, coordinates, colours, highlight) do not travel in these messages but in channels
 (components/transfer.py); a message names the version of each that it speaks of.
@@ -124,6 +124,54 @@ class FiltersMessage(TypedDict):
     views: list[str]
 
 
+class RegionItem(TypedDict):
+    """A shape on the map; its corners follow each other as x, y in data coordinates."""
+
+    kind: str
+    op: Literal["new", "add", "remove"]
+    polygon: list[float]
+
+
+class MapCommand(TypedDict):
+    """What Python asks of a map; a map obeys each number once, and only numbers above the last."""
+
+    nonce: int
+    focus: NotRequired[int]
+    clear: NotRequired[bool]
+    version: NotRequired[str]
+    regions: NotRequired[list[RegionItem]]
+
+
+MapTool = Literal["pan", "lasso", "box"]
+
+
+class MapMessage(TypedDict):
+    """A map; a colouring is value and title, an entry of the legend name, colour and whether it is noise."""
+
+    key: str
+    version: str
+    n: int
+    colors: str | None
+    range: tuple[float, float] | None
+    colorLabel: str
+    colorings: list[tuple[str, str]]
+    names: bool
+    note: str
+    legend: list[tuple[str, str, bool]]
+    palette: list[str]
+    noise: str
+    ramp: list[str]
+    highlight: str | None
+    tool: MapTool
+    keys: dict[str, str]
+    thumbnails: bool
+    height: int
+    label: str
+    empty: str
+    emptyHint: str
+    command: MapCommand | None
+
+
 class WorkbenchMessage(TypedDict):
     """From Python to the browser, at each run of the page."""
 
@@ -131,7 +179,7 @@ class WorkbenchMessage(TypedDict):
     kind: str
     acted: float
     gallery: dict[str, Any]
-    map: dict[str, Any] | None
+    map: MapMessage | None
     groups: GroupsMessage | None
     bar: BarMessage | None
     inspector: InspectorMessage | None
@@ -179,6 +227,9 @@ _SHARED = (
     InspectorMessage,
     ColumnItem,
     FiltersMessage,
+    RegionItem,
+    MapCommand,
+    MapMessage,
     WorkbenchMessage,
     SelectionMessage,
     ActionMessage,
@@ -198,6 +249,8 @@ def _typed(hint: Any) -> str:  # noqa: ANN401 - a type
     if origin is list:
         inner = _typed(parts[0])
         return f"({inner})[]" if "|" in inner else f"{inner}[]"
+    if origin is tuple:
+        return f"[{', '.join(_typed(part) for part in parts)}]"
     if origin is dict:
         return f"Record<{_typed(parts[0])}, {_typed(parts[1])}>"
     return _PLAIN.get(hint) or str(hint.__name__)

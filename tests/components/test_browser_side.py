@@ -66,7 +66,7 @@ def asked_for() -> dict[tuple[str, str], str]:
     found: dict[tuple[str, str], str] = {}
     for path in sorted(COMPONENTS.glob("*/src/*")):
         name = path.relative_to(COMPONENTS).as_posix()
-        if ".test." in name or path.suffix not in (".js", ".ts", ".tsx"):
+        if ".test." in name or path.suffix not in (".ts", ".tsx"):
             continue
         pages = next(
             (pages for start, pages in SOURCES.items() if name.startswith(start)), ("explore", "label", "review")

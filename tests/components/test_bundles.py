@@ -12,7 +12,7 @@ import pytest
 ROOM = Path(__file__).resolve().parents[2] / "components"
 BUNDLES = json.loads((ROOM / "bundles.json").read_text())
 SOURCES = sorted(
-    path for place in ("shared", "*/src") for path in ROOM.glob(f"{place}/*") if path.suffix in (".js", ".ts", ".tsx")
+    path for place in ("shared", "*/src") for path in ROOM.glob(f"{place}/*") if path.suffix in (".ts", ".tsx")
 )
 
 
@@ -29,6 +29,11 @@ def digest(name: str) -> str:
 def test_the_bundle_was_built_from_these_sources(name):
     first = (ROOM / name / f"{name}.js").read_text(encoding="utf-8").split("\n", 1)[0]
     assert digest(name) in first, "run `npm ci && npm run build` in components/"
+
+
+def test_every_script_is_the_bundle_of_typed_sources():
+    scripts = {path.relative_to(ROOM).as_posix() for path in ROOM.rglob("*.js") if "node_modules" not in path.parts}
+    assert scripts == {f"{name}/{name}.js" for name in BUNDLES}
 
 
 @pytest.mark.parametrize("name", [*BUNDLES])

@@ -11,7 +11,7 @@ from components import transfer
 
 
 def unpack(raw: bytes):
-    """Read the layout back the way shared/channel.js does."""
+    """Read the layout back the way channel/src/unpack.ts does."""
     assert raw[:4] == b"KDR1"
     length = int.from_bytes(raw[4:8], "little")
     header = json.loads(raw[8 : 8 + length])

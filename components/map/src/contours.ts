@@ -1,5 +1,7 @@
 // Lines of equal density on the map: points are counted in a grid, smoothed, and followed by marching squares.
 
+import type { ScatterMap } from "./map";
+
 const SIDE = 72; // cells of the grid per axis
 const BLURS = 3;
 const LEVELS = [0.35, 0.6, 0.85]; // shares of the points that lie where it is less dense
@@ -84,7 +86,7 @@ export class Contours {
   private readonly svg = document.createElementNS(SVG, "svg");
   private lines: number[][] = [];
 
-  constructor(private readonly map: any) {
+  constructor(private readonly map: ScatterMap) {
     this.svg.setAttribute("class", "contours");
     this.svg.setAttribute("aria-hidden", "true");
     map.holder.append(this.svg);
@@ -97,7 +99,7 @@ export class Contours {
 
   refresh(): void {
     this.lines = [];
-    if (this.on && this.map.plot.unit) {
+    if (this.on) {
       const grid = density(this.map.plot.unit, this.map.mask);
       this.lines = levels(grid).map((level) => segments(grid, level));
     }
@@ -110,8 +112,8 @@ export class Contours {
       ...this.lines.map((line) => {
         const parts: string[] = [];
         for (let i = 0; i < line.length; i += 4) {
-          const [x0, y0] = plot.toScreen(line[i], line[i + 1]);
-          const [x1, y1] = plot.toScreen(line[i + 2], line[i + 3]);
+          const [x0, y0] = plot.toScreen(line[i]!, line[i + 1]!);
+          const [x1, y1] = plot.toScreen(line[i + 2]!, line[i + 3]!);
           parts.push(`M${x0.toFixed(1)} ${y0.toFixed(1)}L${x1.toFixed(1)} ${y1.toFixed(1)}`);
         }
         const path = document.createElementNS(SVG, "path");

@@ -1,6 +1,7 @@
 // Names of the categories on the map: each stands where its points are densest, larger ones first, none over another.
 
 import { h } from "../../shared/dom";
+import type { ScatterMap } from "./map";
 
 const BINS = 24; // of the histogram that finds where a category is densest, per axis
 const MOST = 80;
@@ -80,12 +81,12 @@ export function apart(boxes: readonly Box[], height: number = TALL): (Box | null
 }
 
 export class Names {
-  private readonly layer = h("div", { class: "names", "aria-hidden": "true" }) as HTMLElement;
+  private readonly layer = h("div", { class: "names", "aria-hidden": "true" });
   private found: Anchor[] = [];
   private readonly wide = new Map<string, number>();
   private readonly ruler = document.createElement("canvas").getContext("2d")!;
 
-  constructor(private readonly map: any) {
+  constructor(private readonly map: ScatterMap) {
     map.holder.append(this.layer);
     this.ruler.font = "600 12.5px sans-serif";
   }
@@ -93,8 +94,8 @@ export class Names {
   /** Other colours or coordinates came. */
   refresh(): void {
     const { data, codes, plot, mask } = this.map;
-    const wanted = data.names && codes && !data.range && data.legend.length > 0;
-    this.found = wanted ? anchors(codes, plot.unit, data.legend.length, mask).filter(({ code }) => !data.legend[code][2]) : [];
+    const wanted = data.names && !data.range && data.legend.length > 0;
+    this.found = wanted && codes ? anchors(codes, plot.unit, data.legend.length, mask).filter(({ code }) => !data.legend[code]![2]) : [];
     this.place();
   }
 
@@ -111,7 +112,7 @@ export class Names {
     for (const anchor of this.found) {
       const [x, y] = plot.toScreen(anchor.x, anchor.y);
       if (x < 0 || y < 0 || x > across || y > down) continue;
-      const width = this.width(data.legend[anchor.code][0]);
+      const width = this.width(data.legend[anchor.code]![0]);
       const left = Math.max(2, Math.min(across - width - 2, x - width / 2));
       inView.push({ anchor, box: { left, top: Math.max(2, Math.min(down - TALL - 2, y - TALL / 2)), width } });
       if (inView.length >= 4 * MOST) break;
@@ -120,8 +121,8 @@ export class Names {
     const shown = inView.flatMap(({ anchor }, at) => (spots[at] ? [{ anchor, box: spots[at]! }] : [])).slice(0, MOST);
     this.layer.replaceChildren(
       ...shown.map(({ anchor, box }) => {
-        const [name, color] = data.legend[anchor.code];
-        const tag = h("span", { class: mask && 2 * anchor.marked < anchor.size ? "tag dimmed" : "tag" }, name) as HTMLElement;
+        const [name, color] = data.legend[anchor.code]!;
+        const tag = h("span", { class: mask && 2 * anchor.marked < anchor.size ? "tag dimmed" : "tag" }, name);
         tag.style.transform = `translate(${box.left}px, ${box.top}px)`;
         tag.style.maxWidth = `${box.width}px`;
         tag.style.setProperty("--tag", color);

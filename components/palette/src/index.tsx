@@ -1,6 +1,7 @@
 // The palette's place in the header: a button that says its key, and the dialog when it is open.
 import { render } from "preact";
 import { memoryOf, Outbox, register, type Say } from "../../shared/channels";
+import { shared } from "../../shared/store";
 import { Palette } from "./palette";
 import type { Data, Entry } from "./types";
 
@@ -27,7 +28,7 @@ const places = new Map<HTMLElement, Place>();
 function draw(root: HTMLElement, place: Place) {
   const choose = (entry: Entry) => {
     close(root, place);
-    if (entry.kind === "here") return (globalThis as any).__kindred?.[entry.value]?.turn?.();
+    if (entry.kind === "here") return (shared[entry.value] as { turn?(): void } | undefined)?.turn?.();
     place.outbox.send({ action: entry.kind, value: entry.value });
   };
   render(

@@ -102,13 +102,55 @@ export interface FiltersMessage {
   views: string[];
 }
 
+/** A shape on the map; its corners follow each other as x, y in data coordinates. */
+export interface RegionItem {
+  kind: string;
+  op: "new" | "add" | "remove";
+  polygon: number[];
+}
+
+/** What Python asks of a map; a map obeys each number once, and only numbers above the last. */
+export interface MapCommand {
+  nonce: number;
+  focus?: number;
+  clear?: boolean;
+  version?: string;
+  regions?: RegionItem[];
+}
+
+/** A map; a colouring is value and title, an entry of the legend name, colour and whether it is noise. */
+export interface MapMessage {
+  key: string;
+  version: string;
+  n: number;
+  colors: string | null;
+  range: [number, number] | null;
+  colorLabel: string;
+  colorings: [string, string][];
+  names: boolean;
+  note: string;
+  legend: [string, string, boolean][];
+  palette: string[];
+  noise: string;
+  ramp: string[];
+  highlight: string | null;
+  tool: "pan" | "lasso" | "box";
+  keys: Record<string, string>;
+  thumbnails: boolean;
+  height: number;
+  label: string;
+  empty: string;
+  emptyHint: string;
+  command: MapCommand | null;
+}
+
 /** From Python to the browser, at each run of the page. */
 export interface WorkbenchMessage {
   key: string;
   kind: string;
   acted: number;
   gallery: Record<string, any>;
-  map: Record<string, any> | null;
+  map: MapMessage | null;
   groups: GroupsMessage | null;
   bar: BarMessage | null;
   inspector: InspectorMessage | null;

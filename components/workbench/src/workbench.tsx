@@ -3,8 +3,8 @@
 import { render } from "preact";
 import { Gallery } from "../../gallery/src/gallery";
 import type { GalleryData } from "../../gallery/src/types";
-import { ScatterMap } from "../../map/src/map.js";
-import { hasWebGL } from "../../map/src/plot.js";
+import { ScatterMap } from "../../map/src/map";
+import { hasWebGL } from "../../map/src/plot";
 import { arrays, listen, memoryOf, Outbox, type Say } from "../../shared/channels";
 import { h as element } from "../../shared/dom";
 import { Bar } from "./bar";
@@ -26,7 +26,7 @@ export class Workbench {
   readonly outbox: Outbox;
   readonly panes: Panes;
   readonly gallery: Gallery;
-  readonly map: any;
+  readonly map: ScatterMap | null = null;
   readonly memory: { also?: boolean; sort?: string; order?: number[]; orderOf?: string };
   data: WorkbenchMessage;
   say: Say | null = null;
@@ -61,10 +61,10 @@ export class Workbench {
     this.filterPlace = element("div", { class: "filter-place" });
     elements.gallery.append(this.filterPlace, grid, this.barPlace);
     this.gallery = new Gallery(grid, data.key, this);
-    if (webgl) {
+    if (data.map && webgl) {
       const drawing = element("div", { class: "k-map" });
       elements.map.append(drawing);
-      this.map = new ScatterMap(drawing, data.map as any, this as any);
+      this.map = new ScatterMap(drawing, data.map, this);
     }
     this.panes.arrange();
     this.stop = listen((channel: string) => channel === `${data.key}:groups` && this.readGroups());

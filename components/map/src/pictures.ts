@@ -1,7 +1,9 @@
 // Pictures on the map: the thumbnail beside the pointer, the pinned one, and those at density peaks when zoomed in.
 
 import { h, icon, iconButton } from "../../shared/dom";
-import { ring } from "./lasso.js";
+import { ring } from "./lasso";
+import type { ScatterMap } from "./map";
+import type { Point } from "./types";
 
 const CARD = 168;
 const TILE = 66; // px; pictures stand two tiles apart
@@ -10,22 +12,24 @@ const FEW = 12; // while the whole map is in view
 const ZOOMED = 1.8;
 
 export class Pictures {
-  constructor(map) {
-    this.map = map;
-    this.card = h("div", { class: "card k-hidden", role: "status" });
-    this.pinnedCard = h("div", { class: "card pinned k-hidden" });
-    this.pinnedRing = ring("pinned");
-    this.focusRing = ring("focused");
-    this.peaks = h("div", { class: "peaks", "aria-hidden": "true" });
+  // Rows; -1 for none.
+  hovered = -1;
+  pinned = -1;
+  focused = -1;
+  private readonly card = h("div", { class: "card k-hidden", role: "status" });
+  private readonly pinnedCard = h("div", { class: "card pinned k-hidden" });
+  private readonly pinnedRing = ring("pinned");
+  private readonly focusRing = ring("focused");
+  private readonly peaks = h("div", { class: "peaks", "aria-hidden": "true" });
+  private resting: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(private readonly map: ScatterMap) {
     map.holder.append(this.peaks, this.focusRing, this.pinnedRing, this.pinnedCard, this.card);
-    this.hovered = -1;
-    this.pinned = -1;
-    this.focused = -1;
   }
 
-  content(row) {
+  private content(row: number): HTMLElement[] {
     const { map } = this;
-    const parts = [];
+    const parts: HTMLElement[] = [];
     if (map.thumbnails && map.ids) {
       const image = h("img", { src: `/thumb/${map.ids[row]}`, alt: "", draggable: "false" });
       image.addEventListener("error", () => image.replaceWith(h("span", { class: "nothing" }, icon("broken"), "not readable")));
@@ -36,7 +40,7 @@ export class Pictures {
     return parts;
   }
 
-  hover(row, [px, py]) {
+  hover(row: number, [px, py]: Point): void {
     if (row === this.hovered) {
       if (row >= 0) this.beside(this.card, px, py);
       return;
@@ -48,7 +52,7 @@ export class Pictures {
     this.beside(this.card, px, py);
   }
 
-  pin(row) {
+  pin(row: number): void {
     const { map } = this;
     this.pinned = row;
     this.pinnedCard.classList.toggle("k-hidden", row < 0);
@@ -63,13 +67,13 @@ export class Pictures {
     this.place();
   }
 
-  focus(row) {
+  focus(row: number): void {
     this.focused = row;
     this.focusRing.classList.toggle("k-hidden", row < 0);
     this.place();
   }
 
-  beside(card, px, py) {
+  private beside(card: HTMLElement, px: number, py: number): void {
     const { clientWidth: width, clientHeight: height } = this.map.holder;
     const tall = card.offsetHeight || CARD;
     const wide = card.offsetWidth || CARD;
@@ -79,9 +83,9 @@ export class Pictures {
   }
 
   /** Follow the view: rings and the pinned card at once, the peaks when it rests. */
-  place() {
+  place(): void {
     const { map } = this;
-    for (const [row, mark] of [[this.pinned, this.pinnedRing], [this.focused, this.focusRing]]) {
+    for (const [row, mark] of [[this.pinned, this.pinnedRing], [this.focused, this.focusRing]] as const) {
       if (row < 0 || !map.grid) continue;
       const [x, y] = map.screenOf(row);
       mark.style.transform = `translate(${x}px, ${y}px)`;
@@ -92,23 +96,23 @@ export class Pictures {
     this.resting = setTimeout(() => this.showPeaks(), 180);
   }
 
-  showPeaks() {
+  private showPeaks(): void {
     const { map } = this;
     this.peaks.classList.remove("moving");
-    const { plot, grid } = map;
-    if (!map.thumbnails || !map.ids || !grid) {
+    const { plot, grid, ids, mask } = map;
+    if (!map.thumbnails || !ids || !grid) {
       this.peaks.replaceChildren();
       return;
     }
     const { clientWidth: width, clientHeight: height } = map.holder;
     const [x0, y1] = plot.toUnit(0, 0);
     const [x1, y0] = plot.toUnit(width, height);
-    const keep = map.mask ? (i) => map.mask[i] === 1 : null;
+    const keep = mask ? (i: number) => mask[i] === 1 : null;
     const { points } = grid.peaks(x0, y0, x1, y1, Math.max(1, Math.round(width / TILE)), Math.max(1, Math.round(height / TILE)), plot.zoom < ZOOMED ? FEW : MOST, keep);
     this.peaks.replaceChildren(
       ...points.map((row) => {
         const [x, y] = map.screenOf(row);
-        const image = h("img", { src: `/thumb/${map.ids[row]}`, alt: "", draggable: "false" });
+        const image = h("img", { src: `/thumb/${ids[row]}`, alt: "", draggable: "false" });
         image.addEventListener("error", () => image.remove());
         image.style.transform = `translate(${x - 24}px, ${y - 24}px)`;
         image.style.borderColor = map.colorOf(row);

@@ -1,14 +1,20 @@
 // The map as a component of its own. Python's face is components/map/face.py.
 
-import { register } from "../../shared/channels";
+import { register, type Say } from "../../shared/channels";
 import { h } from "../../shared/dom";
-import { ScatterMap } from "./map.js";
-import { hasWebGL } from "./plot.js";
+import { ScatterMap } from "./map";
+import { hasWebGL } from "./plot";
+import type { MapData } from "./types";
 
-const maps = new WeakMap();
+interface Call extends Say {
+  data: MapData | null;
+  parentElement: HTMLElement | ShadowRoot;
+}
+
+const maps = new WeakMap<Element, ScatterMap>();
 
 /** Make a map, or leave a note where the browser cannot draw it. */
-function begin(root, data) {
+function begin(root: HTMLElement, data: MapData): ScatterMap | null {
   if (root.dataset.failed) return null;
   try {
     if (hasWebGL()) {
@@ -24,10 +30,10 @@ function begin(root, data) {
   return null;
 }
 
-function mount({ data, parentElement, setStateValue, setTriggerValue }) {
-  const root = parentElement.querySelector(".k-map");
+function mount({ data, parentElement, setStateValue, setTriggerValue }: Call): (() => void) | undefined {
+  const root = parentElement.querySelector<HTMLElement>(".k-map");
   if (!root || !data) return undefined;
-  let map = maps.get(root);
+  let map = maps.get(root) ?? null;
   if (!map) {
     map = begin(root, data);
     if (!map) {
@@ -41,7 +47,7 @@ function mount({ data, parentElement, setStateValue, setTriggerValue }) {
 }
 
 /** Streamlit also cleans up calls that were overtaken; only an element that left the page is destroyed. */
-function leave(parentElement) {
+function leave(parentElement: HTMLElement | ShadowRoot): void {
   const root = parentElement.querySelector(".k-map");
   const map = root && maps.get(root);
   if (!map || root.isConnected) return;
@@ -51,4 +57,4 @@ function leave(parentElement) {
 
 register("map", mount, leave);
 
-export default function () {}
+export default function (): void {}

@@ -1,8 +1,9 @@
 // The map's keyboard: tools, moving, zooming, clearing, and the keys that are passed on to the page.
 
 import { nameOf } from "../../shared/keys";
+import type { ScatterMap } from "./map";
 
-export const HELP = [
+export const HELP: [keys: string, meaning: string][] = [
   ["L, B, V", "lasso, box, move"],
   ["Drag with lasso or box", "select; the tool stays armed"],
   ["Shift + drag", "add to the selection"],
@@ -19,7 +20,7 @@ export const HELP = [
 const ZOOM = 1.3;
 const STEP = 0.2; // of the picture, per press of an arrow
 
-export function keyboard(map) {
+export function keyboard(map: ScatterMap): void {
   map.holder.addEventListener("keydown", (event) => {
     if (event.composedPath()[0] !== map.holder) return;
     const name = nameOf(event);
@@ -34,8 +35,9 @@ export function keyboard(map) {
   // The page's keys work wherever the focus is in the map.
   map.root.addEventListener("keydown", (event) => {
     const name = nameOf(event);
-    if (!map.data.keys[name] || event.composedPath()[0].matches?.("dialog *")) return;
-    map.act(map.data.keys[name], name);
+    const action = map.data.keys[name];
+    if (!action || (event.composedPath()[0] as Partial<Element>).matches?.("dialog *")) return;
+    map.act(action, name);
     event.preventDefault();
     event.stopPropagation();
   });
@@ -43,9 +45,10 @@ export function keyboard(map) {
   map.holder.addEventListener("blur", () => map.held && map.moving(false));
 }
 
-function actions(map) {
+/** What each key does; one that answers false had nothing to do. */
+function actions(map: ScatterMap): Record<string, () => unknown> {
   const { plot, pictures } = map;
-  const look = (zoom, right, up) => {
+  const look = (zoom: number, right: number, up: number) => {
     const [x, y] = plot.toUnit(map.holder.clientWidth / 2, map.holder.clientHeight / 2);
     const step = STEP / plot.zoom;
     plot.setView(plot.zoom * zoom, x + right * step, y + up * step);
