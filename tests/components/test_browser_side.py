@@ -30,7 +30,12 @@ SOURCES = {
     "workbench/src/filters": ("explore",),
     "workbench/src/workbench": ("label",),  # "choose", and the keys of the inspector
 }
-OFFERED = {"open_group": ("explore", "label"), "merge_groups": ("explore", "label"), "show_all": ("explore",)}
+OFFERED = {
+    "open_group": ("explore", "label"),
+    "merge_groups": ("explore", "label"),
+    "show_all": ("explore",),
+    "picture": ("explore",),
+}
 
 
 def words_of(path: str) -> set[str]:
