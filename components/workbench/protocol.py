@@ -81,6 +81,26 @@ class ConflictItem(TypedDict):
     looks: list[int]
 
 
+class NextItem(TypedDict):
+    """One thing to do next, with what it is expected to bring; `leads` where it only opens what is to be looked at."""
+
+    kind: str
+    words: str
+    figure: str
+    cluster: int
+    other: int
+    label: str
+    ids: list[int]
+    leads: bool
+
+
+class NextMessage(TypedDict):
+    """The best things to do next, the best first, and how much is left to gain."""
+
+    moves: list[NextItem]
+    stop: str
+
+
 class InspectorMessage(TypedDict):
     """Everything about the cluster that is worked on."""
 
@@ -101,6 +121,7 @@ class InspectorMessage(TypedDict):
     steps: int
     conflicts: list[ConflictItem]
     suggests: bool
+    next: NextMessage
     acted: float
 
 
@@ -224,6 +245,8 @@ _SHARED = (
     AuditMessage,
     HistoryItem,
     ConflictItem,
+    NextItem,
+    NextMessage,
     InspectorMessage,
     ColumnItem,
     FiltersMessage,

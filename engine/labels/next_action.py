@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -27,14 +28,15 @@ Rows = NDArray[np.int64]
 
 TARGET = 0.95  # precision that labels shall have
 BY_PERSON = 0.99  # chance that a label is right which a person gave to the very image
-SAMPLED = 8192  # images looked at for the separation of all clusters
+SAMPLED = 4096  # images looked at for the separation of all clusters
 CONSIDERED = 40  # clusters of each kind that are weighed: the largest
 PRIOR = 3.0  # images that the separation of a cluster counts for
 # Mean purity of a cluster by its separation, and the share of clusters whose nearest one holds the same thing: fitted
 # on 1,800 clusters of the sets in docs/figures.md.
 PURITY_SLOPE, PURITY_INTERCEPT = 3.14, 0.26
 TWIN_SAME = 0.65
-SPLIT_GAIN = 0.35  # share of the wrong images that two parts sort out
+PROPOSED_RIGHT = 0.65  # share of the proposals that were right when labels of named clusters first spread over digits
+SPLIT_GAIN = 0.2  # share of the wrong images that two parts sort out, measured on mixed clusters of the same sets
 FIRST_PURE = 0.9  # the same while nothing has a label
 LEAST_PURE = 0.7  # a cluster of lower purity is not named without ticking what is odd
 MARGIN = 0.005  # precision kept above the target, since it is only estimated
@@ -111,11 +113,15 @@ class Evidence:
     unseen: NDArray[np.int64]
     chance: NDArray[np.float64]
 
-    @property
-    def precision(self) -> float:
-        """Expected precision of all labels; 1 without any."""
-        labelled = self.state.codes >= 0
-        return float(self.chance[labelled].mean()) if labelled.any() else 1.0
+    @cached_property
+    def labelled(self) -> int:
+        """How many images have a label."""
+        return int(np.count_nonzero(self.state.codes >= 0))
+
+    @cached_property
+    def right(self) -> float:
+        """How many labels are expected to be right."""
+        return float(self.chance.sum())
 
 
 def separation(vectors: Vectors, found: Prototypes, cluster: NDArray[np.int32]) -> NDArray[np.float64]:
@@ -230,7 +236,7 @@ def next_actions(
     shown : int, optional
         The cluster that is open: every other one costs a click more.
     proposals : Proposals, optional
-        What Review offers, where labels have been spread.
+        What Review offers; None where the labels have not been spread as they are now.
     surer : float
         Log odds that are added to the chance of each proposal, from what came out of earlier ones.
     near : mapping of cluster to (m,) int64, optional
@@ -238,8 +244,12 @@ def next_actions(
     """
     moves = [*_of_clusters(seen), *_growing(seen, near or {})]
     moves = [replace(move, clicks=move.clicks + (move.cluster != shown)) for move in moves]
-    if proposals is not None and len(proposals):
-        moves += _of_proposals(seen, proposals, surer)
+    if proposals is not None:
+        moves += _of_proposals(seen, proposals, surer) if len(proposals) else []
+    elif 0 < seen.labelled < len(seen.state):
+        left = len(seen.state) - seen.labelled
+        wrong = (1 - PROPOSED_RIGHT) * left
+        moves.append(Move("review", images=left, gain=left, clicks=5 + wrong + min(wrong, ODD_LABELS)))
     return sorted((move for move in moves if move.gain > 0), key=lambda move: -move.rate)
 
 
@@ -285,11 +295,9 @@ def may_name(seen: Evidence, at: int) -> bool:
     at : int
         The cluster's place in `state.clusters`.
     """
-    labelled = np.count_nonzero(seen.state.codes >= 0)
     size, purity = int(seen.unseen[at]), float(seen.purity[at])
-    right = seen.chance.sum() + purity * size
-    least = LEAST_PURE if labelled else FIRST_PURE
-    return bool(purity >= least and right >= (TARGET + MARGIN) * (labelled + size))
+    least = LEAST_PURE if seen.labelled else FIRST_PURE
+    return purity >= least and seen.right + purity * size >= (TARGET + MARGIN) * (seen.labelled + size)
 
 
 def _twin(seen: Evidence, at: int) -> int | None:

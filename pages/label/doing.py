@@ -10,6 +10,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from components.actions import Action
+from engine.labels.around import parts_of
 from engine.labels.log import Event
 from engine.labels.state import Cluster
 from pages.label.auditing import keep_audit, switch_audit
@@ -17,11 +18,12 @@ from pages.label.inspector import show_older, twin_of
 from pages.shared.actions import carry_out, do, say
 from pages.shared.board import Board
 from pages.shared.clusters import choose_clusters, filter_groups
-from pages.shared.selected import Own
+from pages.shared.selected import Own, new_clusters
 from pages.shared.state import choose, settle
 
 GALLERY = "label"
 _SUGGEST = "suggest_asked"
+_REVIEW = "review_asked"
 Rows = NDArray[np.int64]
 
 
@@ -41,6 +43,7 @@ def own_actions(board: Board, cluster: Cluster) -> Own:
         "audit_start": lambda _action, _rows: switch_audit(board, cluster, True, gallery=GALLERY),
         "audit_stop": lambda _action, _rows: switch_audit(board, cluster, False, gallery=GALLERY),
         "audit_keep": doing.keep_audit,
+        "next": doing.next,
         "suggest_names": lambda _action, _rows: settle(lambda: st.session_state.update({_SUGGEST: True})),
         "jump_back": lambda action, _rows: do(board.history.jump_back, action.value or 0),
         "older": lambda _action, _rows: show_older(),
@@ -102,9 +105,46 @@ class _Doing:
         if action.id is not None and len(rows):
             do(self.board.history.move, self.board.state, rows, action.id)
 
+    def next(self, action: Action, _rows: Rows) -> None:
+        """Do what was shown as the best thing to do next, or lead to where it is looked at."""
+        board, kind = self.board, action.text
+        cluster = board.state.find(action.id) if action.id is not None else None
+        if kind in ("review", "accept"):
+            show_review()
+        elif cluster is None:
+            say("The clusters have changed meanwhile.", ":material/info:")
+        elif kind == "merge" and action.value is not None:
+            self._merge([cluster.id, action.value], action)
+        elif kind == "grow":
+            self.take(action, _rows)
+        elif kind == "split":
+            rows = board.state.rows(cluster.id)
+            split = partial(board.history.split, board.state, rows, parts_of(board.rows.vectors, rows, 2))
+            carry_out(split, then=lambda event: _after_split(board, event))
+        else:
+            choose(cluster=str(cluster.id))
+            if kind == "audit":
+                switch_audit(board, cluster, True, gallery=GALLERY)
+
     def keep_audit(self, action: Action, _rows: Rows) -> None:
         wrong = action.ids if action.ids is not None else np.empty(0, np.int32)
         keep_audit(self.board, self.cluster, wrong, gallery=GALLERY)
+
+
+def _after_split(board: Board, event: Event) -> None:
+    made = new_clusters(board, event)
+    if made:
+        choose(cluster=str(made[0]))
+
+
+def show_review() -> None:
+    """Show Review from the next run on."""
+    settle(lambda: st.session_state.update({_REVIEW: True}))
+
+
+def review_asked() -> bool:
+    """Return, once, whether Review is to be shown."""
+    return bool(settle(lambda: st.session_state.pop(_REVIEW, False)))
 
 
 def _after_merge(event: Event) -> None:

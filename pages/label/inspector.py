@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from components.workbench.protocol import AuditMessage, InspectorMessage
 from engine.labels import around
 from engine.labels.state import SOURCE_NAMES, Cluster
+from pages.label.coach import next_message
 from pages.shared.actions import recent_labels
 from pages.shared.board import Board
 from pages.shared.marks import words_of
@@ -65,6 +66,7 @@ def inspector_of(board: Board, cluster: Cluster, *, audit: AuditMessage, acted: 
             for conflict in state.conflicts[:_CONFLICTS]
         ],
         "suggests": board.now.configuration is not None and board.now.configuration.reads_text,
+        "next": next_message(board, cluster, could_join(board, cluster) if pictures else np.empty(0, np.int64)),
         "acted": acted,
     }
 

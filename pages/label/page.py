@@ -15,7 +15,7 @@ from engine.images.sources import shown as readable
 from engine.labels.log import Event
 from engine.labels.state import Cluster
 from pages.label.auditing import audit_gallery, audit_message, audited
-from pages.label.doing import GALLERY, names_asked, own_actions, unnamed_first
+from pages.label.doing import GALLERY, names_asked, own_actions, review_asked, unnamed_first
 from pages.label.inspector import inspector_of, twin_of
 from pages.label.naming_panel import naming_dialog
 from pages.label.review import review
@@ -143,6 +143,8 @@ def page() -> None:
         )
         return
     go_on(now)
+    if review_asked():
+        st.session_state["label_view"] = "Review"
     with buttons:
         view = st.segmented_control(
             "View",

@@ -18,6 +18,7 @@ from engine.labels.proposals import (
     spread,
     spreads_quickly,
 )
+from pages.label.coach import read_spread
 from pages.label.label_errors import label_errors
 from pages.label.queue import Look, agree_with, queue
 from pages.shared.actions import pressed
@@ -109,7 +110,7 @@ def _head(board: Board, found: Proposals, places: DeltaGenerator) -> None:
 
 def _open_proposals(board: Board, folder: Path) -> Proposals:
     """Return what can be accepted now; spread anew at once where the labels have changed and it takes no time."""
-    made = Spread.read(folder / "spread.npz")
+    made = read_spread(folder)
     if is_stale(board.state, made) and spreads_quickly(board.state):
         made = _spread(board, board.version)
     return open_proposals(board.state, made)

@@ -23,6 +23,8 @@ export interface Told {
 export interface Host {
   outbox: Outbox;
   with(): Record<string, unknown>;
+  /** Enter in the empty field; whether that did something. */
+  empty?(): boolean;
 }
 
 export class NameField {
@@ -93,6 +95,7 @@ export class NameField {
 
   private enter(): void {
     const text = this.input.value.trim();
+    if (!text && !this.sent && this.host?.empty?.()) return;
     if (!text) {
       this.note.textContent = "Type a name first; nothing was named.";
       return;

@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { NameField } from "../../name_field/src/field";
 import { count } from "../../shared/dom";
 import { Icon } from "./icon";
-import type { AuditMessage, InspectorMessage, TwinMessage } from "./protocol";
+import type { AuditMessage, InspectorMessage, NextMessage, TwinMessage } from "./protocol";
 import type { Workbench } from "./workbench";
 
 interface Props {
@@ -20,6 +20,7 @@ export function Inspector({ bench, message }: Props) {
       <Name bench={bench} message={message} />
       {audit?.open ? <AuditAnswer bench={bench} audit={audit} size={message.size} /> : null}
       <div class="sections">
+        <Next bench={bench} next={message.next} />
         <States bench={bench} message={message} />
         {twin && <Twin bench={bench} message={message} twin={twin} />}
         {bench.near().length > 0 && <Grow key={message.subject} bench={bench} ids={bench.near()} subject={message.subject} />}
@@ -70,7 +71,7 @@ function Name({ bench, message }: Props) {
     const root = document.createElement("div");
     root.className = "k-name_field";
     place.current!.append(root);
-    field.current = new NameField(root, { key: bench.data.key, label: "Name", button: "Name it", placeholder: "What is this?" }, { outbox: bench.outbox, with: () => ({ part: "inspector", also: bench.alsoNamed }) });
+    field.current = new NameField(root, { key: bench.data.key, label: "Name", button: "Name it", placeholder: "What is this?" }, { outbox: bench.outbox, with: () => ({ part: "inspector", also: bench.alsoNamed }), empty: () => bench.nextByEnter() });
     return () => root.remove();
   }, []);
   useEffect(() => {
@@ -104,6 +105,26 @@ function Name({ bench, message }: Props) {
         {count(message.named)} of {count(message.total)} {message.total === 1 ? "cluster" : "clusters"} named
       </p>
     </div>
+  );
+}
+
+/** The best things to do next; Enter does the first where nothing is typed. */
+function Next({ bench, next }: { bench: Workbench; next: NextMessage }) {
+  return (
+    <section class="next">
+      <h3 title="What brings most right labels a click, as far as can be told. Validate: tick what is odd, confirm the rest">Next</h3>
+      {next.moves.map((move, at) => (
+        <button key={`${move.kind}${move.cluster}${move.label}`} type="button" class="state" title={`${move.words}: ${move.figure}${at ? "" : " (Enter)"}`} onClick={() => bench.next(at)}>
+          <span class="what" dir="auto">
+            {move.words}
+          </span>{" "}
+          <span class="figure">{move.figure}</span>
+        </button>
+      ))}
+      <p class="quiet" role="status">
+        {next.stop}
+      </p>
+    </section>
   );
 }
 

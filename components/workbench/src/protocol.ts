@@ -62,6 +62,24 @@ export interface ConflictItem {
   looks: number[];
 }
 
+/** One thing to do next, with what it is expected to bring; `leads` where it only opens what is to be looked at. */
+export interface NextItem {
+  kind: string;
+  words: string;
+  figure: string;
+  cluster: number;
+  other: number;
+  label: string;
+  ids: number[];
+  leads: boolean;
+}
+
+/** The best things to do next, the best first, and how much is left to gain. */
+export interface NextMessage {
+  moves: NextItem[];
+  stop: string;
+}
+
 /** Everything about the cluster that is worked on. */
 export interface InspectorMessage {
   subject: number;
@@ -81,6 +99,7 @@ export interface InspectorMessage {
   steps: number;
   conflicts: ConflictItem[];
   suggests: boolean;
+  next: NextMessage;
   acted: number;
 }
 

@@ -204,6 +204,23 @@ export class Workbench {
     this.draw();
   }
 
+  /** Do one of the best things to do next, or go where it is looked at. */
+  next(at: number): void {
+    const move = this.data.inspector?.next.moves[at];
+    if (!move) return;
+    if (move.kind === "grow") this.grow(move.cluster, move.ids);
+    else this.act("next", { part: "inspector", text: move.kind, id: move.cluster, value: move.other, also: false });
+  }
+
+  /** Enter where nothing is typed; a cluster that is shown and lacks a name needs one, so that Enter alone says nothing. */
+  nextByEnter(): boolean {
+    const { inspector } = this.data;
+    const move = inspector?.next.moves[0];
+    if (!inspector || !move || inspector.audit?.open || (move.kind === "name" && move.cluster === inspector.subject)) return false;
+    this.next(0);
+    return true;
+  }
+
   // ---- actions
 
   /** Ask Python for something; returns the time by which it is known as carried out. */
@@ -224,6 +241,7 @@ export class Workbench {
     else if (inspector && this.near().length && plain && event.key === "g") this.grow(inspector.subject, this.near().slice(0, this.growing));
     else if (inspector?.grow.length && plain && event.key === "h") this.halve();
     else if (this.twin() && plain && event.key === "d") this.answerTwin("different");
+    else if (inspector && plain && event.key === "Enter" && event.target === document.body && this.nextByEnter()) event.stopPropagation();
     else if (this.map && event.key === "w" && plain) this.enlarge("map");
     else if (event.key === "Escape" && this.panes.enlarged) this.panes.enlarge(this.panes.enlarged);
     else if (event.key === "Escape" && this.gallery.selection.count) this.gallery.deselect();
