@@ -181,11 +181,11 @@ def explain(
     Vinh, Epps and Bailey, JMLR 2010; the expected information is the mean over shuffles.
 
     The correction for many tests is that of the largest statistic over the family (Westfall and Young,
-    "Resampling-Based Multiple Testing", 1993): each mutual information is taken in standard deviations above its mean
-    on shuffled clusters, and counts as above chance where it exceeds the largest of all tests of the family in each of
-    199 shuffles (mean and deviation are those of 199 others). A family is the measures for the whole, and clusters
-    times measures. Shuffled tables are drawn for each measure by itself, which makes the bound somewhat stricter where
-    measures hang together.
+    "Resampling-Based Multiple Testing", 1993): each mutual information gets the p-value of the G test (2 n times it is
+    nearly chi-squared), and counts as above chance where that is smaller than all of the family in each of 199
+    shuffles. A family is the measures for the whole, and clusters times measures. So the approximation decides how
+    tests are weighed, and the shuffles how often there is an alarm. Shuffled tables are drawn for each measure by
+    itself, which makes the bound somewhat stricter where measures hang together.
     """
     rng = np.random.default_rng(random_state)
     given = np.asarray(clusters)
@@ -203,7 +203,7 @@ def explain(
     size = np.bincount(codes)
     if not groups or len(size) < 2:
         return Explanation(len(codes), (), {int(cluster): () for cluster in listed})
-    whole, each, null_whole, null_each, means = [], [], [], [], []
+    whole, each, null_whole, null_each, means, freedom = [], [], [], [], [], []
     for done, group in enumerate(groups.values()):
         table = contingency(codes, group)
         seen, parts = _information(table[None])
@@ -213,6 +213,7 @@ def explain(
         null_whole.append(drawn)
         null_each.append(drawn_parts)
         means.append((_entropy(size / len(codes)) + _entropy(table.sum(axis=0) / len(codes))) / 2)
+        freedom.append(table.shape[1] - 1)
         progress.update(done + 1, len(groups), phase="Comparing with measures", unit="measures")
     names, own = list(groups), slice(len(size) - len(listed), None)
     drawn, ceilings = np.stack(null_whole, axis=1), np.array(means)
@@ -222,10 +223,12 @@ def explain(
     null = np.stack(null_each, axis=2)[:, own]
     expected = null.mean(axis=0)
     values = (np.stack(each, axis=1)[own] - expected) / np.maximum(inside - expected, _TINY)
-    limits = _floors(null.reshape(len(null), -1), np.repeat(inside, len(names))).reshape(values.shape)
+    each_freedom = np.tile(np.array(freedom, float), len(listed))
+    limits = _floors(null.reshape(len(null), -1), each_freedom, len(codes), np.repeat(inside, len(names)))
+    limits = limits.reshape(values.shape)
     return Explanation(
         len(codes),
-        _strongest(names, adjusted, _floors(drawn, ceilings)),
+        _strongest(names, adjusted, _floors(drawn, np.array(freedom) * (len(size) - 1.0), len(codes), ceilings)),
         {int(cluster): _strongest(names, values[at], limits[at]) for at, cluster in enumerate(listed)},
     )
 
@@ -237,10 +240,10 @@ def _strongest(names: Sequence[str], values: Iterable[float], floors: Iterable[f
 
 
 def _shuffled_tables(table: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-    """Return (398, K, B) tables of shuffled clusters: drawn with the same numbers of images in each row and column."""
+    """Return (199, K, B) tables of shuffled clusters: drawn with the same numbers of images in each row and column."""
     from scipy.stats import random_table
 
-    drawn = random_table(table.sum(axis=1), table.sum(axis=0)).rvs(2 * SHUFFLES, random_state=rng)
+    drawn = random_table(table.sum(axis=1), table.sum(axis=0)).rvs(SHUFFLES, random_state=rng)
     tables: NDArray[np.int64] = drawn.astype(np.int64)
     return tables
 
@@ -260,22 +263,27 @@ def _terms(joint: NDArray[np.float64], chance: NDArray[np.float64]) -> NDArray[n
     return np.where(some, joint * np.log(np.where(some, joint, 1.0) / np.maximum(chance, _TINY)), 0.0)
 
 
-def _floors(null: NDArray[np.float64], ceilings: NDArray[np.float64]) -> NDArray[np.float64]:
+def _floors(
+    null: NDArray[np.float64], freedom: NDArray[np.float64], images: int, ceilings: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """Return the adjusted value (T,) that each of T tests has to exceed.
 
     Parameters
     ----------
     null : (S, T) float64
-        Mutual information of shuffled clusters; the first half gives mean and deviation, the second the largest.
+        Mutual information of shuffled clusters, in nats.
+    freedom : (T,) float64
+        Degrees of freedom of each test.
+    images : int
     ceilings : (T,) float64
         What the adjusted value is normalised by.
     """
-    first, second = null[:SHUFFLES], null[SHUFFLES:]
-    mean, spread = first.mean(axis=0), first.std(axis=0)
-    spread = np.maximum(spread, spread.mean() / 100)  # a test that hardly varies: its few values do not tell how far
-    farthest = float(((second - mean) / np.maximum(spread, _TINY)).max())
-    floors: NDArray[np.float64] = farthest * spread / np.maximum(ceilings - mean, _TINY)
-    return floors
+    from scipy.stats import chi2
+
+    smallest = float(chi2.sf(2 * images * null, freedom).min())
+    mean = null.mean(axis=0)
+    floors: NDArray[np.float64] = chi2.isf(smallest, freedom) / (2 * images)
+    return (floors - mean) / np.maximum(ceilings - mean, _TINY)
 
 
 def _entropy(shares: NDArray[np.float64]) -> float:

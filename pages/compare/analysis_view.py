@@ -20,6 +20,7 @@ from pages.compare.made_by_job import made_by_job
 from pages.compare.pseudo_label_panel import pseudo_label_panel
 from pages.compare.run_map import run_map
 from pages.compare.run_rows import rows_for, version_of
+from pages.compare.why_panel import explanation_for, why_panel
 from pages.shared.charts import draw
 from pages.shared.job_view import job_view
 from pages.shared.metrics import metrics
@@ -77,7 +78,11 @@ def analysis_view(now: Current, run: Run) -> None:
         st.caption("No truth is known for these images, so there is no accuracy; the figures above need none.")
     if not (run.assignments >= 0).any():
         st.info("Every image is noise: this method put none into a cluster. Try another method or other settings.")
-    _cluster_table(run, rows, found, key)
+    why = None if rows is None else explanation_for(now, run, rows)
+    badges = {} if why is None else {cluster: why.badge(cluster) for cluster in why.clusters}
+    _cluster_table(run, rows, found, key, badges)
+    if rows is not None:
+        why_panel(now, run, rows, why)
     with st.container(key="stack_analysis"):
         left, right = st.columns([3, 2], gap="medium")
     if rows is not None:
@@ -112,7 +117,7 @@ def _sizes(run: Run) -> None:
     metrics(distribution(labels, int(labels.max()) + 1), ("mean", "std", "min", "max", "cv"))
 
 
-def _cluster_table(run: Run, rows: Rows | None, found: dict[str, Any], key: str) -> None:
+def _cluster_table(run: Run, rows: Rows | None, found: dict[str, Any], key: str, badges: dict[int, str]) -> None:
     """Draw one line per cluster: what it looks like, how large and how tight it is, and which class it holds."""
     labels, confidence = run.assignments, run.predictions["confidence"]
     sizes = np.bincount(labels[labels >= 0])
@@ -126,8 +131,11 @@ def _cluster_table(run: Run, rows: Rows | None, found: dict[str, Any], key: str)
     if found.get("per_cluster"):
         table = table.merge(pd.DataFrame(found["per_cluster"])[["cluster", "class", "purity"]], how="left")
         table["class"] = table["class"].fillna("")
+    if any(badges.values()):
+        table["why"] = [badges.get(int(cluster), "") for cluster in table["cluster"]]
     pictures = rows is not None and rows.dataset.kind != "vectors"
     order = ["cluster", "looks" if pictures else "", "images", "share", "silhouette", "confidence", "class", "purity"]
+    order.append("why" if "why" in table else "")
     st.dataframe(
         table.sort_values("images", ascending=False).dropna(axis="columns", how="all"),
         hide_index=True,
@@ -144,6 +152,7 @@ def _cluster_table(run: Run, rows: Rows | None, found: dict[str, Any], key: str)
             ),
             "confidence": st.column_config.NumberColumn(format="%.2f", help="The method's own, on average"),
             "class": st.column_config.TextColumn("mostly", help="The most frequent class"),
+            "why": st.column_config.TextColumn(help="A measure of the files that tells who is in the cluster"),
             "purity": st.column_config.NumberColumn(format="percent", help="Share of that class in the cluster"),
         },
     )

@@ -23,9 +23,10 @@ _VIEWS = ("Analyse", "Two side by side", "Encoders", "Consensus", "Experiments")
 
 
 def _pick(now: Current, title: str, *, skip: str = "", key: str) -> Run | None:
-    """Let the person choose a run, the one in use by default."""
+    """Let the person choose a run: by default the one that the address names under `key`, else the one in use."""
     known = {run.folder.name: run for run in now.runs if run.folder.name != skip}
-    used, names = now.run.folder.name if now.run else "", names_of_runs(now.runs)
+    asked = str(st.query_params.get(key, ""))
+    used, names = asked if asked in known else now.run.folder.name if now.run else "", names_of_runs(now.runs)
     name = st.selectbox(
         title,
         list(known),
