@@ -23,6 +23,7 @@ class GroupItem(TypedDict):
     color: int
     looks: list[int]
     note: str
+    why: str
 
 
 class GroupsMessage(TypedDict):
@@ -106,6 +107,7 @@ class InspectorMessage(TypedDict):
 
     subject: int
     title: str
+    why: str
     value: str
     names: list[str]
     named: int

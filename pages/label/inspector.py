@@ -14,6 +14,7 @@ from pages.shared.actions import recent_labels
 from pages.shared.board import Board
 from pages.shared.marks import words_of
 from pages.shared.state import settle
+from pages.shared.why import badges_of
 
 _HISTORY_PAGE = 30
 _CONFLICTS = 50
@@ -37,6 +38,7 @@ def inspector_of(board: Board, cluster: Cluster, *, audit: AuditMessage, acted: 
     return {
         "subject": cluster.id,
         "title": state.title(cluster.id),
+        "why": badges_of(board).get(cluster.id, ""),
         "value": cluster.name or "",
         "names": list(dict.fromkeys([*recent_labels(board), *(c.name for c in state.clusters if c.name)])),
         "named": sum(other.name is not None for other in state.clusters),

@@ -192,6 +192,7 @@ def _groups(board: Board, found: Proposals) -> list[GroupItem]:
                 "color": known.get(name, place),
                 "looks": board.rows.ids[found.rows[surest[:4]]].tolist() if pictures else [],
                 "note": "",
+                "why": "",
             }
         )
     return items

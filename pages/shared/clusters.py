@@ -12,6 +12,7 @@ from components.workbench.protocol import GroupItem
 from engine.labels.state import UNSORTED
 from pages.shared.board import Board
 from pages.shared.state import choose, chosen_clusters, settle
+from pages.shared.why import badges_of
 
 _LOOKS = 4
 _SORTS = {"size": "by size", "name": "by name", "unnamed": "unnamed first", "quality": "weakest first"}
@@ -65,6 +66,7 @@ def _items(board: Board) -> list[GroupItem]:
     found, quality, state = board.prototypes, board.quality, board.state
     pictures = board.rows.dataset.kind != "vectors"
     items: list[GroupItem] = []
+    badges = badges_of(board)
     for place, cluster in enumerate(state.clusters):
         bounds = state.bound[state.rows(cluster.id)]
         audited = np.isfinite(bounds)
@@ -78,6 +80,7 @@ def _items(board: Board) -> list[GroupItem]:
                 "color": place,
                 "looks": board.rows.ids[found.rows_of(cluster.id, _LOOKS)].tolist() if pictures else [],
                 "note": f"audited: at least {np.nanmin(bounds):.0%} right" if audited.any() else "",
+                "why": badges.get(cluster.id, ""),
             }
         )
     unsorted = state.rows(UNSORTED)
@@ -92,6 +95,7 @@ def _items(board: Board) -> list[GroupItem]:
                 "color": -1,
                 "looks": board.rows.ids[unsorted[:_LOOKS]].tolist() if pictures else [],
                 "note": "",
+                "why": "",
             }
         )
     return items

@@ -20,11 +20,16 @@ def _explained(_workspace: Workspace, _rows: Rows, _clusters: NDArray[np.int32],
     return explain_rows(_workspace, _rows, _clusters)
 
 
+@st.cache_resource(show_spinner=False, max_entries=16)
+def _quick(_workspace: Workspace, _rows: Rows, name: str, n_clusters: int) -> bool:
+    return explained_quickly(_workspace, _rows, n_clusters)
+
+
 def explanation_of(workspace: Workspace, run: Run, rows: Rows, clusters: NDArray[np.int32]) -> Explanation | None:
     """Return what explains clusters (n,) of the rows; None where a job is finding it out."""
-    if explained_quickly(workspace, rows, int(clusters.max(initial=-1)) + 1):
-        name = f"{rows.embedding.key}-{rows.dataset.scanned}-{clusters_name(clusters)}"
-        return _explained(workspace, rows, clusters, name)
+    about = f"{rows.embedding.key}-{rows.dataset.scanned}"
+    if _quick(workspace, rows, about, int(clusters.max(initial=-1)) + 1):
+        return _explained(workspace, rows, clusters, f"{about}-{clusters_name(clusters)}")
     found = kept_explanation(run, clusters)
     if found is None:
         wanted = {"run": str(run.folder), "clusters": clusters_name(clusters)}

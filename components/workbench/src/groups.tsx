@@ -170,7 +170,7 @@ interface CardProps {
 function Card({ item, place, all, top, tall, bench, chosen, onChoose }: CardProps) {
   const palette: string[] = bench.data.gallery.palette;
   const color = item.color < 0 ? "var(--k-quiet)" : palette[item.color % palette.length];
-  const told = [`${item.title} ${count(item.size)} images`, separation(item.quality), item.note].filter(Boolean).join(", ");
+  const told = [`${item.title} ${count(item.size)} images`, separation(item.quality), item.note, item.why].filter(Boolean).join(", ");
   return (
     <div
       role="option"
@@ -189,6 +189,7 @@ function Card({ item, place, all, top, tall, bench, chosen, onChoose }: CardProp
         <span class="dot" style={{ background: color }} />
         <span class={item.named ? "word named" : "word"}>{item.title}</span>
         {item.note && <Icon name="check" />}
+        {item.why && <Icon name="why" />}
 {" "}
         <span class="figure">{count(item.size)}</span>
       </span>

@@ -91,6 +91,11 @@ function Name({ bench, message }: Props) {
           <Icon name="right" />
         </button>
       </div>
+      {message.why && (
+        <p class="quiet" title="How far a measure of the files tells which images are in this cluster: 1 tells them all, 0 is chance. Compare, Analyse says more">
+          <Icon name="why" /> {message.why}
+        </p>
+      )}
       <div ref={place} />
       {message.yours > 0 && (
         <label class="yours">

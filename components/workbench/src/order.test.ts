@@ -3,7 +3,7 @@ import { clicked, kept, sorted, UNSORTED } from "./order";
 import type { GroupItem } from "./protocol";
 
 function item(id: number, size: number, more: Partial<GroupItem> = {}): GroupItem {
-  return { id, title: `Cluster ${id}`, size, named: false, quality: null, color: id, looks: [], note: "", ...more };
+  return { id, title: `Cluster ${id}`, size, named: false, quality: null, color: id, looks: [], note: "", why: "", ...more };
 }
 
 const ITEMS = [

@@ -10,6 +10,7 @@ export interface GroupItem {
   color: number;
   looks: number[];
   note: string;
+  why: string;
 }
 
 /** The list at the left. The items come in the channel `<key>:groups` as JSON of `GroupItem`s. */
@@ -84,6 +85,7 @@ export interface NextMessage {
 export interface InspectorMessage {
   subject: number;
   title: string;
+  why: string;
   value: string;
   names: string[];
   named: number;
