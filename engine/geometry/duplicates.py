@@ -19,7 +19,7 @@ from engine.core.ids import Ids
 from engine.core.progress import SILENT, Progress
 from engine.core.vectors import Vectors, blocks
 from engine.geometry.neighbors import NeighborGraph
-from engine.images.looks import ALIKE, Looks, alike, look_hash
+from engine.images.looks import ALIKE, Looks, alike, look_hash, roughly_alike
 
 LEVELS = ("identical", "same picture", "similar")
 IDENTICAL, SAME, SIMILAR = range(3)
@@ -165,6 +165,8 @@ def _same_pictures(
         cosine = np.concatenate([np.einsum("ij,ij->i", vectors[a[part]], vectors[b[part]]) for part in blocks(len(a))])
         known = vectors[a].any(axis=1) & vectors[b].any(axis=1)
         a, b = a[~known | (cosine >= CHECK)], b[~known | (cosine >= CHECK)]
+    rough = roughly_alike(looks, a, b)
+    a, b = a[rough], b[rough]
     likeness = np.empty(len(a), np.float32)
     for part in blocks(len(a), 4096):
         likeness[part] = alike(looks[a[part]], looks[b[part]])

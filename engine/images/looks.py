@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +25,8 @@ ALIKE = 0.965  # correlation from which two looks are one picture
 _POINTS = 24  # each way, at which looks are compared
 _CUTS = ((0.0, 0.0), (0.0, 0.05), (0.025, 0.025), (0.05, 0.0), (0.0, 0.1), (0.05, 0.05), (0.1, 0.0))  # at either end
 _BATCH = 512
-_ROUGHLY = 0.6  # correlation of means of 4 x 4 below which looks are not compared at every cut
+_FLAT = 2  # grey levels that are no detail
+_ROUGHLY = 0.75  # correlation of means of 4 x 4 below which looks are not compared at every cut
 
 Looks = NDArray[np.uint8]
 
@@ -80,29 +80,42 @@ def alike(one: Looks, other: Looks) -> NDArray[np.float32]:
     for start in range(0, len(one), _BATCH):
         part = slice(start, start + _BATCH)
         first, second = one[part].astype(np.float32), other[part].astype(np.float32)
-        rough = _correlation(_boxes(first)[:, None], _boxes(second)[:, None, None])[:, 0]
-        found[part] = rough
-        close = np.flatnonzero(rough >= _ROUGHLY)
-        if len(close):
-            a, b = _cut(first[close]), _cut(second[close])
-            found[part][close] = np.maximum(_correlation(a[:, 0], b).max(axis=1), _correlation(b[:, 0], a).max(axis=1))
-        flat = (first.std(axis=(1, 2)) < 2) | (second.std(axis=(1, 2)) < 2)
-        same = np.abs(first - second).max(axis=(1, 2)) <= 2
-        found[part] = np.where(flat, np.where(same, 1.0, -1.0), found[part])
+        a, b = _cut(first), _cut(second)
+        best = np.maximum(_correlation(a[:, 0], b).max(axis=1), _correlation(b[:, 0], a).max(axis=1))
+        flat = (first.std(axis=(1, 2)) < _FLAT) | (second.std(axis=(1, 2)) < _FLAT)
+        same = np.abs(first - second).max(axis=(1, 2)) <= _FLAT
+        found[part] = np.where(flat, np.where(same, 1.0, -1.0), best)
     return found
 
 
-def _boxes(looks: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return rough means of (m, 32, 32) looks as (m, 64)."""
-    means: NDArray[np.float32] = looks.reshape(-1, 8, 4, 8, 4).mean(axis=(2, 4)).reshape(-1, 64)
-    return means
+def roughly_alike(looks: Looks, one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return (m,) which pairs of rows of (n, 32, 32) looks are worth `alike`, by their means of 4 x 4 grey levels.
+
+    On photographs with 5% cut off it keeps more than 99 of 100 pairs.
+    """
+    means = np.empty((len(looks), 64), np.float32)
+    for start in range(0, len(looks), 4096):
+        part = looks[start : start + 4096].reshape(-1, 8, 4, 8, 4)
+        means[start : start + 4096] = part.sum(axis=4, dtype=np.uint16).sum(axis=2, dtype=np.uint16).reshape(-1, 64)
+    means -= means.mean(axis=1, keepdims=True)
+    lengths = np.linalg.norm(means, axis=1, keepdims=True)
+    means /= np.maximum(lengths, 1e-9)
+    found = np.empty(len(one), bool)
+    for start in range(0, len(one), 8192):
+        a, b = one[start : start + 8192], other[start : start + 8192]
+        flat = (lengths[a, 0] < 8 * 16 * _FLAT) & (lengths[b, 0] < 8 * 16 * _FLAT)
+        found[start : start + 8192] = flat | (np.einsum("ij,ij->i", means[a], means[b]) >= _ROUGHLY)
+    return found
 
 
 def _cut(looks: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return (m, 49, 576) looks with every cut in height and width; the first is the whole."""
     matrices = _matrices()
-    tall = np.einsum("vph,mhw->mvpw", matrices, looks, optimize=True)
-    cut: NDArray[np.float32] = np.einsum("mvpw,uqw->mvupq", tall, matrices, optimize=True)
+    tall = matrices.reshape(-1, SIDE) @ looks  # (m, 7 * 24, 32)
+    cut = np.empty((len(looks), len(_CUTS), len(_CUTS), _POINTS, _POINTS), np.float32)
+    rows = tall.reshape(len(looks), len(_CUTS), _POINTS, SIDE)
+    for number, matrix in enumerate(matrices):
+        np.matmul(rows, matrix.T, out=cut[:, :, number])
     return cut.reshape(len(looks), len(_CUTS) ** 2, -1)
 
 
@@ -119,12 +132,11 @@ def _matrices() -> NDArray[np.float32]:
     return found
 
 
-def _correlation(one: NDArray[Any], others: NDArray[Any]) -> NDArray[np.float32]:
+def _correlation(one: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return (m, v) correlations of (m, p) rows with (m, v, p) others."""
-    a = one.reshape(len(one), -1)
-    a = a - a.mean(axis=1, keepdims=True)
-    b = others.reshape(len(others), -1, a.shape[1])
-    b = b - b.mean(axis=2, keepdims=True)
-    lengths = np.linalg.norm(a, axis=1)[:, None] * np.linalg.norm(b, axis=2)
-    result: NDArray[np.float32] = np.einsum("mp,mvp->mv", a, b) / np.maximum(lengths, 1e-9)
+    a = one - one.mean(axis=1, keepdims=True)
+    dots = np.matmul(others, a[:, :, None])[:, :, 0]  # the mean of the others is taken out by that of `a`
+    squares = np.einsum("mvp,mvp->mv", others, others) - others.shape[2] * others.mean(axis=2) ** 2
+    lengths = np.linalg.norm(a, axis=1)[:, None] * np.sqrt(np.maximum(squares, 0))
+    result: NDArray[np.float32] = dots / np.maximum(lengths, 1e-9)
     return result

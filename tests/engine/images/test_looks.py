@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.made_photographs import KINDS, _photograph
-from engine.images.looks import _CUTS, ALIKE, SIDE, _matrices, alike, look_hash, look_of
+from engine.images.looks import _CUTS, ALIKE, SIDE, _matrices, alike, look_hash, look_of, roughly_alike
 from engine.images.thumbnails import encode_thumbnail
 
 
@@ -76,6 +76,14 @@ def test_the_correlation_is_that_of_the_definition(photographs):
 
     a, b = first.astype(np.float64), second.astype(np.float64)
     assert alike(first[None], second[None])[0] == pytest.approx(max(best(a, b), best(b, a)), abs=1e-4)
+
+
+def test_the_rough_comparison_keeps_what_is_alike(photographs):
+    both = np.concatenate([looks(photographs), looks([cut(picture, 0.05) for picture in photographs])])
+    one, other = np.triu_indices(len(both), 1)
+    fine = alike(both[one], both[other]) >= ALIKE
+    rough = roughly_alike(both, one, other)
+    assert fine.sum() >= 0.9 * len(photographs) and rough[fine].all() and rough.mean() < 0.5
 
 
 def test_areas_are_kept_by_every_cut():
