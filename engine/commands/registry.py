@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "spread": ("engine.commands.spread", "spread a run's labels to neighbouring images"),
     "label-errors": ("engine.commands.label_errors", "list a run's labels that are probably wrong, as CSV"),
     "simulate": ("engine.commands.simulate", "let a simulated person label runs whose truth is known; count clicks"),
+    "quality-report": ("engine.commands.quality_report", "write what is known of a run's labels as one HTML file"),
     "audit": ("engine.commands.audit", "prove how many of a run's labels are right, from a few checks"),
     "distil": ("engine.commands.distil", "make a small set that trains almost as well, and measure it"),
     "name": ("engine.commands.name", "name clusters of a run, or list them"),

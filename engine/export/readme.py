@@ -42,7 +42,8 @@ def readme(
         "folder; `content_id` is a hash of its bytes. `label` is empty where nobody gave one; `label_source` says "
         "who did: by you (a person who looked at the image), cluster name, accepted guess (with "
         "`label_probability`) or imported. `cluster`, `cluster_name` and `cluster_confidence` are the "
-        "clustering's; `audit_bound` is the purity that an audit proves.",
+        "clustering's; `audit_bound` is the share of right labels that an audit proves "
+        "for all images it covers together.",
         "Labels such as NA, null or 1e5 are text. In pandas: pd.read_csv('labels.csv', dtype=str, "
         "keep_default_na=False). In Excel: Data, From Text/CSV, UTF-8, every column as text. A cell that a "
         "spreadsheet would take for a formula begins with an apostrophe, which is not part of the label.",

@@ -23,7 +23,7 @@ from engine.labels.conflicts import images
 from engine.labels.quality import LabelQuality, three_digits
 from engine.labels.state import SOURCE_NAMES, UNSORTED, LabelState
 
-_STYLE = Path(__file__).with_name("report.css")
+STYLE = Path(__file__).with_name("report.css")
 _MANY = 100  # clusters; where there are more, each shows half of its pictures
 
 
@@ -79,8 +79,10 @@ def write_report(
         "Unsorted": f"{len(state.rows(UNSORTED)):,}",
         **{name: three_digits(value) for name, value in (facts or {}).items()},
     }
-    figures = "\n".join(f"<div><dt>{_text(name)}</dt><dd>{_text(value)}</dd></div>" for name, value in head.items())
-    said = "\n".join(f"<p>{_text(text)}</p>" for text in quality.sentences())
+    figures = "\n".join(
+        f"<div><dt>{html_text(name)}</dt><dd>{html_text(value)}</dd></div>" for name, value in head.items()
+    )
+    said = "\n".join(f"<p>{html_text(text)}</p>" for text in quality.sentences())
     shown_rows = members(state, typicality)
     each = samples if len(order) <= _MANY else min(samples, 4)
     sections = [
@@ -94,10 +96,10 @@ def write_report(
             f'<section class="rest soft">{len(rest):,} smaller clusters with {count} are not shown.</section>'
         )
     parts = [
-        f"<h1>{_text(title)}</h1>",
-        f'<div class="verdict"><p>{_text(verdict)}</p></div>' if verdict else "",
+        f"<h1>{html_text(title)}</h1>",
+        f'<div class="verdict"><p>{html_text(verdict)}</p></div>' if verdict else "",
         said,
-        _bar({name: count for name, count in quality.by_source.items() if count}, key=True),
+        source_bar({name: count for name, count in quality.by_source.items() if count}, key=True),
         _map(state, xy, order[:max_clusters]) if xy is not None and len(xy) else "",
         f'<h2>Clusters</h2>\n<div class="cards">\n{chr(10).join(sections)}\n</div>' if sections else "",
         f"<h2>Figures</h2>\n<dl>{figures}</dl>",
@@ -110,7 +112,7 @@ def write_report(
         '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src data:; '
         "style-src 'unsafe-inline'\">\n"
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{_plain(title)}</title>\n<style>{_STYLE.read_text(encoding='utf-8')}</style>\n</head>\n<body>\n"
+        f"<title>{plain_html(title)}</title>\n<style>{STYLE.read_text(encoding='utf-8')}</style>\n</head>\n<body>\n"
         + "\n".join(part for part in parts if part)
         + "\n</body>\n</html>\n",
     )
@@ -125,7 +127,7 @@ def members(state: LabelState, typicality: NDArray[np.float32] | None) -> dict[i
     return {int(cluster): part.tolist() for cluster, part in zip(found, parts, strict=True)}
 
 
-def _bar(counts: Mapping[str, int], *, key: bool = False) -> str:
+def source_bar(counts: Mapping[str, int], *, key: bool = False) -> str:
     """Return who said the labels as a bar; with its key where it stands alone."""
     total = sum(counts.values())
     if not total:
@@ -134,11 +136,11 @@ def _bar(counts: Mapping[str, int], *, key: bool = False) -> str:
     parts = "".join(f'<span class="by-{names[name]}" style="flex:{count}"></span>' for name, count in counts.items())
     told = ", ".join(f"{count:,} {name}" for name, count in counts.items())
     thin = "" if key else " thin"
-    bar = f'<div class="bar{thin}" role="img" aria-label="{_plain(told)}">{parts}</div>'
+    bar = f'<div class="bar{thin}" role="img" aria-label="{plain_html(told)}">{parts}</div>'
     if not key:
         return bar
     listed = "".join(
-        f'<li><i class="by-{names[name]}"></i>{_plain("no label" if name == "none" else name)} '
+        f'<li><i class="by-{names[name]}"></i>{plain_html("no label" if name == "none" else name)} '
         f"{three_digits(100 * count / total)}%</li>"
         for name, count in counts.items()
     )
@@ -149,12 +151,13 @@ def _map(state: LabelState, xy: NDArray[np.float32], order: Sequence[Any]) -> st
     """Return the map with the names of the largest clusters on it."""
     code = base64.b64encode(draw_map(xy, state.cluster)).decode("ascii")
     names = "".join(
-        f'<b style="left:{left:.1%};top:{top:.1%}">{_text(state.title(cluster))}</b>'
+        f'<b style="left:{left:.1%};top:{top:.1%}">{html_text(state.title(cluster))}</b>'
         for cluster, left, top in name_places(xy, state.cluster, [cluster.id for cluster in order])
     )
     alt = f"Map of {images(len(state))}: what lies close looks alike"
     return (
-        f'<h2>Map</h2>\n<div class="map"><img src="data:image/png;base64,{code}" alt="{_plain(alt)}">{names}</div>\n'
+        f'<h2>Map</h2>\n<div class="map"><img src="data:image/png;base64,{code}" alt="{plain_html(alt)}">{names}'
+        "</div>\n"
         '<p class="soft">Every point is an image; what lies close looks alike to the encoder. Colours are clusters.</p>'
     )
 
@@ -180,23 +183,23 @@ def _section(
     pictures = []
     for row in rows:
         data = thumbnail(state.contents[row : row + 1].tobytes())
-        name = _plain(shown(paths[row]))
+        name = plain_html(shown(paths[row]))
         if data:
             code = base64.b64encode(data).decode("ascii")
             pictures.append(f'<img src="data:image/jpeg;base64,{code}" alt="{name}" title="{name}" loading="lazy">')
     mosaic = f'<div class="mosaic">{"".join(pictures)}</div>\n' if pictures else ""
     ordered = {name: said[name] for name in (*SOURCE_NAMES[1:], SOURCE_NAMES[0]) if name in said}
     return (
-        f"<section>\n{mosaic}<h3>{_text(state.title(cluster))}</h3>\n"
-        f'<div class="soft">{_plain(", ".join(about))}</div>\n{_bar(ordered)}\n</section>'
+        f"<section>\n{mosaic}<h3>{html_text(state.title(cluster))}</h3>\n"
+        f'<div class="soft">{plain_html(", ".join(about))}</div>\n{source_bar(ordered)}\n</section>'
     )
 
 
-def _plain(text: str) -> str:
+def plain_html(text: str) -> str:
     """Return text as HTML, also inside an attribute; characters without an encoding become visible escapes."""
     return escape(text.encode("utf-8", "backslashreplace").decode(), quote=True)
 
 
-def _text(text: str) -> str:
+def html_text(text: str) -> str:
     """Return text as HTML that keeps its own writing direction to itself."""
-    return f"<bdi>{_plain(text)}</bdi>"
+    return f"<bdi>{plain_html(text)}</bdi>"

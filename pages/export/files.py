@@ -12,12 +12,13 @@ from engine.export.settings import ExportSettings
 from engine.export.taken import note_export
 from engine.geometry.projection import ProjectionSettings
 from engine.images.thumbnails import thumbnail
+from engine.jobs.tasks.audits import QualityReportRequest, report_quality
 from engine.labels.table import LabelTable
 from engine.runs.judge import kept_verdict
 from pages.shared.board import Board, map_points
 from pages.shared.downloads import Download
 
-REPORT = "report"
+REPORT, QUALITY = "report", "quality"
 
 
 def table_file(board: Board, table: LabelTable, entry: ExportFormat, settings: ExportSettings) -> Download:
@@ -64,3 +65,14 @@ def _report(board: Board) -> Callable[[], bytes]:
         return target.read_bytes()
 
     return make
+
+
+def quality_file(board: Board) -> Download:
+    """Return the download of the label quality report."""
+
+    def make() -> bytes:
+        target = board.now.workspace.cache / "exports" / f"{board.rows.dataset.id}-quality.html"
+        request = QualityReportRequest(run=str(board.run.folder), output=str(target))
+        return report_quality(board.now.workspace, request).read_bytes()
+
+    return Download("Download the report", f"{board.rows.dataset.id}-label-quality.html", make, primary=True)

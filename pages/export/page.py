@@ -19,7 +19,7 @@ from engine.export.split import near_duplicate_groups
 from engine.jobs.job import JobStatus
 from engine.jobs.tasks.tables import labelled_files
 from engine.labels.table import LabelTable
-from pages.export.files import REPORT, report_file, table_file
+from pages.export.files import QUALITY, REPORT, quality_file, report_file, table_file
 from pages.export.quality import show_quality
 from pages.shared import forms
 from pages.shared.action_bar import action_bar
@@ -40,6 +40,9 @@ _TREE = 40  # lines of a tree
 _SPLIT = {"train", "val", "test", "near_duplicate", "random_state"}
 _REPORT = Tile(
     REPORT, "", "Report", "One page to send: what it is worth, the clusters in pictures, how sure labels are."
+)
+_QUALITY = Tile(
+    QUALITY, "", "Label quality", "One page: for each label who looked, what an audit proves, right and wrong."
 )
 
 
@@ -70,9 +73,9 @@ def _choose_format(board: Board) -> str:
     """Draw a card for each format and return the chosen one."""
     names = [name for name, entry in FORMATS.items() if entry.is_table or board.rows.dataset.kind != "vectors"]
     chosen = str(st.session_state.get(_CHOSEN, names[0]))
-    chosen = chosen if chosen in (*names, REPORT) else names[0]
+    chosen = chosen if chosen in (*names, REPORT, QUALITY) else names[0]
     shown = [Tile(name, "", FORMATS[name].title, FORMATS[name].sentence) for name in names]
-    clicked = tiles("export_formats", [*shown, _REPORT], label="Formats", width=212, chosen=chosen)
+    clicked = tiles("export_formats", [*shown, _REPORT, _QUALITY], label="Formats", width=212, chosen=chosen)
     if clicked is not None and clicked != chosen:
         st.session_state[_CHOSEN] = clicked
         st.rerun()
@@ -116,6 +119,17 @@ def _as_report(board: Board) -> None:
     with action_bar("export"), _line():
         st.markdown(f"{count(len(board.state.clusters), 'cluster')} with their pictures", width="content")
         downloads(board.run.folder.name, [report_file(board)])
+
+
+def _as_quality(board: Board) -> None:
+    st.markdown(
+        "One HTML file that needs nothing else: for each label how many images have it, how many were looked at one by "
+        "one, what audits prove, with examples that were found right and wrong."
+    )
+    with action_bar("export"), _line():
+        named = len({code for code in board.state.codes.tolist() if code >= 0})
+        st.markdown(f"{count(named, 'label')} in use", width="content")
+        downloads(board.run.folder.name, [quality_file(board)])
 
 
 def _line() -> Any:  # noqa: ANN401 - a container
@@ -212,6 +226,8 @@ def page() -> None:
     chosen = _choose_format(board)
     if chosen == REPORT:
         _as_report(board)
+    elif chosen == QUALITY:
+        _as_quality(board)
     elif FORMATS[chosen].is_table:
         _as_table(board, table, FORMATS[chosen])
     else:

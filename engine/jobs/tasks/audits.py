@@ -1,4 +1,4 @@
-"""The verb that audits all labels of a run: a list of images to look at, and from the answers one bound."""
+"""Verbs on the quality of a run's labels: the audit of all of them from a few checks, and the report."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import numpy as np
 
 from engine.core.csv import path_text, read_csv, write_csv
 from engine.core.errors import InputError
-from engine.core.ids import from_hex, positions, to_hex
+from engine.core.ids import from_hex, positions, to_bytes, to_hex
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import setting
 from engine.core.workspace import Workspace
+from engine.images.thumbnails import thumbnail
 from engine.jobs.tasks.labels import labels_as_they_stand
 from engine.jobs.tasks.requests import RunRequest
 from engine.labels.events import LabelHistory
@@ -104,3 +105,41 @@ def audit_labels(workspace: Workspace, request: AuditRequest, progress: Progress
 def audit_labels_summary(result: Audited) -> dict[str, Any]:
     """Return where the list lies, how many images it has, and what its answers prove."""
     return {"path": str(result.path), "checks": result.checks, "parts": result.parts, "proves": result.sentence}
+
+
+class QualityReportRequest(RunRequest):
+    """Write what is known of the quality of a run's labels as one HTML file."""
+
+    output: str = setting("", "The file; label_quality.html in the run's folder when empty.", runtime=True)
+
+
+def report_quality(workspace: Workspace, request: QualityReportRequest, progress: Progress = SILENT) -> Path:
+    """Write for each label how many there are, who looked, what audits prove, with examples right and wrong.
+
+    Raises
+    ------
+    InputError
+        The embeddings are gone.
+    """
+    from engine.export.quality_report import write_quality_report
+
+    run = request.opened(workspace)
+    rows = rows_of_run(workspace, run)
+    state = labels_as_they_stand(workspace, run, rows)
+    path = Path(request.output) if request.output else run.folder / "label_quality.html"
+    make_parent(path.parent)
+    ids = dict(zip(to_bytes(rows.contents), rows.ids.tolist(), strict=True))
+    write_quality_report(
+        path,
+        state,
+        LabelHistory(workspace, rows.dataset.id).effective()[0],
+        title=f"Label quality: {rows.dataset.name}",
+        paths=rows.paths,
+        thumbnail=lambda content: thumbnail(workspace, ids.get(content, 0)),
+    )
+    return path
+
+
+def report_quality_summary(path: Path) -> dict[str, Any]:
+    """Return where it lies."""
+    return {"path": str(path)}

@@ -81,6 +81,7 @@ _ALL = (
     Verb("spread", "labels", "spread_labels", "SpreadRequest", computes=False),
     Verb("label-errors", "labels", "find_label_errors", "LabelErrorsRequest", computes=False),
     Verb("simulate", "simulation", "simulate_labelling", "SimulateRequest", computes=False),
+    Verb("quality-report", "audits", "report_quality", "QualityReportRequest", computes=False),
     Verb("audit", "audits", "audit_labels", "AuditRequest", computes=False),
     Verb("pseudo-label", "labels", "pseudo_label", "PseudoLabelRequest", computes=False, formerly="pseudo_labels"),
     Verb("analyse", "results", "analyse", "AnalyseRequest", computes=False, formerly="analysis"),

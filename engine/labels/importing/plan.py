@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -368,22 +367,19 @@ def _sentence(report: ImportReport) -> str:
 def _audits(file: LabelFile, planned: Planned) -> tuple[list[int], list[int]]:
     """Return which audit covers each image, and of each audit how many of its images may be wrong.
 
-    Images of one label with the same bound count as one audit. All images of the file are counted, also those that were
-    not found: the wrong ones may all be among those that were.
+    Images with the same bound count as one audit, also where their labels differ: it may have been of a whole set.
+    All images of the file are counted, also those that were not found: the wrong ones may all be among those that were.
     """
     covered = np.flatnonzero(np.isfinite(file.bound))
     contents: set[tuple[str, Any]] = set()
-    total: Counter[tuple[str, str]] = Counter()
+    total: Counter[str] = Counter()
     for at in covered.tolist():
-        key = (f"{file.bound[at]:.6f}", str(file.labels[at]))
-        this = (json.dumps(key), file.contents[at] if file.contents and file.contents[at] else file.paths[at])
+        key = f"{file.bound[at]:.6f}"
+        this = (key, file.contents[at] if file.contents and file.contents[at] else file.paths[at])
         if this not in contents:
             contents.add(this)
             total[key] += 1
     number = {key: place for place, key in enumerate(total)}
-    most_wrong = [round((1 - float(bound)) * count) for (bound, _), count in total.items()]
-    audits = [
-        number[f"{file.bound[at]:.6f}", str(file.labels[at])] if np.isfinite(file.bound[at]) else -1
-        for at in planned.lines.tolist()
-    ]
+    most_wrong = [round((1 - float(bound)) * count) for bound, count in total.items()]
+    audits = [number[f"{file.bound[at]:.6f}"] if np.isfinite(file.bound[at]) else -1 for at in planned.lines.tolist()]
     return audits, most_wrong

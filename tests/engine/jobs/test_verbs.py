@@ -249,6 +249,12 @@ def grouped(scene: Scene) -> dict[str, Any]:
     return of_run(scene) | {"checks": 10}
 
 
+def reported(scene: Scene, folder: Path) -> dict[str, Any]:
+    found = (scene.run / "label_quality.html").read_text()
+    assert "kind 0" in found
+    return {"report": found.rpartition("Made by Kindred")[0]}
+
+
 def drawn_checks(scene: Scene, folder: Path) -> dict[str, Any]:
     found = (scene.run / "audit.csv").read_text()
     assert len(found.splitlines()) == 11
@@ -433,6 +439,7 @@ CASES: dict[str, Case] = {
     "spread": Case(lambda s: ("spread", s.run), lambda s: of_run(s) | embedded(s), spread),
     "label-errors": Case(lambda s: ("label-errors", s.run), two_labels, suspected),
     "simulate": Case(lambda s: ("simulate", s.run), of_run, simulated),
+    "quality-report": Case(lambda s: ("quality-report", s.run), lambda s: {"run": grouped(s)["run"]}, reported),
     "audit": Case(lambda s: ("audit", s.run, "--checks", 10), grouped, drawn_checks),
     "pseudo-label": Case(
         lambda s: ("pseudo-label", s.run, "--k-samples", 3),
