@@ -1,4 +1,4 @@
-"""k-means by FAISS: spherical on embeddings, Euclidean on a reduced space, on a GPU when there is one.
+"""k-means: spherical on embeddings, Euclidean on a reduced space; its rounds by FAISS, on a GPU by torch.
 
 Started by greedy k-means++ on a sample, because random starts lose quality.
 """
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from engine.clustering.base import SpaceEstimator
 from engine.clustering.sweep_scope import SweepScope
-from engine.core.device import gpu_count, threads_for
+from engine.core.device import accelerator, threads_for
 from engine.core.labels import Labels, compact
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import Settings, setting
@@ -129,8 +129,6 @@ def train_kmeans(
         Trained on at most max(this x K, `TRAIN_ROWS`) random rows: FAISS's own limit per centroid is set so that
         nothing is left out silently.
     """
-    import faiss
-
     rng = np.random.default_rng(random_state)
     wanted = max(points_per_cluster * n_clusters, TRAIN_ROWS)
     rows = vectors
@@ -143,28 +141,46 @@ def train_kmeans(
     sample = np.sort(rng.choice(len(rows), size, replace=False)) if size < len(rows) else np.arange(len(rows))
     flat = seed_space(rows[sample] if size < len(rows) else rows, n_clusters)
     best, lowest = rows[:n_clusters], float("inf")
+    gpu = accelerator()
     for attempt in range(n_init):
-        options: dict[str, Any] = {
-            "niter": max_iter,
-            "spherical": spherical,
-            "seed": random_state + attempt,
-            "min_points_per_centroid": 1,
-            "max_points_per_centroid": -(-len(rows) // n_clusters),
-        }
-        if gpu_count() > 0:
-            options["gpu"] = True
-        model = faiss.Kmeans(rows.shape[1], n_clusters, **options)
-        if hasattr(model.cp, "early_stop_threshold"):  # FAISS 1.15
-            model.cp.early_stop_threshold = 1e-5
         with threads_for(_trials(n_clusters) * flat.size):
             start = rows[sample[seeds(flat, n_clusters, rng)]]
-        with threads_for(n_clusters * rows.size):
-            model.train(rows, init_centroids=unit(start) if spherical else start)
-        value = float(np.asarray(model.obj)[-1]) * (-1 if spherical else 1)
+        start = unit(start) if spherical else start
+        if gpu is not None:
+            from engine.clustering.device_kmeans import rounds
+
+            centers, value = rounds(rows, start, spherical=spherical, max_iter=max_iter, device=gpu)
+        else:
+            centers, value = _faiss_rounds(
+                rows, start, spherical=spherical, max_iter=max_iter, random_state=random_state + attempt
+            )
         if value < lowest:
-            best, lowest = np.asarray(model.centroids, dtype=np.float32).copy(), value
+            best, lowest = centers, value
         progress.update(attempt + 1, n_init, phase="k-means", unit="starts")
     return best
+
+
+def _faiss_rounds(
+    rows: Vectors, start: Vectors, *, spherical: bool, max_iter: int, random_state: int
+) -> tuple[Vectors, float]:
+    """Return the centres after FAISS's rounds from `start`, and their cost."""
+    import faiss
+
+    clusters = len(start)
+    options: dict[str, Any] = {
+        "niter": max_iter,
+        "spherical": spherical,
+        "seed": random_state,
+        "min_points_per_centroid": 1,
+        "max_points_per_centroid": -(-len(rows) // clusters),
+    }
+    model = faiss.Kmeans(rows.shape[1], clusters, **options)
+    if hasattr(model.cp, "early_stop_threshold"):  # FAISS 1.15
+        model.cp.early_stop_threshold = 1e-5
+    with threads_for(clusters * rows.size):
+        model.train(rows, init_centroids=start)
+    value = float(np.asarray(model.obj)[-1]) * (-1 if spherical else 1)
+    return np.asarray(model.centroids, dtype=np.float32).copy(), value
 
 
 def _means(rows: Vectors, spherical: bool) -> Vectors:

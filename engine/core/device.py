@@ -48,6 +48,35 @@ def likely_device(wanted: str = "auto") -> str:
     return "cpu" if wanted == "cpu" else choose_device(wanted)
 
 
+def accelerator(wanted: str = "auto") -> str | None:
+    """Return the GPU that `wanted` means here, such as "cuda" or "mps"; None where the CPU does the work.
+
+    Neighbours, k-means and the sweep ask this, and nothing else, whether there is a GPU. Torch is imported only where
+    the system shows one.
+
+    Raises
+    ------
+    InputError
+        When a GPU is named that is not on this machine.
+    """
+    device = likely_device(wanted)
+    return None if device == "cpu" else device
+
+
+def free_memory(device: str) -> int:
+    """Return how many bytes are free on a device of torch."""
+    import torch
+
+    kind = device.split(":")[0]
+    if kind == "cuda":
+        return int(torch.cuda.mem_get_info(torch.device(device))[0])
+    if kind == "mps":
+        return int(torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory())
+    import psutil
+
+    return int(psutil.virtual_memory().available)
+
+
 def choose_device(wanted: str = "auto") -> str:
     """Resolve "auto", "cpu", "cuda", "cuda:1", "mps"; on the CPU, freed memory is kept from then on.
 
@@ -83,13 +112,6 @@ def device_name(wanted: str = "auto") -> str:
 
 # Multiplications that take one core about 5 ms.
 _SMALL_STEP = 1e8
-
-
-def gpu_count() -> int:
-    """Return the number of GPUs that FAISS can use; faiss-gpu also imports where there is none."""
-    import faiss
-
-    return int(faiss.get_num_gpus()) if hasattr(faiss, "get_num_gpus") else 0
 
 
 def threads() -> int:

@@ -1,7 +1,8 @@
-"""The shared k-nearest-neighbour graph of one embedding set, by FAISS, cached on disk.
+"""The shared k-nearest-neighbour graph of one embedding set, by FAISS or on a GPU by torch, cached on disk.
 
 HDBSCAN, DBSCAN, spectral methods, UMAP, TEMI pairs, duplicates, outliers and "similar to this" all
-read this one graph. Exact up to `FLAT_LIMIT` rows; beyond it an inverted file whose recall is measured.
+read this one graph. Exact on a GPU, and up to `FLAT_LIMIT` rows on a CPU; beyond it an inverted file whose recall is
+measured.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.core.device import gpu_count, threads
+from engine.core.device import accelerator, threads
 from engine.core.errors import StorageError
 from engine.core.files import load_array, read_json, save_array, write_json
 from engine.core.progress import SILENT, Progress
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from engine.core.workspace import Workspace
 
 FLAT_LIMIT = 100_000
-GPU_FLAT_LIMIT = 2_000_000
+GPU_FLAT_LIMIT = 10_000_000
 RECALL_WANTED = 0.95
 LAYOUT = 1
 
@@ -109,32 +110,35 @@ def build_graph(
     k : int
         Neighbours per row; n - 1 when there are fewer.
     device : str
-        "auto" or "cuda" search on a GPU when FAISS has one; "cpu" never does.
+        "auto" searches on a GPU where there is one, "cuda" or "mps" on that one; "cpu" never does.
     progress : Progress
         Told in images.
 
     Returns
     -------
     NeighborGraph
-        Exact up to `FLAT_LIMIT` rows on a CPU and `GPU_FLAT_LIMIT` on a GPU. Beyond, an inverted file
-        whose probes are raised until `RECALL_WANTED` is reached on sampled rows; the measured recall is kept.
+        Exact up to `FLAT_LIMIT` rows on a CPU and `GPU_FLAT_LIMIT` on a GPU, up to the rounding of float32. Beyond, an
+        inverted file whose probes are raised until `RECALL_WANTED` is reached on sampled rows; the measured recall is
+        kept.
 
     Raises
     ------
     InputError
-        Wrong shape, NaN.
+        Wrong shape, NaN, or a GPU is named that is not here.
     """
     array = check_embeddings(embeddings)
     count = len(array)
     k = min(k, count - 1)
     if k < 1:
         return NeighborGraph(np.empty((count, 0), np.int32), np.empty((count, 0), np.float32))
-    on_gpu = device != "cpu" and gpu_count() > 0
+    gpu = accelerator(device)
     recall = 1.0
     find: Callable[[slice], tuple[NDArray[Any], NDArray[Any]]]
-    if count <= (GPU_FLAT_LIMIT if on_gpu else FLAT_LIMIT):
+    if count <= (GPU_FLAT_LIMIT if gpu else FLAT_LIMIT):
         rows_unit = unit_rows(array)
-        exact = _exact_search(rows_unit, on_gpu=on_gpu)
+        exact = _exact_search(rows_unit, gpu)
+        if gpu:
+            progress.say(f"Neighbours are searched on {gpu}.")
 
         def find(rows: slice) -> tuple[NDArray[Any], NDArray[Any]]:
             return exact(rows_unit[rows], k + 1)
@@ -157,26 +161,21 @@ def build_graph(
     return NeighborGraph(all_indices, all_similarities, recall)
 
 
-def _exact_search(base: Vectors, *, on_gpu: bool) -> Callable[[Vectors, int], tuple[NDArray[Any], NDArray[Any]]]:
+def _exact_search(base: Vectors, gpu: str | None) -> Callable[[Vectors, int], tuple[NDArray[Any], NDArray[Any]]]:
     """Return a function (queries, k) -> (indices, similarities) over unit rows, exact; no copy on a CPU."""
+    if gpu is not None:
+        from engine.geometry.device_search import DeviceSearch
+
+        return DeviceSearch(base, gpu)
     import faiss
 
     faiss.omp_set_num_threads(threads())
-    if not on_gpu:
 
-        def on_cpu(queries: Vectors, k: int) -> tuple[NDArray[Any], NDArray[Any]]:
-            similarities, indices = faiss.knn(queries, base, k, metric=faiss.METRIC_INNER_PRODUCT)
-            return indices, similarities
-
-        return on_cpu
-    index = faiss.index_cpu_to_all_gpus(faiss.IndexFlatIP(base.shape[1]))
-    index.add(base)
-
-    def on_device(queries: Vectors, k: int) -> tuple[NDArray[Any], NDArray[Any]]:
-        similarities, indices = index.search(queries, k)
+    def on_cpu(queries: Vectors, k: int) -> tuple[NDArray[Any], NDArray[Any]]:
+        similarities, indices = faiss.knn(queries, base, k, metric=faiss.METRIC_INNER_PRODUCT)
         return indices, similarities
 
-    return on_device
+    return on_cpu
 
 
 def _inverted_file(array: Vectors, k: int, progress: Progress) -> tuple[Any, float]:
@@ -268,7 +267,7 @@ def search(embeddings: NDArray[Any], queries: NDArray[Any], k: int = 64) -> Foun
     if len(asked) <= 256:
         indices, similarities = _search_blockwise(embeddings, asked, k)
         return indices.astype(np.int32), similarities
-    exact = _exact_search(unit_rows(embeddings), on_gpu=gpu_count() > 0)
+    exact = _exact_search(unit_rows(embeddings), accelerator())
     found, values = exact(asked, k)
     return found.astype(np.int32), values.astype(np.float32)
 

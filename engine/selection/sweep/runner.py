@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.clustering.registry import find_method
-from engine.core.device import gpu_count, threads
+from engine.core.device import accelerator, threads
 from engine.core.errors import InputError, StorageError
 from engine.core.files import read_json, write_json
 from engine.core.progress import SILENT, Progress
@@ -471,7 +471,7 @@ def _check(
         raise InputError(f"A sweep needs at least 10 images; there are {count}.", "Add more images.")
     if names is not None and len(names) != count:
         raise InputError(f"{len(names):,} paths or ids were given for {count:,} embeddings.")
-    if settings.tried == "gpu" and (settings.no_gpu or gpu_count() == 0):
+    if settings.tried == "gpu" and (settings.no_gpu or accelerator() is None):
         raise InputError(
             "There is no GPU here that the sweep can use.",
             "Choose the balanced mode: the same candidates on the processor.",
