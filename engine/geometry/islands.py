@@ -75,7 +75,7 @@ def _islands(layout: Vectors) -> NDArray[np.intp]:
     count = len(layout)
     tree = cKDTree(layout)
     asked = layout[:: max(1, count // _SAMPLE)]
-    distances: NDArray[np.float64] = tree.query(asked, k=[min(_NEAR + 1, count)])[0]
+    distances = np.asarray(tree.query(asked, k=[min(_NEAR + 1, count)])[0])
     reach = _REACH * float(np.median(distances))
     low = layout.min(axis=0)
     side = float((layout.max(axis=0) - low).max())
