@@ -27,6 +27,7 @@ from pages.images.all_images import all_images
 from pages.images.duplicates import duplicates_panel
 from pages.images.first import first_screen
 from pages.images.known_elsewhere import offers
+from pages.images.newcomers import newcomers_panel
 from pages.images.reading_panel import reading_panel
 from pages.images.wall import growing_wall
 from pages.shared.actions import pressed
@@ -263,6 +264,8 @@ def page() -> None:
     if found.readable == 0 and not running:
         st.info("There is no readable image here yet. Read the folder again, or choose another one.")
     changed_panel(now)
+    if not running:
+        newcomers_panel(now)
     if dataset.kind == "folder":
         _gone(now, dataset)
     if running and dataset.kind != "vectors":

@@ -93,7 +93,8 @@ function Name({ bench, message }: Props) {
       </div>
       {message.why && (
         <p class="quiet" title="How far a measure of the files tells which images are in this cluster: 1 tells them all, 0 is chance. Compare, Analyse says more">
-          <Icon name="why" /> {message.why}
+          {message.why[0]!.toUpperCase()}
+          {message.why.slice(1)}
         </p>
       )}
       <div ref={place} />
