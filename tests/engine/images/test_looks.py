@@ -5,6 +5,7 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.ndimage import convolve
 
 from benchmarks.made_photographs import KINDS, _photograph
 from engine.images.looks import _CUTS, ALIKE, SIDE, _matrices, alike, look_hash, look_of, roughly_alike
@@ -61,21 +62,22 @@ def test_it_does_not_matter_which_comes_first(photographs):
     np.testing.assert_allclose(alike(own, changed), alike(changed, own), atol=1e-5)
 
 
-def test_the_correlation_is_that_of_the_definition(photographs):
-    """A slow reference in float64: every cut of one against the other whole, both ways."""
+def test_the_likeness_is_that_of_the_definition(photographs):
+    """A slow reference in float64: every cut of one against the other whole, both ways, and the detail there."""
     first, second = looks(photographs[:1])[0], looks([cut(photographs[0], 0.1)])[0]
     pieces = _matrices().astype(np.float64)
 
-    def best(a, b):
-        whole = (pieces[0] @ a @ pieces[0].T).ravel()
-        return max(
-            np.corrcoef(whole, (pieces[v] @ b @ pieces[u].T).ravel())[0, 1]
-            for v in range(len(_CUTS))
-            for u in range(len(_CUTS))
-        )
+    def every(a, b):
+        whole = pieces[0] @ a @ pieces[0].T
+        cuts = [pieces[v] @ b @ pieces[u].T for v in range(len(_CUTS)) for u in range(len(_CUTS))]
+        return [(np.corrcoef(whole.ravel(), piece.ravel())[0, 1], whole, piece) for piece in cuts]
 
     a, b = first.astype(np.float64), second.astype(np.float64)
-    assert alike(first[None], second[None])[0] == pytest.approx(max(best(a, b), best(b, a)), abs=1e-4)
+    value, whole, piece = max([*every(a, b), *every(b, a)], key=lambda found: found[0])
+    detail = [convolve(part, [[0, -1, 0], [-1, 4, -1], [0, -1, 0]])[1:-1, 1:-1].ravel() for part in (whole, piece)]
+    wanted = min(value, np.corrcoef(*detail)[0, 1] + 0.17)
+    assert value >= ALIKE and min(np.sqrt(np.mean(part**2)) for part in detail) > 6
+    assert alike(first[None], second[None])[0] == pytest.approx(wanted, abs=1e-4)
 
 
 def test_the_rough_comparison_keeps_what_is_alike(photographs):
