@@ -1,9 +1,10 @@
 """Let simulated persons label runs whose truth is known, by the actions of the Label page, and count their clicks.
 
 Each run is labelled three ways: guided (what Label ranks first, done again and again), one by one, and k-means with one
-name for each cluster. Two figures count: right labels per click while at least 95% of the labels are right, and the
-clicks until 90% of the images have the right label at that precision. A click is one press of the mouse or of a key;
-letters of new names, images looked at and answers are counted apart. The labels of the workspace are left as they are.
+name for each cluster. Two figures count: the clicks until 90% of the images have the right label while at
+least 95% of the labels are right, and the right labels per click at that point. A click is one press of the mouse or
+of a key; letters of new names, images looked at and answers are counted apart. The labels of the workspace are left as
+they are.
 """
 
 from __future__ import annotations

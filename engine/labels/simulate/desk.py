@@ -176,7 +176,7 @@ class Desk:
     def name(self, cluster: int, label: str) -> Event:
         """Name a cluster; the largest cluster without a name follows."""
         self.go(cluster)
-        self._typed(label)
+        self.typed(label)
         self.press("name")
         event = self.history.rename(self.state, cluster, label)
         following = sorted(
@@ -188,7 +188,7 @@ class Desk:
     def label(self, rows: Rows, label: str) -> Event:
         """Label images that were ticked (the ticks are counted by who ticks)."""
         self.press("label", clicks=self._label_cost(label))
-        self._typed(label)
+        self.typed(label)
         return self._done(self.history.label(self.state, rows, label))
 
     def aside(self, rows: Rows) -> Event:
@@ -261,7 +261,8 @@ class Desk:
         """Return the presses that give each of some labels to what is selected."""
         return sum(self._label_cost(name) for name in names)
 
-    def _typed(self, label: str) -> None:
+    def typed(self, label: str) -> None:
+        """Count the letters of a label that is new."""
         if label not in self.labels:
             self.labels.append(label)
             self.count.letters += len(label)

@@ -69,17 +69,23 @@ class Curve:
         held = [point for point in self.points if point.clicks and point.right and point.precision >= precision]
         return max(held, key=lambda point: (point.right, -point.clicks), default=None)
 
-    def right_per_click(self, precision: float = PRECISION) -> float:
-        """Return the right labels per click at `best(precision)`; 0 where the precision is never held."""
-        point = self.best(precision)
+    def reached(self, recall: float = RECALL, precision: float = PRECISION) -> Point | None:
+        """Return the first point at which so large a share has the right label at such a precision; None: never."""
+        points = (point for point in self.points if self.recall(point) >= recall and point.precision >= precision)
+        return next(points, None)
+
+    def right_per_click(self, recall: float = RECALL, precision: float = PRECISION) -> float:
+        """Return the right labels per click at `reached(recall, precision)`.
+
+        Where that is never reached it is that of `best(precision)`, and 0 where the precision is never held.
+        """
+        point = self.reached(recall, precision) or self.best(precision)
         return point.right / point.clicks if point else 0.0
 
     def clicks_to(self, recall: float = RECALL, precision: float = PRECISION) -> int | None:
-        """Return the clicks after which so large a share has the right label at such a precision; None: never."""
-        reached = (
-            point.clicks for point in self.points if self.recall(point) >= recall and point.precision >= precision
-        )
-        return next(reached, None)
+        """Return the clicks at `reached(recall, precision)`."""
+        point = self.reached(recall, precision)
+        return point.clicks if point else None
 
 
 class Judge:

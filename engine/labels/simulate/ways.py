@@ -76,6 +76,7 @@ def simulate(
     truth: Sequence[str | None],
     *,
     settings: SimulateSettings | None = None,
+    first_seed: int = 0,
     progress: Progress = SILENT,
 ) -> list[Labelling]:
     """Let simulated persons label a clustering in a history of their own; nothing is written elsewhere.
@@ -92,6 +93,8 @@ def simulate(
     truth : sequence of str or None
         The class of each image, None where it is not known: nobody can tell there, and it counts for nothing.
     settings : SimulateSettings, optional
+    first_seed : int
+        Seed of the first person; the following ones count up from it.
 
     Raises
     ------
@@ -103,7 +106,7 @@ def simulate(
     classes = len({name for name in typed if name is not None})
     ways = [GUIDED, ONE_BY_ONE, BY_CLUSTER] if chosen.baselines else [GUIDED]
     found = []
-    for seed in range(chosen.seeds):
+    for seed in range(first_seed, first_seed + chosen.seeds):
         for at, way in enumerate(ways):
             person = Person(typed, error_rate=chosen.error_rate, random_state=seed)
             start = base if way == GUIDED else _clusters(vectors, classes if way == BY_CLUSTER else 1, seed)
@@ -130,7 +133,9 @@ def simulate(
                     state,
                 )
             )
-            progress.update(seed * len(ways) + at + 1, chosen.seeds * len(ways), phase="Label", unit="ways")
+            progress.update(
+                (seed - first_seed) * len(ways) + at + 1, chosen.seeds * len(ways), phase="Label", unit="ways"
+            )
     return found
 
 
@@ -171,6 +176,8 @@ def _one_by_one(desk: Desk, person: Person, judge: Judge, most: int, seed: int) 
         if len(part):
             names = [person.names[kind] for kind in answers[part]]
             desk.decide(len(part), len(part))
+            for name in dict.fromkeys(names):
+                desk.typed(name)
             desk.press("tick", len(part))
             desk.history.label(desk.state, order[part], names)
             judge(desk.state, desk.count)
