@@ -30,7 +30,7 @@ TARGET = 0.95  # precision that labels shall have
 BY_PERSON = 0.99  # chance that a label is right which a person gave to the very image
 SAMPLED = 4096  # images looked at for the separation of all clusters
 CONSIDERED = 40  # clusters of each kind that are weighed: the largest
-PRIOR = 3.0  # images that the separation of a cluster counts for
+PRIOR = 8.0  # images that the separation of a cluster counts for
 # Mean purity of a cluster by its separation, and the share of clusters whose nearest one holds the same thing: fitted
 # on 1,800 clusters of the sets in docs/figures.md.
 PURITY_SLOPE, PURITY_INTERCEPT = 3.14, 0.26

@@ -31,7 +31,7 @@ from engine.labels.state import PERSONAL
 Rows = NDArray[np.int64]
 CHECKED = 36  # proposals that are looked at before many are accepted
 BATCH = 12  # images taken in at one glance
-MANY, NEARLY = 0.05, 0.3  # shares of all images, and of those without a label, that are accepted at once
+MANY, NEARLY = 0.02, 0.15  # shares of all images, and of those without a label, that are accepted at once
 LEAST_RATE = 0.6  # right labels per click below which the person stops
 
 
