@@ -21,6 +21,7 @@ from engine.labels.proposals import (
 from pages.label.coach import read_spread
 from pages.label.label_errors import label_errors
 from pages.label.queue import Look, agree_with, queue
+from pages.label.set_audit import set_audit
 from pages.shared.actions import pressed
 from pages.shared.board import Board, graph_for
 from pages.shared.job_view import job_view
@@ -29,7 +30,7 @@ from pages.shared.tasks import newest, start_job
 from pages.shared.words import count
 
 _SOURCE = "review_origin"
-_FROM_FILES, _FROM_NEIGHBOURS, _ERRORS = "Imported", "From neighbours", "Label errors"
+_FROM_FILES, _FROM_NEIGHBOURS, _ERRORS, _AUDIT = "Imported", "From neighbours", "Label errors", "Audit of all labels"
 _LEAST = 10  # percent; what is less sure is looked at one by one
 _ALL_HAVE = "Every image near a labelled one has its label."
 
@@ -37,7 +38,7 @@ _ALL_HAVE = "Every image near a labelled one has its label."
 def review(board: Board) -> None:
     """Draw the view: a choice of lists, then the one that was chosen."""
     waiting = open_suggestions(board.state)
-    sources = [*([_FROM_FILES] if len(waiting) else []), _FROM_NEIGHBOURS, _ERRORS]
+    sources = [*([_FROM_FILES] if len(waiting) else []), _FROM_NEIGHBOURS, _ERRORS, _AUDIT]
     if st.session_state.get(_SOURCE) not in sources:
         settle(lambda: st.session_state.pop(_SOURCE, None))
     asked = st.segmented_control(
@@ -47,6 +48,8 @@ def review(board: Board) -> None:
         _imported(board, waiting)
     elif asked == _ERRORS:
         label_errors(board)
+    elif asked == _AUDIT:
+        set_audit(board)
     else:
         _from_neighbours(board)
 

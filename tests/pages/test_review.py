@@ -1,5 +1,7 @@
 """Review offers what can be labelled now: accepted guesses keep their source, and undo makes the proposals anew."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -181,3 +183,37 @@ def test_a_probable_label_error_is_corrected_or_called_right_by_a_key_and_undo_b
     history.undo()
     app.run()
     assert now().label_of(corrected) == said[corrected] and told(2)
+
+
+def test_all_labels_are_audited_from_a_sample_and_the_bound_is_kept_and_undone(clustered, app, monkeypatch):
+    workspace, rows, run, history = clustered
+
+    def now():
+        return history.state(rows.contents, run.assignments, run=run.folder.name)
+
+    for cluster in range(3):
+        history.rename(now(), cluster, f"kind {cluster}")
+    shown = {}
+
+    def seen(key, ids, **told):
+        shown.update(ids=ids, **told)
+        return SimpleNamespace(selected=np.array([0]), all_seen=True)
+
+    monkeypatch.setattr("pages.label.set_audit.gallery", seen)
+    app.session_state["audit_checks"] = 20
+    app.session_state["label_view"] = "Review"
+    app.session_state["review_origin"] = "Audit of all labels"
+    app.run()
+    app.switch_page("pages/label/page.py").run()
+    assert not app.exception
+    assert len(shown["ids"]) == 20 and shown["want_seen"] and shown["badge_names"] == ["kind 0", "kind 1", "kind 2"]
+    assert any(
+        "20 images of 30 labels" in text.value and "With 1 wrong: at least" in text.value for text in app.markdown
+    )
+    next(one for one in app.button if one.label == "Keep the answers").click().run()
+    assert not app.exception
+    state = now()
+    assert np.isfinite(state.bound).sum() == 29
+    assert history.effective()[0][-1].sentence.startswith("20 of 30 images checked, 1 wrong: at least")
+    history.undo()
+    assert not now().audited
