@@ -72,6 +72,8 @@ def draw_audit(
     events : sequence of Event
         Those that hold: what earlier audits of the set found in parts of the same name plans where to look.
     random_state : int
+        With the version of the labels it decides the draw: the same labels give the same images, and after an audit
+        was kept or a label changed they are drawn anew, whatever was looked at before.
 
     Raises
     ------
@@ -88,7 +90,7 @@ def draw_audit(
     names = tuple(state.label_names[code] if by == "label" else state.title(code) for code in found.tolist())
     checked, wrong = _known(names, events)
     plan = plan_checks(np.bincount(part), checks, checked=checked, wrong=wrong)
-    sample = rows[draw_checks(part, plan, random_state=random_state)]
+    sample = rows[draw_checks(part, plan, random_state=(random_state, state.version))]
     return SetAudit(rows, part.astype(np.int64), names, sample, state.version)
 
 

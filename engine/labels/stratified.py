@@ -21,6 +21,7 @@ audits until one pleases is not covered.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -178,7 +179,7 @@ def _shared_out(weights: NDArray[np.float64], n: NDArray[np.int64], budget: int)
     return plan
 
 
-def draw_checks(strata: Counts, plan: Counts, *, random_state: int = 0) -> NDArray[np.int64]:
+def draw_checks(strata: Counts, plan: Counts, *, random_state: int | Sequence[int] = 0) -> NDArray[np.int64]:
     """Return the rows to look at: of each part as many as planned, drawn evenly without replacement.
 
     Parameters
@@ -186,7 +187,7 @@ def draw_checks(strata: Counts, plan: Counts, *, random_state: int = 0) -> NDArr
     strata : (m,) int
         Part of each image, 0 to h - 1.
     plan : (h,) int
-    random_state : int
+    random_state : int or sequence of int
         The same seed, parts and plan give the same sample.
     """
     rng = np.random.default_rng(random_state)

@@ -81,6 +81,16 @@ def test_what_an_audit_found_plans_the_next(named):
     assert following.counts(following.sample)[1] >= plain.counts(plain.sample)[1]
 
 
+def test_after_an_audit_other_images_are_drawn_and_before_it_the_same(named):
+    history, look = named
+    first = draw_audit(look(), 60)
+    assert np.array_equal(draw_audit(look(), 60).sample, first.sample)
+    keep_set_audit(history, look(), first, first.sample[:0])
+    following = draw_audit(look(), 60)
+    shared = len(np.intersect1d(first.sample, following.sample))
+    assert shared < 30, "by chance 60 of 290 share about 12 with 60 others"
+
+
 def test_an_audit_of_other_labels_than_those_seen_is_refused(named):
     history, look = named
     audit = draw_audit(look(), 20)
