@@ -326,8 +326,9 @@ def _of_proposals(seen: Evidence, proposals: Proposals, surer: float) -> list[Mo
     sure = chances(proposals, surer)
     now = np.minimum(now, 1 - sure)  # where both cannot be right
     moves = []
-    names, of = np.unique(np.array(proposals.names), return_inverse=True)
-    for code, name in enumerate(names.tolist()):
+    numbers: dict[str, int] = {}
+    of = np.array([numbers.setdefault(name, len(numbers)) for name in proposals.names], np.int64)
+    for name, code in numbers.items():
         at = np.flatnonzero(of == code)
         at = at[np.argsort(-sure[at], kind="stable")]
         wrong = np.cumsum(1 - sure[at])
