@@ -50,7 +50,7 @@ def test_enter_does_the_first_and_one_undo_takes_it_back(seeded, visit):
     seeded.history.rename(state, 0, HARD)
     seeded.history.rename(seeded.state(), 1, HARD)
     seeded.history.confirm(seeded.state(), seeded.state().rows(0, 1))
-    seeded.history.label(seeded.state(), seeded.state().rows(2)[:6], HARD)
+    seeded.history.label(seeded.state(), seeded.state().rows(2)[:12], HARD)
     page = opened(visit, f"{seeded.url}/label?cluster=2")
     before_that = ("rename", "rename", "confirm", "label")
     first = lines(page).first
