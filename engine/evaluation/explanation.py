@@ -280,9 +280,9 @@ def _floors(
     """
     from scipy.stats import chi2
 
-    smallest = float(chi2.sf(2 * images * null, freedom).min())
+    smallest = float(np.min(chi2.sf(2 * images * null, freedom)))
     mean = null.mean(axis=0)
-    floors: NDArray[np.float64] = chi2.isf(smallest, freedom) / (2 * images)
+    floors: NDArray[np.float64] = np.asarray(chi2.isf(smallest, freedom)) / (2 * images)
     return (floors - mean) / np.maximum(ceilings - mean, _TINY)
 
 

@@ -134,7 +134,7 @@ def judge_new(
     voted, share = _vote(codes[near], values)
     far = values.mean(axis=1) < limits[voted]
     progress.update(2, 3, phase="Comparing new images", unit="steps")
-    chance = np.bincount(codes, minlength=len(limits))[voted]
+    chance = np.bincount(codes, minlength=len(limits))[voted].astype(np.float64)
     chance = chance / (chance + np.bincount(voted, minlength=len(limits))[voted])
     kind = _kinds(fresh, values, chance, far) if len(fresh) > FEWEST else np.full(len(fresh), -1, np.int32)
     far |= kind >= 0
@@ -200,7 +200,7 @@ def _kinds(
     found, values = _others(new, np.arange(len(new)), k)
     together = -np.sort(-np.concatenate([values, to_known], axis=1), axis=1)[:, NEIGHBORS - 1 : NEIGHBORS]
     known = (to_known >= together).sum(axis=1)  # among the nearest of both together
-    alone = binom.cdf(known, NEIGHBORS, chance) < _UNLIKELY
+    alone = np.asarray(binom.cdf(known, NEIGHBORS, chance)) < _UNLIKELY
     rows, columns = np.repeat(np.arange(len(new)), k), found.reshape(-1)
     linked = alone[rows] & alone[columns] & (values >= together).reshape(-1)
     graph = csr_array((np.ones(int(linked.sum())), (rows[linked], columns[linked])), shape=(len(new), len(new)))
