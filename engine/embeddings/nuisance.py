@@ -57,8 +57,8 @@ def nuisance_directions(vectors: Vectors, groups: NDArray[np.integer[Any]], *, r
     With equal group means no linear map tells the groups better than by chance (Ravfogel et al., "Linear Adversarial
     Concept Erasure", ICML 2022; Belrose et al., "LEACE", NeurIPS 2023).
     Chosen by measurement (docs/figures.md): on photographs of clothes with bars planted on half of them two rounds of
-    mean differences brought the adjusted mutual information of k-means and bars from .07 to 0 and the normalised one
-    with the classes from .48 to .54; LEACE .48, a ridge regression left .016 of the bars, four rounds of iterated
+    mean differences brought the adjusted mutual information of k-means and bars from .08 to 0 and the normalised one
+    with the classes from .48 to .52; LEACE .48, a ridge regression left .015 of the bars, four rounds of iterated
     nullspace projection (Ravfogel et al., ACL 2020) lowered the classes to .41. Of ten groups as few directions as do
     it are taken, because a measure that goes with the classes takes some of them along: sharpness of sign language
     digits, weak directions or a second round included, .54 to .39, the strong ones alone .48.
