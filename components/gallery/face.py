@@ -165,6 +165,8 @@ class GalleryPane:
         person may put them into another order (action ``arrange``, with the labels in `Action.labels`).
     hints : mapping of str to str
         Other keys that work now, and what they do; shown below the grid.
+    ticking : bool
+        A click selects one image more, or one less, and leaves the others as they are.
     want_seen : bool
         Report whether every image was on the screen (`GallerySelection.all_seen`).
     reasons : mapping of int to str or None
@@ -213,6 +215,7 @@ class GalleryPane:
     stale: bool = False
     chips: Sequence[str] = ()
     hints: Mapping[str, str] = field(default_factory=dict)
+    ticking: bool = False
     want_seen: bool = False
     reasons: Mapping[int, str] | None = None
     orders: Mapping[str, str] | None = None
@@ -305,6 +308,7 @@ def gallery_message(key: str, pane: GalleryPane) -> dict[str, Any]:
         "stale": pane.stale,
         "chips": list(pane.chips),
         "hints": [list(pair) for pair in pane.hints.items()],
+        "ticking": pane.ticking,
         "wantSeen": pane.want_seen,
         "orders": [list(pair) for pair in (pane.orders or {}).items()],
         "order": pane.order,

@@ -2,7 +2,7 @@
 
 const MEANINGS: Record<string, string> = {
   label: "label with one of the recent names",
-  reject: "reject",
+  reject: "set aside",
   merge: "merge with the suggested twin",
   search: "search",
   undo: "undo",

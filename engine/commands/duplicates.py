@@ -30,5 +30,6 @@ def main(arguments: argparse.Namespace) -> int:
     found = duplicates(workspace, request, progress)
     counts = duplicates_summary(found)
     told = ", ".join(f"{counts[name]:,} {name}" for name in LEVELS if counts[name])
-    progress.say(f"{counts['groups']:,} groups in {counts['images']:,} images{f': {told}' if told else ''}.")
+    groups = f"{counts['groups']:,} {'group' if counts['groups'] == 1 else 'groups'}"
+    progress.say(f"{groups} in {counts['images']:,} images{f': {told}' if told else ''}.")
     return finish(found.listed)

@@ -277,7 +277,8 @@ class LabelHistory(EventLog):
     ) -> Event:
         """Note what a person answered for each image of a random sample; the bound goes with the labels.
 
-        It holds for the images of the cluster that nobody labelled one by one, without those found to be wrong.
+        It holds for the images of the cluster that nobody labelled one by one, without those found to be wrong: these
+        are set aside and lose the cluster's label.
 
         Parameters
         ----------
@@ -318,8 +319,11 @@ class LabelHistory(EventLog):
             "most_wrong": round((1 - bound) * len(covered)),
             "label": found.name if found else None,
         }
-        least = math.floor(bound * 1000 + 1e-9) / 10
+        rest = 1 - max(detail["most_wrong"] - len(bad), 0) / max(len(covered) - len(bad), 1)
+        least = math.floor((rest if len(bad) else bound) * 1000 + 1e-9) / 10
         told = f"{len(seen):,} checked, {len(bad):,} wrong: {state.title(cluster)} is at least {least:g}% pure"
+        if len(bad):
+            told += f" without {'it' if len(bad) == 1 else 'them'}; set aside"
         mine = len(members) - len(covered)
         if mine:
             told += f", {images(mine)} labelled by you not counted"

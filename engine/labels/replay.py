@@ -376,7 +376,8 @@ class Replay:
     def _audit(self, event: Event, rows: Rows, shown: Rows, exact: bool) -> None:
         """Note the proven purity of the images that nobody labelled one by one, without those found to be wrong.
 
-        The label that was audited becomes the images' own, so that a change shows.
+        The label that was audited becomes the images' own, so that a change shows. Those found to be wrong lose it; on
+        the run that was audited they are set aside.
         """
         detail = event.detail
         wrong = shown[: int(detail["wrong"])] if len(shown) else shown
@@ -398,6 +399,12 @@ class Replay:
         self.seal[covered] = len(self.seals)
         self.seals.append(max(most - len(wrong), 0))
         self._audits = True
+        bad = wrong[wrong >= 0]
+        bad = bad[(self.status[bad] != LOCKED) & ~((self.source[bad] == BY_YOU) & (self.own[bad] >= 0))]
+        self.own[bad], self.source[bad] = -1, NO_LABEL
+        if exact:
+            self._put(bad, UNSORTED)
+            self.status[bad] = REJECTED
 
     def _import(self, event: Event, rows: Rows, free: Free) -> None:
         """Give what a file said of each image; what it said of none (a source of a later version) is "imported"."""

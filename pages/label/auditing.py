@@ -54,6 +54,7 @@ def audit_gallery(board: Board, cluster: Cluster) -> GalleryPane:
         keys={},
         buttons={},
         hints={"Click": "this one is wrong", "Enter": "look closer"},
+        ticking=True,
         want_seen=True,
         label="Images of the sample",
         heading="Which do not belong here?",

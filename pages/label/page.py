@@ -36,7 +36,7 @@ _ORDERS = {"odd": "odd ones first", "typical": "typical first"}
 _KEYS = {
     key: action
     for key, action in DEFAULT_KEYS.items()
-    if action in ("label", "reject", "merge", "undo", "redo", "more_like")
+    if action in ("label", "reject", "merge", "undo", "redo", "more_like", "less_like")
 }
 
 

@@ -51,6 +51,7 @@ def set_audit(board: Board) -> None:
         keys={},
         buttons={},
         hints={"Click": "this label is wrong", "Enter": "look closer"},
+        ticking=True,
         want_seen=True,
         height=620,
         label="Images of the sample",

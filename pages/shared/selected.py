@@ -86,10 +86,12 @@ def act(
         elif action.action == "label" and action.key.isdigit():
             _label(board, rows, int(action.key), **_how(action))
         elif len(rows):
-            _on_selected(board, action, rows, then)
+            _on_selected(board, action, rows, then, gallery=gallery)
 
 
-def _on_selected(board: Board, action: Action, rows: NDArray[np.int64], then: Callable[[Event], None] | None) -> None:
+def _on_selected(
+    board: Board, action: Action, rows: NDArray[np.int64], then: Callable[[Event], None] | None, *, gallery: str
+) -> None:
     """Carry out an action on images; one that is not known here is left alone."""
     history, state, how = board.history, board.state, _how(action)
     yours = how["include_yours"]
@@ -118,7 +120,7 @@ def _on_selected(board: Board, action: Action, rows: NDArray[np.int64], then: Ca
             do(history.lock if action.action == "lock" else history.unlock, state, rows)
         case "more_like" | "less_like":
             less = action.action == "less_like"
-            refine(board, rows, less=less)
+            refine(board, rows, less=less, fresh=gallery != GALLERY)
             select_in_gallery(GALLERY, board.rows.ids[rows[:0] if less else rows])
             go_to("explore")
         case "neighbours" if action.id is not None:

@@ -63,9 +63,9 @@ def look_for(board: Board, query: Vectors, words: str) -> None:
     show_found(board, found, f"most like {words}", asked=asked)
 
 
-def refine(board: Board, chosen: NDArray[np.int64], *, less: bool = False) -> None:
-    """Let Explore show images like some rows, or unlike them; what is shown there already is refined by them."""
-    shown = shown_found(board)
+def refine(board: Board, chosen: NDArray[np.int64], *, less: bool = False, fresh: bool = False) -> None:
+    """Let Explore show images like some rows, or unlike them; unless `fresh`, they refine the answer that it shows."""
+    shown = None if fresh else shown_found(board)
     before = (shown.asked if shown is not None else None) or Asked()
     contents = board.rows.contents[chosen]
     more, fewer = (_without(before.more, contents), _without(before.less, contents))

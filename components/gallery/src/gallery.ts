@@ -126,6 +126,7 @@ export class Gallery {
     this.hints = rest.hints;
     this.stale = rest.stale;
     this.wantSeen = rest.wantSeen;
+    this.ticking = rest.ticking;
     this.palette = rest.palette;
     this.label = rest.label;
     this.reasons = new Map(Object.entries(rest.reasons).map(([id, reason]) => [Number(id), reason]));
@@ -372,7 +373,7 @@ export class Gallery {
 
   showHelp(): void {
     this.help?.remove();
-    this.help = helpDialog("Keys of the gallery", [...HELP, ...pageKeys(this.keys)]);
+    this.help = helpDialog("Keys of the gallery", [...HELP, ...pageKeys(this.keys), ...(this.host?.help?.() ?? [])]);
     this.help.addEventListener("close", () => this.list.focus({ preventScroll: true }));
     this.root.append(this.help);
     this.help.showModal();

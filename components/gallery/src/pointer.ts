@@ -38,7 +38,7 @@ export function pointer(g: Gallery): void {
     const box = g.list.getBoundingClientRect();
     if (event.clientX - box.left > g.list.clientWidth) return; // the scroll bar
     const tick = (event.composedPath() as HTMLElement[]).some((node) => node.classList?.contains("tick"));
-    const several = event.ctrlKey || event.metaKey;
+    const several = event.ctrlKey || event.metaKey || g.ticking;
     press = { ...place(event), position: positionOf(event), toggle: tick || several, range: event.shiftKey, keep: several || event.shiftKey };
   });
 

@@ -28,6 +28,7 @@ export interface GalleryData {
   stale: boolean;
   chips: string[];
   hints: [string, string][];
+  ticking: boolean;
   wantSeen: boolean;
   orders: [string, string][];
   order: string;
@@ -52,6 +53,7 @@ export interface GalleryHost {
   outbox: Outbox;
   selected(gallery: Gallery): void;
   with(): Record<string, unknown>;
+  help?(): [string, string][];
 }
 
 export interface Memory {
@@ -95,6 +97,7 @@ export interface GalleryFields {
   neighbours: GalleryData["neighbours"];
   wantNeighbours: boolean;
   wantCaptions: boolean;
+  ticking: boolean;
   wantSeen: boolean;
   keys: GalleryData["keys"];
   buttons: GalleryData["buttons"];

@@ -147,6 +147,7 @@ export class NameField {
       if (this.dirty) this.drafts.set(this.subject, this.input.value);
       if (next && !moved) this.note.textContent = "Not named: nothing comes after this one. Enter renames it.";
     }
+    if (moved && !next) this.note.textContent = "";
     if (moved && document.activeElement === document.body) this.input.focus({ preventScroll: true });
     if (this.input === (this.root.getRootNode() as Document | ShadowRoot).activeElement && !ahead) this.input.select();
   }

@@ -28,6 +28,9 @@ export function Bar({ bench, message }: { bench: Workbench; message: BarMessage 
   return (
     <div class="bar" role="toolbar" aria-label="Selected images" ref={place} onKeyDown={(event) => event.key === "Escape" && open && (setOpen(""), event.stopPropagation())}>
       <strong class="chosen">{count(selection.count)} selected</strong>
+      <button type="button" class="k-button" aria-label="Deselect (Esc)" title="Deselect (Esc)" onClick={() => bench.gallery.deselect()}>
+        <Icon name="close" />
+      </button>
       {yours > 0 && (
         <label class="yours" title="A group action leaves what you labelled one by one as it is">
           <input type="checkbox" checked={bench.memory.also === true} onChange={(event) => ((bench.memory.also = event.currentTarget.checked), bench.draw())} />
@@ -56,9 +59,6 @@ export function Bar({ bench, message }: { bench: Workbench; message: BarMessage 
       </button>
       <button type="button" class="k-button" aria-label="More actions" title="More actions" aria-expanded={open === "more"} onClick={toggle("more")}>
         <Icon name="more" />
-      </button>
-      <button type="button" class="k-button" aria-label="Deselect (Esc)" title="Deselect (Esc)" onClick={() => bench.gallery.deselect()}>
-        <Icon name="close" />
       </button>
       {open === "label" && <Choice options={message.names.map((name) => [name, name])} placeholder="Label, new or known" free onChoose={(_, text) => act("label_as", { text })} />}
       {open === "move" && (

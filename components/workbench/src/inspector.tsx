@@ -203,7 +203,8 @@ function AuditAnswer({ bench, audit, size }: { bench: Workbench; audit: AuditMes
     <section class="answer">
       <h3>Audit under way</h3>
       <p>
-        <strong>{count(audit.sample)} random images</strong> of {count(size)}. Look at each and select those that do not belong here.
+        <strong>{audit.sample < size ? `${count(audit.sample)} random images` : `All ${count(size)} images`}</strong>
+        {audit.sample < size && ` of ${count(size)}`}. Look at each and select those that do not belong here.
       </p>
       <p class="quiet" role="status">
         {audit.seen ? `${count(wrong)} wrong of ${count(audit.sample)}: at least ${(100 * bound).toFixed(0)}% right, with 95% confidence.` : "Scroll to the last image first: the answer is for all of them."}

@@ -137,6 +137,15 @@ export class Workbench {
     this.panes.enlarge(name);
   }
 
+  /** Keys of the other panes, for the list of all keys. */
+  help(): [string, string][] {
+    const rows: [string, string][] = [];
+    if (this.map) rows.push(["W", "map alone, and back"]);
+    if (this.data.inspector)
+      rows.push(["Alt + Left, Alt + Right", "cluster before, cluster after"], ["G", "take what is near"], ["H", "halve what is near"], ["D", "the two clusters are different things"]);
+    return rows;
+  }
+
   // ---- groups
 
   get chosen(): number[] {

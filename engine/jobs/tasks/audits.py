@@ -92,10 +92,12 @@ def audit_labels(workspace: Workspace, request: AuditRequest, progress: Progress
             f"Write {RIGHT} or {WRONG} into the column `answer` of each line.",
         )
     at = positions(rows.contents, from_hex(listed["content_id"]))
+    if (at >= 0).all() and any(
+        state.labels[row] != label for row, label in zip(at.tolist(), listed["label"], strict=True)
+    ):
+        raise InputError("Labels have changed since this list was drawn.", "Draw the list again.")
     if len(np.unique(at)) < len(at) or not np.isin(at, audit.rows).all():
         raise InputError(f"{path.name} lists images that are not to be audited.", "Draw the list again.")
-    if any(state.labels[row] != label for row, label in zip(at.tolist(), listed["label"], strict=True)):
-        raise InputError("Labels have changed since this list was drawn.", "Draw the list again.")
     bad = at[np.array(answers) == WRONG]
     audit = replace(audit, sample=at)
     event = keep_set_audit(history, state, audit, bad, confidence=request.confidence)

@@ -10,6 +10,7 @@ import pytest
 
 from engine.core.errors import InputError
 from engine.labels.audit import audit_sample, purity_bound
+from engine.labels.state import REJECTED
 
 
 def test_59_checked_with_none_wrong_prove_95_percent():
@@ -97,10 +98,12 @@ def test_an_audit_covers_its_images_until_their_label_changes(history, now):
 
 def test_what_was_found_wrong_is_not_covered_and_counts_no_more(history, now):
     event = history.audit(now(), 1, shown=[4, 5, 6, 7], wrong=[6])
-    assert event.sentence == "4 checked, 1 wrong: Cluster 1 is at least 75% pure"
+    assert event.sentence == "4 checked, 1 wrong: Cluster 1 is at least 100% pure without it; set aside"
     state = now()
     assert covered(state, 1) == [4, 5, 7]
     assert np.isnan(state.bound[6])
+    assert (state.cluster[6], state.labels[6], state.sources[6]) == (-1, None, "none")
+    assert state.status[6] == REJECTED
     history.reject(state, np.array([6]))
     assert covered(now(), 1) == [4, 5, 7]
 

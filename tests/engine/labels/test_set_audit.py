@@ -47,7 +47,7 @@ def test_the_bound_stands_beside_every_label_that_nobody_gave_one_by_one(named):
     covered = np.setdiff1d(audit.rows, wrong)
     np.testing.assert_allclose(state.bound[covered], 1 - (most - 2) / 288, atol=1e-6)
     assert np.isnan(state.bound[:10]).all() and np.isnan(state.bound[wrong]).all()
-    assert "An audit covers 288 of 300 labels" in LabelQuality.count(state.sources, state.bound).sentences()[1]
+    assert "An audit covers 288 of 298 labels" in LabelQuality.count(state.sources, state.bound).sentences()[1]
 
     history.rename(look(), 0, "other")
     left = np.isfinite(look().bound)
