@@ -148,15 +148,6 @@ class Newcomer:
         """Return the button of the page, not of the sidebar, with a name."""
         return self.page.get_by_test_id("stMain").get_by_role("button", name=name, exact=exact).first
 
-    def primary(self) -> Locator:
-        """Return the page's first primary button that can be pressed."""
-        kinds = ("primary", "primaryFormSubmit")
-        return (
-            self.page.get_by_test_id("stMain")
-            .locator(", ".join(f"button[data-testid='stBaseButton-{kind}']:not([disabled])" for kind in kinds))
-            .first
-        )
-
     def go(self, screen: str) -> None:
         """Go to a screen by the sidebar."""
         self.click(self.page.get_by_test_id("stSidebar").get_by_role("link", name=re.compile(rf"\b{screen}\b")))
@@ -214,7 +205,7 @@ class Visit:
             me.click(me.button("Embed these images"))
             self.page.get_by_role("heading", name="Embed", exact=True).wait_for(timeout=LONG)
             me.idle()
-            me.click(me.primary())
+            me.click(me.button(re.compile(r"Embed [\d,]+ images?$")))
             me.button("Cluster", exact=False).wait_for(timeout=LONG)
             me.idle()
         with me.step("find good clusters"):

@@ -100,7 +100,7 @@ def embed(
     WeightsError
         The weights are absent and cannot be had.
     StorageError
-        The disk is full, or another job embeds the same configuration.
+        The disk is full.
     """
     entry = find_encoder(encoder_name)
     settings = settings if settings is not None else entry.settings_class()
@@ -126,7 +126,7 @@ def embed(
     for sentence in store.damaged:
         progress.say(sentence)
     if force or len(_missing(store, table, wanted)):
-        with store.writing():
+        with store.writing(progress):
             target = next_generation(store) if force else store
             if not force and entry.takes == "images":
                 _copy_same(workspace, dataset_id, target, table, wanted)

@@ -13,25 +13,42 @@ from filelock import FileLock, Timeout
 
 from engine.core.errors import StorageError
 from engine.core.files import sync_folder
+from engine.core.progress import Progress
 
 DONE = "complete.json"
 
 
 @contextmanager
-def held(folder: Path, kind: str, refusal: StorageError, *, seconds: float = 0) -> Iterator[None]:
+def held(
+    folder: Path, kind: str, refusal: StorageError, *, seconds: float = 0, waiting: Progress | None = None
+) -> Iterator[None]:
     """Hold the lock `<folder>.<kind>` for the body; it ends with the process, however that ends.
+
+    Parameters
+    ----------
+    folder, kind
+        Name the lock.
+    refusal : StorageError
+        What is raised when another process holds it for longer than `seconds`.
+    seconds : float
+    waiting : Progress, optional
+        Wait as long as it takes, and tell this listener.
 
     Raises
     ------
     StorageError
-        `refusal`, when another process holds it for longer than `seconds`.
+        `refusal`.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(beside(folder, kind))
     try:
         lock.acquire(timeout=seconds)
     except Timeout as error:
-        raise refusal from error
+        if waiting is None:
+            raise refusal from error
+        waiting.say("Waits for another job that embeds with the same encoder.")
+        waiting.update(0, 1, phase="waiting")
+        lock.acquire()
     try:
         yield
     finally:

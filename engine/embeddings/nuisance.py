@@ -130,7 +130,7 @@ def extend_derived(store: EmbeddingStore, source: EmbeddingStore, keys: Ids, *, 
     if not (~store.holds(keys) & source.holds(keys)).any():
         return 0
     directions = load_array(store.folder / DIRECTIONS)
-    with store.writing():
+    with store.writing(progress):
         todo = keys[~store.holds(keys) & source.holds(keys)]
         for rows in blocks(len(todo)):
             store.append(todo[rows], without_directions(source.load(todo[rows]), directions))

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from engine.core.errors import InputError, KindredError, StorageError
 from engine.core.files import load_array, read_json, replace_file, save_array, sync_folder, write_json
 from engine.core.ids import WIDTH, IdIndex, Ids, pack, to_bytes
+from engine.core.progress import Progress
 from engine.embeddings.exchange import finish_swap, held
 from engine.embeddings.failures import append_failures, read_failures
 
@@ -260,17 +261,21 @@ class EmbeddingStore:
             append_failures(self.folder / "failed.jsonl", given, again=again)
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
+    def writing(self, progress: Progress | None = None) -> Iterator[None]:
         """Hold the store's write lock; two jobs never number their shards alike.
+
+        Parameters
+        ----------
+        progress : Progress, optional
+            Wait for a process that holds it, and say so; without it that is an error.
 
         Raises
         ------
         StorageError
-            Another process is embedding this configuration.
+            Another process is embedding this configuration, and nobody wants to wait.
         """
-        with held(
-            self.folder, "lock", StorageError("This configuration is being embedded by another job.", "Wait for it.")
-        ):
+        busy = StorageError("This configuration is being embedded by another job.", "Wait for it.")
+        with held(self.folder, "lock", busy, waiting=progress):
             if self.folder.is_dir():
                 for left in self.folder.glob(".*.tmp"):
                     left.unlink(missing_ok=True)

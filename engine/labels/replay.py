@@ -401,7 +401,7 @@ class Replay:
         self._audits = True
         bad = wrong[wrong >= 0]
         bad = bad[(self.status[bad] != LOCKED) & ~((self.source[bad] == BY_YOU) & (self.own[bad] >= 0))]
-        self.own[bad], self.source[bad] = -1, NO_LABEL
+        self.own[bad], self.source[bad], self.probability[bad] = -1, NO_LABEL, np.nan
         if exact:
             self._put(bad, UNSORTED)
             self.status[bad] = REJECTED

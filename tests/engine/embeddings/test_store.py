@@ -1,12 +1,15 @@
 import errno
 import json
 import os
+import threading
+import time
 
 import numpy as np
 import pytest
 
 from engine.core.errors import InputError, StorageError
 from engine.core.ids import pack
+from engine.core.progress import Silent
 from engine.embeddings import store as store_module
 from engine.embeddings.exchange import DONE, beside
 from engine.embeddings.generations import next_generation, swap
@@ -215,6 +218,31 @@ def test_only_one_writer_at_a_time(make):
         raise AssertionError("two writers")
     with reopened(store).writing():
         pass
+
+
+def test_who_wants_to_wait_waits_for_the_other_writer_and_says_so(make):
+    store, _, _ = make(1)
+    told, order = [], []
+
+    class Told(Silent):
+        def say(self, sentence):
+            told.append(sentence)
+
+        def update(self, done, total, *, phase="", unit="", **metrics):
+            told.append(phase)
+
+    def second():
+        with reopened(store).writing(Told()):
+            order.append("second")
+
+    thread = threading.Thread(target=second)
+    with store.writing():
+        thread.start()
+        time.sleep(0.3)
+        order.append("first")
+    thread.join(10)
+    assert order == ["first", "second"]
+    assert told == ["Waits for another job that embeds with the same encoder.", "waiting"]
 
 
 def regenerate(store, keys, vectors):

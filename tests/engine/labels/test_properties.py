@@ -200,9 +200,11 @@ def slow_replay(events):
             cluster, own, status, source = state[row]
             if event.kind == "unlock" and status == "locked":
                 state[row] = (cluster, own, "confirmed" if source == YOU else "", source)
-            elif event.kind == "audit" and own is None and status != "locked":
+            elif event.kind == "audit" and status != "locked":
                 wrong = row in [row_of[content] for content in answers(event)[: event.detail["wrong"]]]
-                if event.detail["label"] and not wrong:
+                if wrong and not (own and source == YOU):
+                    state[row] = (-1, None, "rejected", NONE)
+                elif event.detail["label"] and own is None and not wrong:
                     state[row] = (cluster, event.detail["label"], status, source if source == YOU else NAME)
             elif status != "locked" and event.kind not in ("audit", "unlock"):
                 state[row] = slow_step(event, number, texts[at] if texts else None, state[row])
