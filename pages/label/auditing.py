@@ -35,13 +35,18 @@ def switch_audit(board: Board, cluster: Cluster, on: bool, *, gallery: str) -> N
 
 
 def _sample(board: Board, cluster: Cluster) -> tuple[NDArray[np.int64], int]:
-    """Return the images to answer for, and among how many they were drawn."""
+    """Return the images to answer for, others after each audit, and among how many they were drawn."""
     rows = board.state.to_audit(cluster.id)
-    return audit_sample(rows, min(_AUDITED, len(rows)), random_state=0), len(rows)
+    return audit_sample(rows, min(_AUDITED, len(rows)), random_state=_audits(board)), len(rows)
 
 
 def _version(board: Board, cluster: Cluster, population: int) -> str:
-    return f"audit-{board.run.folder.name}-{board.rows.embedding.key}-{cluster.id}-{population}"
+    return f"audit-{board.run.folder.name}-{board.rows.embedding.key}-{cluster.id}-{population}-{_audits(board)}"
+
+
+def _audits(board: Board) -> int:
+    """Return how many audits there were."""
+    return sum(event.kind == "audit" for event in board.history.effective()[0])
 
 
 def audit_gallery(board: Board, cluster: Cluster) -> GalleryPane:
