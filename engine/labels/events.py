@@ -309,6 +309,7 @@ class LabelHistory(EventLog):
         if not len(seen):
             raise InputError("You labelled each of these images yourself, so there is nothing to audit.")
         bound = purity_bound(len(seen), len(bad), population=len(covered), confidence=confidence)
+        most_wrong = round((1 - bound) * len(covered))
         found = state.find(cluster)
         detail = {
             "clusters": [int(cluster)],
@@ -316,10 +317,10 @@ class LabelHistory(EventLog):
             "wrong": len(bad),
             "confidence": confidence,
             "bound": bound,
-            "most_wrong": round((1 - bound) * len(covered)),
+            "most_wrong": most_wrong,
             "label": found.name if found else None,
         }
-        rest = 1 - max(detail["most_wrong"] - len(bad), 0) / max(len(covered) - len(bad), 1)
+        rest = 1 - max(most_wrong - len(bad), 0) / max(len(covered) - len(bad), 1)
         least = math.floor((rest if len(bad) else bound) * 1000 + 1e-9) / 10
         told = f"{len(seen):,} checked, {len(bad):,} wrong: {state.title(cluster)} is at least {least:g}% pure"
         if len(bad):
