@@ -155,8 +155,8 @@ def _focus(
 ) -> tuple[NDArray[np.int64], str, str]:
     """Return the rows to show, what names them, and the words above the gallery."""
     if found is not None:
-        kind = "ranked" if found.ranked else "listed"
-        words = found.words + (", nearest first" if found.ranked else "")
+        kind = "ranked" if found.answer.ranked else "listed"
+        words = found.answer.words + (", nearest first" if found.answer.ranked else "")
         return found.rows, f"{kind}-{found.name}", words
     if drawn is not None and drawn.any():
         inside = np.flatnonzero(drawn)

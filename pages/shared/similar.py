@@ -34,19 +34,13 @@ class Found:
         Stands in the address.
     rows : (m,) int64
         Rows of the board, in order.
-    words : str
+    answer : Answer
         What was looked for.
-    ranked : bool
-        Whether their order says something: the nearest first.
-    asked : Asked or None
-        How the search can be refined; None for what is no search.
     """
 
     name: str
     rows: NDArray[np.int64]
-    words: str
-    ranked: bool
-    asked: Asked | None = None
+    answer: Answer
 
 
 def show_found(
@@ -66,7 +60,7 @@ def look_for(board: Board, query: Vectors, words: str) -> None:
 def refine(board: Board, chosen: NDArray[np.int64], *, less: bool = False, fresh: bool = False) -> None:
     """Let Explore show images like some rows, or unlike them; unless `fresh`, they refine the answer that it shows."""
     shown = None if fresh else shown_found(board)
-    before = (shown.asked if shown is not None else None) or Asked()
+    before = (shown.answer.asked if shown is not None else None) or Asked()
     contents = board.rows.contents[chosen]
     more, fewer = (_without(before.more, contents), _without(before.less, contents))
     more, fewer = (more, np.append(fewer, contents)) if less else (np.append(more, contents), fewer)
@@ -78,7 +72,7 @@ def refine(board: Board, chosen: NDArray[np.int64], *, less: bool = False, fresh
         away = np.flatnonzero(board.state.status == REJECTED)[:_AGAINST]
     wanted = example_query(vectors[liked], vectors[away], start=query)
     found, _ = rank(vectors, wanted, min(len(board.rows), len(liked) + MOST), leave_out=unliked)
-    show_found(board, found, _sentence(asked, fresh=shown is None or shown.asked is None), asked=asked)
+    show_found(board, found, _sentence(asked, fresh=shown is None or shown.answer.asked is None), asked=asked)
 
 
 def _sentence(asked: Asked, *, fresh: bool) -> str:
@@ -116,7 +110,7 @@ def _found(_workspace: Workspace, _rows: Rows, key: str, name: str) -> Found | N
     if kept is None:
         return None
     rows = positions(_rows.contents, kept.contents)
-    return Found(name, rows[rows >= 0], kept.words, kept.ranked, kept.asked)
+    return Found(name, rows[rows >= 0], kept)
 
 
 def more_like(board: Board, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
