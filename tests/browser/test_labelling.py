@@ -205,9 +205,6 @@ def test_the_review_stays_where_it_is_when_a_proposal_is_agreed_with(seeded, vis
 def test_enter_names_and_goes_on_and_escape_keeps_what_was_typed(seeded, visit):
     page = opened(visit, f"{seeded.url}/label")
     field = page.get_by_role("combobox", name="Name")
-    field.focus()
-    field.press("Enter")
-    page.get_by_text("Type a name first; nothing was named.").wait_for()
     field.fill("half a na")
     field.press("Escape")
     assert field.input_value() == "half a na"
@@ -217,6 +214,7 @@ def test_enter_names_and_goes_on_and_escape_keeps_what_was_typed(seeded, visit):
     for at, name in enumerate(("one", "two", "three")):
         field.fill(name)
         field.press("Enter")
+        field.press("Enter")  # one too many: nothing is done by it
         seeded.wait_for(*["rename"] * (at + 1))
         settled(page)
         assert field.evaluate("input => input.getRootNode().activeElement === input")

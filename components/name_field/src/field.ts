@@ -3,6 +3,8 @@
 import { memoryOf, Outbox, type Say } from "../../shared/channels";
 import { h } from "../../shared/dom";
 
+const TWICE = 1000; // ms
+
 /** What the field is made with. */
 export interface Made {
   key: string;
@@ -37,6 +39,7 @@ export class NameField {
   declare private subject: Told["subject"] | null;
   declare private sent: { text: string; time: number; subject: Told["subject"] | null } | null;
   declare private readonly queue: string[];
+  private entered = -TWICE;
   declare private value: string;
   declare private later: string | undefined;
   declare private listed: string;
@@ -95,12 +98,14 @@ export class NameField {
 
   private enter(): void {
     const text = this.input.value.trim();
-    if (!text && !this.sent && this.host?.empty?.()) return;
+    const twice = performance.now() - this.entered < TWICE; // one press too many after a name does nothing
+    if (!text && !this.sent && !twice && this.host?.empty?.()) return;
     if (!text) {
       this.note.textContent = "Type a name first; nothing was named.";
       return;
     }
     this.input.value = "";
+    this.entered = performance.now();
     if (this.sent) this.queue.push(text); // the next subject is still on its way
     else this.send(text);
   }
