@@ -119,7 +119,7 @@ def stop_line(state: LabelState, moves: list[Move]) -> str:
     labelled = int(np.count_nonzero(state.codes >= 0))
     share = 100 * labelled / max(total, 1)
     shown = "All" if labelled == total else f"{np.floor(share):.0f}%"
-    added = 100 * forecast(moves, _AHEAD) / max(total, 1)
+    added = min(100 * forecast(moves, _AHEAD) / max(total, 1), 100 - share)  # moves on the same images count once
     if added < 0.05:
         return f"{shown} labelled; further clicks add next to nothing."
     return f"{shown} labelled; the next {_AHEAD} clicks add about {_percent(added)}."
