@@ -135,7 +135,7 @@ def add_folder(
     root = FolderSource(Path(path)).root
     if (known := known_folder(workspace, root)) is not None:
         root = known.path
-    options = {"truth_from_folders": truth_from_folders, "truth_level": truth_level or 1}
+    options = {"truth_from_folders": truth_from_folders} | ({"truth_level": truth_level} if truth_level else {})
     dataset = _add(workspace, "folder", os.fsencode(root), name or _readable(root), options)
     level = int(dataset.options.get("truth_level", 1))
     if truth_from_folders and not (dataset.options.get("truth_from_folders") and level == (truth_level or level)):

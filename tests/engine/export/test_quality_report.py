@@ -42,7 +42,9 @@ def test_each_label_has_its_figures(audited):
     figures = {one.name: one for one in label_figures(look(), history.effective()[0])}
     assert list(figures) == [STRANGE, "b", "c"] or set(figures) == {STRANGE, "b", "c"}
     b = figures["b"]
-    assert (b.count, b.settled, b.covered, b.checked, b.wrong) == (40, 0, 38, len(of_b), 2)
+    assert (b.count, b.settled, b.covered, b.checked, b.wrong) == (38, 0, 38, len(of_b), 2), (
+        "the two wrong ones lost the label"
+    )
     assert b.bound == purity_bound(len(of_b), 2, population=40)
     assert b.wrong_rows == sorted(of_b[:2].tolist()) and len(b.right_rows) == len(of_b) - 2
     first = figures[STRANGE]
@@ -78,7 +80,7 @@ def test_the_file_is_whole_and_runs_nothing(audited, tmp_path):
     text = (tmp_path / "q.html").read_text(encoding="utf-8")
     assert "<script" not in text and "<img src=x" not in text and "<b>" not in text
     assert not re.search(r'(src|href)="(?!data:)', text)
-    assert "Found wrong" in text and "118 of 120" not in text and "An audit covers 116 of 120 labels" in text
+    assert "Found wrong" in text and "An audit covers 116 of 118 labels" in text
     assert text.count("<tr>") == 4
 
 

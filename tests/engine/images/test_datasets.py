@@ -285,7 +285,7 @@ def test_qualities_stand_in_the_order_of_the_rows(workspace, tmp_path):
     dataset = add_folder(workspace, tmp_path / "set")
     scan(workspace, dataset.id)
     found = load_quality(workspace, dataset.id)
-    assert set(found) == {"brightness", "contrast", "sharpness", "entropy", "colourfulness"}
+    assert set(found) == {"brightness", "contrast", "sharpness", "entropy", "colourfulness", "letterbox bars"}
     assert found["brightness"].tolist() == pytest.approx([200 / 255, 0, 100 / 255], abs=1e-3)
     np.save(tmp_path / "v.npy", np.eye(3))
     assert load_quality(workspace, add_vectors(workspace, tmp_path / "v.npy").id) == {}
