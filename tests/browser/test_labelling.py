@@ -368,7 +368,8 @@ class Pressed:
         self.undone = self.undone + 1 if kind == "undo" else max(self.undone - 1, 0) if kind == "redo" else 0
 
     def wait(self) -> None:
-        eventually(lambda: len(self.seeded.kinds()), lambda found: found >= len(self.kinds), seconds=60)
+        missing = lambda: self.kinds[len(self.seeded.kinds()) :]  # noqa: E731
+        eventually(missing, lambda found: not found, seconds=60)
 
     def pick(self) -> int:
         """Click one of the pictures on the screen; returns its id."""

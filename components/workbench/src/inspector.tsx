@@ -14,7 +14,6 @@ interface Props {
 
 export function Inspector({ bench, message }: Props) {
   const { audit } = message;
-  const twin = bench.twin();
   return (
     <>
       <Name bench={bench} message={message} />
@@ -22,7 +21,7 @@ export function Inspector({ bench, message }: Props) {
       <div class="sections">
         <Next bench={bench} next={message.next} />
         <States bench={bench} message={message} />
-        {twin && <Twin bench={bench} message={message} twin={twin} />}
+        {message.twin && <Twin bench={bench} message={message} twin={message.twin} />}
         {bench.near().length > 0 && <Grow key={message.subject} bench={bench} ids={bench.near()} subject={message.subject} />}
         {audit && !audit.open && (
           <section>
@@ -120,7 +119,7 @@ function Next({ bench, next }: { bench: Workbench; next: NextMessage }) {
     <section class="next">
       <h3 title="What brings most right labels a click, as far as can be told. Validate: tick what is odd, confirm the rest">Next</h3>
       {next.moves.map((move, at) => (
-        <button key={`${move.kind}${move.cluster}${move.label}`} type="button" class="state" title={`${move.words}: ${move.figure}${at ? "" : " (Enter)"}`} onClick={() => bench.next(at)}>
+        <button key={`${move.kind}${move.cluster}${move.label}`} type="button" class="state" disabled={bench.deciding} title={`${move.words}: ${move.figure}${at ? "" : " (Enter)"}`} onClick={() => bench.next(at)}>
           <span class="what" dir="auto">
             {move.words}
           </span>{" "}
@@ -159,10 +158,10 @@ function Twin({ bench, message, twin }: Props & { twin: TwinMessage }) {
       <p class="word">{twin.title}</p>
       <Looks ids={twin.looks} />
       <div class="row">
-        <button type="button" class="k-button strong" title="They become one cluster (m)" onClick={() => bench.answerTwin("merge_twin")}>
+        <button type="button" class="k-button strong" disabled={bench.deciding} title="They become one cluster (m)" onClick={() => bench.answerTwin("merge_twin")}>
           <Icon name="merge" /> Merge
         </button>
-        <button type="button" class="k-button" title="They are not offered again (d)" onClick={() => bench.answerTwin("different")}>
+        <button type="button" class="k-button" disabled={bench.deciding} title="They are not offered again (d)" onClick={() => bench.answerTwin("different")}>
           <Icon name="apart" /> Different
         </button>
       </div>

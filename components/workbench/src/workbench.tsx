@@ -13,7 +13,7 @@ import { Groups } from "./groups";
 import { Inspector } from "./inspector";
 import { Panes, type PaneName } from "./panes";
 import { encoded, pictureIn } from "./pictures";
-import type { ActionMessage, GroupItem, TwinMessage, WorkbenchMessage } from "./protocol";
+import type { ActionMessage, GroupItem, WorkbenchMessage } from "./protocol";
 
 /** What an action says beside its name. */
 export type Told = Partial<Omit<ActionMessage, "t" | "action">>;
@@ -35,7 +35,7 @@ export class Workbench {
   alsoNamed = false; // a name for the cluster changes what the person labelled in it, too
   growing = GROW; // nearest images outside that are looked at in one go
   readonly taken = new Map<number, number>(); // images on their way into the cluster, and when they were asked for
-  private answered: { pair: string; sent: number } | null = null; // what was said of the twin, until Python has carried it out
+  private decided: number | null = null; // when a twin or one of the things to do next was answered, until that is carried out
   private hoped: number[] | null = null; // the chosen groups that Python has not confirmed yet
   private hopedAt = 0;
   private readonly barPlace: HTMLElement;
@@ -95,7 +95,7 @@ export class Workbench {
     this.say = say;
     this.outbox.acknowledge(data.acted);
     if (this.hoped && data.acted >= this.hopedAt) this.hoped = null;
-    if (this.answered && data.acted >= this.answered.sent) this.answered = null;
+    if (this.decided !== null && data.acted >= this.decided) this.decided = null;
     for (const [id, sent] of this.taken) if (data.acted >= sent) this.taken.delete(id);
     if (data.inspector?.subject !== before) Object.assign(this, { alsoNamed: false, growing: GROW });
     this.gallery.say = say;
@@ -178,19 +178,20 @@ export class Workbench {
     if (next !== undefined) this.choose([next]);
   }
 
-  /** The nearest other cluster, until it was said whether both are the same thing. */
-  twin(): TwinMessage | null {
-    const { inspector } = this.data;
-    return inspector?.twin && this.answered?.pair !== pair(inspector.subject, inspector.twin) ? inspector.twin : null;
+  /** Whether an answer is on its way; what was offered with it may not hold any more, so nothing else is answered. */
+  get deciding(): boolean {
+    return this.decided !== null;
   }
 
   /** Both are the same thing, or they are not; asked once. */
   answerTwin(action: "merge_twin" | "different"): void {
     const { inspector } = this.data;
-    const twin = this.twin();
-    if (!inspector || !twin) return;
-    const sent = this.act(action, { part: "inspector", id: inspector.subject, value: twin.id, also: this.alsoNamed });
-    this.answered = { pair: pair(inspector.subject, twin), sent };
+    if (!inspector?.twin || this.deciding) return;
+    this.decide(this.act(action, { part: "inspector", id: inspector.subject, value: inspector.twin.id, also: this.alsoNamed }));
+  }
+
+  private decide(sent: number): void {
+    this.decided = sent;
     this.draw();
   }
 
@@ -200,11 +201,12 @@ export class Workbench {
   }
 
   /** These images belong to the cluster; the next page is twice as large. */
-  grow(subject: number, ids: number[]): void {
+  grow(subject: number, ids: number[]): number {
     const sent = this.act("take", { part: "inspector", id: subject, values: ids });
     for (const id of ids) this.taken.set(id, sent);
     this.growing = Math.min(60, 2 * this.growing);
     this.draw();
+    return sent;
   }
 
   /** Not all of them belong: look at the nearer half. */
@@ -216,9 +218,9 @@ export class Workbench {
   /** Do one of the best things to do next, or go where it is looked at. */
   next(at: number): void {
     const move = this.data.inspector?.next.moves[at];
-    if (!move) return;
-    if (move.kind === "grow") this.grow(move.cluster, move.ids);
-    else this.act("next", { part: "inspector", text: move.kind, id: move.cluster, value: move.other, also: false });
+    if (!move || this.deciding) return;
+    if (move.kind === "grow") this.decide(this.grow(move.cluster, move.ids));
+    else this.decide(this.act("next", { part: "inspector", text: move.kind, id: move.cluster, value: move.other, also: false }));
   }
 
   /** Enter where nothing is typed; a cluster that is shown and lacks a name needs one, so that Enter alone says nothing. */
@@ -249,7 +251,7 @@ export class Workbench {
     else if (inspector && event.altKey && event.key === "ArrowRight") this.step(1);
     else if (inspector && this.near().length && plain && event.key === "g") this.grow(inspector.subject, this.near().slice(0, this.growing));
     else if (inspector?.grow.length && plain && event.key === "h") this.halve();
-    else if (this.twin() && plain && event.key === "d") this.answerTwin("different");
+    else if (inspector?.twin && plain && event.key === "d") this.answerTwin("different");
     else if (inspector && plain && event.key === "Enter" && event.target === document.body && this.nextByEnter()) event.stopPropagation();
     else if (this.map && event.key === "w" && plain) this.enlarge("map");
     else if (event.key === "Escape" && this.panes.enlarged) this.panes.enlarge(this.panes.enlarged);
@@ -299,10 +301,6 @@ export class Workbench {
     if (data.groups) render(<Groups bench={this} message={data.groups} items={this.items} chosen={this.chosen} />, this.panes.elements.groups);
     if (data.inspector) render(<Inspector bench={this} message={data.inspector} />, this.panes.elements.inspector);
   }
-}
-
-function pair(subject: number, twin: TwinMessage): string {
-  return `${subject} ${twin.id}`;
 }
 
 function typing(event: KeyboardEvent): boolean {

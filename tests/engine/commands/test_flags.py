@@ -62,11 +62,11 @@ def words_of(control: Control, model: type[Settings]) -> list[str]:
 
 @pytest.mark.parametrize(("name", "given"), CASES, ids=lambda case: "-".join(case) if isinstance(case, tuple) else case)
 def test_every_flag_of_a_settings_model_changes_what_is_read(name, given):
-    known = {model.__name__: model for model in models()}
     module = import_module(COMMANDS[name][0])
+    known = {model.__name__: model for model in models()}  # the command's own are known once it is imported
     parser = Parser(prog=name)
     module.add_arguments(parser, list(given))
-    alone = [*given, *("x" for action in parser._get_positional_actions() if action.nargs is None)]
+    alone = [*given, *("x" for action in parser._get_positional_actions() if action.nargs in (None, "+"))]
     for action in parser._actions:
         if action.required and action.option_strings:
             alone += [action.option_strings[0], str((action.choices or ("x",))[0])]
