@@ -69,7 +69,10 @@ class _Doing:
         """Name a cluster and go on to the next that has no name."""
         board, text = self.board, action.text.strip()
         cluster = board.state.find(action.id) if action.id is not None else None
-        if cluster is None or not text:
+        if not text:
+            return
+        if cluster is None:
+            say("The cluster that you named is no longer there; nothing was named.", ":material/info:")
             return
         following = [other for other in unnamed_first(board) if other.name is None and other.id != cluster.id]
         rename = partial(board.history.rename, board.state, cluster.id, text, include_yours=action.also)

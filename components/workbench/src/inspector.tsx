@@ -119,7 +119,7 @@ function Next({ bench, next }: { bench: Workbench; next: NextMessage }) {
     <section class="next">
       <h3 title="What brings most right labels a click, as far as can be told. Validate: tick what is odd, confirm the rest">Next</h3>
       {next.moves.map((move, at) => (
-        <button key={`${move.kind}${move.cluster}${move.label}`} type="button" class="state" disabled={bench.deciding} title={`${move.words}: ${move.figure}${at ? "" : " (Enter)"}`} onClick={() => bench.next(at)}>
+        <button key={`${move.kind}${move.cluster}${move.label}`} type="button" class="state" disabled={bench.deciding} title={`${move.words}: ${move.figure}${at ? "" : " (Enter)"}`} onClick={() => bench.next(move)}>
           <span class="what" dir="auto">
             {move.words}
           </span>{" "}
@@ -158,10 +158,10 @@ function Twin({ bench, message, twin }: Props & { twin: TwinMessage }) {
       <p class="word">{twin.title}</p>
       <Looks ids={twin.looks} />
       <div class="row">
-        <button type="button" class="k-button strong" disabled={bench.deciding} title="They become one cluster (m)" onClick={() => bench.answerTwin("merge_twin")}>
+        <button type="button" class="k-button strong" disabled={bench.deciding} title="They become one cluster (m)" onClick={() => bench.answerTwin("merge_twin", message.subject, twin)}>
           <Icon name="merge" /> Merge
         </button>
-        <button type="button" class="k-button" disabled={bench.deciding} title="They are not offered again (d)" onClick={() => bench.answerTwin("different")}>
+        <button type="button" class="k-button" disabled={bench.deciding} title="They are not offered again (d)" onClick={() => bench.answerTwin("different", message.subject, twin)}>
           <Icon name="apart" /> Different
         </button>
       </div>

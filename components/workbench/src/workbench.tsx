@@ -13,7 +13,7 @@ import { Groups } from "./groups";
 import { Inspector } from "./inspector";
 import { Panes, type PaneName } from "./panes";
 import { encoded, pictureIn } from "./pictures";
-import type { ActionMessage, GroupItem, WorkbenchMessage } from "./protocol";
+import type { ActionMessage, GroupItem, NextItem, TwinMessage, WorkbenchMessage } from "./protocol";
 
 /** What an action says beside its name. */
 export type Told = Partial<Omit<ActionMessage, "t" | "action">>;
@@ -183,16 +183,14 @@ export class Workbench {
     return this.decided !== null;
   }
 
-  /** Both are the same thing, or they are not; asked once. */
-  answerTwin(action: "merge_twin" | "different"): void {
-    const { inspector } = this.data;
-    if (!inspector?.twin || this.deciding) return;
-    this.decide(this.act(action, { part: "inspector", id: inspector.subject, value: inspector.twin.id, also: this.alsoNamed }));
+  /** Both are the same thing, or they are not; asked once, of the pair that is shown (newer data may not be drawn yet). */
+  answerTwin(action: "merge_twin" | "different", subject: number, twin: TwinMessage): void {
+    if (!this.deciding) this.decide(this.act(action, { part: "inspector", id: subject, value: twin.id, also: this.alsoNamed }));
   }
 
   private decide(sent: number): void {
     this.decided = sent;
-    this.draw();
+    this.drawNow(); // a second press may come before the next frame
   }
 
   /** The nearest images outside the cluster that were not taken yet. */
@@ -215,10 +213,9 @@ export class Workbench {
     this.draw();
   }
 
-  /** Do one of the best things to do next, or go where it is looked at. */
-  next(at: number): void {
-    const move = this.data.inspector?.next.moves[at];
-    if (!move || this.deciding) return;
+  /** Do one of the best things to do next as it is shown, or go where it is looked at. */
+  next(move: NextItem): void {
+    if (this.deciding) return;
     if (move.kind === "grow") this.decide(this.grow(move.cluster, move.ids));
     else this.decide(this.act("next", { part: "inspector", text: move.kind, id: move.cluster, value: move.other, also: false }));
   }
@@ -228,7 +225,7 @@ export class Workbench {
     const { inspector } = this.data;
     const move = inspector?.next.moves[0];
     if (!inspector || !move || inspector.audit?.open || (move.kind === "name" && move.cluster === inspector.subject)) return false;
-    this.next(0);
+    this.next(move);
     return true;
   }
 
@@ -251,7 +248,7 @@ export class Workbench {
     else if (inspector && event.altKey && event.key === "ArrowRight") this.step(1);
     else if (inspector && this.near().length && plain && event.key === "g") this.grow(inspector.subject, this.near().slice(0, this.growing));
     else if (inspector?.grow.length && plain && event.key === "h") this.halve();
-    else if (inspector?.twin && plain && event.key === "d") this.answerTwin("different");
+    else if (inspector?.twin && plain && event.key === "d") this.answerTwin("different", inspector.subject, inspector.twin);
     else if (inspector && plain && event.key === "Enter" && event.target === document.body && this.nextByEnter()) event.stopPropagation();
     else if (this.map && event.key === "w" && plain) this.enlarge("map");
     else if (event.key === "Escape" && this.panes.enlarged) this.panes.enlarge(this.panes.enlarged);
