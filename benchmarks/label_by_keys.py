@@ -1,20 +1,27 @@
-"""Labels many images on Label with few presses: each cluster grows while its nearest images outside are right, then all
-images behind the last wrong one are selected at once and labelled; a part of the newcomer's way (newcomer.py)."""
+"""Labels many images on Label with few presses: each cluster grows while its nearest images outside are right, then
+each long run of images of one kind is selected at once and labelled; a part of the newcomer's way (newcomer.py)."""
 
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
+from itertools import groupby
 from typing import TYPE_CHECKING
 
+from playwright.sync_api import TimeoutError
+
 if TYPE_CHECKING:
+    from playwright.sync_api import Locator
+
     from benchmarks.newcomer import Visit
 
 CELLS = ".k-gallery .list .cell"
-LONG = 600_000  # milliseconds
+RUN = 10  # images of one kind in a row that are worth the presses of selecting and labelling them
+NEXT = 20_000  # milliseconds after which no further cluster comes
 
 
 def label_by_keys(at: Visit, count: int) -> int:
-    """Label images cluster by cluster: grow each, then select what is right and label it; returns the presses."""
+    """Label images cluster by cluster: grow each, then label its long runs; returns the presses."""
     me, page = at.person, at.page
     clusters = at.clusters()
     at.by_hand, done = set(), {-1}
@@ -38,12 +45,15 @@ def label_by_keys(at: Visit, count: int) -> int:
                     page.wait_for_timeout(200)
                 else:
                     break
-            _label_rest(at, wanted)
+            _label_runs(at)
             if len(at.by_hand) >= count:
                 break
             address = page.evaluate("() => location.href")
             me.press("Alt+ArrowRight")
-            page.wait_for_function("address => location.href !== address", arg=address, timeout=LONG)
+            with suppress(TimeoutError):
+                page.wait_for_function("address => location.href !== address", arg=address, timeout=NEXT)
+            if page.evaluate("() => location.href") == address:
+                break  # that was the last one
             me.idle()
         step.name += f" ({len(at.by_hand)})"
     return step.clicks + step.keys
@@ -57,29 +67,38 @@ def _near(at: Visit) -> list[str]:
     return [at.name_of[number] for number in found]
 
 
-def _label_rest(at: Visit, wanted: str) -> None:
-    """Label the images behind the last wrong one; the odd ones are first."""
+def _label_runs(at: Visit) -> None:
+    """Label each long run of images of one kind; the odd images are first, so the longest runs are at the end."""
     me, page = at.person, at.page
     shown = _look_through(at)
-    wrong = [place for place, number in shown.items() if at.truth[at.name_of[number]] != wanted]
-    first = max(wrong, default=-1) + 1
-    if first >= len(shown):
-        return
-    gallery = page.locator(".k-gallery .list")
+    places = [place for place, number in shown.items() if at.name_of[number] not in at.by_hand]
+    for kind, found in groupby(places, key=lambda place: at.truth[at.name_of[shown[place]]]):
+        run = list(found)
+        if len(run) < RUN or run[-1] - run[0] >= len(run):
+            continue
+        before = at.events()
+        me.click(_cell(at, run[0], shown), wait=False)
+        if run[-1] == len(shown) - 1:
+            me.press("Shift+End")
+        else:
+            me.click(_cell(at, run[-1], shown), wait=False, shift=True)
+        keys = page.locator(".k-gallery .chips .word").all_text_contents()
+        if kind in keys:
+            me.press(str(1 + keys.index(kind)))
+        else:
+            at.type_label(kind)
+        if at.acted(before):
+            at.by_hand |= {at.name_of[shown[place]] for place in run}
+        me.idle()
+
+
+def _cell(at: Visit, place: int, shown: dict[int, int]) -> Locator:
+    """Scroll to the image at a place and return its cell."""
+    gallery = at.page.locator(".k-gallery .list")
     pitch = gallery.evaluate("list => list.querySelector('.cell').offsetHeight + 2")
     columns = gallery.evaluate("list => Math.round(list.clientWidth / (list.querySelector('.cell').offsetWidth + 2))")
-    gallery.evaluate("(list, top) => { list.scrollTop = top; }", (first // columns) * pitch)
-    me.click(page.locator(f"{CELLS}[data-id='{shown[first]}']"), wait=False)
-    me.press("Shift+End")
-    before = at.events()
-    keys = page.locator(".k-gallery .chips .word").all_text_contents()
-    if wanted in keys:
-        me.press(str(1 + keys.index(wanted)))
-    else:
-        at.type_label(wanted)
-    if at.acted(before):
-        at.by_hand |= {at.name_of[number] for place, number in shown.items() if place >= first}
-    me.idle()
+    gallery.evaluate("(list, top) => { list.scrollTop = top; }", max(0, place // columns - 1) * pitch)
+    return at.page.locator(f"{CELLS}[data-id='{shown[place]}']")
 
 
 def _look_through(at: Visit) -> dict[int, int]:

@@ -127,9 +127,9 @@ class Newcomer:
         step.seconds = time.monotonic() - began
         print(f"    {step.name:52s} {step.clicks:4d} {step.keys:5d} {step.seconds:7.0f}", flush=True)
 
-    def click(self, target: Locator, *, wait: bool = True) -> None:
+    def click(self, target: Locator, *, wait: bool = True, shift: bool = False) -> None:
         """Click, and wait until the page has answered."""
-        target.click(timeout=LONG)
+        target.click(timeout=LONG, modifiers=["Shift"] if shift else None)
         self.steps[-1].clicks += 1
         if wait:
             self.idle()
