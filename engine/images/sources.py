@@ -347,12 +347,11 @@ def folder_truth(names: Sequence[bytes], level: int = 1) -> list[tuple[str | Non
         return []
     parts, shared, has_splits = _levels(names)
     at = shared + has_splits + level - 1
-    found: list[tuple[str | None, str]] = []
-    for folders in parts:
+    found: dict[bytes, tuple[str | None, str]] = {}
+    for folder, folders in parts.items():
         truth = folders[at] if len(folders) > at else None
-        split = SPLITS[folders[shared].lower()] if has_splits else ""
-        found.append((truth, split))
-    return found
+        found[folder] = (truth, SPLITS[folders[shared].lower()] if has_splits else "")
+    return [found[name.rpartition(b"/")[0]] for name in names]
 
 
 def class_levels(names: Sequence[bytes]) -> list[list[str]]:
@@ -361,7 +360,7 @@ def class_levels(names: Sequence[bytes]) -> list[list[str]]:
         return []
     parts, shared, has_splits = _levels(names)
     levels: list[set[str]] = []
-    for folders in parts:
+    for folders in parts.values():
         for depth, folder in enumerate(folders[shared + has_splits :]):
             if depth == len(levels):
                 levels.append(set())
@@ -369,19 +368,21 @@ def class_levels(names: Sequence[bytes]) -> list[list[str]]:
     return [sorted(level) for level in levels]
 
 
-def _levels(names: Sequence[bytes]) -> tuple[list[list[str]], int, bool]:
-    """Return the folders of each name, how many of them all names share, and whether the next one names a split."""
-    parts = [[_folder_text(folder) for folder in name.split(b"/")[:-1]] for name in names]
+def _levels(names: Sequence[bytes]) -> tuple[dict[bytes, list[str]], int, bool]:
+    """Return the levels of each folder with files, how many all files share, and whether the next one names a split."""
+    folders = dict.fromkeys(name.rpartition(b"/")[0] for name in names)  # a million files lie in few folders
+    parts = {folder: [_folder_text(part) for part in folder.split(b"/")] if folder else [] for folder in folders}
+    all_levels = parts.values()
     shared = 0
     while (
-        all(len(folders) > shared for folders in parts)
-        and len({folders[shared] for folders in parts}) == 1
-        and any(len(folders) > shared + 1 for folders in parts)
+        all(len(levels) > shared for levels in all_levels)
+        and len({levels[shared] for levels in all_levels}) == 1
+        and any(len(levels) > shared + 1 for levels in all_levels)
     ):
         shared += 1
-    level = {folders[shared].lower() for folders in parts if len(folders) > shared}
-    has_splits = bool(level) and level <= SPLITS.keys() and all(len(folders) > shared for folders in parts)
-    return parts, shared, has_splits and any(len(folders) > shared + 1 for folders in parts)
+    level = {levels[shared].lower() for levels in all_levels if len(levels) > shared}
+    has_splits = bool(level) and level <= SPLITS.keys() and all(len(levels) > shared for levels in all_levels)
+    return parts, shared, has_splits and any(len(levels) > shared + 1 for levels in all_levels)
 
 
 @lru_cache(maxsize=4096)

@@ -107,7 +107,7 @@ def _more(now: Current) -> None:
     _, result = _board(now)
     names = {"method": "Choose a method yourself", "count": "How many clusters are there?"}
     if now.runs:
-        names["kept"] = "Kept, as a table"
+        names["kept"] = "Kept clusterings"
     if result is not None and result.ranked:
         names["ranks"] = "All that was tried"
     chosen = st.pills(

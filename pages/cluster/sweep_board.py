@@ -158,7 +158,7 @@ def so_far(rows: Rows, job: JobStatus) -> None:
         st.markdown(f"##### The best so far: {count(int(labels.max(initial=-1)) + 1, 'cluster')}")
         group_tiles(f"so_far_{job.folder.name}", rows, labels, typical)
         if len(found) > 1:
-            st.markdown(f"##### {count(len(found), 'candidate')} with structure so far")
+            st.markdown(f"##### {count(len(found), 'promising clustering')} so far")
             pictures = rows.dataset.kind != "vectors"
             shown = [
                 Tile(

@@ -147,7 +147,7 @@ def _head(top: DeltaGenerator, item: Choice, chosen: Choice | None, used: bool, 
     if reason:
         badges.append(":green-badge[recommended]")
     if item.entry.reads_text:
-        badges.append(":violet-badge[knows words]")
+        badges.append(":violet-badge[search by words]")
     if chosen is not None:
         badges.append(_where(chosen))
     with top:

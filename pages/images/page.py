@@ -82,7 +82,8 @@ def _facts(dataset: Dataset, found: ScanReport) -> str:
         facts.append(f"{found.distinct:,} distinct")
     if found.failed:
         facts.append(f":orange[{len(found.failed):,} could not be read]")
-    facts.append(f"{size(found.sizes.get('bytes', 0))} on disk")
+    if taken := found.sizes.get("bytes", 0):  # the pictures of a sample set are made as they are read
+        facts.append(f"{size(taken)} on disk")
     if found.formats and dataset.kind != "vectors":
         facts.append(", ".join(escape(name) for name in list(found.formats)[:4]))
     if found.classes:

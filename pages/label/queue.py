@@ -76,7 +76,7 @@ def queue(board: Board, found: Proposals, look: Look) -> None:
     order = gallery_order(GALLERY, first)
     order = order if order in look.orders else first
     asked = chosen_groups(found)
-    certain = np.lexsort((found.probability, found.margin))
+    certain = np.lexsort((found.margin, found.probability))
     certain = certain[np.isin(np.array(found.names)[certain], asked)] if asked else certain
     fresh = found.rows[certain if order == "unsure" else certain[::-1]]
     view = f"{board.run.folder.name}-{board.rows.embedding.key}-{name}-{order}-{sorted(asked)}"

@@ -56,7 +56,7 @@ def walk(page, folder, label):
     settled(page)
     page.get_by_role("button", name="Keep this clustering").wait_for(timeout=180_000)
     press(page, "Keep this clustering")
-    page.get_by_role("radio", name="Kept, as a table").wait_for(timeout=180_000)
+    page.get_by_role("radio", name="Kept clusterings").wait_for(timeout=180_000)
     page.get_by_role("link", name="Explore").click()
     page.locator(".k-map canvas").first.wait_for(timeout=180_000)
     page.locator(".k-gallery img").first.wait_for(timeout=120_000)

@@ -78,7 +78,7 @@ def test_every_encoder_of_images_has_a_card_and_the_recommended_one_stands_first
     assert [text for text in found if "recommended" in text] == found[:1]
     assert "on this disk" in found[0]
     clip = next(text for text in found if text.startswith("**CLIP**"))
-    assert "knows words" in clip and "downloads 605 MB" in clip
+    assert "search by words" in clip and "downloads 605 MB" in clip
     assert any("Nothing has to be downloaded" in text.value and "CLIP ViT" in text.value for text in app.markdown)
 
 

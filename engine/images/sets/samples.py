@@ -36,9 +36,9 @@ class _Drawn:
         """Nothing to do: the images are made as they are read."""
 
     def entries(self) -> Iterable[Entry]:
-        """List the images; their size in bytes is not known before they are made."""
+        """List the images; they take no bytes on disk."""
         for name, truth in self._truth.items():
-            yield Entry(name, 1, 0, truth=truth)
+            yield Entry(name, 0, 0, truth=truth)
 
     def read(self, name: bytes) -> bytes:
         """Return one image as a bitmap."""

@@ -45,7 +45,7 @@ def prepare_samples(workspace: Workspace, request: SamplesRequest, progress: Pro
         if runs:
             found.append(runs[0])
             continue
-        progress.say(f"{entry.title} is made ready.")
+        progress.say(f"Preparing {entry.title}.")
         if find_dataset(workspace, dataset.id).scanned is None:
             scan_images(workspace, ScanRequest(dataset=dataset.id), progress)
         key = embed_images(workspace, EmbedRequest(dataset=dataset.id), progress).embedding.config_key
