@@ -21,7 +21,7 @@ from engine.core.workspace import Workspace
 from engine.embeddings.encoders.registry import Encoder
 from engine.embeddings.search import encoder_of, example_query, image_query, rank, text_query
 from engine.embeddings.store import EmbeddingStore
-from engine.images.decode import PreprocessSettings
+from engine.images.decode import ImageError, PreprocessSettings
 from engine.images.ranges import load_ranges
 from engine.images.sources import shown
 from engine.runs.rows import Rows
@@ -75,7 +75,10 @@ def _reader(workspace: Workspace, rows: Rows, encoder: Callable[[], Encoder]) ->
             data = path.read_bytes()
         except OSError as error:
             raise InputError(f"{path} cannot be read: {error.strerror or error}.", "Check the path.") from error
-        return image_query(encoder(), data, preprocess, ranges=ranges)
+        try:
+            return image_query(encoder(), data, preprocess, ranges=ranges)
+        except ImageError as error:
+            raise InputError(f"No picture can be read from {path}.", "Give the path of an image.") from error
 
     return vector_of
 

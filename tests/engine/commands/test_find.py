@@ -55,4 +55,4 @@ def test_bad_questions_are_one_sentence(refused, folder, tmp_path):
     assert "cannot be read" in refused("find", "--folder", folder, "--like", tmp_path / "none.png")
     assert "does not know words" in refused("find", "--folder", folder, "--words", "a red square")
     (tmp_path / "note.txt").write_text("no picture")
-    assert refused("find", "--folder", folder, "--like", tmp_path / "note.txt")
+    assert "No picture can be read from" in refused("find", "--folder", folder, "--like", tmp_path / "note.txt")
