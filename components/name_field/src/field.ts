@@ -3,7 +3,7 @@
 import { memoryOf, Outbox, type Say } from "../../shared/channels";
 import { h } from "../../shared/dom";
 
-const TWICE = 1000; // ms
+const TWICE = 1000; // ms after a name, and after its answer, in which an empty Enter is one press too many
 
 /** What the field is made with. */
 export interface Made {
@@ -98,7 +98,7 @@ export class NameField {
 
   private enter(): void {
     const text = this.input.value.trim();
-    const twice = performance.now() - this.entered < TWICE; // one press too many after a name does nothing
+    const twice = performance.now() - this.entered < TWICE;
     if (!text && !this.sent && !twice && this.host?.empty?.()) return;
     if (!text) {
       this.note.textContent = "Type a name first; nothing was named.";
@@ -131,6 +131,7 @@ export class NameField {
     if (!moved && !before && data.value === this.value) return;
     const ahead = before ? this.input.value : "";
     const kept = !moved && !before && this.dirty ? this.input.value : undefined;
+    if (before) this.entered = performance.now();
     this.sent = null;
     this.subject = data.subject;
     this.value = data.value;
