@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -150,9 +151,13 @@ def train_together(arguments: argparse.Namespace) -> int:
         folder = processes.text_from_first("")
         workspace = Workspace.open(arguments.workspace)
         help_to_train(workspace, ready(arguments, workspace, SILENT).changed(folder=folder))
-        return 0
     finally:
         processes.close()
+    # Nothing is left to do here. An ordinary exit now and then aborts, because a thread of a library still runs, and
+    # torchrun would end the first process for it.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def whole(arguments: argparse.Namespace, announce: Callable[[str], str] | None = None) -> int:
