@@ -8,7 +8,7 @@ from contextlib import suppress
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from playwright.sync_api import TimeoutError
+from playwright.sync_api import Position, TimeoutError
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 CELLS = ".k-gallery .list .cell"
 RUN = 10  # images of one kind in a row that are worth the presses of selecting and labelling them
+CORNER: Position = {"x": 20, "y": 10}  # of a picture: the bar of the selection may lie over its middle
 NEXT = 20_000  # milliseconds after which no further cluster comes
 
 
@@ -77,11 +78,11 @@ def _label_runs(at: Visit) -> None:
         if len(run) < RUN or run[-1] - run[0] >= len(run):
             continue
         before = at.events()
-        me.click(_cell(at, run[0], shown), wait=False)
+        me.click(_cell(at, run[0], shown), wait=False, position=CORNER)
         if run[-1] == len(shown) - 1:
             me.press("Shift+End")
         else:
-            me.click(_cell(at, run[-1], shown), wait=False, shift=True)
+            me.click(_cell(at, run[-1], shown), wait=False, position=CORNER, modifiers=["Shift"])
         keys = page.locator(".k-gallery .chips .word").all_text_contents()
         if kind in keys:
             me.press(str(1 + keys.index(kind)))

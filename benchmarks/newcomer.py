@@ -29,7 +29,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlparse
 
 import numpy as np
@@ -127,9 +127,9 @@ class Newcomer:
         step.seconds = time.monotonic() - began
         print(f"    {step.name:52s} {step.clicks:4d} {step.keys:5d} {step.seconds:7.0f}", flush=True)
 
-    def click(self, target: Locator, *, wait: bool = True, shift: bool = False) -> None:
+    def click(self, target: Locator, *, wait: bool = True, **how: Any) -> None:  # noqa: ANN401 - as Playwright takes it
         """Click, and wait until the page has answered."""
-        target.click(timeout=LONG, modifiers=["Shift"] if shift else None)
+        target.click(timeout=LONG, **how)
         self.steps[-1].clicks += 1
         if wait:
             self.idle()
