@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.browser.conftest import settled
+from tests.browser.conftest import eventually, settled
 from tests.browser.test_labelling import LONG, opened, seeded, with_label  # noqa: F401 - the fixture
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -46,7 +46,9 @@ def test_the_history_opens_by_its_title_and_leads_back_to_the_start(seeded, visi
     history = page.locator("details", has=page.locator("summary", has_text="History"))
     history.locator("summary").filter(has_text="40 steps").click()
     oldest = history.get_by_text("name 0", exact=False)
+    steps = history.get_by_role("listitem")
     while not oldest.count():
+        before = steps.count()
         history.get_by_role("button", name="Older").click(timeout=LONG)
-        settled(page)
+        eventually(steps.count, lambda found, before=before: found > before)
     oldest.first.wait_for(timeout=LONG)
