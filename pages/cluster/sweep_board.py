@@ -10,11 +10,13 @@ import streamlit as st
 from components.tiles.face import Tile, tiles
 from engine.clustering.registry import method_title
 from engine.core.errors import KindredError
+from engine.evaluation.scores import CompositeSettings
 from engine.geometry.prototypes import Prototypes, prototypes
 from engine.jobs import job as jobs
 from engine.jobs.job import JobStatus
 from engine.runs.rows import Rows
 from engine.selection.sweep.found import found_so_far
+from engine.selection.sweep.grid import ALGORITHMS
 from engine.selection.sweep.settings import SweepSettings
 from pages.cluster.groups import group_tiles
 from pages.shared import forms
@@ -33,24 +35,21 @@ _HONEST = {
     "none": "As long as it takes",
 }
 _USUAL_TIME = "5m"
-_SHOWN = {
-    "mode",
+_SHOWN = (
     "n_clusters",
     "target_cluster_size",
+    "mode",
+    "algorithms",
     "min_clusters",
     "max_clusters",
-    "algorithms",
     "max_combinations",
     "top_results",
     "stability",
+    "ranking",
     "n_jobs",
     "no_gpu",
     "time_limit",
-    "silhouette_weight",
-    "balance_weight",
-    "noise_weight",
-    "validation_weight",
-}
+)
 _WALL = 60  # pictures of images that are not clustered yet
 _CANDIDATES = 12  # that are shown while a sweep runs
 
@@ -77,9 +76,8 @@ def find_clusters(now: Current, *, first: bool) -> None:
         help="Good cheap candidates come first, so a short look is a good one, too",
     )
     with row.popover("Settings", icon=":material/tune:", type="tertiary"):
-        hidden = {name for name in SweepSettings.model_fields if name not in _SHOWN}
         try:
-            settings = forms.draw(SweepSettings, key="sweep", columns=1, skip=hidden)
+            settings = _settings()
         except KindredError as error:
             show_error(error)
             return
@@ -96,6 +94,14 @@ def find_clusters(now: Current, *, first: bool) -> None:
             settings=settings.changed(budget=budget).model_dump(mode="json"),
         )
         st.rerun()
+
+
+def _settings() -> SweepSettings:
+    """Draw what a person can set; the composite's weights only where the ranking goes by them."""
+    weights = tuple(CompositeSettings.model_fields) if st.session_state.get("sweep_ranking") == "composite" else ()
+    shown = (*_SHOWN, *weights)
+    titles = {name: method_title(name) for name in ALGORITHMS}
+    return forms.draw(SweepSettings, key="sweep", columns=1, only=shown, titles=titles)
 
 
 def nothing_yet(now: Current, rows: Rows) -> None:

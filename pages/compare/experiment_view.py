@@ -26,7 +26,7 @@ from pages.shared.state import Current, escape, show_error
 from pages.shared.tasks import newest, start_job
 from pages.shared.words import count
 
-_SHOWN = {"mode", "target_cluster_size", "max_clusters"}
+_SHOWN = ("target_cluster_size", "max_clusters", "mode")
 _SAMPLE = 2_000
 _SCORES = {
     "pair_recall": ("pair recall", "Share of your pairs with one image among the other's ten nearest"),
@@ -100,8 +100,7 @@ def _form(now: Current) -> None:
         resolutions = [int(side) for side in sides if side.isdecimal()]
         try:
             with buttons.popover("Settings", icon=":material/tune:"):
-                skip = set(SweepSettings.model_fields) - _SHOWN
-                settings = forms.draw(SweepSettings, key="experiment", columns=1, skip=skip)
+                settings = forms.draw(SweepSettings, key="experiment", columns=1, only=_SHOWN)
             asked = expand_grid(models, resolutions)
         except KindredError as error:
             show_error(error)

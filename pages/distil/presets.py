@@ -10,7 +10,7 @@ import streamlit as st
 from components.tiles.face import Tile, tiles
 from engine.clustering.deep.forecast import human_time
 from engine.distillation.foreseen import Asked, foresee
-from engine.distillation.settings import DistilSettings, Preset
+from engine.distillation.settings import TITLES, DistilSettings, Preset
 from engine.jobs.tasks.results import LearnedLabels
 from engine.runs.rows import Rows
 from pages.shared import forms
@@ -41,6 +41,7 @@ def choose_settings() -> DistilSettings:
             key="distil",
             values={"preset": st.session_state.get(_CHOSEN, _USUAL)},
             skip={"preset", "device"},
+            titles=TITLES,
             columns=4,
         )
 

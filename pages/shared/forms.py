@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -20,6 +20,8 @@ def draw(
     key: str,
     values: Mapping[str, Any] | None = None,
     skip: Collection[str] = (),
+    only: Sequence[str] = (),
+    titles: Mapping[str, str] | None = None,
     within: Mapping[str, tuple[float, float]] | None = None,
     columns: int = 2,
 ) -> Model:
@@ -34,6 +36,10 @@ def draw(
         Starting values other than the model's defaults.
     skip : collection of str
         Settings that the page decides itself.
+    only : sequence of str, optional
+        These settings alone, in this order, none folded away.
+    titles : mapping, optional
+        What choices of a list are called.
     within : mapping of str to (low, high), optional
         Narrower bounds that suit the data at hand; they make a slider of what would be a number field.
     columns : int
@@ -46,12 +52,14 @@ def draw(
     """
     start = dict(values or {})
     shown = [_narrow(control, within or {}) for control in controls(model) if control.name not in skip]
+    if only:
+        shown = sorted((one for one in shown if one.name in only), key=lambda one: only.index(one.name))
     chosen = {name: value for name, value in start.items() if name in skip}
-    chosen |= _rows([control for control in shown if not control.advanced], key, start, columns)
-    advanced = [control for control in shown if control.advanced]
+    advanced = [control for control in shown if control.advanced and not only]
+    chosen |= _rows([control for control in shown if control not in advanced], key, start, columns, titles or {})
     if advanced:
         with st.expander("More settings"):
-            chosen |= _rows(advanced, key, start, columns)
+            chosen |= _rows(advanced, key, start, columns, titles or {})
     return model.parse(chosen)
 
 
@@ -62,6 +70,7 @@ def draw_fitted(
     key: str,
     values: Mapping[str, Any] | None = None,
     skip: Collection[str] = (),
+    titles: Mapping[str, str] | None = None,
     within: Mapping[str, tuple[float, float]] | None = None,
     columns: int = 2,
 ) -> Model:
@@ -69,7 +78,7 @@ def draw_fitted(
 
     Parameters
     ----------
-    model, key, values, skip, within, columns
+    model, key, values, skip, titles, within, columns
         As in `draw`; `values` count as given.
     fitted : function
         From the settings that were given to the values of all that will be used.
@@ -87,11 +96,11 @@ def draw_fitted(
     except KindredError:  # the caller learns of it, too, and says it; the controls stay so that it can be mended
         used = settings.model_dump()
     shown = [_narrow(control, within or {}) for control in controls(model) if control.name not in skip]
-    _fitted_rows([control for control in shown if not control.advanced], key, used, columns)
+    _fitted_rows([control for control in shown if not control.advanced], key, used, columns, titles or {})
     advanced = [control for control in shown if control.advanced]
     if advanced:
         with st.expander("More settings"):
-            _fitted_rows(advanced, key, used, columns)
+            _fitted_rows(advanced, key, used, columns, titles or {})
     if touched:
         st.button(
             "Back to what suits the data",
@@ -135,7 +144,9 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - any setting's value
     return list(value) if isinstance(value, tuple) else value
 
 
-def _fitted_rows(wanted: list[Control], form: str, used: Mapping[str, Any], columns: int) -> None:
+def _fitted_rows(
+    wanted: list[Control], form: str, used: Mapping[str, Any], columns: int, titles: Mapping[str, str]
+) -> None:
     touched, shown = _touched(form), st.session_state.setdefault(f"{form}_shown", {})
     for first in range(0, len(wanted), columns):
         cells = st.columns(columns)
@@ -150,10 +161,15 @@ def _fitted_rows(wanted: list[Control], form: str, used: Mapping[str, Any], colu
                 st.session_state[key] = _bounded(control, value) if control.kind in ("int", "float") else value
             shown[name] = st.session_state[key]
             with cell:
-                _draw_one(control, key, None, held=True)
+                _draw_one(control, key, None, held=True, titles=titles)
                 if name not in touched and value != control.default:
-                    told = f"{value:.3g}" if isinstance(value, float) else str(value)
-                    st.caption(f"chosen for your data: {told}")
+                    st.caption(f"chosen for your data: {_told(value, titles)}")
+
+
+def _told(value: Any, titles: Mapping[str, str]) -> str:  # noqa: ANN401 - any setting's value
+    if isinstance(value, (tuple, list)):
+        return ", ".join(titles.get(one, str(one)) for one in value)
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _narrow(control: Control, within: Mapping[str, tuple[float, float]]) -> Control:
@@ -163,19 +179,28 @@ def _narrow(control: Control, within: Mapping[str, tuple[float, float]]) -> Cont
     return replace(control, minimum=low, maximum=max(low + 1, high), log=False)
 
 
-def _rows(wanted: list[Control], key: str, start: Mapping[str, Any], columns: int) -> dict[str, Any]:
+def _rows(
+    wanted: list[Control], key: str, start: Mapping[str, Any], columns: int, titles: Mapping[str, str]
+) -> dict[str, Any]:
     chosen = {}
     for first in range(0, len(wanted), columns):
         cells = st.columns(columns)
         for control, cell in zip(wanted[first : first + columns], cells, strict=False):
             with cell:
                 chosen[control.name] = _draw_one(
-                    control, f"{key}_{control.name}", start.get(control.name, control.default)
+                    control, f"{key}_{control.name}", start.get(control.name, control.default), titles=titles
                 )
     return chosen
 
 
-def _draw_one(control: Control, key: str, value: Any, *, held: bool = False) -> Any:  # noqa: ANN401
+def _draw_one(
+    control: Control,
+    key: str,
+    value: Any,  # noqa: ANN401 - any setting's value
+    *,
+    held: bool = False,
+    titles: Mapping[str, str] | None = None,
+) -> Any:  # noqa: ANN401
     """Draw a control that starts at `value`, or that stands where the session holds it."""
     if control.optional and control.kind in ("int", "float"):
         return _optional(control, key, value)
@@ -194,7 +219,7 @@ def _draw_one(control: Control, key: str, value: Any, *, held: bool = False) -> 
     if control.kind in ("int", "float"):
         return _number(control, key, value, held=held)
     if control.kind == "list" and control.choices:
-        names = {choice: str(choice).replace("_", " ") for choice in control.choices}
+        names = {choice: (titles or {}).get(choice, str(choice).replace("_", " ")) for choice in control.choices}
         return tuple(
             st.multiselect(
                 control.label,

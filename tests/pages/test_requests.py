@@ -129,6 +129,17 @@ def test_the_sweep_takes_what_the_command_line_takes(cluster_page):
     assert found["algorithms"] == ["kmeans", "hdbscan"] and wanted.items() <= found.items()
 
 
+def test_weights_are_offered_only_where_the_ranking_goes_by_them(cluster_page):
+    workspace, _, app = cluster_page
+    keys = {slider.key for slider in app.slider}
+    assert "sweep_top_results" in keys and "sweep_balance_weight" not in keys
+    app.selectbox(key="sweep_ranking").select("composite").run()
+    app.slider(key="sweep_balance_weight").set_value(0.1).run()
+    press(app, "Find good clusters")
+    found = started(workspace, "sweep")["settings"]
+    assert (found["ranking"], found["balance_weight"]) == ("composite", 0.1)
+
+
 def test_the_methods_of_a_distillation_are_chosen(cluster_page):
     workspace, _, app = cluster_page
     app.switch_page("pages/distil/page.py").run()

@@ -37,7 +37,7 @@ class SweepSettings(CompositeSettings):
         "If you know roughly: half to double as many are tried. Every number from 2 to 300 is searched when empty.",
         ge=2,
         le=100_000,
-        label="About how many groups?",
+        label="About how many groups",
     )
     target_cluster_size: int | None = setting(
         None,
@@ -55,8 +55,8 @@ class SweepSettings(CompositeSettings):
     ranking: Ranking = setting(
         "evidence",
         "evidence: groups that come back on other subsets of the images, can be learned by a classifier and keep "
-        "neighbours together, be they even or uneven. composite: even groups, silhouette and little noise, weighed "
-        "as above.",
+        "neighbours together, be they even or uneven. composite: even groups, silhouette and little noise, by "
+        "weights of your own.",
         advanced=True,
     )
     near_tie: float = setting(
