@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -21,15 +22,15 @@ from engine.core.errors import KindredError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return the exit status: 0 done, 2 bad input, 130 interrupted."""
+    """Run one command and return the exit status: 0 done, 2 bad input, 130 interrupted, 143 asked to end."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         return _command(given)
     except KindredError as error:
         print(error, file=sys.stderr)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stopped:
         print("Interrupted; what is on disk stays, and the same command goes on from it.", file=sys.stderr)
-        return 130
+        return 128 + getattr(stopped, "signal", signal.SIGINT)
     except BrokenPipeError:  # stdout was closed; Python would complain once more when it closes it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:

@@ -45,3 +45,17 @@ class StorageError(KindredError):
 
 class TrainingError(KindredError):
     """A method ran but did not produce a clustering: not trained, collapsed, NaN."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C or a request to end arrived, and what the work wanted to keep is on disk.
+
+    Attributes
+    ----------
+    signal : int
+        SIGINT or SIGTERM; a command ends with the status 128 + `signal`.
+    """
+
+    def __init__(self, signal: int) -> None:
+        super().__init__(signal)
+        self.signal = signal

@@ -1,6 +1,12 @@
-"""Other processes: the memory that is their own, and ending one together with all that it started."""
+"""Processes: the memory that is their own, ending one with all that it started, and being asked to end."""
 
 from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 
 import psutil
 
@@ -38,3 +44,41 @@ def end_process_tree(pid: int, *, timeout: float = 5.0) -> None:
         except psutil.NoSuchProcess:
             continue
     psutil.wait_procs(tree, timeout=timeout)
+
+
+class NotedSignal:
+    """The signal that asked this process to end; 0 while there is none."""
+
+    number = 0
+
+
+@contextmanager
+def noting_signals() -> Iterator[NotedSignal]:
+    """Note the first SIGINT or SIGTERM instead of ending, so that work can save what it has; a second one ends it.
+
+    Outside of the main thread Python gives no signals, and one that the process ignores stays ignored.
+    """
+    noted = NotedSignal()
+    if threading.current_thread() is not threading.main_thread():
+        yield noted
+        return
+    before = {
+        number: handler
+        for number in (signal.SIGINT, signal.SIGTERM)
+        if (handler := signal.getsignal(number)) not in (None, signal.SIG_IGN)
+    }
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def note(number: int, frame: FrameType | None) -> None:
+        noted.number = number
+        restore()
+
+    for number in before:
+        signal.signal(number, note)
+    try:
+        yield noted
+    finally:
+        restore()

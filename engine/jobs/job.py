@@ -33,6 +33,7 @@ from engine.jobs.tasks.registry import verb_name
 State = Literal["starting", "waiting", "running", "done", "failed", "cancelled", "interrupted"]
 ACTIVE: tuple[State, ...] = ("starting", "waiting", "running")
 _SOON = 5.0  # seconds until the app starts the worker that waits for a job
+SAVING = 15.0  # seconds that a job which was asked to end has to save what it trained
 _GRACE = 20.0  # seconds a new process has to take its lock before it counts as dead
 
 
@@ -101,7 +102,7 @@ def configure(folder: Path, task: str, title: str, config: dict[str, Any]) -> No
 
 def start(workspace: Workspace, folder: Path) -> None:
     """Run the job in a process of its own session; a warm worker takes it when one waits."""
-    if is_locked(folder) or _starting(folder):
+    if _starting(folder) or (is_locked(folder) and not _is_ending(folder)):
         return
     for ended in ("outcome.json", "stop", "pid", "dismissed"):
         (folder / ended).unlink(missing_ok=True)
@@ -197,28 +198,54 @@ def holding(path: Path, *, timeout: float) -> Iterator[None]:
 
 
 def cancel(folder: Path) -> None:
-    """End the job's process and everything it started; what is on disk stays for a resume."""
+    """End the job's process and everything it started; what is on disk stays for a resume.
+
+    Returns after two seconds at the latest: a training that still saves its last step then has until `SAVING`.
+    """
     if is_locked(folder) or _starting(folder):
         _end_tree(_process(folder))
     if not (folder / "outcome.json").exists():
         write_json(folder / "outcome.json", {"state": "cancelled", "ended": time.time()})
 
 
+def _is_ending(folder: Path) -> bool:
+    """Return whether the job was cancelled; where its lock is held, its process is saving what it has."""
+    with contextlib.suppress(StorageError):
+        return bool(read_json(folder / "outcome.json").get("state") == "cancelled")
+    return False
+
+
 def _end_tree(pid: int) -> None:
-    """End a process and all that it started, also what put itself into a session of its own; at the last by force."""
+    """Ask a process and all that it started to end, also what put itself into a session of its own; then force it."""
     if pid <= 1:
         return
     tree: list[psutil.Process] = []
     with contextlib.suppress(psutil.NoSuchProcess):
         root = psutil.Process(pid)
         tree = [root, *root.children(recursive=True)]
-    for force in (False, True):
+    for process in tree:
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            process.terminate()
+    if not _gone(tree, 2.0):
+        threading.Thread(target=_force, args=(tree, SAVING - 2.0), daemon=True).start()
+
+
+def _gone(tree: list[psutil.Process], seconds: float) -> bool:
+    """Return whether all have ended within so many seconds."""
+    deadline = time.monotonic() + seconds
+    while any(_is_alive(process) for process in tree):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def _force(tree: list[psutil.Process], seconds: float) -> None:
+    """Kill what has not ended by itself within so many seconds."""
+    if not _gone(tree, seconds):
         for process in tree:
             with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-                process.kill() if force else process.terminate()
-        deadline = time.monotonic() + 2
-        while any(_is_alive(process) for process in tree) and time.monotonic() < deadline:
-            time.sleep(0.02)
+                process.kill()
 
 
 def _is_alive(process: psutil.Process) -> bool:

@@ -66,7 +66,7 @@ class FileProgress:
 def run_job(folder: Path) -> int:
     """Run the job in `folder` and return the exit status: 0 done, 2 failed with a sentence."""
     workspace = Workspace.open()
-    with jobs.holding(folder / "lock", timeout=5):
+    with jobs.holding(folder / "lock", timeout=jobs.SAVING + 5):
         write_text(folder / "pid", str(os.getpid()))
         progress = FileProgress(folder)
         progress.update(0, 1, phase="begin")

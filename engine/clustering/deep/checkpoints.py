@@ -1,7 +1,8 @@
 """Checkpoints of deep methods: all that a run needs to go on bit for bit, written atomically.
 
-A checkpoint names its method, its settings and its data. Loading never unpickles code, a damaged file is
-told and the one before it is used, and a checkpoint of another configuration is refused naming the field.
+A checkpoint names its method, its settings and its data. Two are kept. What the optimiser remembers is often twice as
+large as the network and lies in a file beside the newest one only. Loading never unpickles code, a damaged file is told
+and the one before it is used, and a checkpoint of another configuration is refused naming the field.
 """
 
 from __future__ import annotations
@@ -21,15 +22,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.core.errors import CheckpointError
+from engine.core.errors import CheckpointError, StorageError
 from engine.core.files import replace_file
 from engine.core.settings import Settings, controls
 
 FORMAT = 1
-KEPT = 3
+KEPT = 2
 # Settings that say how long a training is, or that a preset derives from that.
 LENGTH = {"n_epochs", "warmup_epochs", "warmup_steps", "min_steps"}
-_NAME = re.compile(r"checkpoint_epoch(\d+)\.pt")
+_NAME = re.compile(r"checkpoint_epoch(\d+)(?:_step(\d+))?\.pt")
 _DAMAGE = (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError, zipfile.BadZipFile, OSError)
 
 
@@ -83,16 +84,53 @@ def load_tensors(path: Path) -> dict[str, Any]:
 
 def list_checkpoints(folder: Path) -> list[tuple[int, Path]]:
     """Return (epoch, path) of the checkpoints in `folder`, newest first."""
-    found = [(int(match[1]), path) for path in folder.glob("*.pt") if (match := _NAME.fullmatch(path.name))]
-    return sorted(found, reverse=True)
+    found = [
+        (int(match[1]), int(match[2] or 0), path)
+        for path in folder.glob("*.pt")
+        if (match := _NAME.fullmatch(path.name))
+    ]
+    return [(epoch, path) for epoch, _, path in sorted(found, reverse=True)]
 
 
-def save_checkpoint(folder: Path, epoch: int, payload: Mapping[str, Any]) -> Path:
-    """Write checkpoint_epoch<N>.pt and drop all but the newest `KEPT`."""
-    path = folder / f"checkpoint_epoch{epoch}.pt"
-    save_tensors(path, {"format": FORMAT, "epoch": epoch, **payload})
+def optimiser_file(checkpoint: Path) -> Path:
+    """Return where the state of the optimiser lies that belongs to a checkpoint."""
+    return checkpoint.with_name(checkpoint.name.replace("checkpoint_", "optimiser_", 1))
+
+
+def save_checkpoint(
+    folder: Path, epoch: int, payload: Mapping[str, Any], *, optimiser: Mapping[str, Any], step: int | None = None
+) -> Path:
+    """Write a checkpoint and its optimiser's state, and drop all but the newest `KEPT` and this one's optimiser.
+
+    The optimiser's file is written first and the one before it is dropped last, so a crash at any moment leaves a
+    checkpoint that goes on bit for bit.
+
+    Parameters
+    ----------
+    step : int, optional
+        The optimiser steps done, inside an epoch; None where `epoch` epochs are whole.
+
+    Raises
+    ------
+    StorageError
+        Disk full or no permission; earlier checkpoints stay whole.
+    """
+    name = f"checkpoint_epoch{epoch}" + ("" if step is None else f"_step{step}")
+    path = folder / f"{name}.pt"
+    beside = optimiser_file(path)
+    known = beside.exists()
+    save_tensors(beside, {"format": FORMAT, "optimiser": dict(optimiser)})
+    try:
+        save_tensors(path, {"format": FORMAT, "epoch": epoch, **payload})
+    except StorageError:
+        if not known:
+            beside.unlink(missing_ok=True)
+        raise
     for _, old in list_checkpoints(folder)[KEPT:]:
         old.unlink(missing_ok=True)
+    for other in folder.glob("optimiser_epoch*.pt"):
+        if other != beside:
+            other.unlink(missing_ok=True)
     return path
 
 
@@ -136,6 +174,8 @@ def load_newest(
 ) -> tuple[dict[str, Any] | None, list[str]]:
     """Return the newest readable checkpoint of this configuration and what to tell about damaged ones.
 
+    Its "optimiser" is None where the state of the optimiser is not there any more.
+
     Raises
     ------
     CheckpointError
@@ -151,6 +191,12 @@ def load_newest(
             damaged = error
             continue
         refuse_other(path, loaded, method=method, settings=settings, data=data, defaults=defaults)
+        if "optimiser" not in loaded:  # earlier versions kept it in the checkpoint itself
+            try:
+                loaded["optimiser"] = load_tensors(optimiser_file(path))["optimiser"]
+            except CheckpointError:
+                loaded["optimiser"] = None
+                told.append("The optimiser's state is not there: it starts afresh, so the result will differ a little.")
         return loaded, told
     if damaged is not None:
         raise CheckpointError(damaged.sentence, "No other checkpoint is left: delete it and train again.")

@@ -100,6 +100,14 @@ class ProcessGroup:
         dist.broadcast(flag, 0)
         return bool(flag.item())
 
+    def largest(self, value: int, device: torch.device) -> int:
+        """Return the largest of all processes' numbers."""
+        if self.size == 1:
+            return value
+        sent = torch.tensor([value], device=device)
+        dist.all_reduce(sent, dist.ReduceOp.MAX)
+        return int(sent.item())
+
     def close(self) -> None:
         """Leave the group, if this object formed it."""
         if self._opened:

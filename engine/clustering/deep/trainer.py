@@ -11,7 +11,7 @@ import copy
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,13 +33,16 @@ from engine.clustering.deep.data import BatchOrder
 from engine.clustering.deep.forecast import human_time
 from engine.clustering.deep.plan import TrainingPlan, ema_momentum, make_optimiser, rate_factor
 from engine.core.device import choose_device, threads
-from engine.core.errors import StorageError, TrainingError
+from engine.core.errors import Interrupted, StorageError, TrainingError
+from engine.core.processes import NotedSignal, noting_signals
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import Settings
 
 Terms = dict[str, Tensor]
 FLUSH_ON_GPU = 10
 SNAPSHOTS = 20
+# Seconds of training that are lost at most where a machine goes down.
+SAVE_SECONDS = 120.0
 
 
 class TrainingTask:
@@ -131,6 +134,8 @@ class Trainer:
         Told of losses, the time left, snapshots.
     checkpoints : Path, optional
         Folder to save to and resume from.
+    agree : function, optional
+        Of the signal that this process got, or 0: returns the one that all processes which train together act on.
 
     Attributes
     ----------
@@ -166,11 +171,12 @@ class Trainer:
         seed: int = 0,
         progress: Progress = SILENT,
         checkpoints: Path | None = None,
+        agree: Callable[[int], int] | None = None,
     ) -> None:
         self.task, self.plan, self.device = task, plan, device
         self.method, self.settings, self.data = method, comparable(settings), data
         self.defaults = comparable(type(settings)())
-        self.progress, self.folder = progress, checkpoints
+        self.progress, self.folder, self.agree = progress, checkpoints, agree
         self.model = task.model.to(device)
         self.teacher = self._frozen_copy() if plan.ema is not None else None
         self.optimiser = make_optimiser(self.model, plan)
@@ -235,18 +241,32 @@ class Trainer:
     def train(self) -> TrainingResult:
         """Train until the plan's end or until the person asks to stop.
 
+        A checkpoint is written after so many epochs, every `SAVE_SECONDS`, at the end, and before Ctrl-C, a cancelled
+        job or SIGTERM ends the training.
+
         Raises
         ------
+        Interrupted
+            The process was asked to end; the last step is saved where there is a folder for it.
         TrainingError
             A term became NaN or infinite (named; the last good checkpoint stays), or memory does not
             suffice for the smallest batch.
         """
+        if self.folder is None and self.agree is None:
+            return self._train(NotedSignal())
+        with noting_signals() as asked:
+            return self._train(asked)
+
+    def _train(self, asked: NotedSignal) -> TrainingResult:
         began, first = time.monotonic(), self.step
         spacing = max(1, self.total_steps // SNAPSHOTS)
         every = self._checkpoint_spacing()
-        saved, stopped = self.step, False
+        saved, saved_at, stopped, ending = self.step, began, False, 0
         self.model.train()
         while self.step < self.total_steps:
+            ending = self.agree(asked.number) if self.agree is not None else asked.number
+            if ending:
+                break
             if self.progress.stop_requested():
                 stopped = True
                 self._tell(f"Stopped early at step {self.step:,} of {self.total_steps:,}, as asked.")
@@ -260,12 +280,15 @@ class Trainer:
                 self._flush(began, first)
             if self.step % spacing == 0:
                 self._snapshot(began)
-            if self.step % every == 0:
+            if self.step % every == 0 or time.monotonic() - saved_at >= SAVE_SECONDS:
                 self._flush(began, first)
-                saved = self._save()
+                saved, saved_at = self._save(), time.monotonic()
         self._flush(began, first)
         if saved != self.step:
             self._save()
+        if ending:
+            self.progress.say(f"Interrupted at step {self.step:,} of {self.total_steps:,}; what was trained is saved.")
+            raise Interrupted(ending)
         return TrainingResult(
             self.step, stopped, np.asarray(self.losses, dtype=np.float32), time.monotonic() - began, list(self.notes)
         )
@@ -404,7 +427,13 @@ class Trainer:
                 "The last good checkpoint is kept; lower the learning rate and train again.",
             )
         try:
-            save_checkpoint(self.folder, self.epoch, self._payload())
+            save_checkpoint(
+                self.folder,
+                self.epoch,
+                self._payload(),
+                optimiser=self.optimiser.state_dict(),
+                step=self.step if self.step % self.steps_per_epoch else None,
+            )
         except StorageError as error:
             self._tell(f"{error} Training goes on without this checkpoint.")
         return self.step
@@ -419,7 +448,6 @@ class Trainer:
             "parts": self.parts,
             "model": self.model.state_dict(),
             "teacher": None if self.teacher is None else self.teacher.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
             "order": self.order.state(),
             "rng": generator_states(self.device, self.rng, self.generator),
             "losses": torch.tensor(self.losses),
@@ -441,7 +469,8 @@ class Trainer:
         self.model.load_state_dict(loaded["model"])
         if self.teacher is not None:
             self.teacher.load_state_dict(loaded["teacher"])
-        self.optimiser.load_state_dict(loaded["optimiser"])
+        if loaded["optimiser"] is not None:
+            self.optimiser.load_state_dict(loaded["optimiser"])
         self.order.load(loaded["order"])
         restore_generators(loaded["rng"], self.device, self.rng, self.generator)
         self.task.load_state(loaded["task"])

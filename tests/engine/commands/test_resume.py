@@ -1,16 +1,16 @@
 """A deep run that is interrupted goes on from its checkpoint and ends as if nothing had happened."""
 
 import json
-import os
 import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from tests.engine.commands.conftest import blobs
 
 TEMI = (
     "--method",
@@ -41,35 +41,51 @@ def arrays(folder):
         return {name: found[name] for name in found.files}
 
 
-def test_ctrl_c_says_how_to_go_on_and_the_resumed_run_equals_a_whole_one(engine, vectors, tmp_path):
-    words = ["run", "--vectors", vectors, *TEMI, "--results-dir", tmp_path / "cut"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "engine", *map(str, words)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The folder of an uninterrupted run, its vectors and the flags."""
+    place = tmp_path_factory.mktemp("whole")
+    rows, truth = blobs()
+    np.savez(place / "blobs.npz", vectors=rows, labels=[f"c{t}" for t in truth])
+    words = ["run", "--workspace", place / "ws", "--vectors", place / "blobs.npz", *TEMI]
+    ended = subprocess.run(
+        command([*words, "--results-dir", place / "runs"]), capture_output=True, text=True, check=True
     )
-    deadline = time.monotonic() + 240
-    while not list((tmp_path / "cut").glob("*/checkpoints/checkpoint_epoch*.pt")):
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline, "no checkpoint came"
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=120)
-    if process.returncode == 0:
-        pytest.skip("the run was over before Ctrl-C reached it")
-    assert (process.returncode, out) == (130, "")
+    return ended.stdout.splitlines()[-1], words
+
+
+def command(words):
+    return [sys.executable, "-m", "engine", *map(str, words)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_saves_its_last_step_and_the_resumed_one_equals_a_whole_one(whole, tmp_path, number):
+    expected, words = whole
+    process = subprocess.Popen(
+        command([*words, "--results-dir", tmp_path]), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    said = []
+    for line in process.stderr:
+        said.append(line)
+        if line.startswith("training"):
+            process.send_signal(number)
+            break
+    out, rest = process.communicate(timeout=240)
+    err = "".join(said) + rest
+    assert (process.returncode, out) == (128 + number, ""), err
     assert "Traceback" not in err
     folder = re.search(r"--resume-from (.+)", err)[1]
+    step = int(re.search(r"Interrupted at step ([\d,]+) of", err)[1].replace(",", ""))
+    assert len(list((Path(folder) / "checkpoints").glob("optimiser_*.pt"))) == 1
     assert not (Path(folder) / "results.json").exists()
-    resumed = engine("run", "--resume-from", folder)
-    assert (resumed.status, resumed.last) == (0, folder), resumed.err
-    whole = engine(*words[:-1], tmp_path / "whole")
-    assert whole.status == 0, whole.err
-    first, second = arrays(folder), arrays(whole.last)
-    assert all((first[name] == second[name]).all() for name in first)
-    one, two = (json.loads((Path(name) / "results.json").read_text()) for name in (folder, whole.last))
+    resumed = subprocess.run(
+        command([*words[:3], "--resume-from", folder]), capture_output=True, text=True, check=False
+    )
+    assert (resumed.returncode, resumed.stdout.strip()) == (0, folder), resumed.stderr
+    assert f"Resumed at step {step:,} of" in resumed.stderr
+    first, second = arrays(folder), arrays(expected)
+    assert all((first[name] == second[name]).all() for name in second)
+    one, two = (json.loads((Path(name) / "results.json").read_text()) for name in (folder, expected))
     assert one["train"] == two["train"]
     assert set(one["references"]) == {"kmeans", "umap_kmeans"}
 

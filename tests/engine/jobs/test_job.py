@@ -71,6 +71,42 @@ def test_cancel_ends_the_process_and_says_so(workspace, photos):
     assert not jobs.is_locked(folder)
 
 
+SLOW_TO_END = """
+import os, pathlib, signal, sys, time
+from filelock import FileLock
+folder = pathlib.Path(sys.argv[1])
+def save(number, frame):
+    time.sleep(4)
+    (folder / "saved").touch()
+    os._exit(143)
+signal.signal(signal.SIGTERM, save)
+with FileLock(folder / "lock"):
+    (folder / "pid").write_text(str(os.getpid()))
+    time.sleep(100)
+"""
+
+
+def test_a_cancelled_training_has_time_to_save_and_can_be_resumed_at_once(workspace, photos):
+    _, folder = scan_job(workspace, photos)
+    subprocess.Popen([sys.executable, "-c", SLOW_TO_END, str(folder)], start_new_session=True)
+    wait_for((folder / "pid").exists)
+    jobs.cancel(folder)
+    assert jobs.status(folder).state == "cancelled"
+    assert jobs.is_locked(folder) and not (folder / "saved").exists()
+    jobs.start(workspace, folder)
+    wait_for(lambda: jobs.status(folder).state == "done")
+    assert (folder / "saved").exists()
+
+
+def test_a_cancelled_job_that_does_not_end_by_itself_is_ended_by_force(workspace, photos, monkeypatch):
+    monkeypatch.setattr(jobs, "SAVING", 2.5)
+    _, folder = scan_job(workspace, photos)
+    process = subprocess.Popen([sys.executable, "-c", SLOW_TO_END.replace("sleep(4)", "sleep(100)"), str(folder)])
+    wait_for((folder / "pid").exists)
+    jobs.cancel(folder)
+    assert process.wait(timeout=60) == -signal.SIGKILL
+
+
 def test_a_job_cancelled_before_it_begins_never_runs_and_can_be_started_again(workspace, photos):
     dataset, folder = scan_job(workspace, photos)
     jobs.start(workspace, folder)

@@ -105,6 +105,7 @@ def make_trainer(
         seed=settings.random_state,
         progress=progress,
         checkpoints=checkpoints,
+        agree=(lambda signal: processes.largest(signal, device)) if processes.size > 1 else None,
     )
     if processes.rank:
         trainer.folder = None  # the first process writes for all

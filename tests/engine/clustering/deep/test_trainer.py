@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import pickle
+import signal
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from engine.clustering.deep.plan import ParameterGroup, TrainingPlan, ema_moment
 from engine.clustering.deep.presets import DeepSettings
 from engine.clustering.deep.trainer import Trainer, TrainingTask, training_device
 from engine.clustering.deep.warm_start import fit_to_labels
-from engine.core.errors import CheckpointError, InputError, StorageError, TrainingError
+from engine.core.errors import CheckpointError, InputError, Interrupted, StorageError, TrainingError
 from engine.core.settings import setting
 from tests.engine.clustering.deep.common import Listener
 
@@ -127,11 +128,76 @@ def test_checkpoints_appear_every_so_many_epochs_and_at_the_end(tmp_path, monkey
     monkeypatch.setattr(
         training,
         "save_checkpoint",
-        lambda folder, epoch, payload: written.append(epoch) or real(folder, epoch, payload),
+        lambda folder, epoch, payload, **more: written.append(epoch) or real(folder, epoch, payload, **more),
     )
     trained(folder=tmp_path, n_epochs=5, checkpoint_every=2)
     assert written == [2, 4, 5]
-    assert [epoch for epoch, _ in list_checkpoints(tmp_path)] == [5, 4, 2]
+    assert [epoch for epoch, _ in list_checkpoints(tmp_path)] == [5, 4]
+
+
+def test_a_long_epoch_is_saved_by_time_and_the_optimiser_lies_on_the_disk_once(tmp_path, monkeypatch):
+    from engine.clustering.deep import trainer as training
+
+    monkeypatch.setattr(training, "SAVE_SECONDS", 0.0)  # whenever a step ends
+    run, _ = trained(folder=tmp_path, n_epochs=2, checkpoint_every=100, listener=Listener(5))
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["checkpoint_epoch1_step4.pt", "checkpoint_epoch1_step5.pt", "optimiser_epoch1_step5.pt"]
+    assert not any("optimiser" in load_tensors(path) for _, path in list_checkpoints(tmp_path))
+    again = trainer(folder=tmp_path)
+    assert again.step == 5
+    kept = run.optimiser.state_dict()["state"]
+    assert all(
+        torch.equal(kept[at]["exp_avg"], one["exp_avg"]) for at, one in again.optimiser.state_dict()["state"].items()
+    )
+
+
+def test_without_the_optimisers_file_it_starts_afresh_and_says_so(tmp_path):
+    trained(folder=tmp_path, n_epochs=2)
+    next(tmp_path.glob("optimiser_*.pt")).unlink()
+    listener = Listener()
+    run = trainer(folder=tmp_path, listener=listener)
+    assert run.step == 6 and not run.optimiser.state_dict()["state"]
+    assert any("starts afresh" in sentence for sentence in listener.said)
+
+
+def test_a_checkpoint_of_an_earlier_version_holds_the_optimiser_itself(tmp_path):
+    run, _ = trained(folder=tmp_path, n_epochs=2)
+    newest, beside = list_checkpoints(tmp_path)[0][1], next(tmp_path.glob("optimiser_*.pt"))
+    save_tensors(newest, load_tensors(newest) | {"optimiser": load_tensors(beside)["optimiser"]})
+    beside.unlink()
+    again = trainer(folder=tmp_path).optimiser.state_dict()["state"]
+    kept = run.optimiser.state_dict()["state"]
+    assert again and all(torch.equal(kept[at]["exp_avg_sq"], one["exp_avg_sq"]) for at, one in again.items())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_the_step_at_hand_and_then_ends_the_training(tmp_path, number):
+    class Signalling(Listener):
+        def update(self, done, total, *, phase="", unit="", **metrics):
+            super().update(done, total, phase=phase, unit=unit, **metrics)
+            if done == 7:
+                os.kill(os.getpid(), number)
+
+    before = signal.getsignal(number)
+    with pytest.raises(Interrupted) as caught:
+        trained(folder=tmp_path, listener=Signalling(), checkpoint_every=100)
+    assert caught.value.signal == number
+    assert signal.getsignal(number) is before
+    assert [path.name for _, path in list_checkpoints(tmp_path)] == ["checkpoint_epoch2_step7.pt"]
+    whole, outcome = trained()
+    resumed, ended = trained(folder=tmp_path, checkpoint_every=100)
+    assert all(torch.equal(a, b) for a, b in zip(weights(whole), weights(resumed), strict=True))
+    np.testing.assert_array_equal(outcome.losses, ended.losses)
+
+
+def test_processes_that_train_together_end_in_the_same_step():
+    told = []
+    with seeded(3, CPU):
+        run = trainer()
+        run.agree = lambda own: told.append(own) or (signal.SIGTERM if len(told) == 4 else own)
+        with pytest.raises(Interrupted):
+            run.train()
+    assert told == [0, 0, 0, 0] and run.step == 3
 
 
 @pytest.mark.parametrize(
