@@ -43,4 +43,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "take labels in: CSV, JSON, folders, COCO, Label Studio, exports",
     ),
     "export": ("engine.commands.export", "write a run's labels for other tools"),
+    "doctor": ("engine.commands.doctor", "check a workspace and mend its cache"),
+    "backup": ("engine.commands.backup", "write the library (labels, runs, settings) into one file"),
+    "restore": ("engine.commands.restore", "fill an empty workspace from such a file"),
 }

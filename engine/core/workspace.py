@@ -32,6 +32,8 @@ class Workspace:
     def open(cls, root: str | Path | None = None) -> Workspace:
         """Open the workspace at `root`, else at KINDRED_WORKSPACE, else at the default; folders are created.
 
+        Only the person who made them may look into them; folders that are there keep their permissions.
+
         Raises
         ------
         StorageError
@@ -39,9 +41,10 @@ class Workspace:
         """
         chosen = Path(root or os.environ.get("KINDRED_WORKSPACE") or default_root()).expanduser().resolve()
         workspace = cls(chosen)
-        for folder in (workspace.cache, workspace.runs):
-            with storage_errors(folder):
-                folder.mkdir(parents=True, exist_ok=True)
+        with storage_errors(workspace.root):
+            chosen.parent.mkdir(parents=True, exist_ok=True)
+            for folder in (chosen, workspace.cache, workspace.library, workspace.runs):
+                folder.mkdir(mode=0o700, exist_ok=True)
         return workspace
 
     @property

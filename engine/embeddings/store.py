@@ -62,6 +62,8 @@ class EmbeddingStore:
     ----------
     damaged : list of str
         One sentence for each shard that could not be read; its images count as not embedded.
+    unreadable : dict of int to str
+        The numbers of those shards, with the reason.
     """
 
     def __init__(self, folder: Path, settings: Mapping[str, Any] | None = None) -> None:
@@ -87,7 +89,7 @@ class EmbeddingStore:
 
     def refresh(self) -> None:
         """Read the folder again: what another process has committed since becomes visible."""
-        self._bad: list[int] = []
+        self.unreadable: dict[int, str] = {}
         self._recent: set[bytes] = set()
         self._shards: list[Shard] = []
         self.damaged.clear()
@@ -95,7 +97,7 @@ class EmbeddingStore:
             try:
                 self._shards.append(self._open(number))
             except StorageError as error:
-                self._bad.append(number)
+                self.unreadable[number] = str(error)
                 self.damaged.append(f"{_name(number)}.npy is damaged and its images will be embedded again: {error}")
         self._build_index()
 
@@ -133,6 +135,19 @@ class EmbeddingStore:
         """Yield (keys, rows) of each readable shard, the rows memory-mapped."""
         for shard in self._shards:
             yield shard.keys, shard.rows
+
+    def numbered(self) -> Iterator[Shard]:
+        """Yield each readable shard with its number."""
+        yield from self._shards
+
+    def uncommitted(self) -> list[int]:
+        """Return the numbers of keys without their array: the writer was killed before the commit."""
+        return sorted(set(_numbers(self.folder, "keys")) - set(_numbers(self.folder, "npy")))
+
+    def drop(self, numbers: Iterable[int]) -> None:
+        """Delete shards from the disk, whatever is in them; their images count as not embedded."""
+        for number in numbers:
+            _remove(self.folder, number)
 
     def holds(self, keys: Ids) -> NDArray[np.bool_]:
         """Return whether each of (n,) S16 ids has a vector."""
@@ -226,9 +241,8 @@ class EmbeddingStore:
         """Write config.json once and clear away what a crash left."""
         if not (self.folder / "config.json").exists():
             write_json(self.folder / "config.json", self.settings)
-        for number in self._bad:
-            _remove(self.folder, number)
-        self._bad.clear()
+        self.drop(list(self.unreadable))
+        self.unreadable.clear()
 
     def compact(self) -> None:
         """Merge small shards into full ones; a kill in between leaves duplicates, which count once."""
