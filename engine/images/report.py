@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypedDict
 
@@ -184,39 +184,45 @@ def report(
 
 
 def _report(db: sqlite3.Connection, dataset_id: str) -> ScanReport:
-    kind = db.execute("SELECT kind, found, options FROM dataset WHERE id = ?", (dataset_id,)).fetchone()
-    found = json.loads(kind["found"] or "{}") if kind is not None else {}
+    db.row_factory = None
+    known = db.execute("SELECT kind, found, options FROM dataset WHERE id = ?", (dataset_id,)).fetchone()
+    kind, said, options = known or ("", None, "{}")
+    found = json.loads(said or "{}")
+    each = json.loads(options).get("all_pages", False)
     rows = db.execute(
-        "SELECT path, content, failure, format, width, height, size, truth, split, depth, note FROM image"
-        " WHERE dataset = ? ORDER BY path",
+        "SELECT path, content, format, width, height, size, truth, split, depth FROM image"
+        " WHERE dataset = ? AND failure IS NULL AND content IS NOT NULL ORDER BY path",
         (dataset_id,),
     ).fetchall()
-    each = kind is not None and json.loads(kind["options"]).get("all_pages", False)
-    good = [row for row in rows if row["failure"] is None and row["content"] is not None]
-    groups: dict[bytes, list[bytes]] = {}
-    for row in good:
-        groups.setdefault(row["content"], []).append(row["path"])
-    truth = [row["truth"] for row in good]
-    paths = [row["path"] for row in good] if kind is not None and kind["kind"] == "folder" else []
-    if paths and not any(truth):
-        truth = [name for name, _ in folder_truth(paths)]
+    odd = db.execute(
+        "SELECT path, failure, note, content IS NOT NULL FROM image"
+        " WHERE dataset = ? AND (failure IS NOT NULL OR content IS NULL OR note IS NOT NULL) ORDER BY path",
+        (dataset_id,),
+    ).fetchall()
+    columns: tuple[Any, ...] = tuple(zip(*rows, strict=True)) if rows else ((),) * 9
+    files, contents, formats, widths, heights, sizes, truth, splits, depths = columns
+    paths = list(files) if kind == "folder" else []
+    classes = Counter(truth)
+    if paths and not any(classes):
+        classes = Counter(name for name, _ in folder_truth(paths))
+    distinct = len(set(contents))
     return ScanReport(
-        files=len(rows),
-        readable=len(good),
-        distinct=len(groups),
-        failed=[(row["path"], row["failure"] or "") for row in rows if row["failure"] is not None],
-        formats=dict(Counter(row["format"] for row in good if row["format"]).most_common()),
-        sizes=_sizes([(row["width"], row["height"]) for row in good if row["width"]], sum(row["size"] for row in good)),
-        duplicates=[paths for paths in groups.values() if len(paths) > 1],
-        classes=dict(sorted(Counter(name for name in truth if name is not None).items())),
+        files=len(rows) + sum(failure is not None or not read for _, failure, _, read in odd),
+        readable=len(rows),
+        distinct=distinct,
+        failed=[(path, failure) for path, failure, _, _ in odd if failure is not None],
+        formats={name: number for name, number in Counter(formats).most_common() if name},
+        sizes=_sizes(widths, heights, sum(sizes)),
+        duplicates=_duplicates(files, contents) if distinct < len(rows) else [],
+        classes=dict(sorted((name, number) for name, number in classes.items() if name is not None)),
         levels=class_levels(paths),
-        depths=_depths(ranges_in(db, dataset_id), Counter(row["depth"] for row in good if row["depth"])),
+        depths=_depths(ranges_in(db, dataset_id), Counter(depth for depth in depths if depth)),
         notes=[
-            (row["path"], row["note"].replace(FIRST_TAKEN, "each is taken.") if each else row["note"])
-            for row in good
-            if row["note"]
+            (path, note.replace(FIRST_TAKEN, "each is taken.") if each else note)
+            for path, failure, note, read in odd
+            if note and failure is None and read
         ],
-        splits=dict(sorted(Counter(row["split"] for row in good).items())),
+        splits=dict(sorted(Counter(splits).items())),
         others=dict(Counter(found.get("others", {})).most_common()),
         left_out=dict(Counter(found.get("left_out", {})).most_common()),
         changed_pixels=len(changed_in(db, dataset_id)),
@@ -224,16 +230,27 @@ def _report(db: sqlite3.Connection, dataset_id: str) -> ScanReport:
     )
 
 
-def _sizes(shapes: list[tuple[int, int]], total: int) -> Sizes:
-    if not shapes:
+def _duplicates(files: Sequence[bytes], contents: Sequence[bytes]) -> list[list[bytes]]:
+    """Return the paths of each content that several files hold."""
+    groups: dict[bytes, list[bytes]] = {}
+    for path, content in zip(files, contents, strict=True):
+        groups.setdefault(content, []).append(path)
+    return [paths for paths in groups.values() if len(paths) > 1]
+
+
+def _sizes(widths: Sequence[int | None], heights: Sequence[int | None], total: int) -> Sizes:
+    """Return the extent of those images whose pixels are known."""
+    shapes = np.array([widths, heights], dtype=np.float64)  # unknown becomes NaN
+    shapes = shapes[:, shapes[0] > 0].astype(np.int64)
+    if not shapes.shape[1]:
         return {}
-    order = np.argsort(np.prod(np.array(shapes, np.int64), axis=1), kind="stable")
-    return {
-        "smallest": shapes[order[0]],
-        "median": shapes[order[len(order) // 2]],
-        "largest": shapes[order[-1]],
-        "bytes": total,
-    }
+    order = np.argsort(shapes[0] * shapes[1], kind="stable")
+
+    def shape(at: int) -> tuple[int, int]:
+        width, height = shapes[:, order[at]].tolist()
+        return width, height
+
+    return {"smallest": shape(0), "median": shape(len(order) // 2), "largest": shape(-1), "bytes": total}
 
 
 def _depths(ranges: Ranges, images: Counter[str]) -> dict[str, Depth]:

@@ -12,6 +12,7 @@ from engine.images.datasets import Dataset
 from engine.images.memory import remembered
 
 _PICTURES = 8
+_NEAR = 500  # rows from where a picture is looked for; the next may be those of another data set
 
 
 def cover_ids(workspace: Workspace, dataset: Dataset) -> list[int]:
@@ -23,18 +24,20 @@ def cover_ids(workspace: Workspace, dataset: Dataset) -> list[int]:
         least, most = db.execute("SELECT min(id), max(id) FROM image WHERE dataset = ?", (dataset.id,)).fetchone()
         if least is None:
             return []
+        good = "dataset = ? AND content IS NOT NULL AND failure IS NULL"
         found: dict[int, None] = {}
-        for part in range(_PICTURES):
+        for part in range(_PICTURES):  # by id, and not through the index, which would be read to its end
             row = db.execute(
-                "SELECT id FROM image WHERE dataset = ? AND id >= ? AND content IS NOT NULL AND failure IS NULL"
-                " ORDER BY id LIMIT 1",
-                (dataset.id, least + part * (most + 1 - least) // _PICTURES),
+                "SELECT id FROM (SELECT id, dataset, content, failure FROM image WHERE id >= ? ORDER BY id LIMIT ?)"
+                f" WHERE {good} LIMIT 1",
+                (least + part * (most + 1 - least) // _PICTURES, _NEAR, dataset.id),
             ).fetchone()
             if row is not None:
                 found.setdefault(int(row[0]))
-        return list(found)
+        first = db.execute(f"SELECT id FROM image WHERE {good} ORDER BY path LIMIT ?", (dataset.id, _PICTURES))
+        return list(dict.fromkeys([*found, *(int(row[0]) for row in first)]))[:_PICTURES]
 
-    return remembered(workspace, dataset.id, "cover", ask)
+    return remembered(workspace, dataset.id, "cover", ask, keep=32)
 
 
 def cover(ids: Sequence[int]) -> None:
