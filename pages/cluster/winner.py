@@ -80,15 +80,16 @@ def in_use(now: Current) -> None:
     run, board = now.run, open_board(now)
     if run is None or board is None:
         return
+    labels = board.state.cluster
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         with st.container(horizontal=True, vertical_alignment="center", width="content"):
             st.markdown(f"##### {escape(names_of_runs(now.runs)[run.folder.name])}", width="content")
             manage(now, run)
-        next_step(now, _EXPLORE, "Explore")
+        if (labels >= 0).any():
+            next_step(now, _EXPLORE, "Explore")
     verdict_of_run(now, run)
     for sentence in run.results.get("notes", []):
         st.caption(escape(sentence))
-    labels = board.state.cluster
     if not (labels >= 0).any():
         st.info("Every image is noise: this method put none into a cluster. Try another method or other settings.")
         return

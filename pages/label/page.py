@@ -95,7 +95,8 @@ def _cluster_page(board: Board) -> None:
     """One cluster, large; what can be done with it beside it."""
     cluster = _pick(board)
     if cluster is None:
-        st.info("Every image is unsorted. Choose another clustering, or group images on Explore.")
+        sentence = "Every image is unsorted. Choose another clustering, or group images on Explore."
+        first_do(board.now, sentence, "pages/cluster/page.py", "Cluster")
         return
     checking = audited(board, cluster)
 

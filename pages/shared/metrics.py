@@ -48,6 +48,7 @@ METRICS = {
     "max": Metric("Largest", "{:,.0f}", "Images in the largest cluster"),
     "cv": Metric("Variation", "figure", "Standard deviation of the cluster sizes over their mean"),
 }
+_OF_SEVERAL = ("silhouette", "balance", "composite")  # say nothing of fewer than two clusters
 
 
 def told(name: str, value: float | None) -> str:
@@ -60,7 +61,8 @@ def told(name: str, value: float | None) -> str:
 
 def metrics(figures: Mapping[str, Any], names: tuple[str, ...] = tuple(METRICS)) -> None:
     """Draw the figures that are known in one line, each with its word and, on hover, its meaning."""
-    known = [name for name in names if figures.get(name) is not None]
+    undefined = _OF_SEVERAL if figures.get("n_clusters", figures.get("active", 2)) < 2 else ()
+    known = [name for name in names if figures.get(name) is not None and name not in undefined]
     facts((_inline(METRICS[name].title), told(name, figures[name]), METRICS[name].meaning) for name in known)
 
 

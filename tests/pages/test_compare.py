@@ -276,3 +276,15 @@ def test_two_runs_are_told_apart_by_a_sentence_before_any_table(vectors, app):
     if abs(scores[0] - scores[1]) >= 0.01:
         best = int(scores[1] > scores[0])
         assert f"{(3, 4)[best]} clusters is" in said.replace("\\", "") and "tighter" in said
+
+
+def test_a_clustering_that_found_nothing_is_given_no_figures_and_the_way_back(pictures, app):
+    workspace, rows, _ = pictures
+    settings = find_method("dbscan").settings_class.parse({"eps": 1e-6, "min_samples": 20})
+    run = cluster(workspace, rows, "dbscan", settings, new_folder(workspace.runs, "dbscan_nothing"))
+    app.query_params["run"] = run.folder.name
+    shown = facts(compare(app))
+    assert shown["noise"] == "100.0%" and not {"silhouette", "balance", "composite"} & set(shown)
+    app.switch_page("pages/label/page.py").run()
+    assert not app.exception
+    assert "Cluster" in {button.label for button in app.button if (button.key or "").startswith("first_")}
