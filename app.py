@@ -16,6 +16,7 @@ if __name__ == "__main__":
     from pages.shared.frame import style
     from pages.shared.held import forget_orders
     from pages.shared.state import current, guarded
+    from pages.shared.undo import ask_undo
 
     begin_at_the_top()
     st.set_page_config(
@@ -42,6 +43,7 @@ if __name__ == "__main__":
         sidebar(now)
         header(now, screen)
         tell()
+        ask_undo(now)
         with st.container(key="page"):
             page.run()
         forget_presses()

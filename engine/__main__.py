@@ -18,6 +18,7 @@ from engine import __version__
 from engine.commands.carried import rewritten
 from engine.commands.parser import Parser
 from engine.commands.registry import COMMANDS
+from engine.core.catalog import TERMINAL, made_in
 from engine.core.errors import KindredError
 
 
@@ -55,7 +56,8 @@ def _command(given: list[str]) -> int:
     words = rewritten(given[1:])
     rest = module.expand(words) if hasattr(module, "expand") else words
     module.add_arguments(command, rest)
-    status: int = module.main(command.parse_args(rest))
+    with made_in(TERMINAL):
+        status: int = module.main(command.parse_args(rest))
     return status
 
 

@@ -18,6 +18,7 @@ from pages.shared.screen import Screen
 from pages.shared.similar import show_found
 from pages.shared.state import Current, choose, current
 from pages.shared.tasks import start_scan
+from pages.shared.undo import undo_here
 
 _GO = "palette_go"
 _IMAGES, _CLUSTER, _EXPLORE, _LABEL, _EXPORT = (
@@ -96,7 +97,7 @@ def _go(file: str) -> None:
 def _act(now: Current, value: str) -> None:
     if now.dataset is not None and value in ("undo", "redo"):
         history = history_of(now.workspace, now.dataset)
-        do(history.undo if value == "undo" else history.redo)
+        undo_here(history) if value == "undo" else do(history.redo)
     elif now.dataset is not None and value == "scan":
         start_scan(now.workspace, now.dataset)
         _go(_IMAGES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from engine.labels.log import Event
 from pages.commands import command_palette
 from pages.shared.actions import do
 from pages.shared.board import history_of
@@ -11,6 +12,8 @@ from pages.shared.frame import place
 from pages.shared.run_names import names_of_runs
 from pages.shared.screen import Screen
 from pages.shared.state import Current, choose, escape
+from pages.shared.undo import undo_here
+from pages.shared.window import made_elsewhere
 
 
 def header(now: Current, screen: Screen) -> None:
@@ -53,9 +56,9 @@ def _undo_redo(now: Current) -> None:
         icon=":material/undo:",
         key="undo",
         disabled=back is None,
-        help=f"{escape(back.sentence)}. Undo (Ctrl+Z)" if back else "Nothing to undo",
-        on_click=do,
-        args=(history.undo,),
+        help=_undo_help(back),
+        on_click=undo_here,
+        args=(history,),
     )
     st.button(
         "Redo",
@@ -66,3 +69,11 @@ def _undo_redo(now: Current) -> None:
         on_click=do,
         args=(history.redo,),
     )
+
+
+def _undo_help(back: Event | None) -> str:
+    """Return what undo would take back, and where that was made."""
+    if back is None:
+        return "Nothing to undo"
+    where = made_elsewhere(back)
+    return f"{escape(back.sentence)}. " + (f"Made {where}: undo asks first (Ctrl+Z)" if where else "Undo (Ctrl+Z)")

@@ -5,7 +5,7 @@ const MEANINGS: Record<string, string> = {
   reject: "set aside",
   merge: "merge with the suggested twin",
   search: "search",
-  undo: "undo",
+  undo: "undo your last step here; asks first where another window or a terminal made the last one",
   redo: "redo",
   neighbours: "neighbours of the image",
   show_on_map: "show on the map",

@@ -1,2 +1,2 @@
-// Built by components/build.mjs from sources 7c568ba4076bb5301a5689b7d718e4aa; notices in components/licenses.txt
+// Built by components/build.mjs from sources d1d810e37e65b526718e90d0134cc6e9; notices in components/licenses.txt
 var n=globalThis.__kindred??={channels:new Map,waiting:new Set};var a=new WeakMap;function o(e){let t=n.PART;if(t)return t(e);a.set(e.parentElement,e);let r=i=>{i==="code:PART"&&(n.waiting.delete(r),a.get(e.parentElement)===e&&e.parentElement.isConnected!==!1&&n.PART(e))};return n.waiting.add(r),()=>n.PART?.leave?.(e.parentElement)}export{o as default};

@@ -73,6 +73,7 @@ class HistoryItem(TypedDict):
     before: int
     sentence: str
     effective: bool
+    where: str
 
 
 class ConflictItem(TypedDict):

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -92,15 +93,36 @@ MIGRATIONS: tuple[str, ...] = (
 )
 
 
+TERMINAL = "terminal"  # where a step was made that a command made
+_WHERE: ContextVar[str] = ContextVar("where a step is made", default="")
+
+
+@contextmanager
+def made_in(window: str) -> Iterator[None]:
+    """Let the steps that are made meanwhile say where: `TERMINAL`, or the window of the app that asked for a job."""
+    token = _WHERE.set(window)
+    try:
+        yield
+    finally:
+        _WHERE.reset(token)
+
+
+def made_where() -> str:
+    """Return where the steps of this thread are made; empty where nobody said."""
+    return _WHERE.get()
+
+
 def append_event(db: sqlite3.Connection, dataset: str, kind: str, detail: Mapping[str, Any], contents: bytes) -> int:
     """Append one label event of a data set inside the caller's transaction; return its id.
 
-    `detail` gets `before`, the data set's last event until then, by which a page knows that another window wrote.
+    `detail` gets `before`, the data set's last event until then, by which a page knows that another window wrote, and
+    `window`, where it was made, as far as `made_in` says it.
     """
+    where = {"window": made_where()} if made_where() else {}
     before = db.execute("SELECT max(id) FROM event WHERE dataset = ?", (dataset,)).fetchone()[0] or 0
     cursor = db.execute(
         "INSERT INTO event (dataset, made, kind, detail, contents) VALUES (?, ?, ?, ?, ?)",
-        (dataset, time.time(), kind, json.dumps({**detail, "before": before}, ensure_ascii=False), contents),
+        (dataset, time.time(), kind, json.dumps({**detail, "before": before, **where}, ensure_ascii=False), contents),
     )
     return int(cursor.lastrowid or 0)
 

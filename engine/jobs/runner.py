@@ -8,12 +8,14 @@ import os
 import sys
 import time
 import traceback
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.core.catalog import made_in
 from engine.core.device import device_name
 from engine.core.errors import KindredError
 from engine.core.files import read_json, save_array, write_json, write_text
@@ -75,12 +77,11 @@ def run_job(folder: Path) -> int:
             config = read_json(folder / "config.json")
             verb = find_verb(config.get("task", "cluster"))
             request = verb.request.from_config(config).for_job(workspace, folder)
-            if verb.computes:
-                progress.update(0, 1, phase="waiting")
-                with jobs.holding(device_lock(workspace, request.wanted_device), timeout=-1):
+            with made_in(str(config.get("window", ""))), ExitStack() as held:
+                if verb.computes:
+                    progress.update(0, 1, phase="waiting")
+                    held.enter_context(jobs.holding(device_lock(workspace, request.wanted_device), timeout=-1))
                     progress.update(0, 1, phase="starting")
-                    result = verb.function(workspace, request, progress)
-            else:
                 result = verb.function(workspace, request, progress)
             summary = verb.summary(result)
         except KindredError as error:

@@ -57,10 +57,12 @@ class LabelHistory(EventLog):
         Where the catalog lives.
     dataset_id : str
         Whose labels.
+    window : function, optional
+        As for `EventLog`.
     """
 
-    def __init__(self, workspace: Workspace, dataset_id: str) -> None:
-        super().__init__(workspace, dataset_id)
+    def __init__(self, workspace: Workspace, dataset_id: str, **options: Any) -> None:  # noqa: ANN401 - the log's own
+        super().__init__(workspace, dataset_id, **options)
         self._replays: dict[str, tuple[Replay, LabelState | None]] = {}
 
     def state(self, contents: Ids, base_labels: NDArray[Any], *, run: str | None = None) -> LabelState:

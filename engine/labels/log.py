@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.core import ids
-from engine.core.catalog import append_event, changes, open_catalog
+from engine.core.catalog import append_event, changes, made_in, made_where, open_catalog
 from engine.core.errors import InputError
 from engine.core.workspace import Workspace
 from engine.images.identity import follow_carry
@@ -119,6 +119,11 @@ class Event:
         return ids.pack(self.blob)[: self.count]
 
     @property
+    def window(self) -> str:
+        """Where it was made: the app's window by its own name, `TERMINAL`, or empty where that was not noted."""
+        return str(self.detail.get("window", ""))
+
+    @property
     def targets(self) -> tuple[int, ...]:
         """The events that an undo or redo is about."""
         return tuple(self.detail.get("targets", ()))
@@ -165,9 +170,18 @@ Choice = tuple[str, dict[str, Any], bytes]
 
 
 class EventLog:
-    """Reads and appends the label events of one data set; safe to share between threads and processes."""
+    """Reads and appends the label events of one data set; safe to share between threads and processes.
 
-    def __init__(self, workspace: Workspace, dataset_id: str) -> None:
+    Parameters
+    ----------
+    workspace : Workspace
+    dataset_id : str
+    window : function, optional
+        Returns where a step is made, asked at each; by default what `made_in` says.
+    """
+
+    def __init__(self, workspace: Workspace, dataset_id: str, *, window: Callable[[], str] = made_where) -> None:
+        self._window = window
         self.catalog = workspace.catalog
         self.dataset = dataset_id
         self._lock = threading.RLock()
@@ -306,7 +320,8 @@ class EventLog:
                     raise InputError(f"There is no data set {self.dataset!r}.", "Choose another one.")
                 self._read(db)
                 kind, detail, blob = choose()
-                written = append_event(db, self.dataset, kind, detail, blob)
+                with made_in(self._window()):
+                    written = append_event(db, self.dataset, kind, detail, blob)
                 if kind in ("undo", "redo"):
                     self._carry_over(db, kind, detail["targets"])
             self._refresh()

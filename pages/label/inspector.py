@@ -15,6 +15,7 @@ from pages.shared.board import Board
 from pages.shared.marks import words_of
 from pages.shared.state import settle
 from pages.shared.why import badges_of
+from pages.shared.window import made_elsewhere
 
 _HISTORY_PAGE = 30
 _CONFLICTS = 50
@@ -59,7 +60,13 @@ def inspector_of(board: Board, cluster: Cluster, *, audit: AuditMessage, acted: 
         "grow": board.rows.ids[could_join(board, cluster)].tolist() if pictures else [],
         "audit": audit if pictures else None,
         "history": [
-            {"id": event.id, "before": event.before, "sentence": event.sentence, "effective": event.effective}
+            {
+                "id": event.id,
+                "before": event.before,
+                "sentence": event.sentence,
+                "effective": event.effective,
+                "where": made_elsewhere(event),
+            }
             for event in reversed(events)
         ],
         "steps": steps,

@@ -25,6 +25,7 @@ from engine.labels.state import LabelState
 from engine.runs.rows import Rows, align, graph_of, kept_map, load_rows
 from engine.runs.run import Run
 from pages.shared.state import Current
+from pages.shared.window import this_window
 
 _SCORED = 20_000  # images whose silhouette makes a cluster's quality bar
 
@@ -75,7 +76,7 @@ def map_points(now: Current, rows: Rows, settings: ProjectionSettings) -> tuple[
 
 @st.cache_resource(show_spinner=False, max_entries=16)
 def _history(_workspace: Workspace, root: str, dataset: str) -> LabelHistory:
-    return LabelHistory(_workspace, dataset)
+    return LabelHistory(_workspace, dataset, window=this_window)
 
 
 def history_of(workspace: Workspace, dataset: Dataset) -> LabelHistory:

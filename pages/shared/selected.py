@@ -21,6 +21,7 @@ from pages.shared.held import refresh_order
 from pages.shared.label_keys import arrange_keys, key_labels
 from pages.shared.similar import GALLERY, more_like, refine, show_found
 from pages.shared.state import Current, choose, settle
+from pages.shared.undo import undo_here
 
 _RARER = {
     "less_like": "Less like these",
@@ -76,7 +77,7 @@ def act(
         if action.action in own:
             own[action.action](action, rows)
         elif action.action in ("undo", "redo"):
-            do(board.history.undo if action.action == "undo" else board.history.redo)
+            undo_here(board.history) if action.action == "undo" else do(board.history.redo)
         elif action.action == "refresh_order":
             refresh_order(gallery)
         elif action.action == "arrange":

@@ -15,6 +15,7 @@ from engine.images.reading import FolderSettings
 from engine.jobs import job as jobs
 from engine.jobs.tasks.registry import find_verb, verb_name
 from engine.runs.run import folder_name, new_folder
+from pages.shared.window import this_window
 
 
 def request_config(verb: str, dataset: Dataset, **values: Any) -> dict[str, Any]:  # noqa: ANN401 - any request's fields
@@ -34,7 +35,7 @@ def start_job(workspace: Workspace, verb: str, title: str, dataset: Dataset, **v
     InputError
         A field is missing or out of bounds.
     """
-    config = request_config(verb, dataset, **values)
+    config = request_config(verb, dataset, **values) | {"window": this_window()}
     folder = jobs.create(workspace.jobs, find_verb(verb).name, title, config)
     jobs.start(workspace, folder)
     return jobs.status(folder)

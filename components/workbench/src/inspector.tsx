@@ -232,7 +232,10 @@ function History({ bench, message }: Props) {
       <ol class="history">
         {message.history.map((item) => (
           <li key={item.id} class={item.effective ? "" : "undone"}>
-            <span>{item.sentence}</span>
+            <span>
+              {item.sentence}
+              {item.where && <span class="quiet"> · {item.where}</span>}
+            </span>
             {item.effective && (
               <button type="button" class="k-button" aria-label={`Back to before: ${item.sentence}`} title="Back to before this" onClick={() => bench.act("jump_back", { part: "inspector", value: item.before })}>
                 <Icon name="back" />

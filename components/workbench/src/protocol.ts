@@ -55,6 +55,7 @@ export interface HistoryItem {
   before: number;
   sentence: string;
   effective: boolean;
+  where: string;
 }
 
 /** Where the person's labels and the clustering disagree. */
