@@ -25,11 +25,6 @@ def dataset(workspace, tmp_path):
     (root / "cat" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and nothing more")
     found = add_folder(workspace, root)
     scan(workspace, found.id)
-    with open_catalog(workspace.catalog, write=True) as db:
-        db.execute("UPDATE image SET note = 'An odd one.' WHERE path = ?", (os.fsencode("cat/2.png"),))
-        db.execute("UPDATE image SET depth = '16-bit grey', split = 'test' WHERE CAST(path AS TEXT) LIKE 'dog/%'")
-        db.execute("UPDATE image SET content = NULL WHERE path = ?", (os.fsencode("cat/4.png"),))
-        db.execute("UPDATE dataset SET scanned = scanned + 1")  # as a scan does that changes rows
     return found
 
 
@@ -37,6 +32,11 @@ def dataset(workspace, tmp_path):
 def test_the_report_counts_what_a_look_at_every_row_counts(workspace, dataset, truth):
     if truth:
         set_truth_from_folders(workspace, dataset.id, True)
+    with open_catalog(workspace.catalog, write=True) as db:
+        db.execute("UPDATE image SET note = 'An odd one.' WHERE path = ?", (os.fsencode("cat/2.png"),))
+        db.execute("UPDATE image SET depth = '16-bit grey', split = 'test' WHERE CAST(path AS TEXT) LIKE 'dog/%'")
+        db.execute("UPDATE image SET content = NULL WHERE path = ?", (os.fsencode("cat/4.png"),))
+        db.execute("UPDATE dataset SET scanned = scanned + 1")  # as a scan does that changes rows
     found = report(workspace, dataset.id)
     with open_catalog(workspace.catalog) as db:
         rows = [dict(row) for row in db.execute("SELECT * FROM image ORDER BY path")]
