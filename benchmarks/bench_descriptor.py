@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.core.device import use_threads
 from engine.core.vectors import unit
 from engine.embeddings.encoders import descriptor
 from engine.images.decode import decode_square
@@ -58,7 +59,7 @@ def scattering() -> Callable[[Images], NDArray[np.float32]] | None:
         from kymatio.scattering2d.frontend.torch_frontend import ScatteringTorch2D
     except ImportError:
         return None
-    torch.set_num_threads(1)
+    use_threads(1)
     transform = ScatteringTorch2D(3, (descriptor.SIDE, descriptor.SIDE), L=8)
 
     def encode(images: Images) -> NDArray[np.float32]:

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.known_sets import class_folders
-from engine.core.device import threads
+from engine.core.device import threads, use_threads
 from engine.core.errors import WeightsError
 from engine.core.vectors import unit
 from engine.embeddings.encoders.descriptor import Descriptor
@@ -226,7 +226,7 @@ def speed(rounds: int) -> None:
     """Print images per second and per second of processor time of every way, by its fastest batch."""
     import torch
 
-    torch.set_num_threads(threads())
+    use_threads()
     found = ways()
     for flush in (False, True):
         torch.set_flush_denormal(flush)

@@ -17,6 +17,7 @@ from torch import nn
 from torch.nn import functional
 
 from engine.clustering.deep.temi.network import StackedHeads, temi_loss
+from engine.core.device import choose_device
 
 BETA, TAU, EMA = 0.6, 0.1, 0.996
 
@@ -78,10 +79,10 @@ def main() -> None:
     parser.add_argument("--dimension", type=int, default=768)
     parser.add_argument("--clusters", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--device", default="auto")
     arguments = parser.parse_args()
     torch.manual_seed(0)
-    device = torch.device(arguments.device)
+    device = torch.device(choose_device(arguments.device))
     sizes = {"n_in": arguments.dimension, "n_hidden": 512, "n_bottleneck": 256, "n_clusters": arguments.clusters}
     student, teacher = (StackedHeads(n_heads=arguments.heads, **sizes).to(device) for _ in range(2))
     teacher.load_state_dict(student.state_dict())

@@ -101,6 +101,41 @@ def test_the_engine_holds_rooms_and_nothing_beside_them() -> None:
     assert found == {*ROOMS, "__init__.py", "__main__.py"}
 
 
+# What asks a library whether there is a GPU, how many threads it may use, or that it computes the same each time.
+ONLY_IN_DEVICE = {
+    "cuda.is_available": "gpus",
+    "mps.is_available": "gpus",
+    "device_count": "gpus",
+    "get_num_gpus": "gpus",
+    "is_built": "gpus",
+    "set_num_threads": "use_threads",
+    "set_num_interop_threads": "use_threads",
+    "omp_set_num_threads": "use_threads threads_for",
+    "threadpool_limits": "use_threads threads_for",
+    "use_deterministic_algorithms": "reproducible",
+}
+
+
+def test_one_room_decides_about_devices_and_threads() -> None:
+    wrong, found = list[str](), set[str]()
+    for path in sorted(
+        [PROJECT / "app.py", *(p for part in (*PARTS, "benchmarks") for p in (PROJECT / part).rglob("*.py"))]
+    ):
+        for function, called in calls(ast.parse(path.read_text(encoding="utf-8"))):
+            for name, allowed in ONLY_IN_DEVICE.items():
+                if called == name or called.endswith(f".{name}"):
+                    found.add(name)
+                    if path != PROJECT / "engine/core/device.py" or function not in allowed.split():
+                        wrong.append(f"{path.relative_to(PROJECT)}: {function} calls {called}")
+    assert wrong == []
+    assert {"cuda.is_available", "mps.is_available", "set_num_threads", "use_deterministic_algorithms"} <= found
+
+
+def test_calls_are_found_with_the_function_that_makes_them() -> None:
+    tree = ast.parse("a.b.c()\ndef f():\n    def g():\n        x.y()\n    z()")
+    assert sorted(calls(tree)) == [("", "a.b.c"), ("f", "z"), ("g", "x.y")]
+
+
 @pytest.mark.parametrize("name", ROOMS)
 def test_a_room_says_what_it_holds_and_imports_nothing_by_itself(name: str) -> None:
     tree = ast.parse((PROJECT / "engine" / name / "__init__.py").read_text(encoding="utf-8"))
@@ -171,6 +206,14 @@ def imported(path: Path, module: str) -> Iterator[tuple[str, str]]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{module} imports relatively"
             yield from ((node.module or "", alias.name) for alias in node.names)
+
+
+def calls(tree: ast.AST, function: str = "") -> Iterator[tuple[str, str]]:
+    """Yield (the innermost function around it, the dotted name that is called) of every call."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
+            yield function, ast.unparse(node.func)
+        yield from calls(node, node.name if isinstance(node, ast.FunctionDef) else function)
 
 
 def statements(node: ast.AST) -> Iterator[ast.AST]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from engine.clustering.base import SpaceEstimator
 from engine.clustering.kmeans import assign, train_kmeans
 from engine.clustering.sweep_scope import SweepScope
-from engine.core.device import choose_device, threads
+from engine.core.device import choose_device, use_threads
 from engine.core.errors import TrainingError
 from engine.core.labels import Labels
 from engine.core.progress import Progress
@@ -99,9 +99,9 @@ class GaussianMixture(SpaceEstimator):
         return settings.changed(reduce=f"pca-{FULL_DIMENSIONS}")
 
     def _cluster(self, space: Space, progress: Progress, checkpoints: Path | None) -> tuple[Labels, Vectors]:
-        import torch
+        import torch  # noqa: F401 - imported before its threads are set
 
-        torch.set_num_threads(threads())
+        use_threads()
         settings = self.settings
         centers = train_kmeans(
             space.vectors,

@@ -8,18 +8,29 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from typing import TYPE_CHECKING, Literal
 
 from engine.core.errors import InputError
 
-
-@cache
-def best_device() -> str:
-    """Return "cuda", "mps" or "cpu": the fastest that this machine has. Imports torch."""
+if TYPE_CHECKING:
     import torch
 
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+@cache
+def gpus() -> tuple[str, ...]:
+    """Return which of "cuda" and "mps" this machine has, the faster first. Imports torch.
+
+    The one place where a library is asked whether there is a GPU.
+    """
+    import torch
+
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    return tuple(name for name, found in there.items() if found)
+
+
+def best_device() -> str:
+    """Return "cuda", "mps" or "cpu": the fastest that this machine has. Imports torch."""
+    return (*gpus(), "cpu")[0]
 
 
 @cache
@@ -87,11 +98,8 @@ def choose_device(wanted: str = "auto") -> str:
     """
     if wanted == "auto":
         wanted = best_device()
-    import torch
-
     kind = wanted.split(":")[0]
-    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not available.get(kind, False):
+    if kind not in (*gpus(), "cpu"):
         raise InputError(f"The device {wanted!r} is not available here.", "Use --device auto or --device cpu.")
     if kind == "cpu":
         keep_freed_memory()
@@ -110,6 +118,32 @@ def device_name(wanted: str = "auto") -> str:
     return "cuda:0" if name == "cuda" else name
 
 
+Reproducible = Literal["auto", "on", "off"]
+
+
+@contextmanager
+def reproducible(device: torch.device, wanted: Reproducible = "auto") -> Iterator[bool]:
+    """Let torch compute the same numbers from the same seed each time; yields whether it does.
+
+    "auto" does so on a CPU and not on a GPU. What an operation has no such way for is told by torch's warning. New
+    tensors are not filled, which torch does in this mode by default: nothing here reads what it has not written.
+    """
+    import torch
+
+    on = wanted == "on" or (wanted == "auto" and device.type == "cpu")
+    if on and device.type == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    filled = torch.utils.deterministic.fill_uninitialized_memory
+    torch.use_deterministic_algorithms(on, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    try:
+        yield on
+    finally:
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+        torch.utils.deterministic.fill_uninitialized_memory = filled
+
+
 # Multiplications that take one core about 5 ms.
 _SMALL_STEP = 1e8
 
@@ -120,6 +154,32 @@ def threads() -> int:
     if given.isdigit() and int(given) > 0:
         return int(given)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def use_threads(number: int | None = None) -> int:
+    """Give FAISS and torch, where they are imported, and BLAS so many threads; returns how many.
+
+    Parameters
+    ----------
+    number : int, optional
+        What `threads` says when absent; BLAS has that from the start, by `thread_variables` or by itself.
+    """
+    if number is not None:
+        from threadpoolctl import threadpool_limits
+
+        threadpool_limits(number)
+    count = threads() if number is None else number
+    if (faiss := sys.modules.get("faiss")) is not None:
+        faiss.omp_set_num_threads(count)
+    if (torch := sys.modules.get("torch")) is not None and torch.get_num_threads() != count:
+        torch.set_num_threads(count)
+    return count
+
+
+def thread_variables(number: int) -> dict[str, str]:
+    """Return the environment that gives every library of a new process so many threads."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS")
+    return dict.fromkeys(names, str(number))
 
 
 @contextmanager

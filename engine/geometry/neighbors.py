@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.core.device import accelerator, threads
+from engine.core.device import accelerator, use_threads
 from engine.core.errors import StorageError
 from engine.core.files import load_array, read_json, save_array, write_json
 from engine.core.progress import SILENT, Progress
@@ -169,7 +169,7 @@ def _exact_search(base: Vectors, gpu: str | None) -> Callable[[Vectors, int], tu
         return DeviceSearch(base, gpu)
     import faiss
 
-    faiss.omp_set_num_threads(threads())
+    use_threads()
 
     def on_cpu(queries: Vectors, k: int) -> tuple[NDArray[Any], NDArray[Any]]:
         similarities, indices = faiss.knn(queries, base, k, metric=faiss.METRIC_INNER_PRODUCT)
@@ -182,7 +182,7 @@ def _inverted_file(array: Vectors, k: int, progress: Progress) -> tuple[Any, flo
     """Return an inverted file of half-precision unit rows that reaches the wanted recall, and its recall."""
     import faiss
 
-    faiss.omp_set_num_threads(threads())
+    use_threads()
     count, dimension = array.shape
     lists = int(4 * np.sqrt(count))
     quantizer = faiss.IndexFlatIP(dimension)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator
 
-from engine.core.device import threads
+from engine.core.device import use_threads
 from engine.core.errors import InputError, StorageError
 from engine.core.files import load_array, save_array
 from engine.core.progress import SILENT, Progress
@@ -147,7 +147,7 @@ def euclidean_neighbors(vectors: Vectors, k: int) -> tuple[NDArray[np.int32], Ve
     """Return the exact (n, k) Euclidean neighbours of every row, itself excluded by id."""
     import faiss
 
-    faiss.omp_set_num_threads(threads())
+    use_threads()
     vectors = np.ascontiguousarray(vectors)
     count = len(vectors)
     k = min(k, count - 1)

@@ -11,7 +11,14 @@ from engine.runs.run import Run
 from pages.shared.metrics import figures_of
 from pages.shared.words import count
 
-_QUIET = {"random_state", "n_init", "max_iter", "n_clusters", "device"}  # settings that say nothing of the result
+_QUIET = {
+    "random_state",
+    "n_init",
+    "max_iter",
+    "n_clusters",
+    "device",
+    "reproducible",
+}  # settings that say nothing of the result
 _SETTINGS = 3  # that a name holds at most
 _NUMBER = re.compile(r"^[\d,]+ clusters?$")
 

@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from engine.core.device import Reproducible, reproducible
 from engine.core.errors import CheckpointError, StorageError
 from engine.core.files import replace_file
 from engine.core.settings import Settings, controls
@@ -225,18 +226,12 @@ def restore_generators(
 
 
 @contextmanager
-def seeded(seed: int, device: torch.device) -> Iterator[None]:
+def seeded(seed: int, device: torch.device, wanted: Reproducible = "auto") -> Iterator[None]:
     """Seed torch for a run and give the process its own random state back afterwards.
 
-    On a GPU the deterministic kernels are chosen, so that a resumed run can equal an uninterrupted one.
+    Where `reproducible` holds, a resumed run equals an uninterrupted one.
     """
     gpus = [device.index or 0] if device.type == "cuda" else []
-    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    with torch.random.fork_rng(devices=gpus, enabled=True):
+    with torch.random.fork_rng(devices=gpus, enabled=True), reproducible(device, wanted):
         torch.manual_seed(seed)
-        if gpus:
-            torch.use_deterministic_algorithms(True, warn_only=True)
-        try:
-            yield
-        finally:
-            torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+        yield

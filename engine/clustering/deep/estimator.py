@@ -116,7 +116,7 @@ class DeepEstimator(ClusterEstimator):
         if settings.graph_neighbors:
             graph = graph_for(array, neighbors, settings.graph_neighbors, device=device.type, progress=progress)
         self._normaliser = Normaliser(*settings.input_scaling).fit(array)
-        with seeded(settings.random_state, device):
+        with seeded(settings.random_state, device, settings.reproducible):
             task = self._task(Features(array, device, self._normaliser), graph)
             run = Trainer(
                 task,

@@ -15,6 +15,7 @@ import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import Tensor
 
+from engine.core.device import best_device
 from engine.core.progress import SILENT, Progress
 
 
@@ -31,7 +32,7 @@ class ProcessGroup:
         self.size = int(os.environ.get("WORLD_SIZE", "1")) if dist.is_available() else 1
         self._opened = self.size > 1 and not dist.is_initialized()
         if self._opened:
-            backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+            backend = "cpu:gloo,cuda:nccl" if best_device() == "cuda" else "gloo"
             dist.init_process_group(backend, timeout=timedelta(hours=12))  # others wait while the first one embeds
         self.rank = dist.get_rank() if self.size > 1 else 0
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar, Literal, Self
 
+from engine.core.device import Reproducible
 from engine.core.errors import InputError
 from engine.core.settings import Settings, setting
 
@@ -34,6 +35,14 @@ class DeepSettings(Settings):
     )
     random_state: int = setting(0, "Seed of every random draw.", ge=0, le=2**31 - 1, advanced=True)
     device: str = setting("auto", "Where to train: auto, cpu, cuda, cuda:1 or mps.", advanced=True, runtime=True)
+    reproducible: Reproducible = setting(
+        "auto",
+        "Whether the same seed gives the same result to the last bit, and a resumed run the same as a whole one. auto: "
+        "on a CPU, where it costs nothing; not on a GPU, where slower kernels replace those that add in any order. "
+        "Without it results differ as those of two seeds do.",
+        advanced=True,
+        runtime=True,
+    )
 
     def trained(self, n: int, device: str, *, side: int = 0) -> Self:
         """Return the settings that train `n` images on "cpu", "cuda" or "mps"; `side` is the images' edge in pixels.

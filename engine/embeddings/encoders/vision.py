@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -43,8 +44,8 @@ class VisionSettings(Settings):
 class VisionEncoder:
     """A torch model with a face that the pipeline knows.
 
-    A subclass sets what `_ready` takes and implements `_forward`. Pickling keeps the
-    settings only; device and model are found again where it is unpickled.
+    A subclass sets what `_ready` takes and implements `_forward`. Pickling keeps the settings and the device; the model
+    is loaded again where it is unpickled.
     """
 
     settings_class: ClassVar[type[VisionSettings]] = VisionSettings
@@ -62,8 +63,8 @@ class VisionEncoder:
         self.notes = []
         self.batch_size = self.settings.batch_size or _BATCH.get(self.device.split(":")[0], 16)
 
-    def __reduce__(self) -> tuple[type[Self], tuple[VisionSettings]]:
-        return type(self), (self.settings,)
+    def __reduce__(self) -> tuple[partial[Self], tuple[VisionSettings]]:
+        return partial(type(self), device=self.device), (self.settings,)
 
     def _ready(self, model: Any, revision: str, statistics: tuple[Sequence[float], Sequence[float]]) -> None:  # noqa: ANN401
         """Take the loaded model; `side` must be known. A pass over one empty image gives the dimension."""

@@ -19,12 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engine.core.device import thread_variables
 from engine.core.processes import end_process_tree, own_memory_mb
 
 POLL_SECONDS = 0.05
 START_SECONDS = 300.0
 MEMORY_SECONDS = 0.2
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ class Pool:
                 worker.answers.put(None)
 
     def _start(self) -> _Worker:
-        environment = os.environ | dict.fromkeys(_THREADS, "1") | {"KINDRED_PARENT": str(os.getpid())}
+        environment = os.environ | thread_variables(1) | {"KINDRED_PARENT": str(os.getpid())}
         if not self.use_gpu:
             environment["CUDA_VISIBLE_DEVICES"] = ""
         root = str(Path(__file__).resolve().parents[3])

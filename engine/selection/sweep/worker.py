@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from engine.clustering.base import ClusterEstimator
 from engine.clustering.deep.estimator import DeepEstimator
 from engine.clustering.registry import find_method
+from engine.core.device import use_threads
 from engine.core.errors import KindredError
 from engine.core.files import plain, save_array, write_json
 from engine.core.labels import compact
@@ -220,11 +221,11 @@ def main(folder: Path) -> None:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     threading.Thread(target=_follow_parent, daemon=True).start()
-    import faiss
-    import scipy.linalg
-    import scipy.sparse.csgraph  # noqa: F401 - imported before a task's time runs
+    import faiss  # noqa: F401 - these three are imported before a task's time runs
+    import scipy.linalg  # noqa: F401
+    import scipy.sparse.csgraph  # noqa: F401
 
-    faiss.omp_set_num_threads(1)
+    use_threads(1)
     work = WorkingFolder(folder)
     answers.write('{"ready": true}\n')
     answers.flush()

@@ -84,7 +84,20 @@ def test_what_needs_nothing_encodes_offline(entry, nothing_here, rng):
     alone = np.concatenate([encoder.encode(images[row : row + 1]) for row in range(5)])
     np.testing.assert_allclose(alone, vectors, atol=1e-4)
     again = pickle.loads(pickle.dumps(encoder))
+    assert getattr(again, "device", "cpu") == "cpu"
     np.testing.assert_allclose(again.encode(images), vectors, atol=1e-6)
+
+
+def test_a_pickled_encoder_goes_to_the_device_it_was_on(monkeypatch):
+    from engine.core import device
+    from engine.embeddings.encoders.vision import VisionEncoder
+
+    monkeypatch.setattr(device, "gpus", lambda: ("cuda",))
+    kept = pickle.dumps(VisionEncoder(device="cuda:1"))
+    assert pickle.loads(kept).device == "cuda:1"
+    monkeypatch.setattr(device, "gpus", tuple)
+    with pytest.raises(InputError, match="'cuda:1' is not available here"):
+        pickle.loads(kept)
 
 
 @ALL

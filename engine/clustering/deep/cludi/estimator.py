@@ -72,7 +72,7 @@ class CLUDI(DeepEstimator):
 
         settings = self.resolved_
         diffusion = diffusion_of(settings, features.device)
-        with seeded(settings.random_state, features.device):
+        with seeded(settings.random_state, features.device, settings.reproducible):
             found = [
                 (mean.cpu().numpy(), spread.cpu().numpy())
                 for mean, spread in sample_probabilities(

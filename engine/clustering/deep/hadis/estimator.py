@@ -144,7 +144,8 @@ class HaDis(ClusterEstimator):
             listener.say(sentence)
         tracking = settings.tracking if processes.rank == 0 else "none"
         folder = checkpoints.parent if checkpoints is not None else Path()
-        with seeded(settings.random_state, device), tracked(tracking, folder, listener) as told:
+        exact = seeded(settings.random_state, device, settings.reproducible)
+        with exact, tracked(tracking, folder, listener) as told:
             task, trainer = make_trainer(settings, images, train, device, processes, told, checkpoints)
             result = trainer.train()
             task.follow(trainer)
