@@ -128,7 +128,7 @@ def separation(vectors: Vectors, found: Prototypes, cluster: NDArray[np.int32]) 
     """Return (K,) the mean simplified silhouette of each cluster, on a sample of its images.
 
     With a the distance (1 - cosine) of an image to its own centre and b that to the nearest other one, it is the mean
-    of (b - a) / max(a, b), in [-1, 1]; 1 where there is one cluster.
+    of (b - a) / max(a, b), in [-1, 1]; 0 for a cluster that stands alone, which nothing is known of.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def separation(vectors: Vectors, found: Prototypes, cluster: NDArray[np.int32]) 
     """
     count = len(found.clusters)
     if count < 2:
-        return np.ones(count)
+        return np.zeros(count)
     each = max(1, SAMPLED // count)
     inside = np.flatnonzero(cluster >= 0)
     place = np.searchsorted(found.clusters, cluster[inside])

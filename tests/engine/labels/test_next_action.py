@@ -70,6 +70,12 @@ def test_large_pure_clusters_are_named_first_and_an_odd_one_is_ticked_or_split(h
     assert rates == sorted(rates, reverse=True)
 
 
+def test_one_cluster_of_everything_is_not_named_before_it_was_split(history):
+    vectors, of = groups((100, 60, 60))
+    moves = next_actions(evidence(history, vectors, np.zeros_like(of)))
+    assert moves[0].kind == "split" and "name" not in {move.kind for move in moves}
+
+
 def test_what_is_labelled_and_looked_at_is_not_offered_again(history):
     vectors, of = groups((30, 20))
     state = history.state(make_contents(50), of.astype(np.int32))
