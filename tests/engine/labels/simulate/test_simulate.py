@@ -122,7 +122,7 @@ def test_one_class_is_named_once():
     vectors, of = groups((40,))
     found = run(vectors, of, ["cat"] * 40, error_rate=0.05)[0]
     assert found.way == GUIDED
-    assert found.count.clicks == 3
+    assert found.count.by_kind == {"go": 1, "all": 1, "confirm": 1, "name": 2}  # looked at before, then named
     assert found.state.labels == ["cat"] * 40
 
 
