@@ -39,6 +39,8 @@ class Method:
         Whether `predict` labels what was not seen in `fit`.
     noise : bool
         Whether it may leave rows without a cluster, labelled -1.
+    on_gpu : bool
+        Whether `fit` computes on a GPU where there is one.
     sweeps : bool
         Whether a sweep tries it, with the candidates of its own `sweep_grid`.
     starts_from_labels : bool
@@ -61,6 +63,7 @@ class Method:
     takes: Literal["vectors", "images", "spaces"] = "vectors"
     predicts: bool = True
     noise: bool = False
+    on_gpu: bool = False
     sweeps: bool = True
     starts_from_labels: bool = False
     counts_after_training: bool = False
@@ -127,6 +130,7 @@ _ALL = (
         "Fast and even-sized; start here when you know about how many groups there are.",
         "engine.clustering.kmeans",
         "KMeans",
+        on_gpu=True,
     ),
     Method(
         "hdbscan",
@@ -150,6 +154,7 @@ _ALL = (
         "Like k-means with clusters of different widths, and a probability.",
         "engine.clustering.gaussian_mixture",
         "GaussianMixture",
+        on_gpu=True,
     ),
     Method(
         "spectral",
@@ -172,6 +177,7 @@ _ALL = (
         "engine.clustering.deep.temi.estimator",
         "TEMI",
         kind="deep",
+        on_gpu=True,
         starts_from_labels=True,
     ),
     Method(
@@ -181,6 +187,7 @@ _ALL = (
         "engine.clustering.deep.four_term.estimator",
         "FourTermHead",
         kind="deep",
+        on_gpu=True,
         starts_from_labels=True,
     ),
     Method(
@@ -190,6 +197,7 @@ _ALL = (
         "engine.clustering.deep.cludi.estimator",
         "CLUDI",
         kind="deep",
+        on_gpu=True,
         starts_from_labels=True,
     ),
     Method(
@@ -199,6 +207,7 @@ _ALL = (
         "engine.clustering.deep.cpp.estimator",
         "CPP",
         kind="deep",
+        on_gpu=True,
         starts_from_labels=True,
         counts_after_training=True,
     ),
@@ -210,6 +219,7 @@ _ALL = (
         "engine.clustering.deep.turtle.estimator",
         "TURTLE",
         kind="deep",
+        on_gpu=True,
         takes="spaces",
         starts_from_labels=True,
     ),
@@ -220,6 +230,7 @@ _ALL = (
         "engine.clustering.deep.hadis.estimator",
         "HaDis",
         kind="deep",
+        on_gpu=True,
         takes="images",
         sweeps=False,
         trains_encoder=True,

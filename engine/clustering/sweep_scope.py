@@ -22,7 +22,7 @@ class SweepScope:
     count : int
         Images.
     mode : str
-        "fast", "balanced" or "comprehensive"; "gpu" is balanced on a GPU.
+        "fast", "balanced" or "comprehensive"; "gpu" is balanced where there must be a GPU.
     kmin, kmax : int
         Bounds of the number of clusters.
     wanted : int or None

@@ -16,12 +16,23 @@ if TYPE_CHECKING:
     import torch
 
 
+_NO_GPU = "KINDRED_NO_GPU"
+
+
+def without_gpu() -> dict[str, str]:
+    """Return the environment of a new process that shall leave the GPU alone: no library opens it there."""
+    return {_NO_GPU: "1", "CUDA_VISIBLE_DEVICES": "", "HIP_VISIBLE_DEVICES": ""}
+
+
 @cache
 def gpus() -> tuple[str, ...]:
     """Return which of "cuda" and "mps" this machine has, the faster first. Imports torch.
 
-    The one place where a library is asked whether there is a GPU.
+    The one place where a library is asked whether there is a GPU. Where `without_gpu` started this process, there is
+    none and torch is not imported.
     """
+    if os.environ.get(_NO_GPU):
+        return ()
     import torch
 
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}

@@ -2,7 +2,8 @@
 
 Each worker is `python -m MODULE FOLDER` with one thread. It reads one line of JSON for each task and answers with
 one; its first line says that it has started, and only then does a task's time run. A worker whose task passes a
-limit is killed with all that it started, and replaced; the task comes back as failed, with the reason.
+limit is killed with all that it started, and replaced; the task comes back as failed, with the reason. Where there is a
+GPU one worker more owns it, and no other opens it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.core.device import thread_variables
+from engine.core.device import thread_variables, without_gpu
 from engine.core.processes import end_process_tree, own_memory_mb
 
 POLL_SECONDS = 0.05
@@ -37,12 +38,16 @@ class Limits:
 
 @dataclass(frozen=True)
 class PoolTask:
-    """What one worker does at a time: `content` is sent to it as JSON, after the tasks named in `after` are done."""
+    """What one worker does at a time: `content` is sent to it as JSON, after the tasks named in `after` are done.
+
+    With `gpu` it goes to the owner of the GPU, where the pool has one.
+    """
 
     name: str
     content: dict[str, Any]
     limits: Limits
     after: tuple[str, ...] = ()
+    gpu: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,7 @@ class _Worker:
     process: subprocess.Popen[str]
     answers: queue.Queue[str | None]
     log: Path
+    owns_gpu: bool
     task: PoolTask | None = None
     began: float = 0.0
     ready: bool = False
@@ -83,11 +89,11 @@ class Pool:
     folder : Path
         Given to every worker; also where their error output goes.
     workers : int
-        How many at once, one thread each.
+        How many at once that leave the GPU alone, one thread each; with `gpu_owner` it may be 0.
     module : str
         What they run.
-    use_gpu : bool
-        Whether they may see a GPU.
+    gpu_owner : bool
+        Whether one worker more may use the GPU. Without other workers it does everything.
 
     Attributes
     ----------
@@ -95,8 +101,9 @@ class Pool:
         Most memory that all workers together had of their own, whole and beyond what each had when it started.
     """
 
-    def __init__(self, folder: Path, workers: int, *, module: str, use_gpu: bool = True) -> None:
-        self.folder, self.count, self.module, self.use_gpu = folder, max(1, workers), module, use_gpu
+    def __init__(self, folder: Path, workers: int, *, module: str, gpu_owner: bool = False) -> None:
+        self.folder, self.module = folder, module
+        self.room = {False: workers if gpu_owner else max(1, workers), True: int(gpu_owner)}
         self._workers: list[_Worker] = []
         self._started = 0
         self.peak_mb = self.peak_mb_above_imports = 0.0
@@ -115,46 +122,56 @@ class Pool:
         When `stop()` turns true nothing new is started, and what runs is ended without a result.
         """
         waiting = list(tasks)
-        finished: dict[str, str] = {}
+        finished: dict[str, TaskResult] = {}
         while waiting or any(worker.task for worker in self._workers):
             if stop():
                 self.__exit__()
                 return
             for result in [*self._collect(), *self._drop(waiting, finished)]:
-                finished[result.task.name] = result.reason
+                finished[result.task.name] = result
                 yield result
             self._hand_out(waiting, finished)
             time.sleep(POLL_SECONDS / 5 if waiting else POLL_SECONDS)
 
-    def _drop(self, waiting: list[PoolTask], finished: dict[str, str]) -> list[TaskResult]:
+    def _drop(self, waiting: list[PoolTask], finished: dict[str, TaskResult]) -> list[TaskResult]:
         lost = []
         for task in list(waiting):
-            reason = next((finished[name] for name in task.after if finished.get(name)), "")
-            if reason:
+            before = (finished[name] for name in task.after if name in finished)
+            failed = next((result for result in before if result.reason), None)
+            if failed is not None:
                 waiting.remove(task)
-                lost.append(TaskResult(task, None, reason, 0.0))
+                lost.append(TaskResult(task, failed.answer, failed.reason, failed.seconds))
         return lost
 
-    def _hand_out(self, waiting: list[PoolTask], finished: dict[str, str]) -> None:
-        busy = [worker for worker in self._workers if worker.task]
-        for _ in range(self.count - len(busy)):
-            ready = next((task for task in waiting if all(finished.get(name) == "" for name in task.after)), None)
-            if ready is None:
-                return
-            waiting.remove(ready)
-            worker = next((worker for worker in self._workers if not worker.task), None) or self._start()
-            worker.task, worker.began = ready, time.monotonic()
-            assert worker.process.stdin is not None
-            try:
-                worker.process.stdin.write(json.dumps(ready.content) + "\n")
-                worker.process.stdin.flush()
-            except BrokenPipeError:
-                worker.answers.put(None)
+    def _is_owners(self, task: PoolTask) -> bool:
+        """Whether the task goes to the owner of the GPU."""
+        return not self.room[False] or (task.gpu and bool(self.room[True]))
 
-    def _start(self) -> _Worker:
+    def _hand_out(self, waiting: list[PoolTask], finished: dict[str, TaskResult]) -> None:
+        done = {name for name, result in finished.items() if not result.reason}
+        for owner, room in self.room.items():
+            own = [worker for worker in self._workers if worker.owns_gpu == owner]
+            for _ in range(room - sum(worker.task is not None for worker in own)):
+                fitting = (task for task in waiting if self._is_owners(task) == owner and done.issuperset(task.after))
+                ready = next(fitting, None)
+                if ready is None:
+                    break
+                waiting.remove(ready)
+                self._give(ready, next((worker for worker in own if not worker.task), None) or self._start(owner))
+
+    def _give(self, task: PoolTask, worker: _Worker) -> None:
+        worker.task, worker.began = task, time.monotonic()
+        assert worker.process.stdin is not None
+        try:
+            worker.process.stdin.write(json.dumps(task.content) + "\n")
+            worker.process.stdin.flush()
+        except BrokenPipeError:
+            worker.answers.put(None)
+
+    def _start(self, owns_gpu: bool) -> _Worker:
         environment = os.environ | thread_variables(1) | {"KINDRED_PARENT": str(os.getpid())}
-        if not self.use_gpu:
-            environment["CUDA_VISIBLE_DEVICES"] = ""
+        if not owns_gpu:
+            environment |= without_gpu()
         root = str(Path(__file__).resolve().parents[3])
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, [root, environment.get("PYTHONPATH", "")]))
         self._started += 1
@@ -168,7 +185,7 @@ class Pool:
                 env=environment,
                 text=True,
             )
-        worker = _Worker(process, queue.Queue(), log)
+        worker = _Worker(process, queue.Queue(), log, owns_gpu)
         threading.Thread(target=_listen, args=(worker,), daemon=True).start()
         self._workers.append(worker)
         return worker

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.clustering.registry import find_method
-from engine.core.device import accelerator, threads
+from engine.core.device import accelerator
 from engine.core.errors import InputError, StorageError
 from engine.core.files import read_json, write_json
 from engine.core.progress import SILENT, Progress
@@ -27,6 +27,7 @@ from engine.evaluation.mixed import two_kinds
 from engine.geometry.neighbors import NeighborGraph
 from engine.selection.sweep.data import ALL, HALVES, SAMPLE, SweepData
 from engine.selection.sweep.grid import Candidate, candidates, in_turn
+from engine.selection.sweep.places import division, worker_count
 from engine.selection.sweep.pool import Limits, Pool, PoolTask, TaskResult
 from engine.selection.sweep.ranking import (
     LeaderboardRow,
@@ -199,8 +200,10 @@ class CandidateRunner:
         self.stopped, self.late, self.peak_mb, self.peak_mb_above_imports = False, False, 0.0, 0.0
         self.began = time.monotonic()
         self.best: tuple[bool, float] | None = None
-        one_worker = settings.no_parallel or settings.tried == "gpu"
-        self.workers = 1 if one_worker else (settings.n_jobs or threads())
+        self.gpu = None if settings.no_gpu else accelerator()
+        self.workers = worker_count(settings, self.gpu)
+        if self.gpu is not None:
+            progress.say(division(settings, self.workers, self.gpu))
         self.limits = Limits(settings.time_limit, settings.memory_limit_mb)
 
     # ------------------------------------------------------------------------------------ candidates
@@ -260,11 +263,12 @@ class CandidateRunner:
             self.progress.say(f"{done} of {len(grid)} candidates were finished earlier.")
         if missing:
             self.data.prepare(part)
-            turns = [self._candidate_task(part, candidate, keys[candidate]) for candidate in in_turn(missing)]
-            tasks = turns[:1] + self._reduction_tasks(part, missing) + turns[1:]  # one is shown before UMAP is through
+            turns = [self._candidate_tasks(part, candidate, keys[candidate]) for candidate in in_turn(missing)]
+            later = [task for turn in turns[1:] for task in turn]
+            tasks = turns[0] + self._reduction_tasks(part, missing) + later  # one is shown before UMAP is through
             known = {keys[candidate]: candidate for candidate in missing}
             for result in self._run(tasks, TRIED_SHARE if part == ALL else TRIED_SHARE / 2):
-                if result.task.content["kind"] != "candidate":
+                if not _ends_candidate(result.task):
                     continue
                 done += 1
                 if result.reason:
@@ -340,7 +344,8 @@ class CandidateRunner:
             )
         return leaderboard_row(kept, path.with_suffix(".npy"), self.settings, pairs)
 
-    def _candidate_task(self, part: str, candidate: Candidate, key: str) -> PoolTask:
+    def _candidate_tasks(self, part: str, candidate: Candidate, key: str) -> list[PoolTask]:
+        """Return the task of one candidate, two where the owner of the GPU clusters and another worker scores."""
         content = {
             "kind": "candidate",
             "part": part,
@@ -352,7 +357,12 @@ class CandidateRunner:
             "until": None if (left := self._left(TRIED_SHARE)) == math.inf else time.time() + left,
         }
         after = (_reduction_name(part, candidate),) if _needs_reduction(candidate) else ()
-        return PoolTask(key, content, self.limits, after)
+        if self.gpu is None or not find_method(candidate.algorithm).on_gpu:
+            return [PoolTask(key, content, self.limits, after)]
+        fit = PoolTask(f"{key}-fit", content | {"kind": "fit"}, self.limits, after, gpu=True)
+        if (self.folder / "candidates" / f"{key}-fit.json").exists():
+            return [PoolTask(key, content | {"kind": "score"}, self.limits)]
+        return [fit, PoolTask(key, content | {"kind": "score"}, self.limits, (fit.name,))]
 
     def _reduction_tasks(self, part: str, grid: list[Candidate]) -> list[PoolTask]:
         """Return a task for each reduced space that candidates wait for."""
@@ -379,16 +389,15 @@ class CandidateRunner:
 
         Whatever the budget, one candidate is waited for.
         """
-        use_gpu = self.settings.tried == "gpu" or not self.settings.no_gpu
-        done, waiting = 0, any(task.content["kind"] == "candidate" for task in tasks)
+        done, waiting = 0, any(_ends_candidate(task) for task in tasks)
 
         def stop() -> bool:
             return self.progress.stop_requested() or (not waiting and self._left(share) <= 0)
 
-        with Pool(self.folder, self.workers, module=WORKER, use_gpu=use_gpu) as pool:
+        with Pool(self.folder, self.workers, module=WORKER, gpu_owner=self.gpu is not None) as pool:
             for result in pool.run(tasks, stop=stop):
                 done += 1
-                waiting = waiting and (result.task.content["kind"] != "candidate" or bool(result.reason))
+                waiting = waiting and (not _ends_candidate(result.task) or bool(result.reason))
                 yield result
             self.peak_mb = max(self.peak_mb, pool.peak_mb)
             self.peak_mb_above_imports = max(self.peak_mb_above_imports, pool.peak_mb_above_imports)
@@ -431,7 +440,7 @@ class CandidateRunner:
             "key": self.data.stability_key(candidate),
         }
         after = tuple(_reduction_name(half, candidate) for half in HALVES) if _needs_reduction(candidate) else ()
-        return PoolTask(str(number), content, self.limits, after)
+        return PoolTask(str(number), content, self.limits, after, gpu=find_method(candidate.algorithm).on_gpu)
 
     def clean(self) -> None:
         """Delete what can be made again, unless the sweep was stopped and will need it; finished candidates stay."""
@@ -439,6 +448,11 @@ class CandidateRunner:
             self.data.clean()
         for log in self.folder.glob("worker-*.log"):
             log.unlink()
+
+
+def _ends_candidate(task: PoolTask) -> bool:
+    """Whether a candidate is finished when the task is."""
+    return task.content["kind"] in ("candidate", "score")
 
 
 def _needs_reduction(candidate: Candidate) -> bool:

@@ -28,8 +28,9 @@ class SweepSettings(CompositeSettings):
     )
     mode: SweepMode | None = setting(
         None,
-        "fast tries about 40 candidates, balanced about 80, comprehensive over 200; gpu is balanced on a GPU. "
-        "Methods that train a network are tried from balanced on, where the time limit allows. When empty, as the time "
+        "fast tries about 40 candidates, balanced about 80, comprehensive over 200; gpu is balanced, and is refused "
+        "where there is no GPU. Every mode uses a GPU that is there, by one process that owns it. Methods that train a "
+        "network are tried from balanced on, where the time limit allows. When empty, as the time "
         "allows: fast for one minute and where no time is given, balanced for five, else comprehensive.",
     )
     n_clusters: int | None = setting(

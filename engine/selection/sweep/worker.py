@@ -1,7 +1,8 @@
 """One worker of the sweep: reads tasks as JSON lines, clusters and scores, answers with JSON lines.
 
-Tasks: `reduction` makes and keeps a reduced space, `candidate` clusters and scores, `stability` clusters two
-subsamples. The data are memory maps in the working folder, so workers share them. The pool runs this module.
+Tasks: `reduction` makes and keeps a reduced space, `candidate` clusters and scores, `fit` and `score` do one of the two
+each, where a GPU clusters and a processor scores, `stability` clusters two subsamples. The data are memory maps in the
+working folder, so workers share them. The pool runs this module.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from engine.clustering.deep.estimator import DeepEstimator
 from engine.clustering.registry import find_method
 from engine.core.device import use_threads
 from engine.core.errors import KindredError
-from engine.core.files import plain, save_array, write_json
+from engine.core.files import plain, read_json, save_array, write_json
 from engine.core.labels import compact
 from engine.core.progress import SILENT, Progress, Silent
 from engine.evaluation.agreement import sizes
@@ -136,8 +137,8 @@ def make_reduction(work: WorkingFolder, task: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def try_candidate(work: WorkingFolder, task: dict[str, Any]) -> dict[str, Any]:
-    """Cluster, score, write labels and scores under the candidate's key."""
+def fit_candidate(work: WorkingFolder, task: dict[str, Any]) -> dict[str, Any]:
+    """Cluster; write labels, confidence and how long it took under the candidate's key."""
     candidate = Candidate.of(task["algorithm"], **task["parameters"])
     began = time.perf_counter()
     training = find_method(candidate.algorithm).kind == "deep"
@@ -145,24 +146,32 @@ def try_candidate(work: WorkingFolder, task: dict[str, Any]) -> dict[str, Any]:
     progress = TimeCheck(max(left, 0.1)) if training else SILENT
     estimator = work.fit(candidate, task["part"], progress=progress)
     seconds = time.perf_counter() - began
-    embeddings, graph = work.data(task["part"])
-    result = score(
-        embeddings,
-        estimator.labels_,
-        neighbors=graph.indices,
-        shuffles=task["shuffles"],
-        probe=work.probe(task["part"]),
-    ) | {
-        "algorithm": candidate.algorithm,
-        "parameters": dict(candidate.parameters),
-        "seconds": seconds,
-        "notes": estimator.notes_,
-    }
     path = work.folder / "candidates" / task["key"]
     save_array(path.with_name(f"{path.name}-confidence.npy"), estimator.confidence_)
     save_array(path.with_suffix(".npy"), estimator.labels_)
+    write_json(path.with_name(f"{path.name}-fit.json"), {"seconds": seconds, "notes": estimator.notes_})
+    return {}
+
+
+def score_candidate(work: WorkingFolder, task: dict[str, Any]) -> dict[str, Any]:
+    """Score what `fit_candidate` wrote and write the scores, which say that the candidate is finished."""
+    candidate = Candidate.of(task["algorithm"], **task["parameters"])
+    path = work.folder / "candidates" / task["key"]
+    fitted = path.with_name(f"{path.name}-fit.json")
+    embeddings, graph = work.data(task["part"])
+    labels = np.load(path.with_suffix(".npy"), allow_pickle=False)
+    probe = work.probe(task["part"])
+    result = score(embeddings, labels, neighbors=graph.indices, shuffles=task["shuffles"], probe=probe)
+    result |= {"algorithm": candidate.algorithm, "parameters": dict(candidate.parameters)} | read_json(fitted)
     write_json(path.with_suffix(".json"), result)
+    fitted.unlink()
     return result
+
+
+def try_candidate(work: WorkingFolder, task: dict[str, Any]) -> dict[str, Any]:
+    """Cluster, score, write labels and scores under the candidate's key."""
+    fit_candidate(work, task)
+    return score_candidate(work, task)
 
 
 def score(
@@ -205,7 +214,13 @@ def try_stability(work: WorkingFolder, task: dict[str, Any]) -> dict[str, Any]:
     return {"stability": common_ari(rows, labels)}
 
 
-KINDS = {"reduction": make_reduction, "candidate": try_candidate, "stability": try_stability}
+KINDS = {
+    "reduction": make_reduction,
+    "candidate": try_candidate,
+    "fit": fit_candidate,
+    "score": score_candidate,
+    "stability": try_stability,
+}
 
 
 def _follow_parent() -> None:

@@ -5,6 +5,11 @@ import os
 import sys
 import time
 
+import engine.core.device
+from engine.core.device import gpus
+
+if not os.environ.get("KINDRED_NO_GPU"):
+    engine.core.device.gpus = gpus = lambda: ("cuda",)  # the stand-in: a machine with a GPU
 sys.stdout.write('{"ready": true}\n')
 sys.stdout.flush()
 for line in sys.stdin:
@@ -17,7 +22,9 @@ for line in sys.stdin:
         sys.stderr.flush()
         os._exit(9)
     answer = (
-        {"reason": task["fail"]} if "fail" in task else {"threads": os.environ["OMP_NUM_THREADS"], "pid": os.getpid()}
+        {"reason": task["fail"], "left_out": True}
+        if "fail" in task
+        else {"threads": os.environ["OMP_NUM_THREADS"], "pid": os.getpid(), "gpus": gpus()}
     )
     sys.stdout.write(json.dumps(answer) + "\n")
     sys.stdout.flush()

@@ -19,6 +19,7 @@ from engine.geometry.neighbors import build_graph
 from engine.selection.sweep import runner
 from engine.selection.sweep.data import SweepData
 from engine.selection.sweep.grid import ALGORITHMS
+from engine.selection.sweep.places import worker_count
 from engine.selection.sweep.ranking import (
     LeaderboardRow,
     agreement_of,
@@ -390,6 +391,51 @@ def test_what_cannot_be_swept_is_refused_in_a_sentence(x, options, values, sente
 def test_bad_settings_are_told_in_a_sentence(values, sentence):
     with pytest.raises(InputError, match=sentence):
         settings(**values)
+
+
+def test_with_a_gpu_one_process_fits_others_score_and_the_ranks_are_the_same(digits, tmp_path, no_umap, monkeypatch):
+    x, _ = digits
+    several = {"algorithms": ("kmeans", "agglomerative"), "mode": "gpu", "shuffles": 2}
+    plain = Sweep(settings(**several | {"mode": "balanced"})).run(x, output_dir=tmp_path / "plain")
+    monkeypatch.setattr(runner, "accelerator", lambda: "cuda")  # a stand-in: the owner finds no GPU and uses the CPU
+    handed = []
+    original = runner.Pool.run
+
+    def noted(pool, tasks, **options):
+        handed.extend((task.content["algorithm"], task.content["kind"], task.gpu) for task in tasks)
+        return original(pool, tasks, **options)
+
+    monkeypatch.setattr(runner.Pool, "run", noted)
+    listener = Listener()
+    result = Sweep(settings(**several)).run(x, output_dir=tmp_path / "gpu", progress=listener)
+    assert {("kmeans", "fit", True), ("kmeans", "score", False), ("agglomerative", "candidate", False)} <= set(handed)
+    assert ("kmeans", "stability", True) in handed and ("kmeans", "candidate", False) not in handed
+    assert any("One process fits k-means on cuda. 2 other processes" in sentence for sentence in listener.said)
+    assert [row.title for row in result.ranked] == [row.title for row in plain.ranked]
+    for one, two in zip(result.ranked, plain.ranked, strict=True):
+        np.testing.assert_array_equal(np.load(one.labels), np.load(two.labels))
+
+
+@pytest.mark.parametrize(
+    ("values", "gpu", "workers"),
+    [
+        ({"n_jobs": 3}, "cuda", 3),
+        ({"n_jobs": 3}, None, 3),
+        ({"no_parallel": True}, "cuda", 0),
+        ({"no_parallel": True}, None, 1),
+    ],
+)
+def test_the_owner_of_the_gpu_comes_beside_the_workers_or_does_everything(values, gpu, workers):
+    assert worker_count(settings(**values), gpu) == workers
+
+
+def test_without_a_gpu_the_mode_gpu_is_refused_and_nothing_is_said_of_one(digits, tmp_path, no_umap, monkeypatch):
+    monkeypatch.setattr(runner, "accelerator", lambda: None)
+    with pytest.raises(InputError, match="no GPU here"):
+        Sweep(settings(mode="gpu")).run(digits[0], output_dir=tmp_path)
+    listener = Listener()
+    Sweep(settings(stability=False)).run(digits[0], output_dir=tmp_path, progress=listener)
+    assert not any("GPU" in sentence or "One process" in sentence for sentence in listener.said)
 
 
 def test_structureless_images_rank_nothing_or_only_what_stands_above_its_floor(rng, tmp_path, no_umap):

@@ -64,3 +64,31 @@ def test_stopping_ends_what_runs_at_once(pool):
     asked = iter([False] * 20)
     found = list(pool.run([PoolTask("slow", {"sleep": 5000}, WIDE)], stop=lambda: next(asked, True)))
     assert found == []
+
+
+def test_one_worker_owns_the_gpu_and_the_others_have_none(tmp_path):
+    with Pool(tmp_path, 2, module=WORKER, gpu_owner=True) as pool:
+        tasks = [PoolTask(f"g{i}", {"sleep": 0.1}, WIDE, gpu=True) for i in range(4)]
+        tasks += [PoolTask(f"c{i}", {"sleep": 0.1}, WIDE, (f"g{i}",)) for i in range(4)]
+        tasks += [PoolTask(f"d{i}", {"sleep": 0.1}, WIDE) for i in range(4)]
+        found = by_name(pool.run(tasks))
+    assert all(result.reason == "" for result in found.values()) and len(found) == 12
+    seen = {name: (result.answer["pid"], tuple(result.answer["gpus"])) for name, result in found.items()}
+    owners = {seen[f"g{i}"] for i in range(4)}
+    others = {one for name, one in seen.items() if name[0] != "g"}
+    assert len(owners) == 1 and {gpus for _, gpus in owners} == {("cuda",)}
+    assert len(others) == 2 and {gpus for _, gpus in others} == {()}
+
+
+def test_a_single_worker_with_the_gpu_does_everything_and_without_one_nobody_has_it(tmp_path, pool):
+    tasks = [PoolTask("g", {}, WIDE, gpu=True), PoolTask("c", {}, WIDE)]
+    with Pool(tmp_path, 0, module=WORKER, gpu_owner=True) as alone:
+        found = by_name(alone.run(tasks))
+        assert len({result.answer["pid"] for result in found.values()}) == 1
+        assert {tuple(result.answer["gpus"]) for result in found.values()} == {("cuda",)}
+    assert {tuple(result.answer["gpus"]) for result in pool.run(tasks)} == {()}
+
+
+def test_what_a_forerunner_said_of_its_failure_comes_with_the_task_that_waited(pool):
+    found = by_name(pool.run([PoolTask("fit", {"fail": "no time"}, WIDE), PoolTask("score", {}, WIDE, ("fit",))]))
+    assert found["score"].reason == "no time" and found["score"].answer["left_out"]
