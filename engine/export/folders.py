@@ -13,6 +13,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -34,6 +35,7 @@ LABELS = "labels.csv"
 README = "README.txt"
 UNLABELLED = "_unlabelled"
 FORMAT = 1
+_WRITERS, _BATCH = 4, 100  # threads that write images, and images between two looks at how it goes
 
 
 @dataclass(frozen=True)
@@ -194,22 +196,33 @@ def write_plan(
         "symlink": lambda path, content, place: os.symlink(_original(root, path), place),
     }
     contents = to_bytes(table.file_ids)
+
+    def write(item: tuple[int, str]) -> tuple[str, str] | None:
+        """Write one image; return path and reason where it could not be read."""
+        line, place = item
+        path = table.paths[line]
+        to = target / place
+        try:
+            with storage_errors(to):
+                writers[mode](path, contents[line], to)
+        except (InputError, FileNotFoundError) as error:
+            return shown(path), getattr(error, "sentence", "The file is gone.")
+        return None
+
     failed: list[tuple[str, str]] = []
     with storage_errors(target):
         target.mkdir(parents=True, exist_ok=True)
     _write_manifest(target, plan, table, mode, root, complete=False)
     try:
-        for done, (line, place) in enumerate(plan.places.items()):
-            path = table.paths[line]
-            to = target / place
-            try:
-                with storage_errors(to):
-                    to.parent.mkdir(parents=True, exist_ok=True)
-                    writers[mode](path, contents[line], to)
-            except (InputError, FileNotFoundError) as error:
-                failed.append((shown(path), getattr(error, "sentence", "The file is gone.")))
-            if done % 100 == 0:
-                progress.update(done, len(plan.places), phase="Write images", unit="images")
+        for folder in dict.fromkeys(str(PurePosixPath(place).parent) for place in plan.places.values()):
+            with storage_errors(target / folder):
+                (target / folder).mkdir(parents=True, exist_ok=True)
+        images = list(plan.places.items())
+        with ThreadPoolExecutor(_WRITERS, thread_name_prefix="export") as pool:  # each new file waits for the disk
+            for start in range(0, len(images), _BATCH):
+                progress.update(start, len(images), phase="Write images", unit="images")
+                outcomes = pool.map(write, images[start : start + _BATCH])
+                failed += [outcome for outcome in outcomes if outcome is not None]
         for place, data in plan.files.items():
             replace_file(target / place, lambda file, data=data: file.write(data))  # type: ignore[misc]
         _write_manifest(target, plan, table, mode, root, complete=True)
@@ -316,8 +329,9 @@ def _copy(source: Source, path: bytes, content: bytes, place: Path) -> None:
     try:
         part.write_bytes(data)
         os.replace(part, place)
-    finally:
+    except BaseException:
         part.unlink(missing_ok=True)
+        raise
 
 
 def _part(place: Path) -> Path:

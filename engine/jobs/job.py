@@ -138,7 +138,7 @@ class _Spare:
         return self.process is not None and self.process.poll() is None and self.root == workspace.root
 
     def prepare_soon(self, workspace: Workspace) -> None:
-        """Start a waiting worker in some seconds: its imports would take a processor from what is being opened now."""
+        """Start a waiting worker in some seconds: its imports would take a processor from what begins now."""
         if self._waits(workspace) or (self.timer is not None and self.timer.is_alive()):
             return
         self.timer = threading.Timer(_SOON, self.prepare, (workspace,))
@@ -162,7 +162,7 @@ class _Spare:
             process.stdin.close()
         except OSError:
             return None
-        self.prepare(workspace)
+        self.prepare_soon(workspace)
         return process
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path, PurePosixPath
 
@@ -184,11 +186,33 @@ def test_a_killed_export_is_undone_whole(scene, tmp_path):
     process.send_signal(signal.SIGKILL)
     process.wait()
     process.stdout.close()
-    left = [path for path in (target / "cat").iterdir()]
+    left = [path for path in (target / "cat").iterdir() if not path.name.startswith(".")]
     assert 2 <= len(left) < 9
     (target / "cat" / f".{left[0].name}.part").write_bytes(b"half")
     undo_export(target)
     assert not target.exists()
+
+
+def test_images_are_written_side_by_side_and_failures_are_told_in_the_order_of_the_plan(scene, tmp_path, monkeypatch):
+    monkeypatch.setattr(folders, "_BATCH", 4)
+    together = threading.Barrier(2)
+    copy, numbers = folders._copy, itertools.count()
+
+    def held(source, path, content, place):
+        if next(numbers) < 2:  # the first two meet, which they cannot where one is written after the other
+            together.wait(timeout=60)
+        if path.endswith(b"one.png"):
+            raise InputError(f"{path!r} is refused.")
+        copy(source, path, content, place)
+
+    monkeypatch.setattr(folders, "_copy", held)
+    table = scene.table()
+    table.label[:] = ["cat"] * len(table)
+    plan = plan_folders(table)
+    found = write_plan(plan, table, source(scene), tmp_path / "out")
+    refused = [path for path in table.paths if path.endswith(b"one.png")]
+    assert [path for path, _ in found.failed] == [path.decode() for path in refused]
+    assert found.written == len(table) - len(refused) == len(list((tmp_path / "out" / "cat").iterdir()))
 
 
 @pytest.mark.parametrize("where", ["photos", "photos/sub", ".", "full"])

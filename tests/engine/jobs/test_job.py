@@ -189,13 +189,16 @@ def test_the_warm_worker_is_started_once_and_a_while_after_it_was_asked_for(work
     assert started == [workspace]
 
 
-def test_the_warm_worker_takes_the_next_job(workspace, photos):
+def test_the_warm_worker_takes_the_next_job(workspace, photos, monkeypatch):
     _, folder = scan_job(workspace, photos)
     spare = jobs._Spare()
+    monkeypatch.setattr(jobs, "_SOON", 0.2)
     spare.prepare(workspace)
     waiting = spare.process
     assert spare.take(workspace, folder)
     wait_for(lambda: jobs.status(folder).state == "done", seconds=120)
     assert int((folder / "pid").read_text()) == waiting.pid
+    spare.timer.join(timeout=60)  # the next one begins a while later, so that it takes no processor from the job
+    assert spare.process.pid != waiting.pid
     spare.process.stdin.close()
     assert spare.process.wait(timeout=60) == 0
