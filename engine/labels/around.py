@@ -5,6 +5,8 @@ The Label page offers these and the simulated annotator takes them, so both ask 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,33 +20,67 @@ Rows = NDArray[np.int64]
 
 
 def twin_of(state: LabelState, found: Prototypes, cluster: Cluster) -> tuple[int, float] | None:
-    """Return the nearest cluster that is not called different or otherwise, and the cosine between the centres.
+    """Return the cluster that could be the same thing, and the cosine between the centres; see `twins_of`."""
+    return twins_of(state, found, [cluster]).get(cluster.id)
+
+
+def twins_of(state: LabelState, found: Prototypes, clusters: Sequence[Cluster]) -> dict[int, tuple[int, float]]:
+    """Return, for the clusters that have one, the cluster that could be the same thing.
+
+    That is the nearest one that is not called different or otherwise, where the cluster is its nearest in turn. Of
+    1,420 clusters of five sets (docs/figures.md) 60% of such pairs hold the same thing, of the others 33%.
 
     Parameters
     ----------
     state : LabelState
     found : Prototypes
         Of the clusters of this state.
-    cluster : Cluster
+    clusters : sequence of Cluster
 
     Returns
     -------
-    (int, float) or None
-        None where no other cluster could be the same thing.
+    dict of int to (int, float)
+        For a cluster's id its twin and the cosine between the centres.
     """
-    at = int(np.searchsorted(found.clusters, cluster.id))
-    if len(found.clusters) < 2 or at >= len(found.clusters):
-        return None
-    near = found.centers @ found.centers[at]
-    near[at] = -np.inf
-    for other in np.argsort(-near)[:-1]:
-        twin = int(found.clusters[other])
-        told_apart = (min(twin, cluster.id), max(twin, cluster.id)) in state.apart
-        known = state.find(twin)
-        named_otherwise = cluster.name and known and known.name and known.name != cluster.name
-        if not told_apart and not named_otherwise:
-            return twin, float(near[other])
-    return None
+    names = np.full(len(found.clusters), -1)
+    codes: dict[str, int] = {}
+    named = [cluster for cluster in state.clusters if cluster.name is not None]
+    places = np.searchsorted(found.clusters, [cluster.id for cluster in named])
+    names[places] = [codes.setdefault(str(cluster.name), len(codes)) for cluster in named]
+    at = np.searchsorted(found.clusters, [cluster.id for cluster in clusters])
+    at = at[at < len(found.clusters)]
+    if len(found.clusters) < 2 or not len(at):
+        return {}
+    apart = [np.searchsorted(found.clusters, pair) for pair in state.apart]
+    twins, cosines = _nearest(found.centers, names, apart, at)
+    asked, place = np.unique(twins, return_inverse=True)
+    back, _ = _nearest(found.centers, names, apart, asked, other_names=True)
+    mutual = np.isfinite(cosines) & (back[place] == at)
+    ids = found.clusters
+    return {
+        int(ids[one]): (int(ids[twin]), float(cosine))
+        for one, twin, cosine in zip(at[mutual], twins[mutual], cosines[mutual], strict=True)
+    }
+
+
+def _nearest(
+    centers: Vectors, names: Rows, apart: Sequence[Rows], at: Rows, *, other_names: bool = False
+) -> tuple[Rows, NDArray[np.float32]]:
+    """Return (m,) the nearest place that could be the same thing as each place in `at`, and the cosines.
+
+    The cosine is -inf where there is none. `other_names` leaves out what has the same name already.
+    """
+    near = centers[at] @ centers.T
+    named, same = names[at][:, None] >= 0, names[at][:, None] == names
+    near[named & (names >= 0) & ~same] = -np.inf
+    if other_names:
+        near[named & same] = -np.inf
+    near[np.arange(len(at)), at] = -np.inf
+    for one, other in apart:
+        near[at == one, other] = -np.inf
+        near[at == other, one] = -np.inf
+    best = np.argmax(near, axis=1)
+    return best.astype(np.int64), near[np.arange(len(at)), best]
 
 
 def nearest_outside(vectors: Vectors, found: Prototypes, state: LabelState, cluster: int) -> Rows:

@@ -39,7 +39,7 @@ def finish(replay: Replay, version: int) -> LabelState:
         conflicts=sorted(
             _conflicts(replay, names, labels), key=lambda item: (item.kind, item.label or "", item.clusters)
         ),
-        apart=frozenset(pair for pair in replay.apart if all(replay.sizes[list(np.add(pair, 1))])),
+        apart=frozenset(replay.told_apart()),
         run=replay.run,
         version=version,
         unknown=replay.unknown,

@@ -266,7 +266,9 @@ class LabelHistory(EventLog):
         if one == other or not all(len(side) for side in sides):
             raise InputError("Two different clusters with images are needed.")
         shown = f"{state.title(one)} and {state.title(other)} are different"
-        return self._do(state, "apart", sides[0], {"clusters": [int(one), int(other)]}, shown, sides[1])
+        sizes = [len(state.rows(cluster)) for cluster in (one, other)]
+        detail = {"clusters": [int(one), int(other)], "sizes": sizes}
+        return self._do(state, "apart", sides[0], detail, shown, sides[1])
 
     def audit(
         self,

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from engine.core.vectors import Vectors, unit
 from engine.geometry.prototypes import Prototypes
-from engine.labels.around import twin_of
+from engine.labels.around import twins_of
 from engine.labels.proposals import Proposals
 from engine.labels.sequential import best_page
 from engine.labels.state import ACCEPTED_GUESS, CLUSTER_NAME, NO_LABEL, PERSONAL, LabelState
@@ -31,10 +31,10 @@ BY_PERSON = 0.99  # chance that a label is right which a person gave to the very
 SAMPLED = 4096  # images looked at for the separation of all clusters
 CONSIDERED = 40  # clusters of each kind that are weighed: the largest
 PRIOR = 8.0  # images that the separation of a cluster counts for
-# Mean purity of a cluster by its separation, and the share of clusters whose nearest one holds the same thing: fitted
-# on 1,800 clusters of the sets in docs/figures.md.
+# Mean purity of a cluster by its separation, fitted on 1,800 clusters of the sets in docs/figures.md, and the share of
+# the twins that hold the same thing (benchmarks/twin_quality.py).
 PURITY_SLOPE, PURITY_INTERCEPT = 3.14, 0.26
-TWIN_SAME = 0.65
+TWIN_SAME = 0.6
 PROPOSED_RIGHT = 0.65  # share of the proposals that were right when labels of named clusters first spread over digits
 SPLIT_GAIN = 0.2  # share of the wrong images that two parts sort out, measured on mixed clusters of the same sets
 FIRST_PURE = 0.9  # the same while nothing has a label
@@ -143,16 +143,16 @@ def separation(vectors: Vectors, found: Prototypes, cluster: NDArray[np.int32]) 
         return np.zeros(count)
     each = max(1, SAMPLED // count)
     inside = np.flatnonzero(cluster >= 0)
-    place = np.searchsorted(found.clusters, cluster[inside])
+    places = np.zeros(int(found.clusters[-1]) + 1, np.uint16 if count <= 65_536 else np.int64)  # short: sorts faster
+    places[found.clusters] = np.arange(count)
+    place = places[cluster[inside]]
     order = np.argsort(place, kind="stable")
-    ends = np.cumsum(np.bincount(place, minlength=count))
-    values = np.empty(count)
-    picked = [
-        inside[members[np.linspace(0, len(members) - 1, min(each, len(members))).astype(np.int64)]]
-        for members in np.split(order, ends[:-1])
-    ]
-    rows = np.concatenate(picked)
-    own = np.repeat(np.arange(count), [len(part) for part in picked])
+    sizes = np.bincount(place, minlength=count)
+    taken = np.minimum(sizes, each)  # of each cluster so many, evenly over its images
+    own = np.repeat(np.arange(count), taken)
+    turn = np.arange(len(own)) - np.repeat(np.cumsum(taken) - taken, taken)
+    step = (sizes - 1) / np.maximum(taken - 1, 1)
+    rows = inside[order[(np.cumsum(sizes) - sizes)[own] + (turn * step[own]).astype(np.int64)]]
     near = unit(np.asarray(vectors[rows], np.float32)) @ found.centers.T
     a = 1 - near[np.arange(len(rows)), own]
     near[np.arange(len(rows)), own] = -np.inf
@@ -259,6 +259,7 @@ def _of_clusters(seen: Evidence) -> list[Move]:
     unnamed = [at for at, one in enumerate(state.clusters) if one.name is None and seen.unseen[at] > 0]
     unnamed = sorted(unnamed, key=lambda at: -seen.unseen[at])[:CONSIDERED]
     named = [at for at, one in enumerate(state.clusters) if one.name is not None and seen.unseen[at] > 0]
+    twins = twins_of(state, seen.prototypes, [state.clusters[at] for at in unnamed])
     for at in unnamed:
         one, purity, size = state.clusters[at], float(seen.purity[at]), int(seen.unseen[at])
         wrong = (1 - purity) * size
@@ -270,9 +271,9 @@ def _of_clusters(seen: Evidence) -> list[Move]:
         if size > 3:
             clicks = 4 + 2 * 5 + left + min(left, 2 * ODD_LABELS)
             moves.append(Move("split", one.id, 2, images=size, gain=size, clicks=clicks))
-        twin = _twin(seen, at)
-        if twin is not None and state.clusters[twin].name is not None and may_name(seen, at):
-            other = state.clusters[twin].id
+        other = twins.get(one.id, (-1, 0.0))[0]
+        known = state.find(other)
+        if known is not None and known.name is not None and may_name(seen, at):
             moves.append(Move("merge", one.id, other, images=size, gain=TWIN_SAME * purity * size, clicks=1))
     for at in sorted(named, key=lambda at: -(1 - seen.purity[at]) * seen.unseen[at])[:CONSIDERED]:
         one, purity, size = state.clusters[at], float(seen.purity[at]), int(seen.unseen[at])
@@ -300,12 +301,6 @@ def may_name(seen: Evidence, at: int) -> bool:
     return purity >= least and seen.right + purity * size >= (TARGET + MARGIN) * (seen.labelled + size)
 
 
-def _twin(seen: Evidence, at: int) -> int | None:
-    """Return the place of the nearest cluster that is not called different."""
-    twin = twin_of(seen.state, seen.prototypes, seen.state.clusters[at])
-    return None if twin is None else int(np.searchsorted(seen.prototypes.clusters, twin[0]))
-
-
 def _growing(seen: Evidence, near: Mapping[int, Rows]) -> list[Move]:
     """Weigh the next page of images that could join a named cluster."""
     state, moves = seen.state, []
@@ -326,11 +321,11 @@ def _of_proposals(seen: Evidence, proposals: Proposals, surer: float) -> list[Mo
     sure = chances(proposals, surer)
     now = np.minimum(now, 1 - sure)  # where both cannot be right
     moves = []
-    numbers: dict[str, int] = {}
-    of = np.array([numbers.setdefault(name, len(numbers)) for name in proposals.names], np.int64)
-    for name, code in numbers.items():
-        at = np.flatnonzero(of == code)
-        at = at[np.argsort(-sure[at], kind="stable")]
+    numbers = {name: code for code, name in enumerate(dict.fromkeys(proposals.names))}
+    of = np.array([numbers[name] for name in proposals.names], np.int64)
+    order = np.lexsort((-sure, of))
+    ends = np.cumsum(np.bincount(of, minlength=len(numbers)))
+    for name, at in zip(numbers, np.split(order, ends[:-1]), strict=True):
         wrong = np.cumsum(1 - sure[at])
         gain = np.cumsum(1 - now[at])
         clicks = 4 + wrong + np.minimum(wrong, ODD_LABELS)

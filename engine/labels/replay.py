@@ -18,6 +18,7 @@ group, unless the event was told to include it; events written before sources we
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,13 +47,14 @@ from engine.labels.state import (
 
 Rows = NDArray[np.int64]
 Free = NDArray[np.bool_] | slice
+Sides = tuple[tuple[Rows, int], tuple[Rows, int]]
 CHECKPOINT_EVERY = 64
 CHECKPOINTS = 3
 
 
 _WORKING = (
     *("cluster", "own", "vote", "status", "source", "probability", "last", "seal", "seals", "sizes"),
-    *("codes", "origin", "apart", "pending", "suggested", "chance"),
+    *("codes", "origin", "apart", "different", "pending", "suggested", "chance"),
 )
 _COUNTS = ("unknown", "_locks", "_audits", "_guesses", "_targets")
 
@@ -128,6 +130,7 @@ class Replay:
         self.codes: dict[str, int] = {}
         self.origin: dict[int, str] = {}
         self.apart: list[tuple[int, int]] = []
+        self.different: list[Sides] = []  # images of both sides of each pair that was told apart
         self.pending: list[Pending] = []
         self.unknown = 0
         self._locks = self._audits = self._guesses = self._targets = False
@@ -370,6 +373,8 @@ class Replay:
         low, high = sorted(int(cluster) for cluster in pair)
         if low >= 0 and low != high:
             self.apart.append((low, high))
+        sizes = event.detail.get("sizes", (len(rows), len(anchors)))  # older events do not say them
+        self.different.append(((rows, int(sizes[0])), (anchors, int(sizes[1]))))
         if not exact:
             self._wait("apart", event, rows, rest=anchors)
 
@@ -528,6 +533,24 @@ class Replay:
             return UNSORTED
         found, counts = np.unique(there, return_counts=True)
         return int(found[np.argmax(counts)])
+
+    def told_apart(self) -> Iterator[tuple[int, int]]:
+        """Yield the pairs of clusters that a person called different, also where both are other clusters by now.
+
+        A side is the cluster that holds most of its images as long as these are at least half of that cluster.
+        """
+        yield from (pair for pair in self.apart if all(self.sizes[list(np.add(pair, 1))]))
+        for sides in self.different:
+            homes = [self._home(rows, size) for rows, size in sides]
+            if min(homes) >= 0 and homes[0] != homes[1]:
+                yield min(homes), max(homes)
+
+    def _home(self, rows: Rows, size: int) -> int:
+        """Return the cluster that is mostly what (m,) rows, a sample of `size` images, were; -1 for none."""
+        home = self._mode(rows) if len(rows) else UNSORTED
+        share = np.count_nonzero(self.cluster[rows] == home) / max(len(rows), 1)
+        same = home >= 0 and 2 * share >= 1 and 2 * share * size >= self.sizes[home + 1]
+        return home if same else UNSORTED
 
     def _wait(self, kind: str, event: Event, rows: Rows, *, rest: Rows | None = None, code: int = -1) -> None:
         self.pending.append(Pending(kind, event.id, rows, rest if rest is not None else np.empty(0, np.int64), code))

@@ -330,3 +330,18 @@ def test_labels_of_single_images_do_not_rename_their_cluster(history, now):
     assert state.labels[:4] == ["dog", "dog", "dog", "cat"]
     history.rename(state, 0, "dog")
     assert now().find(0).name == "dog"
+
+
+def test_clusters_that_were_told_apart_stay_so_while_most_of_them_is_the_same(history, now):
+    history.apart(now(), 0, 1)
+    history.merge(now(), [1, 2], into=2)  # four of seven
+    assert now().apart == {(0, 2)}
+    history.undo()
+    history.split(now(), np.array([0, 1, 2]))
+    assert now().apart == {(0, 1), (1, 3)}, "most of the first is in the new cluster; the rest keeps its number"
+
+
+def test_a_cluster_that_is_mostly_something_else_is_asked_about_again(history, now):
+    history.apart(now(), 2, 0)
+    history.merge(now(), [1, 2], into=1)  # three of seven
+    assert now().apart == frozenset()
