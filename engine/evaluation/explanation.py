@@ -25,6 +25,7 @@ BINS = 10  # groups of equally many images that a number is cut into
 MOST_IMAGES = 100_000  # that are compared
 MOST_WORDS = 32  # groups that words may make; rarer ones count as one
 SHUFFLES = 199  # a figure above all of them has a chance of 1 in 200, over all tests of the family
+FOLDER = "folder"  # the measure whose groups are the image's folders
 _TINY = 1e-12
 NOTABLE = 0.2  # adjusted mutual information from which a measure is worth a word
 
@@ -61,9 +62,10 @@ class Reason:
 
     @property
     def words(self) -> str:
-        """The badge, such as "explained by aspect ratio (.81)"."""
+        """The badge, such as "explained by aspect ratio (.81)"; folders are often what is looked for."""
         figure = f"{self.value:.2f}"
-        return f"explained by {self.measure} ({figure.removeprefix('0')})"
+        verb = "follows" if self.measure == FOLDER else "explained by"
+        return f"{verb} {self.measure} ({figure.removeprefix('0')})"
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,9 @@ class Explanation:
         single = f"{marked:,} of {len(self.clusters):,} clusters {'is' if marked == 1 else 'are'} explained by one."
         if self.notable:
             told = ", ".join(f"{reason.measure} ({reason.value:.2f})".replace("(0.", "(.") for reason in self.notable)
-            return f"The clustering follows {told}. {single}"
+            folders = " Where the folders are your classes, that is right: say so on Images."
+            hint = folders if any(reason.measure == FOLDER for reason in self.notable) else ""
+            return f"The clustering follows {told}. {single}{hint}"
         if marked:
             return f"No measure explains the whole clustering, but {single}"
         return "No measure of the files explains the clustering or one of its clusters."

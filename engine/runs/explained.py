@@ -13,7 +13,7 @@ from engine.core.errors import StorageError
 from engine.core.files import read_json, write_json
 from engine.core.progress import SILENT, Progress
 from engine.core.workspace import Workspace
-from engine.evaluation.explanation import Explanation, Integers, explain
+from engine.evaluation.explanation import FOLDER, Explanation, Integers, explain
 from engine.images.measures import load_measures
 from engine.runs.rows import Rows
 from engine.runs.run import Run
@@ -34,7 +34,7 @@ def measures_of(workspace: Workspace, rows: Rows) -> tuple[_Numbers, _Words]:
     numbers = {name: values[at] for name, values in found.numbers.items()}
     words = {name: values[at] for name, values in found.words.items()}
     if len(at) and not _is_truth(found.folders[at], rows.truth):
-        words["folder"] = found.folders[at]
+        words[FOLDER] = found.folders[at]
     return numbers, words
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from engine.core.errors import KindredError
-from engine.evaluation.explanation import NOTABLE, Explanation
+from engine.evaluation.explanation import FOLDER, NOTABLE, Explanation
 from engine.jobs.job import JobStatus
 from engine.runs.rows import Rows, align
 from engine.runs.run import Run
@@ -84,6 +84,7 @@ def _take_out(now: Current, run: Run, rows: Rows, found: Explanation) -> None:
     what = st.selectbox(
         "Take out of the vectors",
         [*measures, _GROUPS],
+        index=next((at for at, measure in enumerate(measures) if measure != FOLDER), 0),
         key=f"why_measure_{run.folder.name}",
         help="Makes embeddings without it beside the old ones and clusters them by the same method; both stay",
     )

@@ -36,6 +36,15 @@ def test_a_planted_nuisance_is_first_for_the_clustering_and_for_its_cluster(rng)
     assert "brightness" in found.sentence and "follows" in found.sentence
 
 
+def test_folders_are_followed_and_may_be_what_is_looked_for(rng):
+    numbers, words = measures(rng, 400)
+    clusters = rng.integers(0, 4, 400)
+    words["folder"] = clusters.astype(str).astype(object)
+    found = explain(clusters, numbers, words)
+    assert found.badge(1) == "follows folder (1.00)"
+    assert found.sentence.endswith("Where the folders are your classes, that is right: say so on Images.")
+
+
 def test_on_shuffled_clusters_nothing_is_an_alarm_in_95_of_100(rng):
     alarms = 0
     for seed in range(100):
