@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from engine.core.errors import InputError
@@ -23,7 +24,13 @@ class Parser(argparse.ArgumentParser):
         InputError
             Always.
         """
-        raise InputError(f"{message[:1].upper()}{message[1:]}.", f"See `{self.prog} --help`.")
+        raise InputError(f"{message[:1].upper()}{message[1:]}.", self._folder(message) or f"See `{self.prog} --help`.")
+
+    def _folder(self, message: str) -> str:
+        """Return how a folder is given that stands without its flag; empty where that is not what is wrong."""
+        _, _, rest = message.partition("unrecognized arguments: ")
+        known = "--folder" in self._option_string_actions
+        return f"Give the folder as `--folder {rest}`." if known and rest and Path(rest).is_dir() else ""
 
 
 def peek(given: Sequence[str], flag: str) -> str | None:

@@ -79,6 +79,7 @@ def test_more_clusters_than_images(refused, tmp_path):
 
 def test_an_empty_a_missing_and_a_file_for_a_folder(refused, tmp_path, vectors):
     (tmp_path / "empty").mkdir()
+    assert f"Give the folder as `--folder {tmp_path / 'empty'}`." in refused("run", tmp_path / "empty")
     assert "no" in refused("run", "--folder", tmp_path / "empty").lower()
     assert "nowhere" in refused("run", "--folder", tmp_path / "nowhere")
     assert vectors.name in refused("run", "--folder", vectors)
