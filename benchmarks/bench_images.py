@@ -24,6 +24,7 @@ from engine.images.decode import PreprocessSettings, decode, decode_square
 from engine.images.quality import measure
 from engine.images.scan import scan
 from engine.images.thumbnails import encode_thumbnail
+from engine.images.traces import traces
 
 SIDE = 224
 FILL = PreprocessSettings().rgb
@@ -79,11 +80,43 @@ def bench_decode(rounds: int) -> None:
     print(f"  mean pixel difference {difference:.2f} of 255")
 
 
+def small_pictures(size: tuple[int, int], n: int) -> list[bytes]:
+    """JPEGs of coarse patches, about as large as such thumbnails are on the web."""
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(n):
+        patches = rng.integers(0, 255, (size[1] // 8, size[0] // 8, 3), dtype=np.uint8)
+        buffer = io.BytesIO()
+        Image.fromarray(patches).resize(size, Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=85)
+        found.append(buffer.getvalue())
+    return found
+
+
+def bench_small(rounds: int) -> None:
+    """Processor time of small pictures: what the scan and the encoder's decoding do with each."""
+    place = np.empty((SIDE, SIDE, 3), np.uint8)
+    settings = PreprocessSettings()
+    print(f"processor time an image, best of {rounds}: plain Pillow, decode + letterbox {SIDE} px, a scan's look")
+    for size in ((224, 168), (640, 480)):
+        files = small_pictures(size, 60)
+        ways = (plain, lambda data: decode_square(data, SIDE, settings, into=place), lambda data: look(data, 1))
+        best = [float("inf")] * len(ways)
+        for _ in range(rounds):
+            for number, way in enumerate(ways):
+                began = time.process_time()
+                for data in files:
+                    way(data)
+                best[number] = min(best[number], (time.process_time() - began) / len(files))
+        print(f"  {size[0]} x {size[1]}: {', '.join(f'{value * 1e3:.2f} ms' for value in best)}")
+
+
 def look(data: bytes, hashed: int) -> None:
     """What a scan does with the bytes of one file."""
     content_id(data)
     found = decode(data, 256, hashed=hashed)
-    measure(found.image)
+    pixels = np.asarray(found.image)
+    measure(found.image, pixels)
+    traces(pixels)
     encode_thumbnail(found.image)
 
 
@@ -150,6 +183,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     bench_decode(options.rounds)
+    bench_small(options.rounds)
     bench_hash(options.rounds)
     bench_scan(options.files, options.rounds)
 

@@ -260,8 +260,8 @@ class Reader:
         """Return the image's path for the eye."""
         return shown(self._paths[job])
 
-    def decode(self, job: int) -> Pixels:
-        """Return the (side, side, 3) uint8 square of an image.
+    def decode(self, job: int, into: Pixels) -> None:
+        """Write the square of an image into (side, side, 3) uint8.
 
         Raises
         ------
@@ -271,7 +271,7 @@ class Reader:
             It is gone or has changed since the scan, and no other file has its content.
         """
         data = read_image(self._workspace, self._dataset, self._source, self._paths[job], self.keys[job])
-        return decode_square(data, self.side, self._preprocess, ranges=self._ranges, max_pixels=None)
+        decode_square(data, self.side, self._preprocess, ranges=self._ranges, max_pixels=None, into=into)
 
 
 def _embed_rows(encoder: Encoder, reader: Reader, store: EmbeddingStore, progress: Progress) -> None:
@@ -280,7 +280,10 @@ def _embed_rows(encoder: Encoder, reader: Reader, store: EmbeddingStore, progres
     writer, sized = Writer(store), Sized(encoder, progress)
     began, last, done, failed = time.monotonic(), 0.0, 0, 0
     size = max(1, min(encoder.batch_size, len(reader)))
-    stream = decoded_batches(len(reader), reader.decode, side=reader.side, batch_size=size, threads=threads())
+    pinned = getattr(encoder, "device", "cpu").startswith("cuda")
+    stream = decoded_batches(
+        len(reader), reader.decode, side=reader.side, batch_size=size, threads=threads(), pinned=pinned
+    )
     try:
         with closing(stream):
             for batch in stream:

@@ -1,7 +1,8 @@
 """Decoding ahead of the device: threads fill the next batches while the encoder works on this one.
 
 Batches keep the order of the jobs. At most three are in memory; each is one uint8 array that the threads
-write into, and the array is used again for a later batch, so nothing is copied twice.
+write into, and the array is used again for a later batch, so nothing is copied twice. A thread is handed several images
+at once: one hand-over per file would cost as much as a small image.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from engine.core.errors import KindredError
 
 Pixels = NDArray[np.uint8]
+HANDFUL = 8  # images handed to a thread at once, where a batch has enough of them for all threads
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,14 @@ class Batch:
 
 
 def decoded_batches(
-    count: int, decode: Callable[[int], Pixels], *, side: int, batch_size: int, threads: int, ahead: int = 2
+    count: int,
+    decode: Callable[[int, Pixels], None],
+    *,
+    side: int,
+    batch_size: int,
+    threads: int,
+    ahead: int = 2,
+    pinned: bool = False,
 ) -> Generator[Batch, None, None]:
     """Yield batches of decoded images.
 
@@ -48,23 +57,29 @@ def decoded_batches(
     count : int
         Number of jobs; `decode` is called with 0..count-1.
     decode : callable
-        Returns the (side, side, 3) uint8 image of a job or raises a `KindredError`; runs in a thread.
+        Writes the image of a job into (side, side, 3) uint8 or raises a `KindredError`; runs in a thread.
     side, batch_size : int
     threads : int
         How many images are decoded at once.
     ahead : int
         Batches that are decoded while the caller works on the current one.
+    pinned : bool
+        Keep batches in memory that CUDA copies from while it computes.
     """
-    spare = [np.empty((min(batch_size, count), side, side, 3), dtype=np.uint8) for _ in range(ahead + 1)]
+    spare = [_buffer((min(batch_size, count), side, side, 3), pinned) for _ in range(ahead + 1)]
+    handful = max(1, min(HANDFUL, batch_size // threads))
 
-    def fill(target: Pixels, slot: int, job: int) -> KindredError | None:
+    def fill(target: Pixels, slots: range, start: int) -> list[KindredError | None]:
+        return [fill_one(target[slot], start + slot) for slot in slots]
+
+    def fill_one(into: Pixels, job: int) -> KindredError | None:
         try:
-            target[slot] = decode(job)
+            decode(job, into)
         except KindredError as error:
             return error
         return None
 
-    Waiting = tuple[int, Pixels, list[Future[KindredError | None]]]
+    Waiting = tuple[int, Pixels, list[Future[list[KindredError | None]]]]
     waiting: deque[Waiting] = deque()
     pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="decode")
     try:
@@ -73,15 +88,25 @@ def decoded_batches(
             while spare and (start := next(starts, None)) is not None:
                 target = spare.pop()
                 size = min(batch_size, count - start)
-                waiting.append((start, target, [pool.submit(fill, target, slot, start + slot) for slot in range(size)]))
+                parts = [range(at, min(at + handful, size)) for at in range(0, size, handful)]
+                waiting.append((start, target, [pool.submit(fill, target, part, start) for part in parts]))
             if not waiting:
                 return
             start, target, futures = waiting.popleft()
-            outcomes = [future.result() for future in futures]
+            outcomes = [outcome for future in futures for outcome in future.result()]
             yield _collect(start, target, outcomes)
             spare.append(target)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _buffer(shape: tuple[int, ...], pinned: bool) -> Pixels:
+    if not pinned:
+        return np.empty(shape, dtype=np.uint8)
+    import torch
+
+    found: Pixels = torch.empty(shape, dtype=torch.uint8, pin_memory=True).numpy()
+    return found
 
 
 def _collect(start: int, target: Pixels, outcomes: list[KindredError | None]) -> Batch:

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from engine.core.catalog import open_catalog
 from engine.core.device import threads
 from engine.core.errors import InputError
@@ -264,7 +266,8 @@ def _look(
     looked.depth, looked.note = found.depth, found.note or None
     looked.width, looked.height, looked.format = found.width, found.height, found.format
     looked.pixels, looked.orientation = found.hashes[0], found.orientation
-    looked.quality = json.dumps(measure(found.image) | traces(found.image) | found.said, ensure_ascii=False)
+    pixels = np.asarray(found.image)  # Pillow copies them each time
+    looked.quality = json.dumps(measure(found.image, pixels) | traces(pixels) | found.said, ensure_ascii=False)
     before = known.get(entry.name)
     rewritten = before is not None and before.data_id is not None and before.data_id != looked.content
     thumbnail = encode_thumbnail(found.image) if thumbnails or rewritten else b""

@@ -24,8 +24,8 @@ _HUE_ENDS = np.array([10, 28, 48, 113, 135, 178, 204, 238])  # of 255, where eac
 _GREYS = ("black", "grey", "white")
 
 
-def traces(image: Image.Image) -> dict[str, float | str]:
-    """Return what is measured on an RGB picture that was reduced to at most 256 px.
+def traces(pixels: NDArray[np.uint8]) -> dict[str, float | str]:
+    """Return what is measured on an RGB picture, (h, w, 3), that was reduced to at most 256 px.
 
     Returns
     -------
@@ -33,8 +33,7 @@ def traces(image: Image.Image) -> dict[str, float | str]:
         `letterbox bars`, the share of the picture in even bands at two opposite edges, 0 to 1, and
         `dominant colour`, one of eleven words.
     """
-    pixels = np.asarray(image)
-    return {BARS: round(bars(pixels), 4), COLOUR: dominant_colour(image)}
+    return {BARS: round(bars(pixels), 4), COLOUR: dominant_colour(pixels)}
 
 
 def bars(pixels: NDArray[np.uint8]) -> float:
@@ -58,10 +57,11 @@ def _pair(lines: NDArray[np.uint8]) -> float:
     return 2 * int(min(even.argmin(), even[::-1].argmin())) / len(lines)
 
 
-def dominant_colour(image: Image.Image) -> str:
-    """Return the most frequent of eleven colours, on at most 64 x 64 pixels of an RGB picture."""
-    step = max(1, max(image.size) // 64)
-    hue, saturation, value = np.asarray(image.convert("HSV"))[::step, ::step].reshape(-1, 3).T
+def dominant_colour(pixels: NDArray[np.uint8]) -> str:
+    """Return the most frequent of eleven colours, on at most 64 x 64 of (h, w, 3) RGB pixels."""
+    step = max(1, max(pixels.shape[:2]) // 64)
+    some = Image.fromarray(np.ascontiguousarray(pixels[::step, ::step]))
+    hue, saturation, value = np.asarray(some.convert("HSV")).reshape(-1, 3).T
     names = np.searchsorted(_HUE_ENDS, hue, side="left") % len(_HUES)
     greys = len(_HUES) + np.searchsorted(np.array([60, 190]), value)
     code = np.where((saturation < 50) | (value < 45), greys, names)

@@ -1,15 +1,14 @@
 import threading
 import time
 
-import numpy as np
 import pytest
 
 from engine.core.errors import InputError
 from engine.embeddings.prefetch import decoded_batches
 
 
-def numbered(job):
-    return np.full((4, 4, 3), job % 251, dtype=np.uint8)
+def numbered(job, into):
+    into[:] = job % 251
 
 
 def collect(count, decode=numbered, **options):
@@ -28,10 +27,10 @@ def test_batches_keep_the_order(count):
 
 
 def test_failures_are_handed_on_and_the_others_close_up():
-    def decode(job):
+    def decode(job, into):
         if job % 3 == 0:
             raise InputError("no")
-        return numbered(job)
+        numbered(job, into)
 
     seen = collect(10, decode)
     assert seen[0] == ([1, 2, 4], [1, 2, 4], [0, 3])
@@ -41,10 +40,10 @@ def test_failures_are_handed_on_and_the_others_close_up():
 def test_decoding_goes_on_while_the_caller_works_and_not_further():
     started, lock = [], threading.Lock()
 
-    def decode(job):
+    def decode(job, into):
         with lock:
             started.append(job)
-        return numbered(job)
+        numbered(job, into)
 
     stream = decoded_batches(100, decode, side=4, batch_size=5, threads=2, ahead=2)
     next(stream)
@@ -65,8 +64,24 @@ def test_closing_early_ends_the_threads():
 
 
 def test_an_error_that_is_no_failure_of_an_image_comes_through():
-    def decode(job):
+    def decode(job, into):
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         collect(3, decode)
+
+
+@pytest.mark.parametrize(("batch_size", "threads", "calls"), [(16, 2, 2), (16, 16, 16), (20, 1, 3)])
+def test_a_thread_is_handed_several_images_at_once_and_no_thread_goes_without(monkeypatch, batch_size, threads, calls):
+    from engine.embeddings import prefetch
+
+    handed = []
+
+    class Counting(prefetch.ThreadPoolExecutor):
+        def submit(self, *arguments):
+            handed.append(arguments)
+            return super().submit(*arguments)
+
+    monkeypatch.setattr(prefetch, "ThreadPoolExecutor", Counting)
+    assert sum(len(jobs) for jobs, _, _ in collect(batch_size, batch_size=batch_size, threads=threads)) == batch_size
+    assert len(handed) == calls

@@ -273,3 +273,25 @@ def test_fill_must_be_a_colour():
 
 def test_turned_colours_are_what_the_test_thinks():
     assert corners(quarters()) == UPRIGHT == list(CORNERS)
+
+
+@pytest.mark.parametrize("mode", ["letterbox", "resize", "center_crop"])
+def test_a_square_is_written_into_its_place_in_a_batch_and_earlier_pixels_there_are_gone(mode):
+    data = encoded(quarters(90, 40), "PNG")
+    batch = np.full((3, 32, 32, 3), 7, np.uint8)
+    settings = PreprocessSettings(mode=mode)
+    alone = decode_square(data, 32, settings)
+    given = decode_square(data, 32, settings, into=batch[1])
+    assert given.base is batch
+    np.testing.assert_array_equal(batch[1], alone)
+    assert (batch[[0, 2]] == 7).all()
+    alone[:] = 0
+    np.testing.assert_array_equal(decode_square(data, 32, settings), batch[1])
+
+
+def test_a_jpeg_that_names_its_orientation_only_in_xmp_is_turned_as_well():
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    xmp += b'<rdf:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/></rdf:RDF></x:xmpmeta>'
+    plain, turned = (encoded(quarters(64, 48), "JPEG", **more) for more in ({}, {"xmp": xmp}))
+    assert decode_rgb(plain).size == (64, 48)
+    assert decode_rgb(turned).size == (48, 64)

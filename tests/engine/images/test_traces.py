@@ -56,7 +56,21 @@ def test_a_band_at_one_edge_and_an_empty_picture_are_no_bars():
 def test_the_dominant_colour_is_called_as_one_would(rgb, name):
     image = quarters(60, 60)
     image.paste(rgb, (0, 0, 60, 40))
-    assert dominant_colour(image) == name
+    assert dominant_colour(np.asarray(image)) == name
+
+
+def test_the_dominant_colour_is_that_of_every_so_manieth_pixel_of_the_whole_picture(rng):
+    words = ("red", "orange", "yellow", "green", "cyan", "blue", "purple", "pink", "black", "grey", "white")
+    for size in [(3, 5), (64, 64), (200, 150), (256, 192)]:
+        pixels = rng.integers(0, 256, (*size, 3), dtype=np.uint8) // rng.integers(1, 4, 3, dtype=np.uint8)
+        step = max(1, max(size) // 64)
+        counts = dict.fromkeys(words, 0)
+        for hue, saturation, value in np.asarray(Image.fromarray(pixels).convert("HSV"))[::step, ::step].reshape(-1, 3):
+            grey = "black" if value <= 60 else "grey" if value <= 190 else "white"
+            ends = (10, 28, 48, 113, 135, 178, 204, 238, 256)
+            coloured = words[next(at for at, end in enumerate(ends) if hue <= end) % 8]
+            counts[grey if saturation < 50 or value < 45 else coloured] += 1
+        assert dominant_colour(pixels) == max(counts, key=lambda name: counts[name])
 
 
 @pytest.mark.parametrize("quality", [20, 50, 75, 90, 95])
