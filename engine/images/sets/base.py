@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from engine.core.progress import SILENT, Progress
 from engine.core.workspace import Workspace
 from engine.images.arrays import bmp
-from engine.images.sources import Entry, FolderSource, ReadError
+from engine.images.sources import Entry, FolderSource, ReadError, Source
 
 
 def default_root() -> Path:
@@ -131,3 +131,28 @@ class FolderSet:
     def read(self, name: bytes) -> bytes:
         """Return the bytes of one image file."""
         return FolderSource(self._folder()).read(name)
+
+
+class WhicheverForm:
+    """A set that is published in several forms; each call goes to the one that lies on disk."""
+
+    def _form(self) -> Source:
+        """Return the form that is read."""
+        raise NotImplementedError
+
+    @property
+    def problems(self) -> list[tuple[bytes, str]]:
+        """Names that could not be listed and why."""
+        return self._form().problems
+
+    def prepare(self, progress: Progress = SILENT) -> None:
+        """Make the set ready: list archives, download what is missing."""
+        self._form().prepare(progress)
+
+    def entries(self) -> Iterable[Entry]:
+        """List the images."""
+        return self._form().entries()
+
+    def read(self, name: bytes) -> bytes:
+        """Return the encoded bytes of one image."""
+        return self._form().read(name)

@@ -18,7 +18,7 @@ import numpy as np
 
 from engine.core.errors import InputError
 from engine.core.progress import SILENT, Progress
-from engine.images.sets.base import FolderSet, default_root
+from engine.images.sets.base import FolderSet, WhicheverForm, default_root
 from engine.images.sets.download import missing
 from engine.images.sets.hub import HubSet
 from engine.images.sets.tars import TarImages
@@ -207,7 +207,7 @@ class ImageNetArchives:
         return archive.read(inside)
 
 
-class ImageNet:
+class ImageNet(WhicheverForm):
     """Whichever of the forms lies on disk, the folders first; the hub's shards are what gets downloaded."""
 
     def __init__(self, root: Path | None) -> None:
@@ -222,23 +222,6 @@ class ImageNet:
         elif self._chosen is None and archive_folder(self.root) is not None:
             self._chosen = self._archives
         return self._chosen or self._hub
-
-    @property
-    def problems(self) -> list[tuple[bytes, str]]:
-        """Names that could not be listed and why."""
-        return self._form().problems
-
-    def prepare(self, progress: Progress = SILENT) -> None:
-        """Make the set ready: list archives, download what is missing."""
-        self._form().prepare(progress)
-
-    def entries(self) -> Iterator[Entry]:
-        """List the images."""
-        return iter(self._form().entries())
-
-    def read(self, name: bytes) -> bytes:
-        """Return the encoded bytes of one image."""
-        return self._form().read(name)
 
 
 def imagenet(root: Path | None) -> ImageNet:

@@ -9,11 +9,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from engine.core.errors import InputError
-from engine.core.progress import SILENT, Progress
-from engine.images.sets.base import FolderSet, default_root, find_folder
+from engine.core.progress import Progress
+from engine.images.sets.base import FolderSet, WhicheverForm, default_root, find_folder
 from engine.images.sets.download import missing, unpack
 from engine.images.sets.hub import HubSet
-from engine.images.sources import Entry
 from engine.images.wordnet import class_words, parse_words
 
 FOLDER, ARCHIVE = "tiny-imagenet-200", "tiny-imagenet-200.zip"
@@ -57,7 +56,7 @@ class TinyImageNetFolder(FolderSet):
                 yield None
 
 
-class TinyImageNet:
+class TinyImageNet(WhicheverForm):
     """Whichever of the forms lies on disk; the hub's shards are what gets downloaded."""
 
     def __init__(self, root: Path | None) -> None:
@@ -68,23 +67,6 @@ class TinyImageNet:
     def _form(self) -> TinyImageNetFolder | HubSet:
         here = find_folder(self.root, [FOLDER]) is not None or (self.root / ARCHIVE).is_file()
         return self._folder if here else self._hub
-
-    @property
-    def problems(self) -> list[tuple[bytes, str]]:
-        """Names that could not be listed and why."""
-        return self._form().problems
-
-    def prepare(self, progress: Progress = SILENT) -> None:
-        """Make the set ready: download what is missing."""
-        self._form().prepare(progress)
-
-    def entries(self) -> Iterator[Entry]:
-        """List the images."""
-        return self._form().entries()
-
-    def read(self, name: bytes) -> bytes:
-        """Return the encoded bytes of one image."""
-        return self._form().read(name)
 
 
 def tiny_imagenet(root: Path | None) -> TinyImageNet:
