@@ -10,7 +10,7 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -220,6 +220,40 @@ def open_catalog(path: Path, *, write: bool = False) -> Iterator[sqlite3.Connect
         raise
     finally:
         db.close()
+
+
+_reading = threading.local()
+
+
+def read_rows(path: Path, query: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """Return the rows of one small question, such as that for an image by its id, by a connection of this thread.
+
+    Opening a catalog takes some ten times as long as such a question. What needs several answers of one moment opens
+    a transaction by `open_catalog`.
+
+    Raises
+    ------
+    StorageError
+        As `open_catalog`.
+    """
+    try:
+        found = path.stat()
+        file = (path, found.st_dev, found.st_ino)
+    except OSError:
+        file = None
+    if file is None or getattr(_reading, "file", None) != file:
+        if (old := getattr(_reading, "db", None)) is not None:
+            old.close()
+        _reading.db = _reading.file = None
+        db = connect(path)
+        db.row_factory = None
+        found = path.stat()
+        _reading.db, _reading.file = db, (path, found.st_dev, found.st_ino)
+    try:
+        rows: list[tuple[Any, ...]] = _reading.db.execute(query, values).fetchall()
+    except sqlite3.Error as error:
+        raise catalog_error(error, path) from error
+    return rows
 
 
 @dataclass

@@ -17,13 +17,13 @@ from pathlib import Path
 
 from PIL import Image
 
-from engine.core.catalog import open_catalog
+from engine.core.catalog import read_rows
 from engine.core.errors import KindredError, StorageError
 from engine.core.workspace import Workspace
 from engine.images.contents import read_content
 from engine.images.decode import MAX_PIXELS, RESAMPLE, decode_rgb
 from engine.images.depth import Range, Ranges
-from engine.images.ranges import ranges_in
+from engine.images.ranges import load_ranges
 
 SIDE = 256
 SMALLEST = 64
@@ -194,14 +194,15 @@ def picture(workspace: Workspace, image_id: int, *, side: int = PICTURE_SIDE) ->
 
 def _known(workspace: Workspace, image_id: int) -> tuple[bytes, str, Ranges] | None:
     """Return the id of the bytes, the kind of depth and the data set's ranges of a readable image."""
-    with open_catalog(workspace.catalog) as db:
-        row = db.execute(
-            "SELECT dataset, coalesce(bytes, content) AS content, failure, depth FROM image WHERE id = ?", (image_id,)
-        ).fetchone()
-        if row is None or row["failure"] is not None or row["content"] is None:
-            return None
-        depth = row["depth"] or ""
-        return row["content"], depth, ranges_in(db, row["dataset"]) if depth else {}
+    rows = read_rows(
+        workspace.catalog,
+        "SELECT dataset, coalesce(bytes, content), failure, coalesce(depth, '') FROM image WHERE id = ?",
+        (image_id,),
+    )
+    dataset, content, failure, depth = rows[0] if rows else ("", None, None, "")
+    if failure is not None or content is None:
+        return None
+    return content, depth, load_ranges(workspace, dataset) if depth else {}
 
 
 @cache

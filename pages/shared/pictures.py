@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
 from collections.abc import Callable, Iterable
+from functools import cache
 
 import streamlit as st
 from PIL import Image
@@ -53,6 +55,16 @@ def is_foreign(request: Request) -> bool:
     return request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none")
 
 
+@cache
+def _opened(root: str) -> Workspace:
+    return Workspace.open(root or None)
+
+
+def workspace_served() -> Workspace:
+    """Return the workspace of this process, opened once: a page asks for some fifty pictures."""
+    return _opened(os.environ.get("KINDRED_WORKSPACE", ""))
+
+
 async def _serve(request: Request, make: Callable[[Workspace, int], bytes | None]) -> Response:
     if is_foreign(request):
         return Response(status_code=403)
@@ -60,7 +72,7 @@ async def _serve(request: Request, make: Callable[[Workspace, int], bytes | None
     if image_id > _LARGEST_ID:
         return Response(status_code=404)
     try:
-        data = await asyncio.to_thread(make, Workspace.open(), image_id)
+        data = await asyncio.to_thread(make, workspace_served(), image_id)
     except KindredError:
         data = None
     if data is None:
@@ -100,7 +112,7 @@ async def _strip(request: Request) -> Response:
     parts = str(request.path_params["image_ids"]).split("-")
     if len(parts) > _MOST or not all(part.isdigit() and int(part) <= _LARGEST_ID for part in parts):
         return Response(status_code=404)
-    data = await asyncio.to_thread(_strip_of, Workspace.open(), [int(part) for part in parts])
+    data = await asyncio.to_thread(_strip_of, workspace_served(), [int(part) for part in parts])
     return Response(data, media_type="image/webp", headers=_KEEP)
 
 

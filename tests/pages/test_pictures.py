@@ -74,6 +74,13 @@ def test_a_broken_image_is_not_found_and_not_kept(served):
     assert (answer.status_code, answer.headers["cache-control"]) == (404, "no-store")
 
 
+def test_pictures_are_those_of_the_workspace_that_is_served_now(served, tmp_path, monkeypatch):
+    client, ids = served
+    assert client.get(f"/thumb/{ids[b'red.jpg']}").status_code == 200
+    monkeypatch.setenv("KINDRED_WORKSPACE", str(tmp_path / "another"))
+    assert client.get(f"/thumb/{ids[b'red.jpg']}").status_code == 404
+
+
 def test_a_forged_host_is_refused(served):
     client, ids = served
     assert client.get(f"/thumb/{ids[b'red.jpg']}", headers={"host": "evil.example"}).status_code == 400

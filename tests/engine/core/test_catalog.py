@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from engine.core import catalog
-from engine.core.catalog import MIGRATIONS, changes, connect, open_catalog
+from engine.core.catalog import MIGRATIONS, changes, connect, open_catalog, read_rows
 from engine.core.errors import StorageError
 
 
@@ -176,3 +176,32 @@ def test_changes_tells_another_file_in_the_same_place_and_keeps_few_open(tmp_pat
     with open_catalog(last, write=True) as db:
         add(db)
     assert changes(last) != seen[-1]
+
+
+def test_rows_read_by_the_threads_own_connection_are_those_of_this_moment(path):
+    with open_catalog(path, write=True) as db:
+        db.execute("INSERT INTO dataset (id, name, kind, location, created) VALUES ('a', 'A', 'folder', x'', 0)")
+    ask = "SELECT name FROM dataset WHERE id = ?"
+    assert read_rows(path, ask, ("a",)) == [("A",)]
+    with open_catalog(path, write=True) as db:
+        db.execute("UPDATE dataset SET name = 'B'")
+        assert read_rows(path, ask, ("a",)) == [("A",)]  # not what nobody has committed
+    assert read_rows(path, ask, ("a",)) == [("B",)]
+    assert read_rows(path, ask, ("b",)) == []
+    with pytest.raises(StorageError):
+        read_rows(path, "SELECT nothing FROM dataset", ())
+
+
+def test_rows_are_read_from_the_file_that_lies_there_now(tmp_path):
+    for name in ("one", "two"):
+        with open_catalog(tmp_path / f"{name}.sqlite", write=True) as db:
+            values = (name, name)
+            db.execute(
+                "INSERT INTO dataset (id, name, kind, location, created) VALUES (?, ?, 'folder', x'', 0)", values
+            )
+    ask = "SELECT name FROM dataset"
+    assert read_rows(tmp_path / "one.sqlite", ask, ()) == [("one",)]
+    assert read_rows(tmp_path / "two.sqlite", ask, ()) == [("two",)]
+    (tmp_path / "two.sqlite").replace(tmp_path / "one.sqlite")
+    assert read_rows(tmp_path / "one.sqlite", ask, ()) == [("two",)]
+    assert read_rows(tmp_path / "three.sqlite", ask, ()) == []
