@@ -1,10 +1,10 @@
 # `make run` starts the app, `make run PORT=8600` at another port than the first free one from 8501 on; `make test` runs
-# every test. Both make the environment first.
+# every test; `make faults` kills it 200 times in the middle of its work. Each makes the environment first.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check bench
+.PHONY: run test check faults bench
 run: $(VENV)/.runtime
 	$(BIN)/python -m engine app $(if $(PORT),--port $(PORT))
 
@@ -15,6 +15,10 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m tests.security.audit
+
+faults: $(VENV)/.dev
+	$(BIN)/python -m tests.faults $(KILLS)
 
 bench: $(VENV)/.dev
 	for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python -m benchmarks.$$(basename $$script .py) || exit 1; done

@@ -9,6 +9,10 @@ import errno
 import hashlib
 import json
 import os
+import struct
+import tokenize
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.core.errors import StorageError
+
+# What NumPy raises on arrays that are damaged: it reads their headers as Python literals, with several fallbacks.
+ARRAY_DAMAGE: tuple[type[Exception], ...] = (
+    *(OSError, EOFError, ValueError, TypeError, KeyError, IndexError, OverflowError, RecursionError, MemoryError),
+    *(SyntaxError, tokenize.TokenError, struct.error, zipfile.BadZipFile, zlib.error),
+    *(NotImplementedError, RuntimeError),  # zip: a way of packing that nobody knows, a password
+)
 
 
 def content_id(data: bytes | memoryview) -> bytes:
@@ -143,8 +154,25 @@ def load_array(path: Path, *, mapped: bool = True) -> NDArray[Any]:
         loaded: NDArray[Any] = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
     except FileNotFoundError as error:
         raise StorageError(f"{path} does not exist.") from error
-    except (ValueError, EOFError, OSError) as error:
+    except ARRAY_DAMAGE as error:
         raise StorageError(
             f"{path} is damaged: it is not a readable .npy array.", "Delete it; it will be made again."
         ) from error
     return loaded
+
+
+def load_arrays(path: Path, *, hint: str = "Delete it; it will be made again.") -> dict[str, NDArray[Any]]:
+    """Read all arrays of an .npz file; never unpickles.
+
+    Raises
+    ------
+    StorageError
+        When the file is missing, cut short or holds no arrays; `hint` is its next step.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except FileNotFoundError as error:
+        raise StorageError(f"{path} does not exist.", hint) from error
+    except (*ARRAY_DAMAGE, AttributeError) as error:  # one array instead of an archive has no `files`
+        raise StorageError(f"{path} cannot be read.", hint) from error

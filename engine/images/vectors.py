@@ -6,7 +6,6 @@ A vector without an image is known by the id given for it, else by the hash of i
 from __future__ import annotations
 
 import unicodedata
-import zipfile
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 
 from engine.core import ids as content_ids
 from engine.core.errors import InputError
-from engine.core.files import content_id
+from engine.core.files import ARRAY_DAMAGE, content_id
 from engine.core.ids import Ids
 
 SUFFIXES = (".npz", ".npy", ".parquet", ".pt")
@@ -89,10 +88,11 @@ def read_vectors(path: Path) -> VectorFile:
         raise InputError(f"The file {path} cannot be found.", "Check the path.")
     try:
         found = {".npz": _npz, ".npy": _npy, ".parquet": _parquet, ".pt": _pt}[path.suffix.lower()](path)
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+    except ARRAY_DAMAGE as error:
         if "pickle" in str(error).lower() or "object" in str(error).lower():
             raise InputError(f"{name} holds Python objects; they are not opened for safety.", _HINT) from error
-        why = getattr(error, "strerror", None) or str(error).rstrip(".")
+        said = str(error).strip().splitlines() or [type(error).__name__]
+        why = getattr(error, "strerror", None) or said[0].rstrip(".")[:200]
         raise InputError(f"{name} cannot be read: {why}.", _HINT) from error
     vectors = _checked_vectors(name, found.get("vectors"))
     ids = _texts(name, "ids", found.get("ids"), len(vectors))
@@ -126,7 +126,7 @@ def _pt(path: Path) -> dict[str, Any]:
 
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError) as error:
+    except (*ARRAY_DAMAGE, pickle.UnpicklingError, AttributeError, AssertionError) as error:
         raise ValueError("it holds something other than tensors, or is cut short") from error
     if isinstance(found, torch.Tensor):
         return {"vectors": found.numpy()}

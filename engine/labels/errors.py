@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.core.errors import InputError
-from engine.core.files import save_arrays
+from engine.core.files import load_arrays, save_arrays
 from engine.core.ids import Ids, pack, positions
 from engine.core.progress import SILENT, Progress
 from engine.core.vectors import Vectors, blocks, unit_rows
@@ -86,8 +86,7 @@ class LabelErrors:
     @classmethod
     def read(cls, path: Path) -> LabelErrors:
         """Read what `save` wrote."""
-        with np.load(path, allow_pickle=False) as file:
-            found: dict[str, Any] = {name: file[name] for name in file.files}
+        found: dict[str, Any] = load_arrays(path, hint="Look for wrong labels again.")
         counts = {name: int(found[name]) for name in ("judged", "unjudged")}
         return cls(**{**found, **counts, "names": tuple(found["names"].tolist())})
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.core.files import save_arrays
+from engine.core.files import load_arrays, save_arrays
 from engine.core.ids import Ids, positions
 from engine.core.progress import SILENT, Progress
 from engine.geometry.neighbors import NeighborGraph
@@ -74,8 +74,7 @@ class Spread:
     @classmethod
     def read(cls, path: Path) -> Spread:
         """Read what `save` wrote, or an older spread.npz, which is stale."""
-        with np.load(path, allow_pickle=False) as file:
-            found: dict[str, Any] = {name: file[name] for name in file.files}
+        found: dict[str, Any] = load_arrays(path, hint="Spread the labels again.")
         for name in ("version", "run", "checked", "right"):
             if name in found:
                 found[name] = found[name].item()

@@ -12,8 +12,6 @@ import os
 import re
 import shutil
 import time
-import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.core.errors import InputError, StorageError
-from engine.core.files import read_json, save_arrays, storage_errors, write_json
+from engine.core.files import load_arrays, read_json, save_arrays, storage_errors, write_json
 from engine.core.ids import Ids, from_hex, to_hex
 from engine.core.workspace import Workspace
 
@@ -104,11 +102,7 @@ class Run:
             Damaged or incomplete.
         """
         path = self.folder / "predictions.npz"
-        try:
-            with np.load(path, allow_pickle=False) as arrays:
-                found = {name: arrays[name] for name in arrays.files}
-        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-            raise StorageError(f"{path} cannot be read.", _AGAIN) from error
+        found = load_arrays(path, hint=_AGAIN)
         missing = {"ids", "assignments"} - found.keys()
         if missing:
             raise StorageError(f"{path} lacks {', '.join(sorted(missing))}.", _AGAIN)
@@ -322,7 +316,7 @@ def find_run(workspace: Workspace, name: str) -> Run:
     InputError
     """
     folder = workspace.runs / name
-    if Path(name).name != name or not folder.is_dir():
+    if Path(name).name != name or name == ".." or not folder.is_dir():
         raise InputError(f"There is no run {name!r}.", "It may have been deleted; choose another.")
     return open_run(folder)
 

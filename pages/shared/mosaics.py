@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from urllib.parse import quote
@@ -28,14 +29,14 @@ from engine.images.tables import load_images
 from engine.images.thumbnails import thumbnail
 from engine.runs.run import Run, find_run
 from engine.selection.sweep.report import SUMMARY, load_sweep
-from pages.shared.pictures import is_foreign
+from pages.shared.pictures import asked_ids, is_foreign
 
 MOST = 60  # pictures in one mosaic
 _GAP = 4  # pixels between them; two of the screen, because a mosaic is made twice as large as it is shown
 _MANY = 0.35  # how far many pictures count against full cells
 _TRIMMED = 0.2  # so much of a picture may be cut off for the sake of a full cell
 _GROUND = (128, 128, 128, 31)  # quiet on light and dark
-_WIDEST, _HIGHEST, _LARGEST_ID = 2400, 1200, 2**63 - 1
+_WIDEST, _HIGHEST = 2400, 1200
 _CLUSTERS = 18  # that stand for a clustering
 _KEEP = {
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -220,14 +221,14 @@ def _drawn(workspace: Workspace, ids: Iterable[int], width: int, height: int) ->
 
 async def _mosaic(request: Request) -> Response:
     """Serve some images by their ids as one picture."""
-    parts = str(request.path_params["ids"]).split("-")
-    width, _, height = str(request.path_params["size"]).partition("x")
-    known = len(parts) <= MOST and all(part.isdecimal() and int(part) <= _LARGEST_ID for part in parts)
-    if not known or not width.isdecimal() or not height.isdecimal():
+    ids = asked_ids(str(request.path_params["ids"]), MOST)
+    size = re.fullmatch(r"([0-9]{1,5})x([0-9]{1,5})", str(request.path_params["size"]))
+    if ids is None or size is None:
         return Response(status_code=404)
-    if not 0 < int(width) <= _WIDEST or not 0 < int(height) <= _HIGHEST:
+    width, height = int(size[1]), int(size[2])
+    if not 0 < width <= _WIDEST or not 0 < height <= _HIGHEST:
         return Response(status_code=404)
-    return await _answer(request, lambda workspace: [int(part) for part in parts], int(width), int(height))
+    return await _answer(request, lambda workspace: ids, width, height)
 
 
 async def _looks(request: Request) -> Response:

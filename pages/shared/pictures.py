@@ -65,6 +65,13 @@ def workspace_served() -> Workspace:
     return _opened(os.environ.get("KINDRED_WORKSPACE", ""))
 
 
+def asked_ids(text: str, most: int) -> list[int] | None:
+    """Return the ids in an address, `12-7-9`; None where it is anything else than at most `most` numbers."""
+    parts = text.split("-")
+    plain = all(part.isascii() and part.isdecimal() and int(part) <= _LARGEST_ID for part in parts)
+    return [int(part) for part in parts] if len(parts) <= most and plain else None
+
+
 async def _serve(request: Request, make: Callable[[Workspace, int], bytes | None]) -> Response:
     if is_foreign(request):
         return Response(status_code=403)
@@ -109,10 +116,10 @@ async def _strip(request: Request) -> Response:
     """Serve up to eight thumbnails as one picture: the looks of a cluster in a table cell."""
     if is_foreign(request):
         return Response(status_code=403)
-    parts = str(request.path_params["image_ids"]).split("-")
-    if len(parts) > _MOST or not all(part.isdigit() and int(part) <= _LARGEST_ID for part in parts):
+    ids = asked_ids(str(request.path_params["image_ids"]), _MOST)
+    if ids is None:
         return Response(status_code=404)
-    data = await asyncio.to_thread(_strip_of, workspace_served(), [int(part) for part in parts])
+    data = await asyncio.to_thread(_strip_of, workspace_served(), ids)
     return Response(data, media_type="image/webp", headers=_KEEP)
 
 

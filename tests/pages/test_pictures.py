@@ -60,6 +60,8 @@ def test_a_known_id_is_served_small_and_large(served):
         "/strip/a",
         "/strip/1-2-3-4-5-6-7-8-9",
         "/strip/1e3",
+        "/strip/%C2%B2",  # a digit to Python, and no number
+        "/strip/%EF%BC%91",
         "/strip/%00",
     ],
 )

@@ -12,7 +12,6 @@ import io
 import json
 import pickle
 import re
-import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +23,7 @@ from numpy.typing import NDArray
 
 from engine.core.device import Reproducible, reproducible
 from engine.core.errors import CheckpointError, StorageError
-from engine.core.files import replace_file
+from engine.core.files import ARRAY_DAMAGE, replace_file
 from engine.core.settings import Settings, controls
 
 FORMAT = 1
@@ -32,7 +31,7 @@ KEPT = 2
 # Settings that say how long a training is, or that a preset derives from that.
 LENGTH = {"n_epochs", "warmup_epochs", "warmup_steps", "min_steps"}
 _NAME = re.compile(r"checkpoint_epoch(\d+)(?:_step(\d+))?\.pt")
-_DAMAGE = (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError, zipfile.BadZipFile, OSError)
+_DAMAGE = (*ARRAY_DAMAGE, pickle.UnpicklingError, AttributeError, AssertionError)  # what a damaged stream raises
 
 
 def fingerprint(embeddings: NDArray[Any]) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.core.errors import StorageError
-from engine.core.files import save_arrays
+from engine.core.files import load_arrays, save_arrays
 from engine.core.labels import rank_by_size
 
 Indices = NDArray[np.int64]
@@ -73,10 +73,10 @@ class LinkageTree:
         StorageError
             Missing or damaged.
         """
+        kept = load_arrays(path, hint="Run the clustering again.")
         try:
-            with np.load(path, allow_pickle=False) as kept:
-                return cls(kept["left"], kept["right"], kept["height"])
-        except (OSError, ValueError, KeyError, EOFError) as error:
+            return cls(kept["left"], kept["right"], kept["height"])
+        except (ValueError, KeyError) as error:
             raise StorageError(f"{path} is not a kept tree.", "Run the clustering again.") from error
 
     def cut(

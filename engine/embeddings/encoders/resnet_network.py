@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import pickle
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +17,11 @@ import torch
 from torch import Tensor, nn
 
 from engine.core.errors import WeightsError
-from engine.core.files import replace_file
+from engine.core.files import ARRAY_DAMAGE, replace_file
 
 FORMAT = "kindred-resnet-1"
 SMALL_STEM = 96
-_DAMAGE = (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError, zipfile.BadZipFile, OSError)
+_DAMAGE = (*ARRAY_DAMAGE, pickle.UnpicklingError, AttributeError, AssertionError)  # what a damaged stream raises
 
 # name: blocks of each stage, width of the first stage
 ARCHITECTURES: dict[str, tuple[tuple[int, ...], int]] = {

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.core.errors import InputError, StorageError
-from engine.core.files import content_id, save_arrays
+from engine.core.files import ARRAY_DAMAGE, content_id, save_arrays
 from engine.core.progress import SILENT, Progress
 from engine.core.workspace import Workspace
 from engine.images.sources import ReadError
@@ -76,7 +76,7 @@ class TarImages:
         try:
             with np.load(self._place(), allow_pickle=False) as arrays:
                 return arrays["names"], arrays["offsets"], arrays["sizes"]
-        except (OSError, KeyError, ValueError, EOFError):
+        except ARRAY_DAMAGE:
             return None
 
     def _listed(self, progress: Progress) -> tuple[NDArray[np.bytes_], NDArray[np.int64], NDArray[np.int64]]:

@@ -11,7 +11,7 @@ import numpy as np
 from engine.clustering.registry import METHODS, method_title
 from engine.core.csv import write_csv
 from engine.core.errors import InputError
-from engine.core.files import read_json
+from engine.core.files import load_array, read_json
 from engine.core.ids import positions
 from engine.core.labels import Labels
 from engine.core.progress import SILENT, Progress
@@ -116,7 +116,7 @@ def _rows_of_board(workspace: Workspace, board: Path, result: SweepResult) -> tu
     sample = Sample.load(board / "sample.json")
     rows = load_rows(workspace, dataset, key, only=sample.contents)
     if (board / "contents.npy").exists():
-        swept = np.load(board / "contents.npy", allow_pickle=False)
+        swept = load_array(board / "contents.npy", mapped=False)
     else:
         swept = training_rows(workspace, dataset, key, sample.contents).contents
     if len(swept) != result.summary["n_images"]:

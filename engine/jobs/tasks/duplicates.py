@@ -10,7 +10,7 @@ import numpy as np
 
 from engine.core.csv import path_text, write_csv
 from engine.core.errors import InputError
-from engine.core.files import save_arrays
+from engine.core.files import load_arrays, save_arrays
 from engine.core.ids import Ids, positions, to_hex
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import setting
@@ -81,8 +81,7 @@ class Found:
     @classmethod
     def read(cls, path: Path) -> Found:
         """Read what `save` wrote."""
-        with np.load(path, allow_pickle=False) as file:
-            found: dict[str, Any] = {name: file[name] for name in file.files}
+        found: dict[str, Any] = load_arrays(path, hint="Look for duplicates again.")
         return cls(**{name: value.item() if not value.ndim else value for name, value in found.items()})
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from engine.clustering.deep.forecast import human_time
 from engine.core.errors import InputError, KindredError, StorageError
-from engine.core.files import read_json, write_json
+from engine.core.files import load_arrays, read_json, write_json
 from engine.core.labels import encode
 from engine.core.progress import SILENT, Progress
 from engine.core.settings import setting
@@ -197,8 +197,7 @@ def export_distilled(
         raise InputError("This run was not distilled yet.", "Distil it first.")
     rows = rows_of_run(workspace, run)
     path = folder / f"{read_json(folder / 'results.json')['chosen']}.npz"
-    with np.load(path, allow_pickle=False) as arrays:
-        kept = np.unique(arrays["nearest_contents"])
+    kept = np.unique(load_arrays(path, hint="Distil again.")["nearest_contents"])
     table = labelled_files(workspace, run, rows)
     first = np.unique(table.contents, return_index=True)[1]  # one file of each content
     table = table.take(np.sort(first[np.isin(table.contents[first], kept)]))

@@ -8,12 +8,14 @@ library appears, all at once, under its name.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import shutil
 import sqlite3
 import stat
+import struct
 import tempfile
 import time
 import zipfile
@@ -38,7 +40,7 @@ CATALOG = "catalog.sqlite"
 LEFT_OUT = ("checkpoints", "work")  # folders from which interrupted work goes on; it can be made again
 _BLOCK = 1 << 20
 _DAMAGE = (
-    *(zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OverflowError, struct.error),
     *(ValueError, KeyError, TypeError, AttributeError),
 )
 _HINT = "Take another backup; nothing was written."
@@ -214,6 +216,10 @@ def _unpack(source: Path, staging: Path, progress: Progress) -> Archived:
                 progress.update(done, len(members), phase="Unpacking the library", unit="files")
                 _extract(archive, member, staging / member.filename, about["files"][member.filename])
     except _DAMAGE as error:
+        raise InputError(f"{source.name} is no whole backup of Kindred.", _HINT) from error
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # what a seek to a place before the file's beginning says
+            raise
         raise InputError(f"{source.name} is no whole backup of Kindred.", _HINT) from error
     progress.update(len(members), len(members), phase="Unpacking the library", unit="files")
     return Archived(len(members), total)

@@ -203,7 +203,7 @@ def _plain(column: str) -> str:
 
 
 def _listed(columns: Columns) -> str:
-    names = [repr(name) for name in columns]
+    names = [repr(name if len(name) <= 40 else f"{name[:39]}\u2026") for name in columns]
     return ", ".join(names[:12]) + (f" and {len(names) - 12:,} more" if len(names) > 12 else "")
 
 

@@ -144,7 +144,7 @@ def _write_rank(folder: Path, row: LeaderboardRow, names: Sequence[Any] | None) 
     from engine.core.csv import write_csv
 
     assert row.labels is not None
-    labels = np.load(row.labels, allow_pickle=False)
+    labels = load_array(row.labels, mapped=False)
     folder.mkdir(parents=True, exist_ok=True)
     save_array(folder / "cluster_labels.npy", labels)
     if (sure := confidence_path(row.labels)).exists():

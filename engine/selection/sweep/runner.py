@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from engine.clustering.registry import find_method
 from engine.core.device import accelerator
 from engine.core.errors import InputError, StorageError
-from engine.core.files import read_json, write_json
+from engine.core.files import load_array, read_json, write_json
 from engine.core.progress import SILENT, Progress
 from engine.core.vectors import blocks, check_embeddings
 from engine.evaluation.mixed import two_kinds
@@ -132,7 +132,7 @@ class Sweep:
         agreeing = concord(ranked)
         ranked = [replace(row, two_kinds=_two_kinds(array, row)) for row in ranked[:top]] + ranked[top:]
         ranked = [
-            replace(row, target=around_target(array, np.load(row.labels), targets, names=names))
+            replace(row, target=around_target(array, load_array(row.labels, mapped=False), targets, names=names))
             if targets and row.rank <= settings.top_results and row.labels
             else row
             for row in ranked
@@ -296,7 +296,7 @@ class CandidateRunner:
             self.progress.say(
                 f"Best so far, after {seconds:,.0f} s: {row.title}, {row.n_clusters:,} clusters, score {worth:.2f}."
             )
-            self.progress.snapshot(np.load(row.labels, allow_pickle=False))
+            self.progress.snapshot(load_array(row.labels, mapped=False))
 
     def _is_finished(self, key: str) -> bool:
         """Whether a candidate has its scores, or failed under limits as wide as today's."""
@@ -465,7 +465,7 @@ def _seed(candidate: Candidate) -> int:
 
 
 def _two_kinds(array: NDArray[np.float32], row: LeaderboardRow) -> tuple[int, ...]:
-    return tuple(two_kinds(array, np.load(row.labels, allow_pickle=False))) if row.labels else ()
+    return tuple(two_kinds(array, load_array(row.labels, mapped=False))) if row.labels else ()
 
 
 def _reduction_name(part: str, candidate: Candidate) -> str:
