@@ -47,6 +47,10 @@ def storage_errors(path: Path) -> Iterator[None]:
                 f"The disk is full: {path.name} was not written.",
                 "Free some space and try again; nothing was half-written.",
             ) from error
+        if error.errno == errno.EFBIG:
+            raise StorageError(
+                f"{path.name} is larger than this disk takes, and was not written.", "Choose a folder on another disk."
+            ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise StorageError(
                 f"No permission to write {path}.", "Choose another folder or change its permissions."
@@ -60,7 +64,7 @@ def replace_file(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     Raises
     ------
     StorageError
-        When the disk is full or the folder may not be written; `path` keeps its old content.
+        When the disk is full, the folder may not be written or is deleted meanwhile; `path` keeps its old content.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with storage_errors(path):
@@ -71,9 +75,14 @@ def replace_file(path: Path, write: Callable[[IO[bytes]], object]) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)
+            sync_folder(path.parent)
+        except FileNotFoundError as error:
+            raise StorageError(
+                f"{path.parent} was deleted while {path.name} was written.",
+                "Do the step again; it makes the folder anew.",
+            ) from error
         finally:
             temporary.unlink(missing_ok=True)
-        sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:

@@ -269,7 +269,7 @@ def _starting(folder: Path) -> bool:
     if (folder / "pid").exists() or (folder / "outcome.json").exists():
         return False
     with contextlib.suppress(OSError):
-        return time.time() - (folder / "started").stat().st_mtime < _GRACE
+        return abs(time.time() - (folder / "started").stat().st_mtime) < _GRACE  # a clock may have been put back
     return False
 
 

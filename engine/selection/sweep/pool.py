@@ -8,9 +8,11 @@ GPU one worker more owns it, and no other opens it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -227,9 +229,7 @@ class Pool:
             reason = self._passed(worker, task.limits, seconds)
             return TaskResult(task, None, reason, seconds) if reason else None
         if line is None:
-            return TaskResult(
-                task, None, f"The worker process ended unexpectedly. {_tail(worker.log)}".strip(), seconds
-            )
+            return TaskResult(task, None, _why_ended(worker), seconds)
         answer = json.loads(line)
         if "reason" in answer:
             return TaskResult(task, answer, str(answer["reason"]), seconds)
@@ -250,6 +250,17 @@ def _listen(worker: _Worker) -> None:
     for line in worker.process.stdout:
         worker.answers.put(line)
     worker.answers.put(None)
+
+
+def _why_ended(worker: _Worker) -> str:
+    """Return a sentence on a worker that ended without an answer; the system kills what needs too much memory."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        worker.process.wait(timeout=1)
+    if worker.process.returncode == -getattr(signal, "SIGKILL", 9):
+        return (
+            "The system killed the worker, most likely because memory ran out. Close other programs or take a sample."
+        )
+    return f"The worker process ended unexpectedly. {_tail(worker.log)}".strip()
 
 
 def _end(worker: _Worker) -> None:

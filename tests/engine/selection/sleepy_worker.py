@@ -17,6 +17,8 @@ for line in sys.stdin:
     held = bytearray(task.get("mib", 0) * 2**20)
     held[::4096] = b"x" * len(held[::4096])
     time.sleep(task.get("sleep", 0))
+    if task.get("killed"):
+        os.kill(os.getpid(), 9)  # as the system does when memory runs out
     if task.get("die"):
         sys.stderr.write("the reason it died\n")
         sys.stderr.flush()

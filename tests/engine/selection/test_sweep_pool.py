@@ -47,6 +47,12 @@ def test_a_death_is_told_with_the_workers_last_words(pool):
     assert found["a"].reason == ""
 
 
+def test_a_worker_that_the_system_killed_says_that_memory_ran_out_and_the_rest_goes_on(pool):
+    found = by_name(pool.run([PoolTask("killed", {"killed": True}, WIDE), PoolTask("a", {}, WIDE)]))
+    assert "killed the worker, most likely because memory ran out" in found["killed"].reason
+    assert found["a"].reason == ""
+
+
 def test_a_task_waits_for_its_forerunner_and_fails_with_it(pool):
     tasks = [
         PoolTask("after good", {}, WIDE, ("good",)),
