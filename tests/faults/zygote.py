@@ -14,26 +14,24 @@ import signal
 import sys
 import time
 import traceback
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+MODULES = (
+    *("faiss", "skimage.color", "skimage.feature", "sklearn.cluster", "sklearn.linear_model", "sklearn.metrics"),
+    *("torch._dynamo", "engine.clustering.deep.temi.estimator", "engine.clustering.kmeans", "engine.export.export"),
+    *("engine.embeddings.encoders.descriptor", "engine.selection.sweep.runner", "engine.images.scan"),
+    *(f"engine.jobs.tasks.{name}" for name in ("clustering", "data", "imports", "results", "selection", "upkeep")),
+    "tests.faults.activities",
+)
 CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate"}
 
 
 def main() -> None:
     """Answer orders until stdin ends."""
-
-    import engine.clustering.deep.temi.estimator
-    import engine.clustering.kmeans
-    import engine.embeddings.encoders.descriptor
-    import engine.export.export
-    import engine.jobs.tasks.clustering
-    import engine.jobs.tasks.data
-    import engine.jobs.tasks.imports
-    import engine.jobs.tasks.results
-    import engine.jobs.tasks.selection
-    import engine.jobs.tasks.upkeep  # noqa: F401
-
+    for name in MODULES:
+        import_module(name)
     for line in sys.stdin:
         sys.stdout.write(json.dumps(_carry_out(json.loads(line))) + "\n")
         sys.stdout.flush()
