@@ -119,6 +119,8 @@ class MapPane:
         Other things to colour by (value to title; action ``color`` with the value in `Action.text`).
     names : bool
         Write the names of the categories on the map.
+    outlines : bool
+        Show the outlines of what was drawn; without them they come back later.
     note : str
         What should be known of the map, such as that a better one is being made.
     highlight : ndarray of bool, shape (n,), or None
@@ -153,6 +155,7 @@ class MapPane:
     color_label: str = ""
     colorings: Mapping[str, str] | None = None
     names: bool = False
+    outlines: bool = True
     note: str = ""
     highlight: NDArray[np.bool_] | None = None
     highlight_version: str = ""
@@ -310,6 +313,7 @@ def map_message(key: str, pane: MapPane) -> MapMessage:
         "colorLabel": pane.color_label,
         "colorings": list((pane.colorings or {}).items()),
         "names": pane.names,
+        "outlines": pane.outlines,
         "note": pane.note,
         "legend": [(e.name, e.color or palette.category_color(c), e.noise) for c, e in enumerate(pane.legend)],
         "palette": list(palette.CATEGORIES),

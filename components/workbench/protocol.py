@@ -180,6 +180,7 @@ class MapMessage(TypedDict):
     colorLabel: str
     colorings: list[tuple[str, str]]
     names: bool
+    outlines: bool
     note: str
     legend: list[tuple[str, str, bool]]
     palette: list[str]

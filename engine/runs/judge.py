@@ -185,7 +185,7 @@ def kept_verdict(run: Run) -> Verdict | None:
 
 
 def kept_figures(run: Run) -> dict[str, float]:
-    """Return silhouette, stability and agreement of a run as far as its folder holds them."""
+    """Return silhouette, stability, agreement and what a sweep ranked by (evidence), as far as they are kept."""
     figures = run.results["train"]
     known: dict[str, Any] = {"silhouette": figures.get("silhouette") if figures.get("n_clusters", 0) > 1 else None}
     judged: Any = run.results
@@ -193,6 +193,7 @@ def kept_figures(run: Run) -> dict[str, float]:
         with suppress(StorageError):
             judged = read_json(run.folder / _FILE) if (run.folder / _FILE).exists() else {}
     known |= {name: judged.get(name) for name in ("stability", "agreement")}
+    known["evidence"] = run.results.get("evidence")
     return {name: float(value) for name, value in known.items() if isinstance(value, int | float)}
 
 

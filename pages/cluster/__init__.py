@@ -12,7 +12,7 @@ def step(now: Current) -> Step:
     """Done when a clustering is kept; the figure is what the one in use found."""
     clusters = figures_of(now.run).get("n_clusters") if now.run else None
     if isinstance(clusters, int):
-        return Step("done", count(clusters, "cluster"))
+        return Step("done", f"{count(clusters, 'cluster')} found")
     return Step("done", count(len(now.runs), "run")) if now.runs else NOT_YET
 
 

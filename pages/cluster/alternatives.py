@@ -53,7 +53,7 @@ def _tile(now: Current, rows: Rows, result: SweepResult, row: LeaderboardRow, ti
     run = kept_as(now, result.folder, row.rank)
     told: list[str] = [row.verdict.word] if row.verdict else []
     if row.evidence is not None:
-        told.append(f"score {figure(row.evidence)}")
+        told.append(f"ranking score {figure(row.evidence)}")
     if not told:
         told.append(f"silhouette {figure(row.silhouette)}")
     return Tile(
@@ -75,7 +75,7 @@ def candidates_table(result: SweepResult) -> None:
             "settings": settings_in_words(row.parameters),
             "clusters": row.n_clusters,
             "verdict": row.verdict.word if row.verdict else None,
-            "score": row.evidence,
+            "ranking score": row.evidence,
             "stability": row.stability,
             "learnable": row.generalisation,
             "neighbours kept": row.neighbors,
@@ -97,7 +97,7 @@ def candidates_table(result: SweepResult) -> None:
         key=f"board_{result.folder.name}",
         column_config={
             "sizes": st.column_config.BarChartColumn("sizes", y_min=0, help="Cluster sizes, largest first"),
-            "score": number(
+            "ranking score": number(
                 format="%.2f", help="What ranks: stability x learnable x neighbours kept, for how much the clusters say"
             ),
             "neighbours kept": number(

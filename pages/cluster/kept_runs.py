@@ -8,7 +8,7 @@ import streamlit as st
 from components.tiles.face import Tile, tiles
 from engine.clustering.registry import method_title
 from engine.core.errors import StorageError
-from engine.runs.judge import kept_verdict
+from engine.runs.judge import kept_figures, kept_verdict
 from engine.runs.run import Run, update_config
 from engine.runs.trash import restore_run, trash_run, trashed_runs
 from pages.shared.actions import pressed
@@ -16,6 +16,7 @@ from pages.shared.metrics import METRICS, figures_of
 from pages.shared.mosaics import mosaic_of_run
 from pages.shared.run_names import names_of_runs
 from pages.shared.state import Current, choose, escape
+from pages.shared.verdict import SCORES
 from pages.shared.words import count, figure
 
 _FIGURES = {
@@ -70,10 +71,10 @@ def kept_runs(now: Current) -> None:
 
 
 def _told(run: Run) -> str:
-    """Return verdict, silhouette and tags of a run in a few words."""
-    found = figures_of(run)
-    silhouette = found.get("silhouette") if (found.get("n_clusters") or 0) > 1 else None
-    parts = [_word(run) or "", f"silhouette {figure(silhouette)}" if silhouette is not None else "", *run.tags]
+    """Return verdict, the figure that the board showed, else the silhouette, and tags of a run in a few words."""
+    found = kept_figures(run)
+    shown = next((name for name in ("evidence", "silhouette") if name in found), None)
+    parts = [_word(run) or "", f"{SCORES[shown]} {figure(found[shown])}" if shown else "", *run.tags]
     return " · ".join(part for part in parts if part)
 
 

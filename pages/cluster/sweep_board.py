@@ -71,7 +71,7 @@ def find_clusters(now: Current, *, first: bool) -> None:
         required=True,
         format_func=_TIMES.__getitem__,
         key="sweep_time",
-        persist_state="session",
+        bind="query-params",
         label_visibility="collapsed",
         help="Good cheap candidates come first, so a short look is a good one, too",
     )
@@ -171,7 +171,7 @@ def so_far(rows: Rows, job: JobStatus) -> None:
                     key,
                     mosaic_of_candidate(job.folder, key) if pictures else "",
                     f"{method_title(row.algorithm)}, {count(row.n_clusters, 'cluster')}",
-                    f"score so far {figure(row.promise)}",
+                    f"ranking score so far {figure(row.promise)}",
                 )
                 for key, row in found[:_CANDIDATES]
             ]

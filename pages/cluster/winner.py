@@ -57,7 +57,7 @@ def found_best(now: Current, rows: Rows, result: SweepResult) -> None:
         st.markdown(f"##### Found: {escape(name)}", width="content")
         used = pressed("Use these clusters", key="use_rank", type="primary", icon=":material/check:")
     if result.verdict is not None:
-        names = ("silhouette", "stability", "agreement", "largest_share", "noise_share")
+        names = ("evidence", "silhouette", "stability", "agreement", "largest_share", "noise_share")
         figures = {name: getattr(row, name) for name in names}
         say_verdict(now, result.verdict, figures, way=result.verdict.word == "weak")
     _reasons(result)

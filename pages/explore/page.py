@@ -37,7 +37,7 @@ from pages.shared.label_keys import key_labels
 from pages.shared.marks import marks, of_source, sources
 from pages.shared.selected import act, bar_of, go_on, new_clusters
 from pages.shared.selections import keep_drawing, kept_drawing
-from pages.shared.similar import GALLERY, Found, shown_found
+from pages.shared.similar import GALLERY, Found, leave_found, shown_found
 from pages.shared.state import Current, choose, chosen_selection, chosen_source, current, settle
 from pages.shared.tasks import newest, start_job
 
@@ -202,8 +202,12 @@ def page() -> None:
         mask = np.zeros(len(board.rows), dtype=bool)
         mask[found.rows] = True
         made = f"looking-{found.name}"
-    chart = _map(now, board, mask, made)
+    chart = replace(_map(now, board, mask, made), outlines=found is None)
+    before = chosen_selection("drawn")
     drawn = _drawn(now, chart)
+    if found is not None and chosen_selection("drawn") not in ("", before):  # drawn while an answer was shown
+        leave_found()
+        st.rerun()
     webgl = has_webgl(MAP)
     if not webgl:
         drawn = without_webgl(MAP, chart).mask

@@ -9,6 +9,7 @@ from engine.labels.state import NO_LABEL
 from pages.shared.board import history_of
 from pages.shared.screen import NOT_YET, Screen, Step
 from pages.shared.state import Current
+from pages.shared.words import count
 
 
 def step(now: Current) -> Step:
@@ -22,7 +23,7 @@ def step(now: Current) -> Step:
     state = history.kept_state(now.run.folder.name)
     if state is None or state.source.max(initial=NO_LABEL) == NO_LABEL:
         return NOT_YET
-    return Step("not yet", f"{int(np.isfinite(state.bound).sum()):,} audited")
+    return Step("not yet", f"{count(int(np.isfinite(state.bound).sum()), 'image')} audited")
 
 
 SCREEN = Screen("export", "Export", ":material/ios_share:", step, tasks=("export",), on_run=True)

@@ -10,7 +10,7 @@ from pages.shared.words import count
 
 
 def step(now: Current) -> Step:
-    """Being done while label actions stand; the figure is how many images the person labelled, where that is known."""
+    """Being done while label actions stand; the figure is how many images the person labelled, else the steps."""
     if now.dataset is None:
         return NOT_YET
     history = history_of(now.workspace, now.dataset)
@@ -18,8 +18,8 @@ def step(now: Current) -> Step:
     state = history.kept_state(now.run.folder.name) if now.run else None
     if state is not None:  # cheap: a page has worked it out
         yours = int((state.source == BY_YOU).sum())
-        return Step("doing", f"{yours:,} by you") if changes else NOT_YET
-    return Step("doing", count(changes, "change")) if changes else NOT_YET
+        return Step("doing", f"{count(yours, 'image')} by you") if changes else NOT_YET
+    return Step("doing", count(changes, "step")) if changes else NOT_YET
 
 
 SCREEN = Screen(

@@ -17,10 +17,12 @@ from engine.labels.proposals import Proposals, Spread, open_proposals
 from engine.labels.quality import three_digits
 from engine.labels.state import Cluster, LabelState
 from pages.shared.board import Board
+from pages.shared.state import settle
 from pages.shared.tasks import newest
 from pages.shared.words import count
 
 SHOWN = 3
+_SKIPPED = "not_now"
 _AHEAD = 100  # clicks that the stop line looks ahead
 _LEADS = ("name", "validate", "audit", "review", "accept")  # these open what is to be looked at; nothing is written yet
 
@@ -34,9 +36,22 @@ def next_message(board: Board, cluster: Cluster, near: NDArray[np.int64]) -> Nex
     state = board.state
     ids = board.rows.ids[near].tolist()
     return {
-        "moves": [_item(state, move, ids) for move in _distinct(moves)[:SHOWN]],
+        "moves": [_item(state, move, ids) for move in _distinct(_wanted(board, moves))[:SHOWN]],
         "stop": stop_line(state, moves),
     }
+
+
+def not_now(board: Board, what: str, cluster: int | None, other: int | None) -> None:
+    """Keep a move off the list for this session; `what` is its kind and label."""
+    skipped = settle(lambda: st.session_state.setdefault(_SKIPPED, set()))
+    skipped.add((board.run.folder.name, what, -1 if cluster is None else cluster, -1 if other is None else other))
+
+
+def _wanted(board: Board, moves: list[Move]) -> list[Move]:
+    """Return the moves without those that the person does not want now."""
+    skipped = settle(lambda: st.session_state.get(_SKIPPED, set()))
+    name = board.run.folder.name
+    return [move for move in moves if (name, f"{move.kind} {move.label}", move.cluster, move.other) not in skipped]
 
 
 def _distinct(moves: list[Move]) -> list[Move]:

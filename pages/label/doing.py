@@ -14,6 +14,7 @@ from engine.labels.around import parts_of
 from engine.labels.log import Event
 from engine.labels.state import Cluster
 from pages.label.auditing import keep_audit, switch_audit
+from pages.label.coach import not_now
 from pages.label.inspector import show_older, twin_of
 from pages.shared.actions import carry_out, do, say
 from pages.shared.board import Board
@@ -44,6 +45,7 @@ def own_actions(board: Board, cluster: Cluster) -> Own:
         "audit_stop": lambda _action, _rows: switch_audit(board, cluster, False, gallery=GALLERY),
         "audit_keep": doing.keep_audit,
         "next": doing.next,
+        "not_now": lambda action, _rows: not_now(board, action.text, action.id, action.value),
         "suggest_names": lambda _action, _rows: settle(lambda: st.session_state.update({_SUGGEST: True})),
         "jump_back": lambda action, _rows: do(board.history.jump_back, action.value or 0),
         "older": lambda _action, _rows: show_older(),

@@ -28,17 +28,19 @@ def _read(board: Board) -> tuple[list[str], list[str]]:
 
 
 def key_labels(board: Board) -> list[str]:
-    """Return the labels of the keys 1, 2, ...; a label that is used for the first time takes the next free key."""
-    labels, off = _read(board)
-    if len(labels) >= MOST:
-        return labels
-    before = len(labels)
-    for label in _used(board):
+    """Return the labels of the keys 1, 2, ...; a label that is used for the first time takes the next free key.
+
+    A label that no step gives any more, because each was undone, leaves its key; redone, it takes the next free one.
+    """
+    kept, off = _read(board)
+    used = _used(board)
+    labels = [label for label in kept if label in set(used)]
+    for label in used if len(labels) < MOST else ():
         if label not in labels and label not in off:
             labels.append(label)
             if len(labels) == MOST:
                 break
-    if len(labels) > before:
+    if labels != kept:
         write_json(_path(board), {"labels": labels, "off": off})
     return labels
 

@@ -24,7 +24,12 @@ _NEXT = {
     "weak": ("Try another encoder", ":material/grain:", "pages/embed/page.py"),
     "not judged": ("Find good clusters", ":material/auto_awesome:", "pages/cluster/page.py"),
 }
-_SCORES = {"silhouette": "silhouette", "stability": "stability", "agreement": "other methods agree"}
+SCORES = {
+    "evidence": "ranking score",
+    "silhouette": "silhouette",
+    "stability": "stability",
+    "agreement": "other methods agree",
+}
 _SHARES = {"largest_share": "largest cluster", "noise_share": "noise", "accuracy": "accuracy"}
 
 
@@ -46,7 +51,7 @@ def say_verdict(now: Current, found: Verdict, figures: Mapping[str, Any] | None 
 def verdict_line(found: Verdict, figures: Mapping[str, Any] | None = None, *, next_step: bool = True) -> str:
     """Return the line in Markdown: the word, why, perhaps what to do next, and the figures."""
     known = {name: float(value) for name, value in (figures or {}).items() if value is not None}
-    parts = [f"{title} {figure(known[name])}" for name, title in _SCORES.items() if name in known]
+    parts = [f"{title} {figure(known[name])}" for name, title in SCORES.items() if name in known]
     parts += [f"{title} {known[name]:.0%}" for name, title in _SHARES.items() if known.get(name, 0) >= 0.005]
     told = f" :gray[{escape(' · '.join(parts))}]" if parts else ""
     sentence = f"{found.sentence} {found.next_step}" if next_step else found.sentence

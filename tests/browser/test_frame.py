@@ -34,7 +34,9 @@ def test_what_is_told_covers_nothing_that_acts(seeded, visit, width, screen):  #
     assert toast.inner_text().split("\n")[-1].startswith("Undone: ")
     assert "Undo with" not in toast.inner_text()
     assert page.evaluate(COVERED) == []
+    title = page.locator(".st-key-header_title").bounding_box()
     box = toast.bounding_box()
+    assert box["y"] > title["y"] + title["height"], "the title is not covered"
     assert 0 <= box["x"] and box["x"] + box["width"] <= width
 
 

@@ -228,12 +228,12 @@ def test_each_step_shows_its_own_figure_and_no_tick(clustered, app):
     state = history.state(rows.contents, run.assignments, run=run.folder.name)
     history.label(state, state.rows(0)[:2], "red")
     app.run()
-    assert steps(app)["Label"] == "Label :gray[1 change]"
+    assert steps(app)["Label"] == "Label :gray[1 step]"
     app.switch_page("pages/label/page.py").run()
     app.run()
     found = steps(app)
-    assert found["Label"] == "Label :gray[2 by you]"
-    assert found["Export"] == "Export :gray[0 audited]"
+    assert found["Label"] == "Label :gray[2 images by you]"
+    assert found["Export"] == "Export :gray[0 images audited]"
 
 
 def test_failed_jobs_of_another_data_set_are_not_shown(clustered, app):

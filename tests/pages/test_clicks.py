@@ -112,6 +112,34 @@ def test_a_late_message_does_not_lead_back_to_the_cluster_before(clustered, app,
     assert app.session_state["current_source"] == "none"
 
 
+def test_what_is_not_wanted_now_stays_off_the_list_in_this_window(clustered, app, bench):
+    def moves():
+        return [(move["kind"], move["cluster"]) for move in bench["label"]["inspector"]["next"]["moves"]]
+
+    opened(app, "label")
+    first = bench["label"]["inspector"]["next"]["moves"][0]
+    about = {"text": f"{first['kind']} {first['label']}", "id": first["cluster"], "value": first["other"]}
+    bench.ask(app, "label", "not_now", **about)
+    assert not app.exception and moves() and (first["kind"], first["cluster"]) not in moves()
+    app.run()
+    assert (first["kind"], first["cluster"]) not in moves()
+    assert not clustered[3].events()
+
+
+def test_a_name_that_was_undone_leaves_its_key(clustered, app, bench):
+    opened(app, "label")
+    bench.ask(app, "label", "label_as", (2, 5), text="cat")
+    bench.ask(app, "label", "label_as", (5, 6), text="dog")
+    app.run()
+    assert bench["label"]["gallery"]["chips"] == ["cat", "dog"]
+    bench.ask(app, "label", "undo")
+    app.run()
+    assert bench["label"]["gallery"]["chips"] == ["cat"]
+    bench.ask(app, "label", "redo")
+    app.run()
+    assert bench["label"]["gallery"]["chips"] == ["cat", "dog"]
+
+
 def test_an_audit_and_the_way_back_are_not_lost(clustered, app, message, bench):
     history = clustered[3]
     opened(app, "label")

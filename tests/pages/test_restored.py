@@ -46,6 +46,22 @@ def test_a_drawing_is_in_the_address_and_comes_back(clustered, app, bench):
     assert bench["explore"]["gallery"]["heading"] == "All images"
 
 
+def test_the_outline_of_a_drawing_hides_under_an_answer_and_a_new_drawing_leaves_it(clustered, app, workspace, bench):
+    rows, _ = clustered
+    explore(app)
+    bench.draw(app, "explore", SQUARE[0]["polygon"])
+    assert bench["explore"]["map"]["outlines"]
+    drawn = app.query_params["drawn"]
+    app.query_params["found"] = keep_found(workspace, Answer(rows.contents[[7, 3, 11]], "like 1 image", ranked=True))
+    app.run()
+    assert not bench["explore"]["map"]["outlines"]
+    assert bench["explore"]["gallery"]["heading"] == "like 1 image, nearest first"
+    bench.draw(app, "explore", [-1e3, -1e3, 1e3, -1e3, 1e3, 1e3])
+    assert "found" not in app.query_params and app.query_params["drawn"] != drawn
+    assert bench["explore"]["map"]["outlines"]
+    assert bench["explore"]["gallery"]["heading"] == "drawn on the map"
+
+
 def test_an_answer_is_in_the_address_and_comes_back_in_its_order(clustered, app, workspace, bench):
     rows, _ = clustered
     name = keep_found(workspace, Answer(rows.contents[[7, 3, 11]], "most like “red”", ranked=True))

@@ -33,9 +33,16 @@ def cluster_page(app):
 
 def test_use_rank_1_keeps_the_labels_and_scores_of_the_board(workspace, app, board):
     before = {run.folder.name for run in list_runs(workspace)}
+    app.query_params["sweep_time"] = "1m"
     cluster_page(app)
+    assert app.session_state["sweep_time"] == "1m", "the address keeps the time"
+    told = [one.value for one in app.markdown if "ranking score" in one.value]
+    assert len(told) == 1 and "silhouette" in told[0]
     next(button for button in app.button if button.key == "use_rank").click().run()
     assert not app.exception
+    cluster_page(app)
+    again = [one.value for one in app.markdown if "ranking score" in one.value]
+    assert [one[one.index(":gray[") :] for one in again] == [told[0][told[0].index(":gray[") :]], "the same figures"
     (made,) = [run for run in list_runs(workspace) if run.folder.name not in before]
     result = load_sweep(board)
     assert np.array_equal(made.assignments, result.labels(result.best))

@@ -38,7 +38,7 @@ export class Gallery {
     this.outbox = host?.outbox ?? new Outbox(() => this.say);
     this.captions = new Map();
     this.failed = (this.memory.failed ??= new Map());
-    Object.assign(this, { reasons: new Map(), neighbours: {}, keys: {}, buttons: [], orders: [], order: "", filters: [], filter: "", heading: "", back: "", badges: null, marks: null, badgeNames: [], markNames: [], chips: [], hints: [], stale: false, palette: ["#888"], label: "Images" });
+    Object.assign(this, { hiddenBefore: 0, reasons: new Map(), neighbours: {}, keys: {}, buttons: [], orders: [], order: "", filters: [], filter: "", heading: "", back: "", badges: null, marks: null, badgeNames: [], markNames: [], chips: [], hints: [], stale: false, palette: ["#888"], label: "Images" });
     this.seen = new Seen(this);
     this.expected = new Expected(this);
     this.build();
@@ -322,8 +322,18 @@ export class Gallery {
     this.telling = setTimeout(() => this.say?.setStateValue("viewing", id), 160);
   }
 
+  /** How many of the selected images are in no row in view. */
+  get hidden(): number {
+    const [first, last] = this.scroll.shown();
+    return this.selection.count - this.selection.within(first * this.grid.columns, last * this.grid.columns);
+  }
+
   private reportWindow(): void {
     this.memory.top = this.scroll.top;
+    if (this.hidden !== this.hiddenBefore) {
+      this.hiddenBefore = this.hidden;
+      this.host?.selected(this);
+    }
     if (!this.wantCaptions || this.n === 0) return;
     clearTimeout(this.windowing);
     this.windowing = setTimeout(() => {

@@ -88,6 +88,11 @@ export class Scroll {
     return this.scaled ? this.element.scrollTop - this.top : 0;
   }
 
+  /** The rows of which a part is in view, without those drawn beyond it. */
+  shown(): [number, number] {
+    return [Math.floor(this.top / this.grid.pitch), Math.ceil((this.top + this.view) / this.grid.pitch)];
+  }
+
   rows(): [number, number] {
     const first = Math.floor(this.top / this.grid.pitch) - OVERSCAN;
     const last = Math.ceil((this.top + this.view) / this.grid.pitch) + OVERSCAN;

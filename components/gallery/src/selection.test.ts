@@ -91,3 +91,12 @@ describe("Selection", () => {
     expect(new Selection(4).moved(before, before).count).toBe(0);
   });
 });
+
+test("within counts what is selected between two places, also past the ends", () => {
+  const found = made(10, (at) => at % 3 === 0); // 0, 3, 6, 9
+  expect(found.within(0, 10)).toBe(4);
+  expect(found.within(1, 7)).toBe(2);
+  expect(found.within(-5, 1)).toBe(1);
+  expect(found.within(7, 99)).toBe(1);
+  expect(made(10, () => false).within(0, 10)).toBe(0);
+});

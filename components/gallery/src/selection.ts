@@ -35,6 +35,13 @@ export class Selection {
     }
   }
 
+  /** How many positions from `start` to before `end` are selected. */
+  within(start: number, end: number): number {
+    let found = 0;
+    if (this.count) for (let at = Math.max(0, start); at < Math.min(end, this.mask.length); at++) found += this.mask[at]!;
+    return found;
+  }
+
   clear(): void {
     this.together = false;
     this.mask.fill(0);

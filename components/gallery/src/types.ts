@@ -86,6 +86,7 @@ export interface GalleryFields {
   ids: Int32Array;
   n: number;
   selection: Selection;
+  hiddenBefore: number;
   anchor: number;
   focus: number;
   size: number;

@@ -120,6 +120,7 @@ export class Shapes {
       for (let i = 0; i < region.polygon.length; i += 2) corners.push(this.around.toScreen([region.polygon[i]!, region.polygon[i + 1]!]));
       return outline(corners, region.op);
     });
+    for (const path of paths) path.classList.add("done");
     if (this.path && this.path.length > 1) paths.push(outline(this.path, this.operation, true));
     this.svg.replaceChildren(...paths);
   }

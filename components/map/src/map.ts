@@ -136,6 +136,7 @@ export class ScatterMap {
     const { key, memory } = this;
     if (!this.host) this.body.style.height = `${data.height}px`;
     this.holder.setAttribute("aria-label", data.label);
+    this.holder.classList.toggle("no-outlines", !data.outlines);
     this.plot.setGround(this.ground());
     this.nothing.replaceChildren(h("strong", {}, data.empty), h("span", {}, data.emptyHint));
     this.nothing.classList.toggle("k-hidden", data.n > 0);

@@ -1,8 +1,9 @@
 // The name field: Enter names and goes on, what was typed is never lost.
 
 import { memoryOf, Outbox, type Say } from "../../shared/channels";
-import { h } from "../../shared/dom";
+import { count, h } from "../../shared/dom";
 
+const LIMIT = 200; // characters of a name
 const TWICE = 1000; // ms after a name, and after its answer, in which an empty Enter is one press too many
 
 /** What the field is made with. */
@@ -27,6 +28,12 @@ export interface Host {
   with(): Record<string, unknown>;
   /** Enter in the empty field; whether that did something. */
   empty?(): boolean;
+}
+
+/** What is wrong with a name that is too long, as engine/labels/log.py would say it; empty where it is not. */
+export function tooLong(text: string): string {
+  const long = [...text.trim().replace(/\s+/g, " ")].length;
+  return long > LIMIT ? `A name may have ${LIMIT} characters; this one has ${count(long)}. Shorten it.` : "";
 }
 
 export class NameField {
@@ -65,7 +72,7 @@ export class NameField {
   private build(data: Made): void {
     const list = `names-${data.key}`;
     this.names = h("datalist", { id: list });
-    this.input = h("input", { type: "text", list, maxlength: 200, autocomplete: "off", spellcheck: "false", "aria-label": data.label, placeholder: data.placeholder });
+    this.input = h("input", { type: "text", list, autocomplete: "off", spellcheck: "false", "aria-label": data.label, placeholder: data.placeholder });
     this.button = h("button", { type: "submit" }, data.button);
     this.note = h("span", { class: "note", role: "status", "aria-live": "polite" });
     this.form = h("form", {}, this.input, this.button, this.names);
@@ -90,7 +97,7 @@ export class NameField {
   }
 
   private typed(): void {
-    this.note.textContent = "";
+    this.note.textContent = tooLong(this.input.value);
     if (this.sent) return; // it belongs to the next subject
     if (this.dirty) this.drafts.set(this.subject, this.input.value);
     else this.drafts.delete(this.subject);
@@ -102,6 +109,10 @@ export class NameField {
     if (!text && !this.sent && !twice && this.host?.empty?.()) return;
     if (!text) {
       this.note.textContent = "Type a name first; nothing was named.";
+      return;
+    }
+    if (tooLong(text)) {
+      this.note.textContent = tooLong(text);
       return;
     }
     this.input.value = "";

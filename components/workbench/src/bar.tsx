@@ -27,7 +27,10 @@ export function Bar({ bench, message }: { bench: Workbench; message: BarMessage 
   };
   return (
     <div class="bar" role="toolbar" aria-label="Selected images" ref={place} onKeyDown={(event) => event.key === "Escape" && open && (setOpen(""), event.stopPropagation())}>
-      <strong class="chosen">{count(selection.count)} selected</strong>
+      <strong class="chosen">
+        {count(selection.count)} selected
+        {bench.gallery.hidden > 0 && <span class="quiet" title="Scroll to see them; Esc deselects all">, {count(bench.gallery.hidden)} not in view</span>}
+      </strong>
       <button type="button" class="k-button" aria-label="Deselect (Esc)" title="Deselect (Esc)" onClick={() => bench.gallery.deselect()}>
         <Icon name="close" />
       </button>
@@ -108,7 +111,6 @@ function Choice({ options, placeholder, free = false, onChoose }: { options: [st
         aria-activedescendant={listed.length ? `choice-${at}` : undefined}
         aria-label={placeholder}
         placeholder={placeholder}
-        maxLength={200}
         value={text}
         onInput={(event) => (setText(event.currentTarget.value), setAt(0))}
         onKeyDown={keys}

@@ -119,12 +119,17 @@ function Next({ bench, next }: { bench: Workbench; next: NextMessage }) {
     <section class="next">
       <h3 title="What brings most right labels a click, as far as can be told. Validate: tick what is odd, confirm the rest">Next</h3>
       {next.moves.map((move, at) => (
-        <button key={`${move.kind}${move.cluster}${move.label}`} type="button" class="state" disabled={bench.deciding} title={`${move.words}: ${move.figure}${at ? "" : " (Enter)"}`} onClick={() => bench.next(move)}>
+        <div key={`${move.kind}${move.cluster}${move.label}`} class="line">
+        <button type="button" class="state" disabled={bench.deciding} title={`${move.words}: ${move.figure}${at ? "" : " (Enter)"}`} onClick={() => bench.next(move)}>
           <span class="what" dir="auto">
             {move.words}
           </span>{" "}
           <span class="figure">{move.figure}</span>
         </button>
+        <button type="button" class="k-button skip" disabled={bench.deciding} aria-label={`Not now: ${move.words}`} title="Not now: it does not come back in this window" onClick={() => bench.notNow(move)}>
+          <Icon name="close" />
+        </button>
+        </div>
       ))}
       <p class="quiet" role="status">
         {next.stop}

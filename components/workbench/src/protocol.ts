@@ -150,6 +150,7 @@ export interface MapMessage {
   colorLabel: string;
   colorings: [string, string][];
   names: boolean;
+  outlines: boolean;
   note: string;
   legend: [string, string, boolean][];
   palette: string[];

@@ -142,7 +142,7 @@ export class Workbench {
     const rows: [string, string][] = [];
     if (this.map) rows.push(["W", "map alone, and back"]);
     if (this.data.inspector)
-      rows.push(["Alt + Left, Alt + Right", "cluster before, cluster after"], ["G", "take what is near"], ["H", "halve what is near"], ["D", "the two clusters are different things"]);
+      rows.push(["Enter in the empty name field", "do the first thing under Next"], ["Alt + Left, Alt + Right", "cluster before, cluster after"], ["G", "take what is near"], ["H", "halve what is near"], ["D", "the two clusters are different things"]);
     return rows;
   }
 
@@ -218,6 +218,11 @@ export class Workbench {
     if (this.deciding) return;
     if (move.kind === "grow") this.decide(this.grow(move.cluster, move.ids));
     else this.decide(this.act("next", { part: "inspector", text: move.kind, id: move.cluster, value: move.other, also: false }));
+  }
+
+  /** Take a line off Next for this session. */
+  notNow(move: NextItem): void {
+    if (!this.deciding) this.decide(this.act("not_now", { part: "inspector", text: `${move.kind} ${move.label}`, id: move.cluster, value: move.other }));
   }
 
   /** Enter where nothing is typed; a cluster that is shown and lacks a name needs one, so that Enter alone says nothing. */

@@ -158,6 +158,7 @@ def _results(rows: Rows, labels: Labels, at: np.ndarray[Any, Any], row: Leaderbo
         "train": found | shown,
         "test": test,
         "seconds": {"cluster": row.seconds, "score": time.perf_counter() - began},
+        "evidence": row.evidence,
         "stability": row.stability,
         "agreement": row.agreement,
         "two_kinds": list(row.two_kinds),
