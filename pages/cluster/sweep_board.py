@@ -23,7 +23,7 @@ from pages.shared import forms
 from pages.shared.actions import pressed
 from pages.shared.job_view import watch
 from pages.shared.mosaics import mosaic_of, mosaic_of_candidate
-from pages.shared.state import Current, show_error
+from pages.shared.state import Current, choose, show_error
 from pages.shared.tasks import start_job
 from pages.shared.words import count, figure
 
@@ -64,17 +64,20 @@ def find_clusters(now: Current, *, first: bool) -> None:
         key="find_clusters_large" if first else "find_clusters_row",
     )
     place = row.container(width="content")
+    asked_time = str(st.query_params.get("time", ""))  # a reload begins with the time that was chosen
     budget = row.segmented_control(
         "Time",
         list(_TIMES),
-        default=_USUAL_TIME,
+        default=asked_time if asked_time in _TIMES else _USUAL_TIME,
         required=True,
         format_func=_TIMES.__getitem__,
         key="sweep_time",
-        bind="query-params",
+        persist_state="session",
         label_visibility="collapsed",
         help="Good cheap candidates come first, so a short look is a good one, too",
     )
+    if budget != asked_time:
+        choose(time=None if budget == _USUAL_TIME else budget)
     with row.popover("Settings", icon=":material/tune:", type="tertiary"):
         try:
             settings = _settings()

@@ -221,7 +221,7 @@ def test_each_step_shows_its_own_figure_and_no_tick(clustered, app):
     assert found == {
         "Images": "Images :gray[30]",
         "Embed": "Embed :gray[Descriptor]",
-        "Cluster": "Cluster :gray[3 clusters]",
+        "Cluster": "Cluster :gray[3 clusters found]",
         **{title: title for title in ("Explore", "Label", "Compare", "Export", "Distil")},
     }
     history = LabelHistory(workspace, rows.dataset.id)

@@ -33,9 +33,7 @@ def cluster_page(app):
 
 def test_use_rank_1_keeps_the_labels_and_scores_of_the_board(workspace, app, board):
     before = {run.folder.name for run in list_runs(workspace)}
-    app.query_params["sweep_time"] = "1m"
     cluster_page(app)
-    assert app.session_state["sweep_time"] == "1m", "the address keeps the time"
     told = [one.value for one in app.markdown if "ranking score" in one.value]
     assert len(told) == 1 and "silhouette" in told[0]
     next(button for button in app.button if button.key == "use_rank").click().run()
@@ -48,6 +46,20 @@ def test_use_rank_1_keeps_the_labels_and_scores_of_the_board(workspace, app, boa
     assert np.array_equal(made.assignments, result.labels(result.best))
     assert made.results["train"]["silhouette"] == result.best.silhouette
     assert verdict_of(made.results) == result.best.verdict
+
+
+def test_the_time_of_a_sweep_is_in_the_address(app, board):
+    app.run()
+    app.switch_page("pages/cluster/page.py")
+    app.query_params["time"] = "1m"
+    app.run()
+    assert app.session_state["sweep_time"] == "1m" and app.query_params["time"] == "1m"
+    app.session_state["sweep_time"] = "30m"
+    app.run()
+    assert app.query_params["time"] == "30m"
+    app.session_state["sweep_time"] = "5m"
+    app.run()
+    assert "time" not in app.query_params and not app.exception
 
 
 @pytest.mark.parametrize("word", ["good", "usable with checking", "weak"])
