@@ -24,6 +24,8 @@ from engine.core.ids import Ids
 from engine.core.workspace import Workspace
 from engine.images.memory import remembered
 
+_ESCAPED = str.maketrans({letter: f"\\{letter}" for letter in "\\%_"})  # what means something in a pattern of LIKE
+
 
 @dataclass(frozen=True)
 class ImageTable:
@@ -209,12 +211,13 @@ def find_images(workspace: Workspace, dataset_id: str, text: str, *, limit: int 
     wanted = "".join(letter.lower() if letter.isascii() else letter for letter in text)
     if not wanted:
         return []
+    pattern = f"%{wanted.translate(_ESCAPED)}%"
     with open_catalog(workspace.catalog) as db:
         db.row_factory = None
-        found = db.execute(
+        found = db.execute(  # LIKE makes no copy of each path in small letters: half the time of instr(lower(path))
             "SELECT id, path FROM image WHERE dataset = ? AND content IS NOT NULL AND failure IS NULL"
-            " AND instr(lower(CAST(path AS TEXT)), ?) LIMIT ?",
-            (dataset_id, wanted, 10 * limit),
+            " AND CAST(path AS TEXT) LIKE ? ESCAPE '\\' LIMIT ?",
+            (dataset_id, pattern, 10 * limit),
         ).fetchall()
     needle = os.fsencode(wanted)
 

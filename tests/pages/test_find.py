@@ -68,3 +68,21 @@ def test_names_that_begin_with_the_text_come_first_and_broken_files_do_not_come(
     assert found == [b"a/cat\xff.png", b"a/Cat 1.png", b"b/xcat.png", b"cat/zebra.png"]
     assert [path for _, path in find_images(workspace, dataset.id, "cat", limit=1)][0].lower().startswith(b"a/cat")
     assert find_images(workspace, dataset.id, "") == []
+
+
+def test_signs_of_a_pattern_are_letters_like_others(workspace, tmp_path):
+    dataset = add_folder(workspace, coloured_pictures(tmp_path / "pictures", 1))
+    names = [b"100%.png", b"100 per cent.png", b"a_b.png", b"axb.png", b"back\\slash.png", "Größe.png".encode()]
+    with open_catalog(workspace.catalog, write=True) as db:
+        for at, name in enumerate(names):
+            values = (dataset.id, name, b"%016d" % at)
+            db.execute("INSERT INTO image (dataset, path, content, size, mtime_ns) VALUES (?, ?, ?, 1, 1)", values)
+
+    def named(text):
+        return [path for _, path in find_images(workspace, dataset.id, text)]
+
+    assert named("100%") == [b"100%.png"]
+    assert named("A_B") == [b"a_b.png"]
+    assert named("k\\s") == [b"back\\slash.png"]
+    assert named("öSSe") == []
+    assert named("größE") == ["Größe.png".encode()]
