@@ -28,6 +28,7 @@ ARRAY_DAMAGE: tuple[type[Exception], ...] = (
     *(OSError, EOFError, ValueError, TypeError, KeyError, IndexError, OverflowError, RecursionError, MemoryError),
     *(SyntaxError, tokenize.TokenError, struct.error, zipfile.BadZipFile, zlib.error),
     *(NotImplementedError, RuntimeError),  # zip: a way of packing that nobody knows, a password
+    AttributeError,  # one array where an archive should be
 )
 
 
@@ -183,5 +184,5 @@ def load_arrays(path: Path, *, hint: str = "Delete it; it will be made again.") 
             return {name: arrays[name] for name in arrays.files}
     except FileNotFoundError as error:
         raise StorageError(f"{path} does not exist.", hint) from error
-    except (*ARRAY_DAMAGE, AttributeError) as error:  # one array instead of an archive has no `files`
+    except ARRAY_DAMAGE as error:
         raise StorageError(f"{path} cannot be read.", hint) from error

@@ -126,7 +126,7 @@ def _pt(path: Path) -> dict[str, Any]:
 
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
-    except (*ARRAY_DAMAGE, pickle.UnpicklingError, AttributeError, AssertionError) as error:
+    except (*ARRAY_DAMAGE, pickle.UnpicklingError, AssertionError) as error:
         raise ValueError("it holds something other than tensors, or is cut short") from error
     if isinstance(found, torch.Tensor):
         return {"vectors": found.numpy()}

@@ -31,7 +31,7 @@ KEPT = 2
 # Settings that say how long a training is, or that a preset derives from that.
 LENGTH = {"n_epochs", "warmup_epochs", "warmup_steps", "min_steps"}
 _NAME = re.compile(r"checkpoint_epoch(\d+)(?:_step(\d+))?\.pt")
-_DAMAGE = (*ARRAY_DAMAGE, pickle.UnpicklingError, AttributeError, AssertionError)  # what a damaged stream raises
+_DAMAGE = (*ARRAY_DAMAGE, pickle.UnpicklingError, AssertionError)  # what a damaged stream raises
 
 
 def fingerprint(embeddings: NDArray[Any]) -> str:

@@ -21,7 +21,7 @@ from engine.core.files import ARRAY_DAMAGE, replace_file
 
 FORMAT = "kindred-resnet-1"
 SMALL_STEM = 96
-_DAMAGE = (*ARRAY_DAMAGE, pickle.UnpicklingError, AttributeError, AssertionError)  # what a damaged stream raises
+_DAMAGE = (*ARRAY_DAMAGE, pickle.UnpicklingError, AssertionError)  # what a damaged stream raises
 
 # name: blocks of each stage, width of the first stage
 ARCHITECTURES: dict[str, tuple[tuple[int, ...], int]] = {
