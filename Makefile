@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check faults bench
+.PHONY: run test check faults bench bench-gpu
 run: $(VENV)/.runtime
 	$(BIN)/python -m engine app $(if $(PORT),--port $(PORT))
 
@@ -22,6 +22,10 @@ faults: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python -m benchmarks.$$(basename $$script .py) || exit 1; done
+
+# The figures that a GPU changes, one line of JSON each; says so and ends with status 2 where there is none.
+bench-gpu: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.gpu_set $(if $(OUTPUT),--output $(OUTPUT))
 
 $(VENV)/.runtime: requirements.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -12,12 +12,13 @@ from __future__ import annotations
 import argparse
 import copy
 import math
-import time
+from functools import partial
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from benchmarks.machine import add_device, chosen, print_machine, seconds
 from engine.clustering.deep.cludi.diffusion import Diffusion
 from engine.clustering.deep.cludi.network import CludiNetwork, diffusion_loss, perturb, symmetric_cross_entropy
 from engine.clustering.deep.cludi.task import sample_logits
@@ -29,8 +30,8 @@ def naive_sample(network: CludiNetwork, diffusion: Diffusion, x: Tensor, copies:
     noisy = diffusion.draw(*shape)
     estimate = torch.zeros_like(noisy)
     times = diffusion.sampling_times(n_steps)
-    levels = [*diffusion.alpha_bar[times].tolist(), 1.0]
-    for step, when in enumerate(times):
+    levels = [*diffusion.alpha_bar.cpu()[times].tolist(), 1.0]
+    for step, when in enumerate(times.to(x.device)):
         features = network.features(x.expand(copies, -1, -1))
         estimate = diffusion.clean(network.denoise(features, noisy, when, estimate), noisy, when).clamp(-1, 1)
         if step == len(times) - 1:
@@ -77,7 +78,7 @@ def step(
             targets = sample_logits(teacher, diffusion, teacher.features(x), copies, n_steps)
     clean = teacher.embed(functional.softmax(targets / 0.1, dim=-1))
     features = student.features(perturb(x, copies))
-    times = torch.randint(diffusion.n_steps, (copies,))
+    times = torch.randint(diffusion.n_steps, (copies,), device=x.device)
     noisy = diffusion.noisy(clean, times, diffusion.draw(*clean.shape))
     prediction = student.denoise(features, noisy, times, torch.zeros_like(noisy))
     logits = student.classify(diffusion.clean(prediction, noisy, times))
@@ -100,13 +101,16 @@ def main() -> None:
     parser.add_argument("--copies", type=int, default=8)
     parser.add_argument("--sampling-steps", type=int, default=25)
     parser.add_argument("--repeats", type=int, default=3)
+    add_device(parser)
     arguments = parser.parse_args()
+    device = chosen(arguments)
+    print_machine(device)
     torch.manual_seed(0)
-    student = CludiNetwork(arguments.dimension, arguments.clusters, dropout=0.0)
+    student = CludiNetwork(arguments.dimension, arguments.clusters, dropout=0.0).to(device)
     frozen = copy.deepcopy(student).eval().requires_grad_(False)
     trained = copy.deepcopy(student)  # the naive teacher keeps its gradient
-    diffusion = Diffusion(1000, 7.0, predicts="v")
-    x = functional.normalize(torch.randn(arguments.batch, arguments.dimension), dim=1)
+    diffusion = Diffusion(1000, 7.0, predicts="v", device=device)
+    x = functional.normalize(torch.randn(arguments.batch, arguments.dimension), dim=1).to(device)
     shape = (diffusion, x, arguments.copies, arguments.sampling_steps)
     first, second = step(student, frozen, *shape, False), step(student, trained, *shape, True)
     torch.testing.assert_close(first, second, rtol=1e-3, atol=1e-3)
@@ -114,9 +118,7 @@ def main() -> None:
     taken: dict[bool, list[float]] = {False: [], True: []}
     for _ in range(arguments.repeats):
         for naive, teacher in ((False, frozen), (True, trained)):
-            began = time.perf_counter()
-            step(student, teacher, *shape, naive)
-            taken[naive].append(time.perf_counter() - began)
+            taken[naive].append(seconds(partial(step, student, teacher, *shape, naive), device, repeats=1))
     ours, theirs = (sorted(taken[naive])[arguments.repeats // 2] for naive in (False, True))
     print(
         f"N {arguments.batch}, D {arguments.dimension}, K {arguments.clusters}, {arguments.copies} copies, "

@@ -16,22 +16,27 @@ import subprocess
 import sys
 import time
 
+from benchmarks.machine import add_device, chosen, print_machine
 
-def measure(kind: str, n: int, d: int, repeats: int) -> dict[str, float]:
+
+def measure(kind: str, n: int, d: int, repeats: int, on: str) -> dict[str, float]:
     """Return seconds (median), peak growth in MiB, and value and gradient for the comparison."""
     import torch
     from torch.nn import functional
 
+    from benchmarks.machine import wait
     from engine.clustering.deep.cpp.rate_reduction import conditional_rate
 
     torch.manual_seed(0)
-    z = functional.normalize(torch.randn(n, d), dim=1).requires_grad_()
-    g = torch.softmax((functional.normalize(torch.randn(n, d), dim=1) @ torch.randn(d, n)), dim=1).requires_grad_()
+    device = torch.device(on)
+    z = functional.normalize(torch.randn(n, d), dim=1).to(device).requires_grad_()
+    g = torch.softmax((functional.normalize(torch.randn(n, d), dim=1) @ torch.randn(d, n)), dim=1)
+    g = g.to(device).requires_grad_()
 
     def batched() -> torch.Tensor:
         size = g.sum(dim=0) + 1e-8
         scatter = torch.einsum("ia,ij,ib->jab", z, g, z)
-        matrices = torch.eye(d) + (d / (0.1 * size))[:, None, None] * scatter
+        matrices = torch.eye(d, device=device) + (d / (0.1 * size))[:, None, None] * scatter
         return (size / (2 * n) * torch.logdet(matrices)).sum()
 
     def run() -> torch.Tensor:
@@ -44,10 +49,14 @@ def measure(kind: str, n: int, d: int, repeats: int) -> dict[str, float]:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     value = float(run())
     peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    if device.type == "cuda":
+        peak = torch.cuda.max_memory_allocated(device) / 2**20
     taken = []
     for _ in range(repeats):
+        wait(device)
         began = time.perf_counter()
         run()
+        wait(device)
         taken.append(time.perf_counter() - began)
     assert z.grad is not None and g.grad is not None
     return {
@@ -64,11 +73,15 @@ def main() -> None:
     parser.add_argument("--batches", type=int, nargs="+", default=[256, 512])
     parser.add_argument("--dimension", type=int, default=64)
     parser.add_argument("--repeats", type=int, default=3)
+    add_device(parser)
     parser.add_argument("--one", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
-        print(json.dumps(measure(arguments.one, arguments.batches[0], arguments.dimension, arguments.repeats)))
+        wanted = arguments.one, arguments.batches[0], arguments.dimension, arguments.repeats, arguments.device
+        print(json.dumps(measure(*wanted)))
         return
+    device = chosen(arguments)
+    print_machine(device)
     for n in arguments.batches:
         found = {}
         for kind in ("ours", "batched logdet"):
@@ -84,6 +97,8 @@ def main() -> None:
                 str(arguments.dimension),
                 "--repeats",
                 str(arguments.repeats),
+                "--device",
+                str(device),
             ]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
             found[kind] = json.loads(done.stdout)

@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from benchmarks.machine import add_device, chosen, print_machine
 from engine.core.device import threads
 from engine.core.workspace import Workspace
 from engine.embeddings import embed as pipeline
@@ -96,14 +97,14 @@ def by_loader(encoder: Encoder, files: list[Path]) -> float:
     return len(files) / (time.perf_counter() - began)
 
 
-def against_bare(name: str, count: int, rounds: int, scratch: Path) -> None:
+def against_bare(name: str, count: int, rounds: int, scratch: Path, device: str) -> None:
     """Print the ratio of pipeline to bare encoder."""
     workspace = Workspace.open(scratch / "workspace")
     dataset = added(workspace, _drawn(scratch, count))
     entry = find_encoder(name)
     values = {"pretrained": random_clip(scratch)} if name == "clip" else {}
     settings = entry.settings_class.parse(values)
-    encoder = entry.build(settings)
+    encoder = entry.build(settings, device=device)
     entry.encoder_class.revision_of(settings)  # the hash of the weights is taken once in a process
     files = sorted((scratch / f"photos-{count}").iterdir())
     images = np.stack([decode_square(path.read_bytes(), encoder.side) for path in files])
@@ -180,9 +181,12 @@ def main() -> None:
     parser.add_argument("--encoder", choices=["clip", "descriptor", "photo"], default="clip")
     parser.add_argument("--twice", type=int, default=10_000, help="images of the second measurement; 0 leaves it out")
     parser.add_argument("--folder", type=int, default=2_500, help="images of the third measurement; 0 leaves it out")
+    add_device(parser)
     given = parser.parse_args()
+    device = chosen(given)
+    print_machine(device)
     with tempfile.TemporaryDirectory() as scratch:
-        against_bare(given.encoder, given.images, given.rounds, Path(scratch))
+        against_bare(given.encoder, given.images, given.rounds, Path(scratch), str(device))
         if given.twice:
             twice(given.twice, Path(scratch))
         if given.folder:

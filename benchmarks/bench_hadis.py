@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from sklearn.datasets import load_digits
 
+from benchmarks.machine import add_device, chosen, print_machine, wait
 from engine.clustering.deep.hadis.estimator import HaDis
 from engine.clustering.deep.hadis.settings import HaDisSettings
 from engine.clustering.kmeans import KMeans, KMeansSettings
@@ -93,8 +94,10 @@ def step(given: argparse.Namespace) -> None:
 
     side, count = given.side, given.batch
     rng = np.random.default_rng(0)
-    images = torch.from_numpy(rng.integers(256, size=(count, side, side, 3)).astype(np.uint8))
-    labels = torch.arange(count) % 10
+    device = chosen(given)
+    print_machine(device)
+    images = torch.from_numpy(rng.integers(256, size=(count, side, side, 3)).astype(np.uint8)).to(device)
+    labels = torch.arange(count, device=device) % 10
     mean, std = [0.5] * 3, [0.25] * 3
     own = Augmentation(side, mean, std)
     plain = transforms.Compose(
@@ -114,12 +117,17 @@ def step(given: argparse.Namespace) -> None:
     def one_by_one() -> torch.Tensor:
         return torch.stack([plain(image.permute(2, 0, 1).float() / 255) for image in images])
 
-    networks = [HaDisNetwork("resnet_small", side, hidden=512) for _ in range(2)]
+    networks = [HaDisNetwork("resnet_small", side, hidden=512).to(device) for _ in range(2)]
     for module in (networks[1].encoder, networks[1].target_encoder):
         module.to(memory_format=torch.contiguous_format)
 
+    def now() -> float:
+        """Return processor time on a CPU, which others disturb less; else the time when the device is through."""
+        wait(device)
+        return time.process_time() if device.type == "cpu" else time.perf_counter()
+
     def whole(network: HaDisNetwork, views: Callable[[], torch.Tensor]) -> float:
-        began = time.process_time()
+        began = now()
         pair = [views(), views()]
         online = [network.online(view) for view in pair]
         predicted = [network.predictor(q) for q in online]
@@ -130,12 +138,12 @@ def step(given: argparse.Namespace) -> None:
         )
         network.zero_grad()
         loss.backward()
-        return time.process_time() - began
+        return now() - began
 
     def only(views: Callable[[], torch.Tensor]) -> float:
-        began = time.process_time()
+        began = now()
         views()
-        return time.process_time() - began
+        return now() - began
 
     for name, mine, theirs in (
         ("views", lambda: only(batched), lambda: only(one_by_one)),
@@ -156,6 +164,7 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=32)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--repeats", type=int, default=7)
+    add_device(parser)
     given = parser.parse_args()
     if given.step:
         step(given)

@@ -16,8 +16,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from benchmarks.machine import add_device, chosen, print_machine, wait
 from engine.clustering.deep.temi.network import StackedHeads, temi_loss
-from engine.core.device import choose_device
 
 BETA, TAU, EMA = 0.6, 0.1, 0.996
 
@@ -79,10 +79,11 @@ def main() -> None:
     parser.add_argument("--dimension", type=int, default=768)
     parser.add_argument("--clusters", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--device", default="auto")
+    add_device(parser)
     arguments = parser.parse_args()
     torch.manual_seed(0)
-    device = torch.device(choose_device(arguments.device))
+    device = chosen(arguments)
+    print_machine(device)
     sizes = {"n_in": arguments.dimension, "n_hidden": 512, "n_bottleneck": 256, "n_clusters": arguments.clusters}
     student, teacher = (StackedHeads(n_heads=arguments.heads, **sizes).to(device) for _ in range(2))
     teacher.load_state_dict(student.state_dict())
@@ -119,12 +120,10 @@ def main() -> None:
     times: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(arguments.rounds):
         for name, run in steps.items():
-            if device.type == "cuda":
-                torch.cuda.synchronize()
+            wait(device)
             began = time.perf_counter()
             run()
-            if device.type == "cuda":
-                torch.cuda.synchronize()
+            wait(device)
             times[name].append(time.perf_counter() - began)
     median = {name: float(torch.tensor(values).median()) for name, values in times.items()}
     print(
