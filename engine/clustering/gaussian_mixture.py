@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from engine.clustering.base import SpaceEstimator
 from engine.clustering.kmeans import assign, train_kmeans
 from engine.clustering.sweep_scope import SweepScope
-from engine.core.device import choose_device, use_threads
+from engine.core.device import choose_device, free_memory, use_threads
 from engine.core.errors import TrainingError
 from engine.core.labels import Labels
 from engine.core.progress import Progress
@@ -125,6 +125,7 @@ class GaussianMixture(SpaceEstimator):
             if likelihood - last < settings.tol * abs(likelihood):
                 break
             last = likelihood
+        self._model.forget()
         self.log_likelihood_ = likelihood
         classes, confidence = self._model.posterior(space.vectors)
         self._filled = np.bincount(classes, minlength=settings.n_clusters) > 0
@@ -153,6 +154,7 @@ class Mixture:
         small = vectors.shape[1] <= DOUBLE_DIMENSIONS and self.device != "mps"
         self.dtype = torch.float64 if small else torch.float32
         self.count, self.width = vectors.shape
+        self._kept: list[tuple[slice, torch.Tensor]] | None = None
         self.k = settings.n_clusters
         self.rows = max(256, min(8192, 2**24 // max(self.k, self.width)))
         if self.kind == "full":
@@ -166,6 +168,19 @@ class Mixture:
         spread = power / self.count - float(self.mean @ self.mean)
         self.floor = settings.regularisation * max(spread, 1e-12) / self.width
 
+    def _centred(self, vectors: Vectors) -> Any:  # noqa: ANN401 - blocks of slices and tensors
+        """Return the blocks of the fitted rows, centred once and kept where a quarter of the memory holds them."""
+        if self._kept is None:
+            size = self.count * self.width * self.dtype.itemsize
+            if size > free_memory(self.device) // 4:
+                return self._blocks(vectors)
+            self._kept = list(self._blocks(vectors))
+        return self._kept
+
+    def forget(self) -> None:
+        """Let go of the rows that were fitted."""
+        self._kept = None
+
     def _blocks(self, vectors: Vectors) -> Any:  # noqa: ANN401 - a generator of slices and tensors
         import torch
 
@@ -178,21 +193,24 @@ class Mixture:
         import torch
 
         sums = self._empty()
-        for rows, x in self._blocks(vectors):
+        for rows, x in self._centred(vectors):
             chosen = torch.as_tensor(labels[rows].astype(np.int64), device=self.device)
             self._gather(sums, x, torch.nn.functional.one_hot(chosen, self.k).to(self.dtype))
         self._maximise(sums)
 
     def step(self, vectors: Vectors) -> float:
         """Expect and maximise once; return the mean log likelihood before the step."""
-        sums, total = self._empty(), 0.0
-        for _, x in self._blocks(vectors):
+        import torch
+
+        sums = self._empty()
+        total = torch.zeros((), dtype=sums[0].dtype, device=self.device)
+        for _, x in self._centred(vectors):
             joint = self._joint(x)
             norm = joint.logsumexp(dim=1, keepdim=True)
-            total += float(norm.double().sum()) if self.device != "mps" else float(norm.sum())
+            total += norm.to(total.dtype).sum()
             self._gather(sums, x, (joint - norm).exp())
         self._maximise(sums)
-        return total / len(vectors)
+        return float(total) / len(vectors)
 
     def posterior(self, vectors: Vectors, allowed: np.ndarray[Any, Any] | None = None) -> tuple[Labels, Vectors]:
         """Return the most likely component of each row and its probability, among the allowed ones."""

@@ -192,6 +192,7 @@ class Trainer:
         self.starting_loss: float | None = None
         self.start: dict[str, Tensor] | None = None
         self._waiting: list[Terms] = []
+        self._buffers: list[Tensor] | None = None
         self._snapshot_seconds = 0.0
         self._estimated = False
         self.resumed = self._resume()
@@ -322,7 +323,11 @@ class Trainer:
 
     def _backward(self, rows: Tensor) -> Terms:
         """Accumulate the batch's gradient; where memory runs out, halve the parts and say so."""
-        buffers = [buffer.clone() for buffer in self.model.buffers()]
+        buffers = list(self.model.buffers())
+        if self._buffers is None:
+            self._buffers = [torch.empty_like(buffer) for buffer in buffers]
+        if buffers:
+            torch._foreach_copy_(self._buffers, buffers)
         while True:
             self.optimiser.zero_grad(set_to_none=True)
             try:
@@ -335,8 +340,8 @@ class Trainer:
                         "The device's memory does not suffice for the smallest batch.",
                         "Choose a smaller network, or train on the CPU.",
                     ) from error
-            for buffer, before in zip(self.model.buffers(), buffers, strict=True):
-                buffer.copy_(before)
+            if buffers:
+                torch._foreach_copy_(buffers, self._buffers)
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
             self.parts *= 2
@@ -361,8 +366,8 @@ class Trainer:
             return
         keep = ema_momentum(self.plan.ema, self.step) if self.plan.ema_warmup else self.plan.ema
         torch._foreach_lerp_(list(self.teacher.parameters()), list(self.model.parameters()), 1 - keep)
-        for mine, theirs in zip(self.teacher.buffers(), self.model.buffers(), strict=True):
-            mine.copy_(theirs)
+        if mine := list(self.teacher.buffers()):
+            torch._foreach_copy_(mine, list(self.model.buffers()))
 
     def _flush(self, began: float, first: int) -> None:
         """Read the waiting terms from the device, stop at a NaN, report."""
@@ -488,6 +493,23 @@ class Trainer:
     def _tell(self, sentence: str) -> None:
         self.progress.say(sentence)
         self.notes.append(sentence)
+
+
+@contextmanager
+def cast_once(network: nn.Module) -> Iterator[None]:
+    """Let autocast keep the half-precision weights of a frozen network, as it does of one that has gradients.
+
+    For a network that is asked several times within one autocast and without gradients: else its weights are cast anew
+    each time.
+    """
+    frozen = [parameter for parameter in network.parameters() if not parameter.requires_grad]
+    for parameter in frozen:
+        parameter.requires_grad_(True)
+    try:
+        yield
+    finally:
+        for parameter in frozen:
+            parameter.requires_grad_(False)
 
 
 def training_device(wanted: str, progress: Progress, notes: list[str]) -> torch.device:

@@ -60,3 +60,24 @@ def test_nothing_collapses_on_few_duplicated_images(rng):
         model = GaussianMixture(GaussianMixtureSettings(n_clusters=8, covariance_type=kind)).fit(x)
         assert np.isfinite(model.confidence_).all() and len(set(model.labels_.tolist())) <= 4
         assert "fill only" in model.notes_[-1]
+
+
+@pytest.mark.parametrize("free", [2**40, 0])
+def test_rows_are_centred_once_where_memory_holds_them_and_the_result_is_the_same(free, rng, monkeypatch):
+    from engine.clustering import gaussian_mixture
+
+    x, _ = stretched(rng)
+    settings = GaussianMixtureSettings(n_clusters=3, reduce="pca-2", max_iter=6, tol=1e-9)
+    expected = GaussianMixture(settings).fit(x)
+    passes = []
+    original = gaussian_mixture.Mixture._blocks
+    monkeypatch.setattr(gaussian_mixture, "free_memory", lambda device: free)
+    monkeypatch.setattr(
+        gaussian_mixture.Mixture, "_blocks", lambda self, rows: passes.append(1) or original(self, rows)
+    )
+    found = GaussianMixture(settings).fit(x)
+    np.testing.assert_array_equal(found.labels_, expected.labels_)
+    np.testing.assert_array_equal(found.confidence_, expected.confidence_)
+    assert found.log_likelihood_ == expected.log_likelihood_
+    assert len(passes) == (2 if free else 8), "once for the fit and once for the labels; else a start and six rounds"
+    assert found._model._kept is None

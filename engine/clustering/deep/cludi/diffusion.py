@@ -64,7 +64,10 @@ class Diffusion:
         self.scale = scale
         self.predicts: Predicts = predicts
         self.spacing: Spacing = spacing
-        self.alpha_bar = alpha_bar_schedule(n_steps).to(device)
+        level = alpha_bar_schedule(n_steps)
+        self.alpha_bar = level.to(device)
+        # As numbers, so that the sampler asks no device for them: each time would wait for all that it has to do.
+        self._numbers = [values.tolist() for values in (level, level.sqrt(), (1.0 - level).sqrt())]
 
     def draw(self, *shape: int, generator: torch.Generator | None = None) -> Tensor:
         """Return F eps of the given shape."""
@@ -95,11 +98,11 @@ class Diffusion:
         return clipped if self.predicts == "x0" else clipped / (ratio + 1.0)
 
     def sampling_times(self, n_steps: int) -> Tensor:
-        """Return at most `n_steps` falling times from T - 1, evenly spread; see `spacing`."""
+        """Return at most `n_steps` falling times from T - 1, evenly spread, on the CPU; see `spacing`."""
         count, last = min(n_steps, self.n_steps), self.n_steps - 1
         if self.spacing == "steps":
-            return torch.linspace(-1, last, count + 1, device=self.alpha_bar.device).long()[1:].flip(0)
-        times = torch.linspace(last, 0, count, device=self.alpha_bar.device)
+            return torch.linspace(-1, last, count + 1).long()[1:].flip(0)
+        times = torch.linspace(last, 0, count)
         return torch.unique(times.round().long()).flip(0)
 
     @torch.no_grad()
@@ -129,10 +132,15 @@ class Diffusion:
         noisy = self.draw(*shape, generator=generator)
         estimate = torch.zeros_like(noisy)
         times = self.sampling_times(n_steps)
-        levels = self.alpha_bar[times].tolist() + [1.0]
-        for step, time in enumerate(times):
-            level, next_level = levels[step], levels[step + 1]
-            estimate = self.clean(denoise(noisy, time, estimate), noisy, time).clamp(-1.0, 1.0)
+        places = times.tolist()
+        at_device = times.to(noisy.device, non_blocking=True)
+        levels, signals, spreads = self._numbers
+        for step, place in enumerate(places):
+            level, next_level = levels[place], levels[places[step + 1]] if step + 1 < len(places) else 1.0
+            estimate = denoise(noisy, at_device[step], estimate)
+            if self.predicts == "v":
+                estimate = signals[place] * noisy - spreads[place] * estimate
+            estimate = estimate.clamp(-1.0, 1.0)
             if step == len(times) - 1:
                 break
             noise = (noisy - level**0.5 * estimate) / (1.0 - level) ** 0.5

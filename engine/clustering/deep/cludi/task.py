@@ -28,7 +28,7 @@ from engine.clustering.deep.data import Features
 from engine.clustering.deep.embedding_task import EmbeddingTask
 from engine.clustering.deep.plan import ParameterGroup, TrainingPlan
 from engine.clustering.deep.presets import steps_per_epoch
-from engine.clustering.deep.trainer import Terms, Trainer
+from engine.clustering.deep.trainer import Terms, Trainer, cast_once
 from engine.clustering.deep.warm_start import fit_to_labels
 from engine.core.labels import Labels
 from engine.core.vectors import Vectors
@@ -110,7 +110,7 @@ class CludiTask(EmbeddingTask):
         """Return the terms of one step: "loss", "diffusion", "cross_entropy"."""
         settings, teacher = self.settings, run.teacher
         assert isinstance(teacher, CludiNetwork)
-        with torch.no_grad(), run.autocast():
+        with torch.no_grad(), run.autocast(), cast_once(teacher):
             targets = sample_logits(
                 teacher,
                 self.diffusion,

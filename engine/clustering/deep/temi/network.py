@@ -33,6 +33,9 @@ class StackedLinear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (b, in), shared by the heads, or (H, b, in) to (H, b, out)."""
         if x.ndim == 2:
+            kind = x.device.type
+            if torch.is_autocast_enabled(kind):  # else the cast would write a copy for each head
+                x = x.to(torch.get_autocast_dtype(kind))
             x = x.expand(len(self.weight), *x.shape)
         return torch.baddbmm(self.bias, x, self.weight)
 

@@ -112,3 +112,30 @@ def test_sampling_times_are_distinct_and_cover_the_range():
     assert Diffusion(1000, 1.0, spacing="steps").sampling_times(25).tolist() == list(range(999, 0, -40))
     times = Diffusion(1000, 1.0).sampling_times(8).tolist()
     assert times[0] == 999 and times[-1] == 0 and len(set(times)) == 8
+
+
+@pytest.mark.parametrize("predicts", ["v", "x0"])
+def test_the_sampler_asks_the_device_for_no_number(predicts):
+    """Every step's level is a number already: indexing a table on a GPU by a tensor waits for all that it has to do."""
+    diffusion = Diffusion(50, 7.0, predicts=predicts)
+    generator = torch.Generator().manual_seed(0)
+    noise = [diffusion.draw(2, 3, 4, generator=generator) for _ in range(6)]
+    weight = torch.randn(4, 4, generator=generator) / 2
+
+    def denoise(noisy, time, estimate):
+        return (noisy @ weight + estimate) * (1 + time / 50)
+
+    estimate, noisy, times = torch.zeros(2, 3, 4), noise[0], diffusion.sampling_times(6)
+    levels = [*diffusion.alpha_bar[times].tolist(), 1.0]
+    for step, time in enumerate(times):
+        level, later = levels[step], levels[step + 1]
+        estimate = diffusion.clean(denoise(noisy, time, estimate), noisy, time).clamp(-1, 1)
+        if step < 5:
+            kept_noise = (noisy - level**0.5 * estimate) / (1 - level) ** 0.5
+            sigma = ((1 - later) / (1 - level) * (1 - level / later)) ** 0.5
+            share = max(1 - later - sigma**2, 0.0) ** 0.5
+            noisy = later**0.5 * estimate + share * kept_noise + sigma * noise[step + 1]
+    drawn = iter(noise)
+    diffusion.draw = lambda *shape, generator=None: next(drawn)
+    diffusion.alpha_bar = None  # on a GPU; nothing may read it
+    assert torch.equal(diffusion.sample(denoise, (2, 3, 4), 6), estimate)

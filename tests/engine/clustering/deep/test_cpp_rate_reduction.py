@@ -159,3 +159,54 @@ def test_the_head_is_copied():
     z, c = network.eval()(torch.randn(5, 7))
     torch.testing.assert_close(z, c)
     torch.testing.assert_close(z.norm(dim=1), torch.ones(5))
+
+
+@pytest.mark.parametrize(("n", "d", "packed"), [(9, 4, True), (9, 4, False), (4, 9, False)])
+def test_a_device_that_is_asked_once_gives_the_same_rate_and_gradients(monkeypatch, n, d, packed):
+    from engine.clustering.deep.cpp import rate_reduction
+
+    torch.manual_seed(0)
+    z = torch.nn.functional.normalize(torch.randn(n, d, dtype=torch.float64), dim=1).requires_grad_()
+    g = torch.rand(n, n, dtype=torch.float64).softmax(dim=1).requires_grad_()
+
+    def found():
+        value = conditional_rate(z, g, chunk=3, packed=packed)
+        return [value, *torch.autograd.grad(value, (z, g))]
+
+    expected = found()
+    asked = []
+    original = rate_reduction._factor
+    monkeypatch.setattr(rate_reduction, "_factor", lambda matrices: asked.append(1) or original(matrices))
+    monkeypatch.setattr(rate_reduction, "_waits", lambda device: True)
+    for one, two in zip(found(), expected, strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-10, atol=1e-12)
+    assert not asked
+
+
+def test_a_broken_factor_is_mended_also_where_the_device_is_asked_once(monkeypatch):
+    from engine.clustering.deep.cpp import rate_reduction
+
+    z = torch.nn.functional.normalize(torch.randn(9, 4, generator=torch.Generator().manual_seed(0)), dim=1)
+    g = torch.full((9, 9), 1 / 9)
+    expected = conditional_rate(z, g, chunk=4)
+    real, calls = torch.linalg.cholesky_ex, []
+
+    def breaking(matrices):
+        factors, broken = real(matrices)
+        calls.append(len(matrices))
+        return factors, torch.ones_like(broken) if len(calls) == 2 else broken
+
+    monkeypatch.setattr(torch.linalg, "cholesky_ex", breaking)
+    monkeypatch.setattr(rate_reduction, "_waits", lambda device: True)
+    torch.testing.assert_close(conditional_rate(z, g, chunk=4), expected)
+    assert len(calls) == 6, "three chunks, and all three again with each one checked"
+
+
+def test_a_chunk_is_a_quarter_of_what_a_gpu_has_free_and_fixed_on_a_cpu_and_where_results_are_reproducible(monkeypatch):
+    from engine.clustering.deep.cpp import rate_reduction
+
+    monkeypatch.setattr(rate_reduction, "free_memory", lambda device: 8 << 30)
+    rate_reduction.chunk_bytes.cache_clear()
+    assert rate_reduction.chunk_bytes(torch.device("cpu")) == rate_reduction.CHUNK_BYTES
+    assert rate_reduction.chunk_bytes(torch.device("cuda")) == 2 << 30
+    rate_reduction.chunk_bytes.cache_clear()

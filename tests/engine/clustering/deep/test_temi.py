@@ -14,7 +14,7 @@ from engine.clustering.deep.diagnosis import neighbor_agreement, worse_than_star
 from engine.clustering.deep.presets import batch_for, epochs_for, neighbors_for, warm_start_for, warmup_for
 from engine.clustering.deep.start_labels import shared_neighbors, smoothed, starting_labels
 from engine.clustering.deep.temi.estimator import TEMI
-from engine.clustering.deep.temi.network import StackedHeads, temi_loss
+from engine.clustering.deep.temi.network import StackedHeads, StackedLinear, temi_loss
 from engine.clustering.deep.temi.partners import partners_of
 from engine.clustering.deep.temi.settings import TEMISettings
 from engine.clustering.deep.temi.task import TemiTask
@@ -513,3 +513,16 @@ def test_it_is_clearly_better_than_k_means_on_digits():
     plain = METHODS["kmeans"].build(METHODS["kmeans"].settings_class(n_clusters=10)).fit(table)
     assert accuracy(truth, model.labels_) > accuracy(truth, plain.labels_) + 0.04
     assert not any("did not train" in note or "below its own" in note for note in model.notes_)
+
+
+def test_under_autocast_shared_rows_are_cast_before_every_head_reads_them():
+    torch.manual_seed(0)
+    layer, rows = StackedLinear(6, 5, 4), torch.randn(7, 5)
+    each = rows.expand(6, 7, 5).clone()
+    seen = []
+    real = torch.baddbmm
+    with torch.autocast("cpu", dtype=torch.bfloat16), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch, "baddbmm", lambda bias, x, weight: seen.append(x) or real(bias, x, weight))
+        assert torch.equal(layer(rows), layer(each))
+    assert seen[0].dtype == torch.bfloat16 and seen[0].untyped_storage().nbytes() == 7 * 5 * 2
+    assert torch.equal(layer(rows), layer(each))

@@ -18,7 +18,7 @@ from engine.clustering.deep.diagnosis import collapse, did_not_train
 from engine.clustering.deep.forecast import human_time
 from engine.clustering.deep.plan import ParameterGroup, TrainingPlan, ema_momentum, make_optimiser, rate_factor
 from engine.clustering.deep.presets import DeepSettings
-from engine.clustering.deep.trainer import Trainer, TrainingTask, training_device
+from engine.clustering.deep.trainer import Trainer, TrainingTask, cast_once, training_device
 from engine.clustering.deep.warm_start import fit_to_labels
 from engine.core.errors import CheckpointError, InputError, Interrupted, StorageError, TrainingError
 from engine.core.settings import setting
@@ -464,3 +464,32 @@ def test_the_time_left_is_told_after_the_first_steps(monkeypatch):
 def test_the_fingerprint_tells_tables_apart():
     assert fingerprint(TABLE) == fingerprint(TABLE.copy())
     assert fingerprint(TABLE) != fingerprint(TABLE + 1) != fingerprint(TABLE[:49])
+
+
+def test_weights_of_a_frozen_network_are_cast_once_within_one_autocast():
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class Casts(TorchDispatchMode):
+        def __init__(self):
+            super().__init__()
+            self.shapes = []
+
+        def __torch_dispatch__(self, function, types, arguments=(), options=None):
+            if function is torch.ops.aten._to_copy.default:
+                self.shapes.append(tuple(arguments[0].shape))
+            return function(*arguments, **(options or {}))
+
+    network = torch.nn.Linear(3, 5).requires_grad_(False)
+    rows = torch.randn(4, 3).bfloat16()
+
+    def run(context):
+        with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16), context, Casts() as casts:
+            return [network(rows) for _ in range(4)], casts.shapes.count((5, 3))
+
+    from contextlib import nullcontext
+
+    plain, often = run(nullcontext())
+    kept, once = run(cast_once(network))
+    assert (often, once) == (4, 1)
+    assert all(torch.equal(a, b) and not b.requires_grad for a, b in zip(plain, kept, strict=True))
+    assert not any(parameter.requires_grad for parameter in network.parameters())
