@@ -9,6 +9,7 @@ import errno
 import hashlib
 import json
 import os
+import pickle  # its error only: nothing is unpickled
 import struct
 import tokenize
 import zipfile
@@ -30,6 +31,8 @@ ARRAY_DAMAGE: tuple[type[Exception], ...] = (
     *(NotImplementedError, RuntimeError),  # zip: a way of packing that nobody knows, a password
     AttributeError,  # one array where an archive should be
 )
+# What torch raises on files that are damaged or hold more than tensors; it looks at nothing else of them.
+TENSOR_DAMAGE: tuple[type[Exception], ...] = (*ARRAY_DAMAGE, pickle.UnpicklingError, AssertionError)
 
 
 def content_id(data: bytes | memoryview) -> bytes:

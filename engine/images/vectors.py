@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from engine.core import ids as content_ids
 from engine.core.errors import InputError
-from engine.core.files import ARRAY_DAMAGE, content_id
+from engine.core.files import ARRAY_DAMAGE, TENSOR_DAMAGE, content_id
 from engine.core.ids import Ids
 
 SUFFIXES = (".npz", ".npy", ".parquet", ".pt")
@@ -120,13 +120,11 @@ def _npy(path: Path) -> dict[str, Any]:
 
 def _pt(path: Path) -> dict[str, Any]:
     """Read tensors saved by torch; nothing in the file is executed."""
-    import pickle
-
     import torch
 
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
-    except (*ARRAY_DAMAGE, pickle.UnpicklingError, AssertionError) as error:
+    except TENSOR_DAMAGE as error:
         raise ValueError("it holds something other than tensors, or is cut short") from error
     if isinstance(found, torch.Tensor):
         return {"vectors": found.numpy()}

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import pickle
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -23,7 +22,7 @@ from numpy.typing import NDArray
 
 from engine.core.device import Reproducible, reproducible
 from engine.core.errors import CheckpointError, StorageError
-from engine.core.files import ARRAY_DAMAGE, replace_file
+from engine.core.files import TENSOR_DAMAGE, replace_file
 from engine.core.settings import Settings, controls
 
 FORMAT = 1
@@ -31,7 +30,6 @@ KEPT = 2
 # Settings that say how long a training is, or that a preset derives from that.
 LENGTH = {"n_epochs", "warmup_epochs", "warmup_steps", "min_steps"}
 _NAME = re.compile(r"checkpoint_epoch(\d+)(?:_step(\d+))?\.pt")
-_DAMAGE = (*ARRAY_DAMAGE, pickle.UnpicklingError, AssertionError)  # what a damaged stream raises
 
 
 def fingerprint(embeddings: NDArray[Any]) -> str:
@@ -73,7 +71,7 @@ def load_tensors(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"There is no file {path.name}.", "Check the name, or train again.")
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except _DAMAGE as error:
+    except TENSOR_DAMAGE as error:
         raise CheckpointError(f"{path.name} is damaged and cannot be read.", "Delete it and train again.") from error
     if not isinstance(loaded, dict) or loaded.get("format") != FORMAT:
         raise CheckpointError(

@@ -7,7 +7,6 @@ al., "Deep Residual Learning for Image Recognition", CVPR 2016. Torch is importe
 from __future__ import annotations
 
 import io
-import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from engine.core.errors import WeightsError
-from engine.core.files import ARRAY_DAMAGE, replace_file
+from engine.core.files import TENSOR_DAMAGE, replace_file
 
 FORMAT = "kindred-resnet-1"
 SMALL_STEM = 96
-_DAMAGE = (*ARRAY_DAMAGE, pickle.UnpicklingError, AssertionError)  # what a damaged stream raises
 
 # name: blocks of each stage, width of the first stage
 ARCHITECTURES: dict[str, tuple[tuple[int, ...], int]] = {
@@ -188,7 +186,7 @@ def load_backbone(path: Path, *, device: str = "cpu") -> Backbone:
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
         backbone = _rebuild(loaded)
-    except _DAMAGE as error:
+    except TENSOR_DAMAGE as error:
         raise WeightsError(
             f"{path.name} is not a backbone that HaDis wrote, or it is damaged.", "Train it again."
         ) from error
