@@ -5,7 +5,8 @@
 
 Both show the same pictures in cells of one size in the same window and are scrolled by so many pixels in each frame
 for `--seconds`; a frame that takes over 25 ms is late at 60 frames a second. `work` is the time that the scripts of a
-frame take. Without TanStack Virtual its row is left out and said.
+frame take. "nothing" is a list without cells: what this machine's Chromium does at best. Without TanStack Virtual its
+row is left out and said.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 COMPONENTS = ROOT / "components"
 LATE = 25  # ms
+FLAGS = {"software": ["--no-sandbox", "--disable-gpu", "--disable-software-rasterizer"], "webgl": CHROMIUM_FLAGS}
 SIDE = 96  # px of a cell, as in a new gallery
 WIDTH, HEIGHT = 1300, 760
 
@@ -71,6 +73,11 @@ globalThis.rival = (list, n, side, gap) => {
   virtual._willUpdate();
   draw(virtual);
 };
+"""
+
+# What the machine does at best: a list of that height with nothing in it.
+EMPTY = """
+globalThis.rival = (list) => { list.appendChild(document.createElement("div")).style.height = "8000000px"; };
 """
 
 SCROLL = """([list, step, seconds]) => new Promise((resolve) => {
@@ -127,6 +134,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--steps", type=int, nargs="+", default=[8, 30], help="px in each frame")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument(
+        "--drawing", choices=list(FLAGS), default="software", help="how a Chromium without a graphics card draws"
+    )
     given = parser.parse_args()
     from playwright.sync_api import sync_playwright
 
@@ -135,10 +145,10 @@ def main() -> None:
         raise SystemExit("No Chromium is installed.")
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         serve = Served(Path(folder))
-        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS[given.drawing])
         try:
             url = serve(ROOT / "tests" / "browser" / "harness_gallery.py")
-            print(f"{given.images:,} ids, cells of {SIDE} px")
+            print(f"{given.images:,} ids, cells of {SIDE} px, drawing by {given.drawing}")
             for _ in range(given.repeats):
                 page = browser.new_page(viewport={"width": WIDTH + 100, "height": HEIGHT + 240})
                 page.set_default_timeout(120_000)
@@ -148,19 +158,24 @@ def main() -> None:
                 for step in given.steps:
                     scrolled(page, "ours", page.locator(".list").element_handle(), step, given.seconds)
                 page.close()
-                if rival is None:
-                    continue
-                page = browser.new_page(viewport={"width": WIDTH + 100, "height": HEIGHT + 240})
-                page.goto(f"{url}/thumb/1")  # the same origin, without the app
-                page.set_content(
-                    f'<div id="list" role="listbox" style="width:{WIDTH}px;height:{HEIGHT}px;overflow-y:auto"></div>'
-                )
-                page.add_script_tag(content=rival)
-                page.evaluate("([n, side]) => rival(document.querySelector('#list'), n, side, 2)", [given.images, SIDE])
-                page.wait_for_timeout(2000)
-                for step in given.steps:
-                    scrolled(page, "TanStack", page.locator("#list").element_handle(), step, given.seconds)
-                page.close()
+                for name, script in (("nothing", EMPTY), ("TanStack", rival)):
+                    if script is None:
+                        continue
+                    page = browser.new_page(viewport={"width": WIDTH + 100, "height": HEIGHT + 240})
+                    page.set_default_timeout(120_000)
+                    page.goto(f"{url}/_stcore/health")  # the same origin, without the app
+                    page.evaluate(
+                        "(style) => { document.body.innerHTML = `<div id=list role=listbox style='${style}'></div>`; }",
+                        f"width:{WIDTH}px;height:{HEIGHT}px;overflow-y:auto",
+                    )
+                    page.add_script_tag(content=script)
+                    page.evaluate(
+                        "([n, side]) => rival(document.querySelector('#list'), n, side, 2)", [given.images, SIDE]
+                    )
+                    page.wait_for_timeout(2000)
+                    for step in given.steps:
+                        scrolled(page, name, page.locator("#list").element_handle(), step, given.seconds)
+                    page.close()
             if rival is None:
                 print("  TanStack Virtual is not installed: `npm install --no-save @tanstack/virtual-core`")
         finally:

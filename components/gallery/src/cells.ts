@@ -4,12 +4,15 @@ import { h, icon, type IconName } from "../../shared/dom";
 import type { Gallery } from "./gallery";
 import { GAP } from "./layout";
 
+const REBASED = 1000; // rows
 const FAST = 4000; // px per second; while scrolling faster than this, pictures wait until it slows down
 
 export class Cells {
   declare readonly nodes: Map<number, HTMLElement>;
   declare private readonly g: Gallery;
   declare private readonly spare: Map<number, HTMLElement>;
+  declare private base: number; // where the cells' plane begins, so that they stand at small numbers on it
+  declare private laid: string; // the grid that the cells stand by
   declare private lastTop: number;
   declare private lastTime: number;
   declare private settle: ReturnType<typeof setTimeout> | undefined;
@@ -18,6 +21,8 @@ export class Cells {
     this.g = gallery;
     this.nodes = new Map();
     this.spare = new Map(); // cells of the display order before, by id
+    this.base = 0;
+    this.laid = "";
     this.lastTop = 0;
     this.lastTime = 0;
     this.settle = null!;
@@ -52,15 +57,21 @@ export class Cells {
         this.nodes.delete(position);
       }
     }
+    this.base = scroll.scaled ? Math.floor(first / REBASED) * REBASED * grid.pitch : 0;
+    const where = `translateY(${this.base + scroll.shift}px)`; // read before anything is written
+    if (g.plane.style.transform !== where) g.plane.style.transform = where;
+    const laid = [grid.columns, grid.pitch, this.base].join(" ");
+    const moved = laid !== this.laid;
+    this.laid = laid;
     const hurried = this.hurried();
     for (let position = from; position < to; position++) {
       let cell = this.nodes.get(position);
       if (!cell) {
         cell = this.reuse(position) ?? this.make(position);
         this.nodes.set(position, cell);
-        if (!cell.isConnected) g.list.append(cell);
-      }
-      this.place(cell, position);
+        if (!cell.isConnected) g.plane.append(cell);
+        this.place(cell, position);
+      } else if (moved) this.place(cell, position);
       this.mark(cell, position);
       if (!hurried) this.load(cell);
     }
@@ -184,16 +195,11 @@ export class Cells {
   }
 
   private place(cell: HTMLElement, position: number): void {
-    const { grid, scroll } = this.g;
+    const { grid } = this.g;
     const x = (position % grid.columns) * grid.pitch + GAP;
-    const y = Math.floor(position / grid.columns) * grid.pitch + GAP + scroll.shift;
-    const where = `translate(${x}px, ${y}px)`;
-    if (cell.style.transform !== where) cell.style.transform = where;
+    const y = Math.floor(position / grid.columns) * grid.pitch + GAP - this.base;
     const side = `${grid.side}px`;
-    if (cell.style.width !== side) {
-      cell.style.width = side;
-      cell.style.height = side;
-    }
+    Object.assign(cell.style, { transform: `translate(${x}px, ${y}px)`, width: side, height: side });
   }
 
   private mark(cell: HTMLElement, position: number): void {

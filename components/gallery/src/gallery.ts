@@ -48,7 +48,8 @@ export class Gallery {
   private build(): void {
     this.space = h("div", { class: "space" });
     this.rubber = h("div", { class: "rubber k-hidden" });
-    this.list = h("div", { class: "list", tabindex: "0", role: "listbox", "aria-multiselectable": "true" }, this.space, this.rubber);
+    this.plane = h("div", { class: "plane", role: "presentation" });
+    this.list = h("div", { class: "list", tabindex: "0", role: "listbox", "aria-multiselectable": "true" }, this.space, this.plane, this.rubber);
     this.nothing = h("div", { class: "k-empty k-hidden" });
     this.toolbar = new Toolbar(this);
     this.body = h("div", { class: "body" }, this.list, this.nothing);
@@ -209,7 +210,7 @@ export class Gallery {
     const before = this.grid;
     this.grid = measure(this.n, width, height, this.size);
     this.space.style.height = `${this.grid.space}px`;
-    this.scroll.grid = this.grid;
+    Object.assign(this.scroll, { grid: this.grid, view: height });
     const moved = this.settled && (before.columns !== this.grid.columns || before.pitch !== this.grid.pitch);
     this.scroll.to(moved ? Math.floor(anchorRow / this.grid.columns) * this.grid.pitch : offset);
     this.settled = true;

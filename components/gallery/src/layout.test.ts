@@ -31,7 +31,8 @@ describe("measure", () => {
 function scrolled(n: number, height = 800): Scroll {
   const element = { clientHeight: height, scrollTop: 0 };
   const scroll = new Scroll(element as unknown as HTMLElement);
-  scroll.resize(measure(n, 600, height, 96));
+  scroll.grid = measure(n, 600, height, 96);
+  scroll.to(0);
   return scroll;
 }
 

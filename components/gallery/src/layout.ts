@@ -37,22 +37,15 @@ export class Scroll {
   declare readonly element: HTMLElement;
   declare top: number;
   declare grid: Grid;
+  declare view: number; // px of the list in sight; read once for each size, since asking lays the page out
   declare private expected: number;
 
   constructor(element: HTMLElement) {
     this.element = element;
     this.top = 0;
     this.grid = null!; // the gallery gives one at once
+    this.view = element.clientHeight;
     this.expected = -1;
-  }
-
-  resize(grid: Grid): void {
-    this.grid = grid;
-    this.to(this.top);
-  }
-
-  get view(): number {
-    return this.element.clientHeight;
   }
 
   get scaled(): boolean {

@@ -119,6 +119,7 @@ export interface GalleryFields {
   palette: string[];
   label: string;
   list: HTMLElement;
+  plane: HTMLElement;
   rubber: HTMLElement;
   scroll: Scroll;
   grid: Grid;
