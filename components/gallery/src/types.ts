@@ -142,5 +142,6 @@ export interface GalleryFields {
   deaf: () => void;
   sending: Timer;
   windowing: Timer;
+  resting: Timer;
   telling: Timer;
 }
