@@ -1,7 +1,7 @@
 """`python -m tests.security.audit`, a part of `make check`: known holes in what is installed, by pip-audit.
 
-Status 1 where there is one that a newer version mends. Without a network, or without pip-audit, it says that nothing was
-checked.
+Status 1 where there is one that a newer version mends. Without a network, or without pip-audit, it says that nothing
+was checked.
 """
 
 from __future__ import annotations
