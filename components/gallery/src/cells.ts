@@ -5,6 +5,7 @@ import type { Gallery } from "./gallery";
 import { GAP } from "./layout";
 
 const REBASED = 1000; // rows
+const AT_REST = 400; // ms without scrolling after which the cells are no layer of their own any more
 const FAST = 4000; // px per second; while scrolling faster than this, pictures wait until it slows down
 
 export class Cells {
@@ -15,6 +16,7 @@ export class Cells {
   declare private laid: string; // the grid that the cells stand by
   declare private lastTop: number;
   declare private lastTime: number;
+  declare private resting: ReturnType<typeof setTimeout> | undefined;
   declare private settle: ReturnType<typeof setTimeout> | undefined;
 
   constructor(gallery: Gallery) {
@@ -25,12 +27,20 @@ export class Cells {
     this.laid = "";
     this.lastTop = 0;
     this.lastTime = 0;
+    this.resting = null!;
     this.settle = null!;
   }
 
   clear(): void {
     for (const cell of this.nodes.values()) this.remove(cell);
     this.nodes.clear();
+  }
+
+  /** While it scrolls, the cells are one layer that the compositor moves; at rest a layer only costs. */
+  glide(): void {
+    this.g.plane.classList.add("moving");
+    clearTimeout(this.resting);
+    this.resting = setTimeout(() => this.g.plane.classList.remove("moving"), AT_REST);
   }
 
   /** Other ids came: a picture that stays keeps its element, so that nothing is loaded or blinks again. */

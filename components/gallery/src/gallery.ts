@@ -15,7 +15,6 @@ import { Toolbar } from "./toolbar";
 import type { GalleryData, GalleryFields, GalleryHost, Memory } from "./types";
 import { Viewer } from "./viewer";
 
-const AT_REST = 400; // ms without scrolling after which the cells are no layer of their own any more
 const SEND_AFTER = 140; // ms of quiet before a selection goes to Python
 
 // The class has the fields of types.ts: they are given their values by the constructor and by `update`.
@@ -68,7 +67,7 @@ export class Gallery {
   private watch(): void {
     this.list.addEventListener("scroll", () => {
       this.scroll.moved();
-      this.glide();
+      this.cells.glide();
       this.frame ??= requestAnimationFrame(() => {
         this.frame = null;
         this.cells.draw();
@@ -81,7 +80,7 @@ export class Gallery {
       (event) => {
         if (!this.scroll.scaled || event.ctrlKey) return;
         event.preventDefault();
-        this.glide();
+        this.cells.glide();
         this.scroll.to(this.scroll.top + event.deltaY * (event.deltaMode === 1 ? 40 : 1));
         this.cells.draw();
         this.reportWindow();
@@ -95,15 +94,7 @@ export class Gallery {
     });
   }
 
-  /** While it scrolls, the cells are one layer that the compositor moves; at rest a layer only costs. */
-  private glide(): void {
-    this.plane.classList.add("moving");
-    clearTimeout(this.resting);
-    this.resting = setTimeout(() => this.plane.classList.remove("moving"), AT_REST);
-  }
-
   destroy(): void {
-    clearTimeout(this.resting);
     this.resizing.disconnect();
     if (!this.host) this.outbox.stop();
     this.stop();

@@ -142,6 +142,5 @@ export interface GalleryFields {
   deaf: () => void;
   sending: Timer;
   windowing: Timer;
-  resting: Timer;
   telling: Timer;
 }
