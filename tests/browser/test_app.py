@@ -51,6 +51,9 @@ def test_two_windows_see_each_other_and_undo_takes_back_whole_actions(seeded, vi
     assert labels_of(workspace, rows, run).count("红色 🙂 a/b") == np.bincount(run.assignments).max()
     second.get_by_text("1 of 3 clusters named").wait_for(timeout=LONG)
     second.get_by_role("button", name="Undo").click()
+    second.get_by_text("The last step was made in another window").wait_for(timeout=LONG)
+    assert any(labels_of(workspace, rows, run)), "it asks first"
+    second.get_by_role("button", name="Undo the last step").click()
     second.get_by_text("0 of 3 clusters named").wait_for(timeout=LONG)
     assert not any(labels_of(workspace, rows, run))
     first.get_by_text("0 of 3 clusters named").wait_for(timeout=LONG)
