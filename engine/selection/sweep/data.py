@@ -113,7 +113,7 @@ class SweepData:
             shutil.rmtree(self.folder / name, ignore_errors=True)
 
     def _build_graph(self, folder: Path) -> NeighborGraph:
-        vectors = np.load(folder / "embeddings.npy", mmap_mode="r")
+        vectors = np.load(folder / "embeddings.npy", mmap_mode="r", allow_pickle=False)
         return build_graph(vectors, device=self.device, progress=self.progress)
 
     def _write_rows(self, folder: Path, rows: NDArray[np.int64]) -> None:

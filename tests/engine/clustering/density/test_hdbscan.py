@@ -116,6 +116,9 @@ def test_recutting_needs_only_the_kept_tree_and_equals_a_fresh_fit(digits, tmp_p
     kept = LinkageTree.load(tmp_path / "tree.npz")
     assert np.array_equal(cut_tree(kept, fresh.settings).labels, fresh.labels_)
     (tmp_path / "tree.npz").write_bytes(b"torn")
+    with pytest.raises(StorageError, match="cannot be read"):
+        LinkageTree.load(tmp_path / "tree.npz")
+    np.savez(tmp_path / "tree.npz", left=[1])
     with pytest.raises(StorageError, match="not a kept tree"):
         LinkageTree.load(tmp_path / "tree.npz")
 
