@@ -165,7 +165,7 @@ def test_labels_spread_to_a_review_queue_and_are_agreed_with(seeded, visit):
         history.label(state, some, f"colour {cluster}")
     page = visit(f"{url}/label")
     page.get_by_text("Review", exact=True).click()
-    page.get_by_role("button", name="Spread the labels").click()
+    page.get_by_role("button", name="Spread the labels", exact=True).click()
     page.get_by_text("24 images with a proposal").wait_for(timeout=LONG)
     page.locator(".k-gallery .list").focus()
     page.keyboard.press("Control+a")

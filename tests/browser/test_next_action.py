@@ -29,7 +29,7 @@ def seeded(serve, tmp_path):
 
 
 def lines(page):
-    return page.locator(".inspector .next button")
+    return page.locator(".inspector .next button.state")
 
 
 def test_three_lines_with_figures_lead_where_they_say(seeded, visit):

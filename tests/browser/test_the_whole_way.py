@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 
 from tests.browser.conftest import settled
 from tests.conftest import shared_data
@@ -104,7 +105,7 @@ def test_a_deep_link_opens_the_app_and_restores_the_choice(serve, visit, patches
     url = serve(APP, env={"KINDRED_WORKSPACE": str(tmp_path / "workspace")}, fresh=True)
     page = visit(f"{url}/explore?data=nowhere&run=..%2F..%2Fetc")
     page.get_by_text("Cluster the images first").wait_for(timeout=60_000)
-    assert page.get_by_role("link", name="Images").count() == 1
+    expect(page.get_by_role("link", name="Images")).to_have_count(1, timeout=60_000)
 
 
 def test_on_real_photographs(serve, visit, tmp_path):

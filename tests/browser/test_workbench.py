@@ -186,7 +186,7 @@ def test_select_all_and_deselect_work_where_nothing_has_the_focus(seeded, visit,
     page.keyboard.press("Control+a")
     size = len(seeded.state().rows(0))
     eventually(lambda: selected(page), lambda found: found == size)
-    page.get_by_text(f"{size} selected", exact=True).wait_for()
+    page.get_by_text(re.compile(f"^{size} selected(, [0-9]+ not in view)?$")).wait_for()
     page.keyboard.press("Escape")
     eventually(lambda: selected(page), lambda found: found == 0)
     expect(page.get_by_role("toolbar", name="Selected images")).to_have_count(0, timeout=LONG)
