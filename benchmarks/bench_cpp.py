@@ -14,7 +14,6 @@ import json
 import resource
 import subprocess
 import sys
-import time
 
 from benchmarks.machine import add_device, chosen, print_machine
 
@@ -24,7 +23,7 @@ def measure(kind: str, n: int, d: int, repeats: int, on: str) -> dict[str, float
     import torch
     from torch.nn import functional
 
-    from benchmarks.machine import wait
+    from benchmarks.machine import seconds
     from engine.clustering.deep.cpp.rate_reduction import conditional_rate
 
     torch.manual_seed(0)
@@ -51,16 +50,10 @@ def measure(kind: str, n: int, d: int, repeats: int, on: str) -> dict[str, float
     peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     if device.type == "cuda":
         peak = torch.cuda.max_memory_allocated(device) / 2**20
-    taken = []
-    for _ in range(repeats):
-        wait(device)
-        began = time.perf_counter()
-        run()
-        wait(device)
-        taken.append(time.perf_counter() - began)
+    taken = seconds(run, device, repeats=repeats)
     assert z.grad is not None and g.grad is not None
     return {
-        "seconds": sorted(taken)[repeats // 2],
+        "seconds": taken,
         "peak": peak,
         "value": value,
         "grad_z": float(z.grad.norm()),
